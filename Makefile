@@ -1,0 +1,184 @@
+# fife: one Makefile, no configure step. Objects are under build/<configuration>.
+#
+#	make            the production build (build/prod)
+#	make run        a complete mail host in the foreground; RUN=./run PORTS=2000 CONF= UIDS=
+#	make check      sets up, builds with sanitizers, runs all tests
+#	make bench      measures beside the peers
+#	make fuzz       runs each fuzz target for FUZZ_SECONDS
+#	make install    PREFIX=/usr/local DESTDIR=
+
+PREFIX = /usr/local
+DESTDIR =
+RUN = ./run
+PORTS = 2000
+CONF =
+UIDS =
+FUZZ_SECONDS = 20
+SAN =
+# V=1 shows the compiler's command lines.
+V =
+Q = $(if $(V),,@echo '  $(notdir $@)';)
+
+OS := $(shell uname -s)
+CC = gcc
+WARN = -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
+	-Wpointer-arith -Wwrite-strings -Wno-unused-parameter -Wno-missing-field-initializers
+
+ifeq ($(SAN),1)
+B := build/san
+OPT = -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+LDOPT = -fsanitize=address,undefined
+else
+B := build/prod
+HARDEN = -fstack-protector-strong -fstack-clash-protection -D_FORTIFY_SOURCE=2
+ifeq ($(shell uname -m),x86_64)
+HARDEN += -fcf-protection=full
+endif
+OPT = -O2 -g $(HARDEN)
+LDOPT = -pie -Wl,-z,relro,-z,now,-z,noexecstack
+endif
+ifneq ($(findstring clang,$(CC)),)
+ifneq ($(SAN),1)
+B := build/clang
+endif
+endif
+
+LIBEXECDIR = $(PREFIX)/libexec/fife
+CPPFLAGS = -I. -D_GNU_SOURCE -DFIFE_PREFIX='"$(PREFIX)"' -DFIFE_LIBEXECDIR='"$(LIBEXECDIR)"'
+CFLAGS = -std=gnu11 -fPIE $(OPT) $(WARN)
+LDFLAGS = $(LDOPT) -Wl,--as-needed
+LIBS = -levent -levent_openssl -lssl -lcrypto -llmdb -lidn2 -lpcre2-8 -lcrypt -lpthread
+ifeq ($(OS),Linux)
+LIBS += -lseccomp -lbsd
+endif
+LIBS_dnsd = -lunbound
+LIBS_scand = -lclamav
+
+# Folder of each daemon or program, and what else it links.
+DAEMONS = fifed logd authd keyd dnsd smtpd queued deliverd-remote deliverd-local filterd \
+	scand imapd pop3d mboxd
+PROGRAMS = fifectl sendmail
+dir_deliverd-remote = deliverd/remote
+dir_deliverd-local = deliverd/local
+dir = $(or $(dir_$(1)),$(1))
+also_mboxd = $(B)/libmailbox.a
+FOLDERS = $(DAEMONS) $(PROGRAMS) mailbox
+COMMON_SRC := $(wildcard common/*.c common/*/*.c)
+
+ALL_BIN = $(foreach d,$(DAEMONS),$(if $(wildcard $(call dir,$(d))/main.c),$(B)/libexec/$(d))) \
+	$(foreach p,$(PROGRAMS),$(if $(wildcard $(p)/main.c),$(B)/bin/$(p)))
+
+all: $(ALL_BIN)
+
+objs = $(patsubst %.c,$(B)/obj/%.o,$(1))
+
+$(B)/obj/%.o: %.c
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+
+# An archive is made anew, so that a removed module does not linger in it.
+define archive
+$(1): $(2)
+	@mkdir -p $$(@D)
+	@rm -f $$@
+	@ar rcs $$@ $$^
+endef
+
+$(eval $(call archive,$(B)/libcommon.a,$(call objs,$(COMMON_SRC))))
+$(foreach f,$(FOLDERS),$(eval $(call archive,$(B)/lib$(f).a,\
+    $(call objs,$(filter-out $(if $(filter mailbox,$(f)),,%/main.c),$(wildcard $(call dir,$(f))/*.c))))))
+
+define program
+$(1): $(call objs,$(call dir,$(2))/main.c) $(B)/lib$(2).a $$(also_$(2)) $(B)/libcommon.a
+	@mkdir -p $$(@D)
+	$$(Q)$$(CC) $$(LDFLAGS) -o $$@ $$^ $$(LIBS) $$(LIBS_$(2))
+endef
+$(foreach d,$(DAEMONS),$(eval $(call program,$(B)/libexec/$(d),$(d))))
+$(foreach p,$(PROGRAMS),$(eval $(call program,$(B)/bin/$(p),$(p))))
+
+# Unit tests: regress/unit/FOLDER/X_test.c with libFOLDER.a and libcommon.a.
+UNIT_SRC := $(wildcard regress/unit/*/*_test.c)
+UNIT = $(patsubst regress/unit/%.c,$(B)/unit/%,$(UNIT_SRC))
+unit_lib = $(if $(filter common,$(1)),,$(B)/lib$(1).a $(also_$(1)))
+define unit
+$(B)/unit/$(1): regress/unit/$(1).c $$(call unit_lib,$(firstword $(subst /, ,$(1)))) $(B)/libcommon.a
+	@mkdir -p $$(@D)
+	$$(Q)$$(CC) $$(CPPFLAGS) $$(CFLAGS) -MMD -MP -MF $$@.d $$(LDFLAGS) -o $$@ $$(filter-out %.h,$$^) $$(UNITFLAGS_$(notdir $(1))) \
+	    -lcmocka $$(LIBS) $$(LIBS_$(firstword $(subst /, ,$(1))))
+endef
+$(foreach u,$(UNIT_SRC),$(eval $(call unit,$(patsubst regress/unit/%.c,%,$(u)))))
+unit: $(UNIT)
+
+# Fuzz targets: regress/fuzz/FOLDER/X_fuzz.c, libFuzzer from clang.
+FUZZ_SRC := $(wildcard regress/fuzz/*/*_fuzz.c)
+FB = build/fuzz
+FUZZ_BIN = $(patsubst regress/fuzz/%.c,$(FB)/bin/%,$(FUZZ_SRC))
+FUZZ_CFLAGS = -std=gnu11 -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined
+$(FB)/obj/%.o: %.c
+	@mkdir -p $(@D)
+	$(Q)clang $(CPPFLAGS) $(FUZZ_CFLAGS) -fsanitize=fuzzer-no-link -MMD -MP -c -o $@ $<
+fobjs = $(patsubst %.c,$(FB)/obj/%.o,$(1))
+$(eval $(call archive,$(FB)/libcommon.a,$(call fobjs,$(COMMON_SRC))))
+$(foreach f,$(FOLDERS),$(eval $(call archive,$(FB)/lib$(f).a,\
+    $(call fobjs,$(filter-out $(if $(filter mailbox,$(f)),,%/main.c),$(wildcard $(call dir,$(f))/*.c))))))
+fuzz_lib = $(if $(filter common,$(1)),,$(FB)/lib$(1).a $(if $(filter mboxd,$(1)),$(FB)/libmailbox.a))
+define fuzz
+$(FB)/bin/$(1): regress/fuzz/$(1).c $$(call fuzz_lib,$(firstword $(subst /, ,$(1)))) $(FB)/libcommon.a
+	@mkdir -p $$(@D)
+	$$(Q)clang $$(CPPFLAGS) $$(FUZZ_CFLAGS) -fsanitize=fuzzer -o $$@ $$^ $$(LIBS) $$(LIBS_$(firstword $(subst /, ,$(1))))
+endef
+$(foreach u,$(FUZZ_SRC),$(eval $(call fuzz,$(patsubst regress/fuzz/%.c,%,$(u)))))
+fuzz-build: $(FUZZ_BIN)
+fuzz: setup
+	$(MAKE) fuzz-build
+	FUZZ_SECONDS=$(FUZZ_SECONDS) sh regress/run-fuzz.sh $(FUZZ_BIN)
+
+# What the sanitizer build runs; make check also needs the production build.
+setup:
+	sh etc/install-packages.sh
+check: setup
+	$(MAKE) all
+	$(MAKE) SAN=1 all unit
+	sh regress/run-check.sh
+unit-check:
+	$(MAKE) SAN=1 unit
+	sh regress/run-check.sh unit
+run: setup
+	$(MAKE) all
+	@exec env RUN='$(RUN)' PORTS='$(PORTS)' CONF='$(CONF)' UIDS='$(UIDS)' \
+	    BUILD='$(CURDIR)/$(B)' sh etc/setup-run.sh
+bench: setup
+	$(MAKE) all
+	sh regress/bench/run.sh
+lint:
+	for m in man/*.[1-9]; do mandoc -Tlint -Wwarning $$m || exit 1; done
+format:
+	clang-format -i $$(git ls-files '*.c' '*.h')
+
+install: all
+	mkdir -p $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(LIBEXECDIR) \
+	    $(DESTDIR)$(PREFIX)/etc $(DESTDIR)$(PREFIX)/share/fife
+	install -m 0755 $(B)/libexec/fifed $(DESTDIR)$(PREFIX)/sbin/fifed
+	for d in $(filter-out fifed,$(DAEMONS)); do \
+	    install -m 0755 $(B)/libexec/$$d $(DESTDIR)$(LIBEXECDIR)/$$d || exit 1; done
+	install -m 0755 $(B)/bin/fifectl $(DESTDIR)$(PREFIX)/sbin/fifectl
+	install -m 0755 $(B)/bin/sendmail $(DESTDIR)$(PREFIX)/sbin/sendmail
+	ln -sf ../sbin/sendmail $(DESTDIR)$(PREFIX)/bin/mailq
+	ln -sf ../sbin/sendmail $(DESTDIR)$(PREFIX)/bin/newaliases
+	install -m 0644 etc/fife.conf $(DESTDIR)$(PREFIX)/etc/fife.conf.sample
+	install -m 0644 etc/fife.sysusers etc/fife.service $(DESTDIR)$(PREFIX)/share/fife/
+	for m in man/*.[1-9]; do s=$${m##*.}; mkdir -p $(DESTDIR)$(PREFIX)/share/man/man$$s && \
+	    install -m 0644 $$m $(DESTDIR)$(PREFIX)/share/man/man$$s/ || exit 1; done
+uninstall:
+	rm -f $(DESTDIR)$(PREFIX)/sbin/fifed $(DESTDIR)$(PREFIX)/sbin/fifectl \
+	    $(DESTDIR)$(PREFIX)/sbin/sendmail $(DESTDIR)$(PREFIX)/bin/mailq \
+	    $(DESTDIR)$(PREFIX)/bin/newaliases $(DESTDIR)$(PREFIX)/etc/fife.conf.sample
+	rm -rf $(DESTDIR)$(LIBEXECDIR) $(DESTDIR)$(PREFIX)/share/fife
+	for m in man/*.[1-9]; do rm -f $(DESTDIR)$(PREFIX)/share/man/man$${m##*.}/$${m##*/}; done
+
+clean:
+	rm -rf build
+
+.PHONY: all unit fuzz-build fuzz setup check unit-check run bench lint format install uninstall clean
+.SECONDARY:
+-include $(shell find build -name '*.d' 2>/dev/null)

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef FIFE_CONN_H
+#define FIFE_CONN_H
+
+/*
+ * A stream connection on libevent, with or without TLS: buffers with high and
+ * low water, a deadline, and a handful of events. It knows no protocol. Freed
+ * by its owner at any time, also from inside its callback.
+ */
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/socket.h>
+
+struct event_base;
+struct evbuffer;
+struct conn;
+struct ssl_ctx_st; /* SSL_CTX */
+
+enum conn_event {
+	CONN_CONNECTED,	   /* conn_connect() succeeded */
+	CONN_TLS_READY,	   /* handshake done */
+	CONN_INPUT,	   /* there is (more) input in conn_input() */
+	CONN_LOW_WATER,	   /* all output has been handed to the kernel */
+	CONN_EOF,	   /* the peer closed its side; input that came before was told */
+	CONN_TIMEOUT,	   /* the deadline passed; it is unset then */
+	CONN_ERROR	   /* socket or TLS error, conn_error() says what; nothing follows */
+};
+
+typedef void (*conn_cb)(struct conn *, enum conn_event, void *arg);
+
+/* Takes fd (non-blocking from here on). input_max: reading stops while that many
+ * octets lie unread. NULL: no memory, fd closed. */
+struct conn *conn_new(struct event_base *, int fd, size_t input_max, conn_cb, void *arg);
+/* Start connecting; source may be NULL. CONN_CONNECTED or CONN_ERROR follows. */
+struct conn *conn_connect(struct event_base *, const struct sockaddr *to, socklen_t,
+    const struct sockaddr *source, socklen_t, size_t input_max, conn_cb, void *arg);
+/* Closes at once; unsent output is lost. NULL is fine. */
+void conn_free(struct conn *);
+/* Free it after the output has been sent, or after timeout_ms; the callback is
+ * not called again. The owner must forget the pointer. */
+void conn_close(struct conn *, uint32_t timeout_ms);
+
+/* What has come in; the owner drains it. */
+struct evbuffer *conn_input(struct conn *);
+/* 0, or -1 without memory. */
+int conn_write(struct conn *, const void *, size_t);
+/* Moves everything out of the evbuffer. */
+int conn_write_buffer(struct conn *, struct evbuffer *);
+size_t conn_unsent(const struct conn *);
+/* Stop and go on reading, e.g. while the other side's output is full. */
+void conn_pause(struct conn *);
+void conn_resume(struct conn *);
+/* CONN_TIMEOUT after that many ms from now; 0: no deadline. */
+void conn_deadline(struct conn *, uint32_t timeout_ms);
+
+/*
+ * Begin TLS. Whatever lies in the plain input buffer is thrown away (RFC 3207,
+ * 6; command injection). Output queued before is sent first in plain. Refused
+ * (-1) when it is TLS already. The context is borrowed (up-ref'd). For the client side:
+ * name for SNI and, when verify is set, for the certificate check (RFC 6125).
+ */
+int conn_tls_server(struct conn *, struct ssl_ctx_st *);
+int conn_tls_client(struct conn *, struct ssl_ctx_st *, const char *name, int verify);
+int conn_is_tls(const struct conn *);
+/* "TLSv1.3 TLS_AES_256_GCM_SHA384"; "" without TLS. */
+const char *conn_tls_cipher(const struct conn *);
+const char *conn_tls_version(const struct conn *);
+/* Channel bindings of RFC 9266 / RFC 5929; -1 if there is none. */
+int conn_tls_binding(const struct conn *, const char *type, uint8_t *out, size_t cap, size_t *len);
+
+const char *conn_error(const struct conn *);
+int conn_fd(const struct conn *);
+/* "192.0.2.1" or "2001:db8::1" (IPv4-mapped shown as IPv4), and the port. */
+void conn_peer(const struct conn *, char *address, size_t cap, uint16_t *port);
+void conn_local(const struct conn *, char *address, size_t cap, uint16_t *port);
+void conn_set_callback(struct conn *, conn_cb, void *arg);
+
+/*
+ * Listeners. A struct acceptor accepts in bounded batches from a descriptor
+ * that fifed opened, and backs off when descriptors run out (EMFILE). The
+ * callback takes fd.
+ */
+struct acceptor;
+struct acceptor *acceptor_new(struct event_base *, int listen_fd,
+    void (*)(int fd, const struct sockaddr *, socklen_t, void *arg), void *arg);
+void acceptor_free(struct acceptor *); /* closes the listening descriptor */
+
+#endif

@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef FIFE_MSG_H
+#define FIFE_MSG_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/compat/imsg.h"
+#include "common/role.h"
+
+/* Raised by any change that an older peer would misread. */
+#define MSG_VERSION 1
+
+enum msg_type {
+#define MSG(num, name, from, to, payload, flags) MSG_##name = (num),
+#include "common/msg.def"
+#undef MSG
+};
+
+/* struct msg_X of each payload of common/payload.def. */
+#define F_U8(n) uint8_t n;
+#define F_U16(n) uint16_t n;
+#define F_U32(n) uint32_t n;
+#define F_U64(n) uint64_t n;
+#define F_I64(n) int64_t n;
+#define F_STR(n, max) char n[(max) + 1];
+#define F_BYTES(n, max)                                                                            \
+	const uint8_t *n;                                                                          \
+	size_t n##_len;
+#define PAYLOAD(name, fields)                                                                      \
+	struct msg_##name {                                                                        \
+		fields                                                                             \
+	};
+#include "common/payload.def"
+#undef PAYLOAD
+#undef F_U8
+#undef F_U16
+#undef F_U32
+#undef F_U64
+#undef F_I64
+#undef F_STR
+#undef F_BYTES
+
+/* Both return 0, or -1 when a field is beyond its bound (encode: or no memory). */
+#define PAYLOAD(name, fields)                                                                      \
+	int msg_##name##_encode(const struct msg_##name *, struct ibuf *);                         \
+	int msg_##name##_decode(struct ibuf *, struct msg_##name *);
+#include "common/payload.def"
+#undef PAYLOAD
+
+/*
+ * A decoded message. F_BYTES fields borrow from the channel's buffer: copy
+ * what must outlive the callback.
+ */
+struct msg {
+	enum msg_type type;
+	uint64_t id; /* of the request; 0 where there is none */
+	int fd;	     /* or -1; whoever wants it calls msg_take_fd() */
+	union {
+#define PAYLOAD(name, fields) struct msg_##name name;
+#include "common/payload.def"
+#undef PAYLOAD
+	} p;
+};
+
+#define MSG_F_FD 0x01	 /* must carry a descriptor */
+#define MSG_F_FDOPT 0x02 /* may carry one */
+#define MSG_F_ANSWER 0x04
+#define MSG_F_PART 0x08	 /* an answer that more of them follow */
+#define MSG_F_HELLO 0x10 /* opens a channel, never comes again */
+
+/* A row of the catalogue. */
+struct msg_info {
+	enum msg_type type;
+	const char *name;
+	uint32_t from; /* sets of ROLE_BIT() */
+	uint32_t to;
+	int flags;
+	int (*encode)(const void *, struct ibuf *);
+	int (*decode)(struct ibuf *, void *);
+	size_t size; /* of the payload struct */
+};
+
+/* NULL for a number that is not in the catalogue. */
+const struct msg_info *msg_info(uint32_t type);
+/* Walk the table: i from 0 until NULL. For tests. */
+const struct msg_info *msg_info_at(size_t i);
+/* The name without MSG_, or "unknown". */
+const char *msg_name(uint32_t type);
+
+/*
+ * Decode the body of a message (id and payload) into m. -1 when it is not
+ * exactly right: short, over a bound, or anything left over. m->fd is not
+ * touched.
+ */
+int msg_decode(uint32_t type, struct ibuf *, struct msg *m);
+/* Encode id and payload; payload is a struct msg_X of the type's row. */
+int msg_encode(enum msg_type, uint64_t id, const void *payload, struct ibuf *);
+
+/* The descriptor is the caller's from now on; -1 when there is none (any more). */
+int msg_take_fd(struct msg *);
+
+/* The values of small fields. */
+
+/* status in payloads, where nothing else is said */
+enum answer_status { MSG_OK, MSG_TEMP, MSG_PERM, MSG_FULL, MSG_UNKNOWN, MSG_DENIED };
+
+enum listener_kind {
+	LISTENER_SMTP = 1,   /* port 25: strangers */
+	LISTENER_SUBMISSION, /* login needed */
+	LISTENER_LOCAL,	     /* Unix socket of sendmail(8): peer credentials */
+	LISTENER_LMTP,
+	LISTENER_IMAP,
+	LISTENER_POP3
+};
+
+enum listener_tls { LISTENER_TLS_NONE, LISTENER_TLS_STARTTLS, LISTENER_TLS_IMPLICIT };
+
+enum service { SERVICE_SMTP = 1, SERVICE_IMAP, SERVICE_POP3 };
+
+/* rcpt_class.rclass and route.rclass */
+enum rclass {
+	RCLASS_LOCAL = 1, /* ours, exists */
+	RCLASS_REMOTE,	  /* not our domain: relay */
+	RCLASS_UNKNOWN,	  /* our domain, no such user */
+	RCLASS_DISABLED,
+	RCLASS_FULL,
+	RCLASS_DENIED,	  /* for this sender; text says why */
+	RCLASS_TEMP
+};
+
+enum sasl_status { SASL_OK = 1, SASL_CONTINUE, SASL_DENIED, SASL_TEMP, SASL_BAD };
+
+enum target_kind { TARGET_MAILBOX = 1, TARGET_FORWARD };
+
+enum mbox_purpose {
+	MBOX_IMAP = 1,
+	MBOX_POP3,
+	MBOX_DELIVER,
+	MBOX_ADMIN
+};
+
+enum body_type { BODY_7BIT, BODY_8BITMIME, BODY_BINARYMIME };
+
+enum disposition { DISPOSITION_ACCEPT = 1, DISPOSITION_JUNK, DISPOSITION_QUARANTINE };
+
+enum job_status { JOB_DELIVERED = 1, JOB_DEFERRED, JOB_FAILED };
+
+enum dns_status { DNS_OK = 1, DNS_NXDOMAIN, DNS_NODATA, DNS_TEMP, DNS_BOGUS, DNS_NULL_MX };
+
+enum verdict {
+	VERDICT_ACCEPT = 1,
+	VERDICT_JUNK,
+	VERDICT_QUARANTINE,
+	VERDICT_REJECT,
+	VERDICT_DEFER
+};
+
+enum scan_status { SCAN_CLEAN = 1, SCAN_FOUND, SCAN_ERROR };
+
+enum rule_field { RULE_HEADER = 1, RULE_SENDER, RULE_RECIPIENT, RULE_CLIENT, RULE_HELO, RULE_BODY };
+
+#endif

@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef FIFE_STORE_H
+#define FIFE_STORE_H
+
+/*
+ * One mailbox: a Maildir++ tree as the form of exchange and an lmdb index
+ * beside it (man/fife-mailbox.5). One process serves all sessions of a mailbox,
+ * so everything here is synchronous and single-threaded; other programs may
+ * still put files into the Maildir or take them out, which folder_refresh()
+ * notices. Message content is exchanged and stored with CRLF line ends exactly as
+ * it came; what is read back is byte for byte what was put in.
+ *
+ * Folder names are UTF-8 with '/' as hierarchy separator, "INBOX" (in any case)
+ * being the top. On disk "a/b" is Maildir/.a.b in modified UTF-7, and a '.' inside
+ * a name is "&AC4-".
+ */
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct store;
+struct folder;
+
+enum store_error {
+	STORE_OK = 0,
+	STORE_NOT_FOUND,   /* no such folder or message */
+	STORE_EXISTS,
+	STORE_BAD_NAME,
+	STORE_HAS_CHILDREN,
+	STORE_FULL,	   /* quota */
+	STORE_NO_SPACE,	   /* disk */
+	STORE_LIMIT,	   /* too many folders, keywords, … */
+	STORE_GONE,	   /* the message's file vanished */
+	STORE_IO,	   /* logged with its errno */
+};
+const char *store_error_text(enum store_error); /* a sentence for the user */
+
+#define STORE_NAME_MAX 511     /* octets of a folder's name */
+#define STORE_KEYWORDS_MAX 64  /* of a folder */
+#define STORE_KEYWORD_LEN_MAX 128
+#define STORE_FOLDERS_MAX 10000
+
+/* System flags; \Recent is the session's, not the store's. */
+#define FLAG_SEEN 0x01
+#define FLAG_ANSWERED 0x02
+#define FLAG_FLAGGED 0x04
+#define FLAG_DELETED 0x08
+#define FLAG_DRAFT 0x10
+
+/*
+ * Opens (creating what is missing: Maildir/{cur,new,tmp}, index/) below the
+ * directory dirfd, which stays the caller's. Takes the mailbox's lock. quota: octets, 0 none.
+ */
+enum store_error store_open(int dirfd, uint64_t quota, struct store **);
+void store_close(struct store *); /* writes what is pending */
+/* Flags not yet in the index on disk are written; called by a timer (1 s) and at exit. */
+void store_flush(struct store *);
+uint64_t store_used(struct store *); /* octets, for quota */
+uint64_t store_quota(const struct store *);
+
+/* ---- folders ---- */
+
+#define FOLDER_NOSELECT 0x01   /* only a parent of others */
+#define FOLDER_SUBSCRIBED 0x02
+#define FOLDER_HAS_CHILDREN 0x04
+#define FOLDER_JUNK 0x10       /* special use, RFC 6154 */
+#define FOLDER_SENT 0x20
+#define FOLDER_TRASH 0x40
+#define FOLDER_DRAFTS 0x80
+#define FOLDER_ARCHIVE 0x100
+
+struct folder_info {
+	char name[STORE_NAME_MAX + 1];
+	uint32_t flags;
+};
+/* All folders in order of names, INBOX first; also subscribed names that do not
+ * exist any more (flags FOLDER_SUBSCRIBED | FOLDER_NOSELECT). *list is
+ * free()d by the caller. */
+enum store_error store_list(struct store *, struct folder_info **list, size_t *n);
+/* Creates missing parents as well. special: 0 or one FOLDER_JUNK… bit. */
+enum store_error store_create(struct store *, const char *name, uint32_t special);
+enum store_error store_delete(struct store *, const char *name);
+/* Children move along; renaming INBOX moves its messages and leaves it empty (RFC 9051, 6.3.6). */
+enum store_error store_rename(struct store *, const char *from, const char *to);
+enum store_error store_subscribe(struct store *, const char *name, int on);
+
+/* ---- an open folder, shared by all sessions that have it open ---- */
+
+enum store_error folder_open(struct store *, const char *name, struct folder **);
+void folder_close(struct folder *); /* drops the reference */
+const char *folder_name(const struct folder *);
+/* Look for changes from outside (new files, vanished ones, renamed flags). Cheap
+ * when nothing changed: directory times. */
+enum store_error folder_refresh(struct folder *);
+
+uint32_t folder_uidvalidity(const struct folder *);
+uint32_t folder_uidnext(const struct folder *);
+uint64_t folder_highestmodseq(const struct folder *);
+
+struct message {
+	uint32_t uid;
+	uint32_t size;	   /* RFC822.SIZE */
+	int64_t internal;  /* INTERNALDATE, seconds since 1970 */
+	uint64_t modseq;
+	uint64_t keywords; /* bit i: folder_keyword(f, i) */
+	uint8_t flags;	   /* FLAG_* */
+	uint8_t recent;	   /* not seen by any read-write session yet */
+};
+/* Messages in order of UID. Pointers are valid until the folder changes. */
+size_t folder_count(const struct folder *);
+const struct message *folder_message(const struct folder *, size_t i);
+/* Index of the message with this UID, or of the first one above it; *exact
+ * tells which (may be NULL). */
+size_t folder_find(const struct folder *, uint32_t uid, int *exact);
+size_t folder_unseen(const struct folder *);
+/* Clears "recent" of all and tells how many there were: for SELECT. */
+size_t folder_take_recent(struct folder *);
+
+/*
+ * Expunged UIDs since a modification sequence: cb for each. A session keeps the
+ * highest modseq that it has reported, and asks again later; messages with a
+ * higher modseq are new or changed. Each folder keeps at least those of the process's
+ * lifetime while open.
+ */
+void folder_expunged_since(
+    struct folder *, uint64_t modseq, void (*cb)(uint32_t uid, void *), void *arg);
+
+/* Called (from the loop's top or from the change itself) whenever anything of the
+ * folder changed, so that sessions in IDLE look. Returns a handle to remove it. */
+struct folder_watch;
+struct folder_watch *folder_watch(struct folder *, void (*cb)(struct folder *, void *), void *arg);
+void folder_unwatch(struct folder_watch *);
+
+/* Keywords: index by name (ASCII case-insensitive); create adds it. -1: none or
+ * no room. */
+int folder_keyword_find(struct folder *, const char *name, size_t len, int create);
+const char *folder_keyword(const struct folder *, int i); /* NULL at the end */
+
+/* ---- content ---- */
+
+struct content {
+	const uint8_t *data; /* mapped, CRLF as stored */
+	size_t len;
+};
+/* STORE_GONE when the file vanished (the message is then expunged by the next
+ * refresh). */
+enum store_error folder_content(struct folder *, uint32_t uid, struct content *);
+void content_release(struct content *);
+
+/*
+ * Cached values a message, opaque to the store, kept in the index: kind is a
+ * small number (1 ENVELOPE, 2 BODYSTRUCTURE, 3 BODY …). Returns 0 and borrowed octets
+ * valid until the next store call, or -1.
+ */
+int folder_cache_get(struct folder *, uint32_t uid, int kind, const uint8_t **, size_t *);
+/* Kept in memory and written with the next flush. Best effort. */
+void folder_cache_put(struct folder *, uint32_t uid, int kind, const uint8_t *, size_t);
+
+/* ---- changes ---- */
+
+enum flag_op { FLAG_OP_ADD, FLAG_OP_REMOVE, FLAG_OP_SET };
+/* One batch: uids ascending. Unknown UIDs are passed over. changed: how many
+ * differ now, may be NULL. unchanged_since: 0, or RFC 7162's condition; the UIDs
+ * that failed it go to failed (room n), *n_failed. */
+enum store_error folder_store(struct folder *, const uint32_t *uids, size_t n, enum flag_op,
+    uint8_t flags, uint64_t keywords, uint64_t unchanged_since, uint32_t *failed,
+    size_t *n_failed, size_t *changed);
+/* Removes those of the uids that have \Deleted (any: regardless). */
+enum store_error folder_expunge(
+    struct folder *, const uint32_t *uids, size_t n, int any, size_t *removed);
+/* Durable before it returns; to's UIDs of the copies go to new_uids (room n), in the order of
+ * uids; keywords are mapped by name. Unknown UIDs: new UID 0. */
+enum store_error folder_copy(struct folder *from, const uint32_t *uids, size_t n,
+    struct folder *to, uint32_t *new_uids);
+
+/* Appending, also large messages piece by piece: begin, write…, then commit or abort. */
+struct append;
+enum store_error append_begin(struct folder *, uint64_t size, struct append **);
+enum store_error append_write(struct append *, const void *, size_t);
+/* keywords: bits of this folder. internal: -1 now. Durable (file, directory)
+ * before it returns. Frees the append in any case. */
+enum store_error append_commit(
+    struct append *, uint8_t flags, uint64_t keywords, int64_t internal, uint32_t *uid);
+void append_abort(struct append *);
+
+/* ---- delivery ---- */
+
+/* Identity of a delivery (DECISIONS 19): the same one is not delivered twice. */
+struct delivery {
+	uint64_t queue_id;
+	uint32_t rcpt;
+	uint64_t size; /* of the content without prefix */
+	uint32_t crc;
+	uint64_t oldest_live; /* ids below are forgotten by the queue */
+};
+/*
+ * Writes prefix and then the octets of fd from 0 to size into the folder (created when
+ * missing), by tmp and rename but without fsync: the queue keeps the message
+ * until mboxd has run syncfs. *again is 1 when that delivery was known already
+ * and nothing was written.
+ */
+enum store_error store_deliver(struct store *, const char *folder, const struct delivery *,
+    const void *prefix, size_t prefix_len, int fd, uint8_t flags, int *again);
+
+#endif
