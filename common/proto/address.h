@@ -8,7 +8,8 @@
  * of RFC 5321, 4.5.3.1.1, because VERP, SRS and list bounce addresses in use exceed 64
  * and the RFC asks for no limit where possible.  The printed form never exceeds
  * ADDRESS_MAX: a longer one is refused by the parsers.
- * No function allocates; all take (pointer, length) and stop at the length.
+ * An empty quoted local part is refused.  Nothing is allocated but within libidn2, and that
+ * only for names with octets above 127.
  */
 #ifndef FIFE_ADDRESS_H
 #define FIFE_ADDRESS_H

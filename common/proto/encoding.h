@@ -41,15 +41,15 @@ struct cte_decoder {
 	uint32_t bits;	      /* base64 */
 	unsigned int nbits;
 	bool malformed;	      /* something was skipped or kept literally */
-	unsigned int nheld;   /* quoted-printable: octets that wait for what follows */
-	bool dropped;	      /* held white space was longer than held[] and was cut */
+	unsigned int nheld;   /* octets that wait for what follows */
 	char held[256];
-	unsigned int uu_state, uu_left;
+	unsigned int uu_state;
+	bool uu_long;	      /* the line is longer than held[] */
 };
 void cte_init(struct cte_decoder *d, enum cte cte);
 /*
  * Takes *used of in and writes *made to out (not more than cap).  Stops early only
- * when out is full; cap must be 512 or more.
+ * when less than 300 octets of room are left; cap must be 512 or more.
  */
 void cte_feed(struct cte_decoder *d, const char *in, size_t len, char *out, size_t cap,
     size_t *used, size_t *made);
