@@ -60,12 +60,12 @@ DAEMONS = fifed logd authd keyd dnsd smtpd queued deliverd-remote deliverd-local
 PROGRAMS = fifectl sendmail
 dir_deliverd-remote = deliverd/remote
 dir_deliverd-local = deliverd/local
-dir = $(or $(dir_$(1)),$(1))
+folder = $(or $(dir_$(1)),$(1))
 also_mboxd = $(B)/libmailbox.a
 FOLDERS = $(DAEMONS) $(PROGRAMS) mailbox
 COMMON_SRC := $(wildcard common/*.c common/*/*.c)
 
-ALL_BIN = $(foreach d,$(DAEMONS),$(if $(wildcard $(call dir,$(d))/main.c),$(B)/libexec/$(d))) \
+ALL_BIN = $(foreach d,$(DAEMONS),$(if $(wildcard $(call folder,$(d))/main.c),$(B)/libexec/$(d))) \
 	$(foreach p,$(PROGRAMS),$(if $(wildcard $(p)/main.c),$(B)/bin/$(p)))
 
 all: $(ALL_BIN)
@@ -86,10 +86,10 @@ endef
 
 $(eval $(call archive,$(B)/libcommon.a,$(call objs,$(COMMON_SRC))))
 $(foreach f,$(FOLDERS),$(eval $(call archive,$(B)/lib$(f).a,\
-    $(call objs,$(filter-out $(if $(filter mailbox,$(f)),,%/main.c),$(wildcard $(call dir,$(f))/*.c))))))
+    $(call objs,$(filter-out $(if $(filter mailbox,$(f)),,%/main.c),$(wildcard $(call folder,$(f))/*.c))))))
 
 define program
-$(1): $(call objs,$(call dir,$(2))/main.c) $(B)/lib$(2).a $$(also_$(2)) $(B)/libcommon.a
+$(1): $(call objs,$(call folder,$(2))/main.c) $(B)/lib$(2).a $$(also_$(2)) $(B)/libcommon.a
 	@mkdir -p $$(@D)
 	$$(Q)$$(CC) $$(LDFLAGS) -o $$@ $$^ $$(LIBS) $$(LIBS_$(2))
 endef
@@ -103,7 +103,7 @@ unit_lib = $(if $(filter common,$(1)),,$(B)/lib$(1).a $(also_$(1)))
 define unit
 $(B)/unit/$(1): regress/unit/$(1).c $$(call unit_lib,$(firstword $(subst /, ,$(1)))) $(B)/libcommon.a
 	@mkdir -p $$(@D)
-	$$(Q)$$(CC) $$(CPPFLAGS) $$(CFLAGS) -MMD -MP -MF $$@.d $$(LDFLAGS) -o $$@ $$(filter-out %.h,$$^) $$(UNITFLAGS_$(notdir $(1))) \
+	$$(Q)$$(CC) $$(CPPFLAGS) $$(CFLAGS) -MMD -MP -MF $$@.d $$(LDFLAGS) -o $$@ $$(filter-out %.h %.def,$$^) $$(UNITFLAGS_$(notdir $(1))) \
 	    -lcmocka $$(LIBS) $$(LIBS_$(firstword $(subst /, ,$(1))))
 endef
 $(foreach u,$(UNIT_SRC),$(eval $(call unit,$(patsubst regress/unit/%.c,%,$(u)))))
@@ -120,7 +120,7 @@ $(FB)/obj/%.o: %.c
 fobjs = $(patsubst %.c,$(FB)/obj/%.o,$(1))
 $(eval $(call archive,$(FB)/libcommon.a,$(call fobjs,$(COMMON_SRC))))
 $(foreach f,$(FOLDERS),$(eval $(call archive,$(FB)/lib$(f).a,\
-    $(call fobjs,$(filter-out $(if $(filter mailbox,$(f)),,%/main.c),$(wildcard $(call dir,$(f))/*.c))))))
+    $(call fobjs,$(filter-out $(if $(filter mailbox,$(f)),,%/main.c),$(wildcard $(call folder,$(f))/*.c))))))
 fuzz_lib = $(if $(filter common,$(1)),,$(FB)/lib$(1).a $(if $(filter mboxd,$(1)),$(FB)/libmailbox.a))
 define fuzz
 $(FB)/bin/$(1): regress/fuzz/$(1).c $$(call fuzz_lib,$(firstword $(subst /, ,$(1)))) $(FB)/libcommon.a
