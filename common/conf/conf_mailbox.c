@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: ISC */
+/* fife.conf: mailbox { }, imap { }, pop3 { } and directory { }. */
+#include "common/conf/conf_int.h"
+
+static const struct conf_setting mailbox_settings[] = {
+	{ "linger", CONF_TIME, CONF_AT(msg_conf_mboxd, linger_s), 0, 86400, "30s" },
+	{ "processes-max", CONF_COUNT, CONF_AT(msg_conf_mboxd, processes_max), 1, 10000,
+	    "200" },
+	/* 0: no quota */
+	{ "quota", CONF_SIZE, CONF_AT(msg_conf_mboxd, quota_default), 0, 1ull << 50,
+	    "0" },
+	{ NULL },
+};
+
+const struct conf_section conf_section_mailbox = { "mailbox", mailbox_settings, NULL,
+	NULL, offsetof(struct conf, mailbox) };
+
+#define FRONT(idle)                                                                      \
+	{ "connections-max", CONF_COUNT, CONF_AT(msg_conf_front, connections_max), 1,    \
+		60000, "1000" },                                                         \
+	    { "connections-per-address", CONF_COUNT,                                     \
+		    CONF_AT(msg_conf_front, connections_per_address), 1, 60000, "100" }, \
+	    { "timeout-login", CONF_TIME, CONF_AT(msg_conf_front, login_timeout_s), 1,   \
+		    3600, "1m" },                                                        \
+	    { "timeout-idle", CONF_TIME, CONF_AT(msg_conf_front, idle_timeout_s), 1,     \
+		    86400, idle },                                                       \
+	{                                                                                \
+		NULL                                                                     \
+	}
+
+/* RFC 9051, 5.4 and RFC 1939, 3: at least 30 and 10 minutes. */
+static const struct conf_setting imap_settings[] = { FRONT("30m") };
+static const struct conf_setting pop3_settings[] = { FRONT("10m") };
+
+const struct conf_section conf_section_imap = { "imap", imap_settings, NULL, NULL,
+	offsetof(struct conf, imap) };
+const struct conf_section conf_section_pop3 = { "pop3", pop3_settings, NULL, NULL,
+	offsetof(struct conf, pop3) };
+
+static const struct conf_setting directory_settings[] = {
+	{ "iterations", CONF_COUNT, CONF_AT(msg_conf_authd, iterations), 4096, 10000000,
+	    "100000" },
+	{ "workers", CONF_COUNT, CONF_AT(msg_conf_authd, workers), 1, 16, "2" },
+	{ "default-domain", CONF_HOST, CONF_AT(msg_conf_authd, default_domain) },
+	{ NULL },
+};
+
+const struct conf_section conf_section_directory = { "directory", directory_settings,
+	NULL, NULL, offsetof(struct conf, directory) };

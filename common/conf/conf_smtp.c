@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: ISC */
+/* fife.conf: smtp { }, what smtpd grants its clients. */
+#include "common/conf/conf_int.h"
+
+static const struct conf_setting settings[] = {
+	{ "message-size-max", CONF_SIZE, CONF_AT(msg_conf_smtpd, message_size_max),
+	    64 * 1024, 2000ull << 20, "50m" },
+	{ "recipients-max", CONF_COUNT, CONF_AT(msg_conf_smtpd, recipients_max), 100,
+	    100000, "1000" }, /* RFC 5321, 4.5.3.1.8: at least 100 */
+	{ "connections-max", CONF_COUNT, CONF_AT(msg_conf_smtpd, connections_max), 1,
+	    60000, "1000" },
+	{ "connections-per-address", CONF_COUNT,
+	    CONF_AT(msg_conf_smtpd, connections_per_address), 1, 60000, "50" },
+	{ "timeout-command", CONF_TIME, CONF_AT(msg_conf_smtpd, timeout_command_s), 1,
+	    3600, "5m" },
+	{ "timeout-data", CONF_TIME, CONF_AT(msg_conf_smtpd, timeout_data_s), 1, 3600,
+	    "5m" },
+	{ "errors-max", CONF_COUNT, CONF_AT(msg_conf_smtpd, errors_max), 1, 10000, "20" },
+	{ "hops-max", CONF_COUNT, CONF_AT(msg_conf_smtpd, hops_max), 10, 1000, "100" },
+	{ "trust-loopback", CONF_YES, CONF_AT(msg_conf_smtpd, trust_loopback),
+	    .initial = "yes" },
+	{ "banner", CONF_TEXT, CONF_AT(msg_conf_smtpd, banner) },
+	{ NULL },
+};
+
+const struct conf_section conf_section_smtp = { "smtp", settings, NULL, NULL,
+	offsetof(struct conf, smtp) };
