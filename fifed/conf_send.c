@@ -1,0 +1,270 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * The configuration on its way: each daemon gets its own part, as catalogue
+ * messages, and certificates, keys and listeners as descriptors; never the file.
+ */
+#include "fifed/internal.h"
+
+#include <sys/stat.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/compat/compat.h"
+#include "common/log.h"
+
+static int
+open_file(const struct conf *c, const char *path)
+{
+	char full[CONF_PATH_MAX + 1];
+	struct stat st;
+	int fd;
+
+	if (conf_path(c, path, full, sizeof(full)) == -1) {
+		errno = ENAMETOOLONG;
+		return -1;
+	}
+	if ((fd = open(full, O_RDONLY | O_CLOEXEC | O_NONBLOCK)) == -1)
+		return -1;
+	if (fstat(fd, &st) == -1 || !S_ISREG(st.st_mode)) {
+		close(fd);
+		errno = EINVAL;
+		return -1;
+	}
+	return fd;
+}
+
+int
+conf_try_files(const struct conf *c, char *e, size_t cap)
+{
+	for (size_t i = 0; i < c->n_tls; i++) {
+		const char *paths[] = { c->tls[i].certificate, c->tls[i].key };
+
+		for (int k = 0; k < 2; k++) {
+			int fd = open_file(c, paths[k]);
+
+			if (fd == -1) {
+				snprintf(e, cap,
+				    "%s:%u: %s: %s, expected a file in PEM form", c->file,
+				    c->tls[i].line, paths[k], strerror(errno));
+				return -1;
+			}
+			close(fd);
+		}
+	}
+	return 0;
+}
+
+static void
+send_common(struct suite *s, struct child *c)
+{
+	const struct conf *conf = s->conf;
+	struct msg_conf m = {
+		.role = (uint8_t)c->role, .instance = c->instance, .instances = 1
+	};
+	char cwd[PATH_MAX];
+
+	strlcpy(m.hostname, conf->hostname, sizeof(m.hostname));
+	strlcpy(m.postmaster, conf->postmaster, sizeof(m.postmaster));
+	/* We are in the state directory. */
+	if (getcwd(cwd, sizeof(cwd)) == NULL)
+		fatal("getcwd");
+	if (snprintf(m.root, sizeof(m.root), "%s/%s", cwd, role_root(c->role)) >=
+	    (int)sizeof(m.root))
+		fatalx("path of the state directory is too long");
+	m.uid = m.gid = start_uid(conf, c->role);
+	m.uid_first = conf->uid_first + CONF_UID_MAILBOXES;
+	m.uid_last = conf->uid_last;
+	if (c->role == ROLE_SMTPD)
+		m.instances = conf->smtpd_workers;
+	m.debug = conf->debug;
+	m.generation = s->generation;
+	(void)channel_send(c->ch, MSG_FIFED_ANY_CONF, 0, &m, -1);
+}
+
+static void
+send_listeners(struct suite *s, struct child *c, uint32_t kinds)
+{
+	for (size_t i = 0; i < s->n_listeners; i++) {
+		int fd;
+
+		if ((kinds & (1u << s->listeners[i].m.kind)) == 0)
+			continue;
+		if ((fd = fcntl(s->listeners[i].fd, F_DUPFD_CLOEXEC, 0)) == -1) {
+			log_warn("listener for %s", c->name);
+			continue;
+		}
+		(void)channel_send(
+		    c->ch, MSG_FIFED_ANY_LISTENER, 0, &s->listeners[i].m, fd);
+	}
+}
+
+/* Opened anew for each: a duplicate would share its offset. */
+static void
+send_certificates(struct suite *s, struct child *c)
+{
+	const struct conf *conf = s->conf;
+
+	for (size_t i = 0; i < conf->n_tls; i++) {
+		struct msg_tls_cert m = { .key = (uint32_t)i + 1,
+			.is_default = conf->tls[i].is_default };
+		int fd = open_file(conf, conf->tls[i].certificate);
+
+		strlcpy(m.names,
+		    conf->tls[i].names[0] != '\0' ? conf->tls[i].names : conf->hostname,
+		    sizeof(m.names));
+		if (fd == -1)
+			log_warn("%s", conf->tls[i].certificate);
+		else
+			(void)channel_send(c->ch, MSG_FIFED_FRONT_CERT, 0, &m, fd);
+	}
+}
+
+static void
+send_keys(struct suite *s, struct child *c)
+{
+	const struct conf *conf = s->conf;
+
+	for (size_t i = 0; i < conf->n_tls; i++) {
+		struct msg_key m = { .key = (uint32_t)i + 1 };
+		int fd = open_file(conf, conf->tls[i].key);
+
+		if (fd == -1)
+			log_warn("%s", conf->tls[i].key);
+		else
+			(void)channel_send(c->ch, MSG_FIFED_KEYD_KEY, 0, &m, fd);
+	}
+}
+
+static void
+send_resolver(const struct conf *conf, struct child *c)
+{
+	struct msg_conf_dnsd m = conf->resolver;
+
+	if (m.anchor_file[0] != '\0' && conf_path(conf, conf->resolver.anchor_file,
+					    m.anchor_file, sizeof(m.anchor_file)) == -1)
+		log_warnx("path of anchors is too long");
+	(void)channel_send(c->ch, MSG_FIFED_DNSD_CONF, 0, &m, -1);
+	for (size_t i = 0; i < conf->n_servers; i++)
+		(void)channel_send(
+		    c->ch, MSG_FIFED_DNSD_SERVER, 0, &conf->servers[i], -1);
+	for (size_t i = 0; i < conf->n_stubs; i++)
+		(void)channel_send(c->ch, MSG_FIFED_DNSD_STUB, 0, &conf->stubs[i], -1);
+}
+
+static void
+send_delivery(const struct conf *conf, struct child *c)
+{
+	struct msg_conf_deliverd m = conf->delivery;
+
+	if (m.ca_file[0] != '\0' &&
+	    conf_path(conf, conf->delivery.ca_file, m.ca_file, sizeof(m.ca_file)) == -1)
+		log_warnx("path of ca-file is too long");
+	(void)channel_send(c->ch, MSG_FIFED_RDELIVER_CONF, 0, &m, -1);
+}
+
+static void
+send_scan(const struct conf *conf, struct child *c)
+{
+	struct msg_conf_scand m = conf->scan;
+
+	/* Without signatures: the scanner rests. */
+	if (!conf->filter.antivirus)
+		m.signatures[0] = '\0';
+	else if (conf_path(conf, conf->scan.signatures, m.signatures,
+		     sizeof(m.signatures)) == -1)
+		log_warnx("path of signatures is too long");
+	(void)channel_send(c->ch, MSG_FIFED_SCAND_CONF, 0, &m, -1);
+}
+
+static void
+send_filter(const struct conf *conf, struct child *c)
+{
+	(void)channel_send(c->ch, MSG_FIFED_FILTERD_CONF, 0, &conf->filter, -1);
+	for (size_t i = 0; i < conf->n_rules; i++)
+		(void)channel_send(
+		    c->ch, MSG_FIFED_FILTERD_RULE, 0, &conf->rules[i].m, -1);
+}
+
+static void
+send_directory(const struct conf *conf, struct child *c)
+{
+	struct msg_conf_authd m = conf->directory;
+	const char *dot;
+
+	/* mail.example.org speaks for example.org, unless told otherwise. */
+	if (m.default_domain[0] == '\0') {
+		dot = strchr(conf->hostname, '.');
+		strlcpy(m.default_domain,
+		    dot != NULL && strchr(dot + 1, '.') != NULL ? dot + 1
+								: conf->hostname,
+		    sizeof(m.default_domain));
+	}
+	(void)channel_send(c->ch, MSG_FIFED_AUTHD_CONF, 0, &m, -1);
+}
+
+void
+conf_send(struct suite *s, struct child *c)
+{
+	const struct conf *conf = s->conf;
+	struct msg_none none;
+	int fd;
+
+	memset(&none, 0, sizeof(none));
+	send_common(s, c);
+	switch (c->role) {
+	case ROLE_LOGD:
+		(void)channel_send(c->ch, MSG_FIFED_LOGD_CONF, 0, &conf->log, -1);
+		break;
+	case ROLE_AUTHD:
+		send_directory(conf, c);
+		break;
+	case ROLE_KEYD:
+		send_keys(s, c);
+		break;
+	case ROLE_DNSD:
+		send_resolver(conf, c);
+		break;
+	case ROLE_SMTPD:
+		(void)channel_send(c->ch, MSG_FIFED_SMTPD_CONF, 0, &conf->smtp, -1);
+		send_certificates(s, c);
+		send_listeners(s, c,
+		    1u << LISTENER_SMTP | 1u << LISTENER_SUBMISSION |
+			1u << LISTENER_LOCAL | 1u << LISTENER_LMTP);
+		break;
+	case ROLE_QUEUED:
+		(void)channel_send(c->ch, MSG_FIFED_QUEUED_CONF, 0, &conf->queue, -1);
+		break;
+	case ROLE_DELIVERD_REMOTE:
+		send_delivery(conf, c);
+		break;
+	case ROLE_FILTERD:
+		send_filter(conf, c);
+		break;
+	case ROLE_SCAND:
+		send_scan(conf, c);
+		break;
+	case ROLE_IMAPD:
+	case ROLE_POP3D:
+		(void)channel_send(c->ch, MSG_FIFED_FRONT_CONF, 0,
+		    c->role == ROLE_IMAPD ? &conf->imap : &conf->pop3, -1);
+		send_certificates(s, c);
+		send_listeners(
+		    s, c, 1u << (c->role == ROLE_IMAPD ? LISTENER_IMAP : LISTENER_POP3));
+		break;
+	case ROLE_MBOXD:
+		(void)channel_send(c->ch, MSG_FIFED_MBOXD_CONF, 0, &conf->mailbox, -1);
+		break;
+	default:
+		break;
+	}
+	if ((fd = fcntl(c->ctl_fd, F_DUPFD_CLOEXEC, 0)) == -1)
+		log_warn("control socket of %s", c->name);
+	else
+		(void)channel_send(c->ch, MSG_FIFED_ANY_CTL, 0, &none, fd);
+}
