@@ -166,7 +166,7 @@ peer_add(struct msg *m)
 	enum role role = (enum role)m->p.channel.role;
 	struct peer *p = NULL;
 
-	if (role != ROLE_LOGD && !graph_connected(self->role, role)) {
+	if (role != ROLE_LOGD && self->role != ROLE_LOGD && !graph_connected(self->role, role)) {
 		log_warnx("fifed gives a channel to %s, which is not in the graph",
 		    role_name(role));
 		return;
