@@ -1,0 +1,602 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * The directory in lmdb: one database a table, values are lines of key=value, so
+ * that a later version can add to them and an administrator can read them.
+ */
+#include "authd/directory.h"
+
+#include <errno.h>
+#include <lmdb.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/compat/compat.h"
+#include "common/daemon.h"
+#include "common/log.h"
+
+#define MAP_SIZE ((size_t)4 << 30)
+#define VALUE_MAX 32768
+
+struct directory {
+	MDB_env *env;
+	MDB_dbi dbi[DIR_TABLES];
+	MDB_dbi meta;
+	uint32_t uid_first;
+	uint32_t uid_last;
+};
+
+static const char *const table_names[DIR_TABLES] = { "domains", "users", "aliases", "routes" };
+
+const char *
+dir_status_text(enum dir_status st)
+{
+	switch (st) {
+	case DIR_OK:
+		return "done";
+	case DIR_NONE:
+		return "not found";
+	case DIR_EXISTS:
+		return "exists already";
+	case DIR_BUSY:
+		return "still in use";
+	case DIR_FULL:
+		return "no room left";
+	case DIR_BAD:
+		return "malformed";
+	case DIR_IO:
+		break;
+	}
+	return "the directory cannot be read or written, see the log";
+}
+
+static enum dir_status
+failed(const char *what, int rc)
+{
+	if (rc == MDB_NOTFOUND)
+		return DIR_NONE;
+	if (rc == MDB_MAP_FULL || rc == ENOSPC) {
+		log_warnx("directory: %s: %s", what, mdb_strerror(rc));
+		return DIR_FULL;
+	}
+	log_warnx("directory: %s: %s", what, mdb_strerror(rc));
+	return DIR_IO;
+}
+
+struct directory *
+directory_open(const char *path, uint32_t uid_first, uint32_t uid_last)
+{
+	struct directory *d = calloc(1, sizeof(*d));
+	MDB_txn *txn = NULL;
+	int rc;
+
+	if (d == NULL)
+		return NULL;
+	d->uid_first = uid_first;
+	d->uid_last = uid_last;
+	if ((rc = mdb_env_create(&d->env)) != 0 ||
+	    (rc = mdb_env_set_mapsize(d->env, MAP_SIZE)) != 0 ||
+	    (rc = mdb_env_set_maxdbs(d->env, DIR_TABLES + 1)) != 0 ||
+	    (rc = mdb_env_open(d->env, path, MDB_NOSUBDIR, 0600)) != 0 ||
+	    (rc = mdb_txn_begin(d->env, NULL, 0, &txn)) != 0)
+		goto fail;
+	for (int i = 0; i < DIR_TABLES; i++)
+		if ((rc = mdb_dbi_open(txn, table_names[i], MDB_CREATE, &d->dbi[i])) != 0)
+			goto fail;
+	if ((rc = mdb_dbi_open(txn, "meta", MDB_CREATE, &d->meta)) != 0)
+		goto fail;
+	rc = mdb_txn_commit(txn);
+	txn = NULL;
+	if (rc != 0)
+		goto fail;
+	return d;
+fail:
+	log_warnx("directory %s: %s", path, mdb_strerror(rc));
+	if (txn != NULL)
+		mdb_txn_abort(txn);
+	directory_close(d);
+	return NULL;
+}
+
+void
+directory_close(struct directory *d)
+{
+	if (d == NULL)
+		return;
+	if (d->env != NULL)
+		mdb_env_close(d->env);
+	free(d);
+}
+
+/* ---- one value ---- */
+
+static MDB_val
+val(const char *s)
+{
+	MDB_val v = { strlen(s), (void *)(uintptr_t)s };
+
+	return v;
+}
+
+static int
+txn_get(MDB_txn *txn, MDB_dbi dbi, const char *key, char *buf, size_t cap)
+{
+	MDB_val k = val(key), v;
+	int rc;
+
+	if (*key == '\0' || strlen(key) > 500)
+		return MDB_NOTFOUND;
+	if ((rc = mdb_get(txn, dbi, &k, &v)) != 0)
+		return rc;
+	if (buf == NULL)
+		return 0;
+	if (v.mv_size >= cap)
+		return EMSGSIZE;
+	memcpy(buf, v.mv_data, v.mv_size);
+	buf[v.mv_size] = '\0';
+	return 0;
+}
+
+static enum dir_status
+get(struct directory *d, enum dir_table table, const char *key, char *buf, size_t cap)
+{
+	MDB_txn *txn;
+	int rc;
+
+	if ((rc = mdb_txn_begin(d->env, NULL, MDB_RDONLY, &txn)) != 0)
+		return failed("read", rc);
+	rc = txn_get(txn, d->dbi[table], key, buf, cap);
+	mdb_txn_abort(txn);
+	return rc == 0 ? DIR_OK : failed("read", rc);
+}
+
+static enum dir_status
+put(struct directory *d, enum dir_table table, const char *key, const char *value, unsigned int flags)
+{
+	MDB_val k = val(key), v = val(value);
+	MDB_txn *txn;
+	int rc;
+
+	if (*key == '\0' || k.mv_size > 500)
+		return DIR_BAD;
+	if ((rc = mdb_txn_begin(d->env, NULL, 0, &txn)) != 0)
+		return failed("write", rc);
+	if ((rc = mdb_put(txn, d->dbi[table], &k, &v, flags)) != 0) {
+		mdb_txn_abort(txn);
+		return rc == MDB_KEYEXIST ? DIR_EXISTS : failed("write", rc);
+	}
+	rc = mdb_txn_commit(txn);
+	return rc == 0 ? DIR_OK : failed("commit", rc);
+}
+
+static enum dir_status
+del(struct directory *d, enum dir_table table, const char *key)
+{
+	MDB_val k = val(key);
+	MDB_txn *txn;
+	int rc;
+
+	if (*key == '\0' || k.mv_size > 500)
+		return DIR_NONE;
+	if ((rc = mdb_txn_begin(d->env, NULL, 0, &txn)) != 0)
+		return failed("write", rc);
+	if ((rc = mdb_del(txn, d->dbi[table], &k, NULL)) != 0) {
+		mdb_txn_abort(txn);
+		return failed("delete", rc);
+	}
+	rc = mdb_txn_commit(txn);
+	return rc == 0 ? DIR_OK : failed("commit", rc);
+}
+
+enum dir_status
+directory_next(struct directory *d, enum dir_table table, char *key, size_t keycap, char *value,
+    size_t valuecap)
+{
+	MDB_cursor *cursor = NULL;
+	MDB_txn *txn;
+	MDB_val k = val(key), v;
+	enum dir_status st = DIR_OK;
+	int rc;
+
+	if ((rc = mdb_txn_begin(d->env, NULL, MDB_RDONLY, &txn)) != 0)
+		return failed("read", rc);
+	if ((rc = mdb_cursor_open(txn, d->dbi[table], &cursor)) != 0) {
+		st = failed("read", rc);
+		goto done;
+	}
+	if (*key == '\0')
+		rc = mdb_cursor_get(cursor, &k, &v, MDB_FIRST);
+	else {
+		rc = mdb_cursor_get(cursor, &k, &v, MDB_SET_RANGE);
+		if (rc == 0 && k.mv_size == strlen(key) && memcmp(k.mv_data, key, k.mv_size) == 0)
+			rc = mdb_cursor_get(cursor, &k, &v, MDB_NEXT);
+	}
+	if (rc != 0)
+		st = failed("read", rc);
+	else if (k.mv_size >= keycap || v.mv_size >= valuecap)
+		st = DIR_BAD;
+	else {
+		memcpy(key, k.mv_data, k.mv_size);
+		key[k.mv_size] = '\0';
+		memcpy(value, v.mv_data, v.mv_size);
+		value[v.mv_size] = '\0';
+	}
+done:
+	if (cursor != NULL)
+		mdb_cursor_close(cursor);
+	mdb_txn_abort(txn);
+	return st;
+}
+
+/* ---- domains ---- */
+
+enum dir_status
+directory_domain_add(struct directory *d, const char *domain)
+{
+	return put(d, DIR_DOMAINS, domain, "", MDB_NOOVERWRITE);
+}
+
+enum dir_status
+directory_domain_get(struct directory *d, const char *domain)
+{
+	return get(d, DIR_DOMAINS, domain, NULL, 0);
+}
+
+static int
+table_uses_domain(struct directory *d, enum dir_table table, const char *domain)
+{
+	char key[512] = "", *value = malloc(VALUE_MAX);
+	int used = 0;
+
+	while (value != NULL && !used &&
+	    directory_next(d, table, key, sizeof(key), value, VALUE_MAX) == DIR_OK) {
+		const char *at = strrchr(key, '@');
+
+		used = at != NULL && strcmp(at + 1, domain) == 0;
+	}
+	free(value);
+	return used;
+}
+
+enum dir_status
+directory_domain_del(struct directory *d, const char *domain)
+{
+	if (directory_domain_get(d, domain) == DIR_OK &&
+	    (table_uses_domain(d, DIR_USERS, domain) || table_uses_domain(d, DIR_ALIASES, domain)))
+		return DIR_BUSY;
+	return del(d, DIR_DOMAINS, domain);
+}
+
+/* ---- users ---- */
+
+int
+mailbox_path(const char *key, char *out, size_t cap)
+{
+	static const char hex[] = "0123456789abcdef";
+	const char *at = strrchr(key, '@');
+	size_t len;
+
+	if (at == NULL || at == key || at[1] == '\0' || at[1] == '.' || strchr(at, '/') != NULL)
+		return -1;
+	len = strlcpy(out, at + 1, cap);
+	if (len + 2 >= cap)
+		return -1;
+	out[len++] = '/';
+	for (const char *p = key; p < at; p++) {
+		unsigned char c = (unsigned char)*p;
+		int plain = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' ||
+		    c == '-' || c == '+' || c == '=' || (c == '.' && p > key) || c >= 0x80;
+
+		if (len + 4 >= cap)
+			return -1;
+		if (plain) {
+			out[len++] = (char)c;
+			continue;
+		}
+		out[len++] = '%';
+		out[len++] = hex[c >> 4];
+		out[len++] = hex[c & 15];
+	}
+	out[len] = '\0';
+	/* NAME_MAX of common file systems */
+	return len - strlen(at + 1) - 1 > 250 ? -1 : 0;
+}
+
+static int
+user_encode(const struct user *u, char *buf, size_t cap)
+{
+	int n = snprintf(buf, cap,
+	    "mailbox=%s\nuid=%u\ndisabled=%d\nquota=%llu\nforward=%s\nforward-keep=%d\n"
+	    "created=%lld\nscram-sha-256=%s\nscram-sha-1=%s\ncrypt=%s\n",
+	    u->mailbox, u->uid, u->disabled, (unsigned long long)u->quota, u->forward,
+	    u->forward_keep, (long long)u->created, u->password.scram_sha256,
+	    u->password.scram_sha1, u->password.crypt);
+
+	return n < 0 || (size_t)n >= cap ? -1 : 0;
+}
+
+static int
+line_value(const char *text, const char *name, char *out, size_t cap)
+{
+	size_t len = strlen(name);
+
+	out[0] = '\0';
+	while (text != NULL && *text != '\0') {
+		const char *end = strchr(text, '\n');
+
+		if (end == NULL)
+			return -1;
+		if (strncmp(text, name, len) == 0 && text[len] == '=') {
+			size_t n = (size_t)(end - text) - len - 1;
+
+			if (n >= cap)
+				return -1;
+			memcpy(out, text + len + 1, n);
+			out[n] = '\0';
+			return 0;
+		}
+		text = end + 1;
+	}
+	return 0; /* absent: the default */
+}
+
+static int
+line_number(const char *text, const char *name, long long max, long long *out)
+{
+	char buf[32];
+	const char *bad = NULL;
+
+	*out = 0;
+	if (line_value(text, name, buf, sizeof(buf)) == -1)
+		return -1;
+	if (buf[0] != '\0')
+		*out = strtonum(buf, 0, max, &bad);
+	return bad == NULL ? 0 : -1;
+}
+
+int
+user_decode(const char *key, const char *text, struct user *u)
+{
+	long long n;
+
+	memset(u, 0, sizeof(*u));
+	if (strlcpy(u->address, key, sizeof(u->address)) >= sizeof(u->address))
+		return -1;
+	if (line_value(text, "mailbox", u->mailbox, sizeof(u->mailbox)) == -1 ||
+	    line_value(text, "forward", u->forward, sizeof(u->forward)) == -1 ||
+	    line_value(text, "scram-sha-256", u->password.scram_sha256,
+		sizeof(u->password.scram_sha256)) == -1 ||
+	    line_value(text, "scram-sha-1", u->password.scram_sha1,
+		sizeof(u->password.scram_sha1)) == -1 ||
+	    line_value(text, "crypt", u->password.crypt, sizeof(u->password.crypt)) == -1)
+		return -1;
+	if (line_number(text, "uid", UINT32_MAX, &n) == -1)
+		return -1;
+	u->uid = (uint32_t)n;
+	if (line_number(text, "disabled", 1, &n) == -1)
+		return -1;
+	u->disabled = (int)n;
+	if (line_number(text, "quota", INT64_MAX, &n) == -1)
+		return -1;
+	u->quota = (uint64_t)n;
+	if (line_number(text, "forward-keep", 1, &n) == -1)
+		return -1;
+	u->forward_keep = (int)n;
+	if (line_number(text, "created", INT64_MAX, &n) == -1)
+		return -1;
+	u->created = n;
+	return u->uid != 0 && u->mailbox[0] != '\0' ? 0 : -1;
+}
+
+static int
+uid_in_use(struct directory *d, uint32_t uid)
+{
+	char key[512] = "", *value = malloc(VALUE_MAX);
+	struct user u;
+	int used = value == NULL;
+
+	while (!used && directory_next(d, DIR_USERS, key, sizeof(key), value, VALUE_MAX) == DIR_OK)
+		used = user_decode(key, value, &u) == 0 && u.uid == uid;
+	free(value);
+	return used;
+}
+
+/*
+ * The next uid for a mailbox. Uids go up and are used again only after the whole
+ * range has been given out, so that one is not taken over by somebody
+ * else while an old file may still be about.
+ */
+static uint32_t
+uid_take(struct directory *d, MDB_txn *txn)
+{
+	char buf[16];
+	uint32_t next = d->uid_first, tries;
+	MDB_val k = val("next-uid"), v;
+
+	if (txn_get(txn, d->meta, "next-uid", buf, sizeof(buf)) == 0) {
+		const char *bad;
+		long long n = strtonum(buf, 1, UINT32_MAX, &bad);
+
+		if (bad == NULL && n >= d->uid_first && n <= d->uid_last)
+			next = (uint32_t)n;
+	}
+	for (tries = 0; tries <= d->uid_last - d->uid_first; tries++) {
+		uint32_t uid = next;
+
+		next = next == d->uid_last ? d->uid_first : next + 1;
+		if (uid_in_use(d, uid))
+			continue;
+		snprintf(buf, sizeof(buf), "%u", next);
+		v = val(buf);
+		return mdb_put(txn, d->meta, &k, &v, 0) == 0 ? uid : 0;
+	}
+	return 0;
+}
+
+enum dir_status
+directory_user_add(struct directory *d, struct user *u)
+{
+	char text[VALUE_MAX], domain_part[256];
+	const char *at = strrchr(u->address, '@');
+	MDB_txn *txn;
+	MDB_val k = val(u->address), v;
+	int rc;
+
+	if (at == NULL || mailbox_path(u->address, u->mailbox, sizeof(u->mailbox)) == -1)
+		return DIR_BAD;
+	strlcpy(domain_part, at + 1, sizeof(domain_part));
+	if ((rc = mdb_txn_begin(d->env, NULL, 0, &txn)) != 0)
+		return failed("write", rc);
+	if ((rc = txn_get(txn, d->dbi[DIR_DOMAINS], domain_part, NULL, 0)) != 0) {
+		mdb_txn_abort(txn);
+		return failed("read", rc);
+	}
+	if (txn_get(txn, d->dbi[DIR_ALIASES], u->address, NULL, 0) == 0) {
+		mdb_txn_abort(txn);
+		return DIR_EXISTS;
+	}
+	if ((u->uid = uid_take(d, txn)) == 0) {
+		mdb_txn_abort(txn);
+		return DIR_FULL;
+	}
+	if (user_encode(u, text, sizeof(text)) == -1) {
+		mdb_txn_abort(txn);
+		return DIR_BAD;
+	}
+	v = val(text);
+	if ((rc = mdb_put(txn, d->dbi[DIR_USERS], &k, &v, MDB_NOOVERWRITE)) != 0) {
+		mdb_txn_abort(txn);
+		return rc == MDB_KEYEXIST ? DIR_EXISTS : failed("write", rc);
+	}
+	rc = mdb_txn_commit(txn);
+	return rc == 0 ? DIR_OK : failed("commit", rc);
+}
+
+enum dir_status
+directory_user_get(struct directory *d, const char *key, struct user *u)
+{
+	char text[VALUE_MAX];
+	enum dir_status st = get(d, DIR_USERS, key, text, sizeof(text));
+
+	if (st != DIR_OK)
+		return st;
+	if (user_decode(key, text, u) == -1) {
+		log_warnx("directory: the record of %s is damaged", key);
+		return DIR_IO;
+	}
+	return DIR_OK;
+}
+
+enum dir_status
+directory_user_put(struct directory *d, const struct user *u)
+{
+	char text[VALUE_MAX];
+
+	if (user_encode(u, text, sizeof(text)) == -1)
+		return DIR_BAD;
+	return put(d, DIR_USERS, u->address, text, 0);
+}
+
+enum dir_status
+directory_user_del(struct directory *d, const char *key)
+{
+	return del(d, DIR_USERS, key);
+}
+
+enum dir_status
+directory_user_rename(struct directory *d, const char *key, const char *new_key)
+{
+	char text[VALUE_MAX];
+	struct user u;
+	MDB_txn *txn;
+	MDB_val ok = val(key), nk = val(new_key), v;
+	enum dir_status st;
+	const char *at = strrchr(new_key, '@');
+	int rc;
+
+	if (at == NULL || directory_domain_get(d, at + 1) != DIR_OK)
+		return DIR_NONE;
+	if ((st = directory_user_get(d, key, &u)) != DIR_OK)
+		return st;
+	if (get(d, DIR_ALIASES, new_key, text, sizeof(text)) == DIR_OK)
+		return DIR_EXISTS;
+	strlcpy(u.address, new_key, sizeof(u.address));
+	if (mailbox_path(new_key, u.mailbox, sizeof(u.mailbox)) == -1 ||
+	    user_encode(&u, text, sizeof(text)) == -1)
+		return DIR_BAD;
+	if ((rc = mdb_txn_begin(d->env, NULL, 0, &txn)) != 0)
+		return failed("write", rc);
+	v = val(text);
+	if ((rc = mdb_put(txn, d->dbi[DIR_USERS], &nk, &v, MDB_NOOVERWRITE)) != 0 ||
+	    (rc = mdb_del(txn, d->dbi[DIR_USERS], &ok, NULL)) != 0) {
+		mdb_txn_abort(txn);
+		return rc == MDB_KEYEXIST ? DIR_EXISTS : failed("rename", rc);
+	}
+	v = val(new_key);
+	if ((rc = mdb_put(txn, d->dbi[DIR_ALIASES], &ok, &v, 0)) != 0) {
+		mdb_txn_abort(txn);
+		return failed("rename", rc);
+	}
+	rc = mdb_txn_commit(txn);
+	return rc == 0 ? DIR_OK : failed("commit", rc);
+}
+
+/* ---- aliases and routes ---- */
+
+enum dir_status
+directory_alias_put(struct directory *d, const char *key, const char *targets)
+{
+	struct user u;
+
+	if (strlen(targets) > DIRECTORY_TARGETS_MAX)
+		return DIR_BAD;
+	if (directory_user_get(d, key, &u) == DIR_OK)
+		return DIR_EXISTS;
+	return put(d, DIR_ALIASES, key, targets, 0);
+}
+
+enum dir_status
+directory_alias_del(struct directory *d, const char *key)
+{
+	return del(d, DIR_ALIASES, key);
+}
+
+enum dir_status
+directory_alias_get(struct directory *d, const char *key, char *buf, size_t cap)
+{
+	return get(d, DIR_ALIASES, key, buf, cap);
+}
+
+enum dir_status
+directory_route_put(struct directory *d, const char *domain, const char *url)
+{
+	return put(d, DIR_ROUTES, domain, url, 0);
+}
+
+enum dir_status
+directory_route_del(struct directory *d, const char *domain)
+{
+	return del(d, DIR_ROUTES, domain);
+}
+
+enum dir_status
+directory_route_find(struct directory *d, const char *domain, char *url, size_t cap, char *matched,
+    size_t matched_cap)
+{
+	const char *p = domain;
+	enum dir_status st;
+
+	if ((st = get(d, DIR_ROUTES, domain, url, cap)) != DIR_NONE) {
+		strlcpy(matched, domain, matched_cap);
+		return st;
+	}
+	while ((p = strchr(p, '.')) != NULL) {
+		if ((st = get(d, DIR_ROUTES, p, url, cap)) != DIR_NONE) {
+			strlcpy(matched, p, matched_cap);
+			return st;
+		}
+		p++;
+	}
+	strlcpy(matched, "*", matched_cap);
+	return get(d, DIR_ROUTES, "*", url, cap);
+}

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef FIFE_DIRECTORY_H
+#define FIFE_DIRECTORY_H
+
+/*
+ * The directory: domains, users, aliases and routes, by address, by login and
+ * by domain, in lmdb (fife-directory.5). Nothing outside authd knows that it is
+ * lmdb. Addresses are keys as address_fold_key() makes them. Every change is on
+ * the disk when the function returns.
+ */
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "authd/password.h"
+#include "common/proto/address.h"
+
+struct directory;
+
+enum dir_status {
+	DIR_OK = 0,
+	DIR_NONE,   /* there is no such thing */
+	DIR_EXISTS, /* there is one already */
+	DIR_BUSY,   /* something still needs it */
+	DIR_FULL,   /* no room, no uid left */
+	DIR_BAD,    /* malformed value */
+	DIR_IO	    /* logged */
+};
+const char *dir_status_text(enum dir_status);
+
+struct user {
+	char address[ADDRESS_MAX + 1]; /* its key */
+	char mailbox[512];	       /* directory below the mail root: DOMAIN/LOCAL */
+	uint32_t uid;
+	int disabled;
+	uint64_t quota; /* octets; 0: the default */
+	struct password password;
+	char forward[1024]; /* addresses separated by commas, "" for none */
+	int forward_keep;   /* a copy stays here */
+	int64_t created;    /* seconds since 1970 */
+};
+
+/* uid_first..uid_last: what may be given to mailboxes. NULL: logged. */
+struct directory *directory_open(const char *path, uint32_t uid_first, uint32_t uid_last);
+void directory_close(struct directory *);
+
+enum dir_status directory_domain_add(struct directory *, const char *domain);
+/* DIR_BUSY while users or aliases of it exist. */
+enum dir_status directory_domain_del(struct directory *, const char *domain);
+enum dir_status directory_domain_get(struct directory *, const char *domain);
+
+/* Gives user->uid and user->mailbox (in: address, password, the rest). */
+enum dir_status directory_user_add(struct directory *, struct user *);
+enum dir_status directory_user_get(struct directory *, const char *key, struct user *);
+enum dir_status directory_user_put(struct directory *, const struct user *);
+enum dir_status directory_user_del(struct directory *, const char *key);
+/* Moves the record to a new key and mailbox; the old address becomes an alias. */
+enum dir_status directory_user_rename(struct directory *, const char *key, const char *new_key);
+
+/* targets: addresses separated by one space. key "@domain" is the catch-all. */
+#define DIRECTORY_TARGETS_MAX 7600 /* a line of a dump holds it */
+enum dir_status directory_alias_put(struct directory *, const char *key, const char *targets);
+enum dir_status directory_alias_del(struct directory *, const char *key);
+enum dir_status directory_alias_get(struct directory *, const char *key, char *buf, size_t cap);
+
+/* domain: exact, ".sub" for all below, or "*" for the default. */
+enum dir_status directory_route_put(struct directory *, const char *domain, const char *url);
+enum dir_status directory_route_del(struct directory *, const char *domain);
+/* The most specific one for a domain; *matched gets its key. */
+enum dir_status directory_route_find(struct directory *, const char *domain, char *url,
+    size_t cap, char *matched, size_t matched_cap);
+
+enum dir_table { DIR_DOMAINS, DIR_USERS, DIR_ALIASES, DIR_ROUTES, DIR_TABLES };
+/* In order of keys, starting after key (start with ""). Copies key and value. */
+enum dir_status directory_next(struct directory *, enum dir_table, char *key, size_t keycap,
+    char *value, size_t valuecap);
+
+/* A user's record from its text form. 0 or -1. */
+int user_decode(const char *key, const char *text, struct user *);
+/* The path of an address' mailbox below the mail root: escapes what could not be
+ * a file name. 0, or -1 without room. */
+int mailbox_path(const char *key, char *out, size_t cap);
+
+#endif

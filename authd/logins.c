@@ -1,0 +1,329 @@
+/* SPDX-License-Identifier: ISC */
+/* Exchanges and login records; see logins.h. */
+#include "authd/logins.h"
+
+#include <sys/queue.h>
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "authd/auth.h"
+#include "authd/sasl.h"
+#include "authd/verified.h"
+#include "authd/worker.h"
+#include "common/compat/compat.h"
+#include "common/daemon.h"
+#include "common/log.h"
+
+#define EXCHANGES_MAX 8192
+#define LOGINS_MAX 65536
+#define BUCKETS 4096
+
+/* An exchange under way. It outlives its channel while a worker is at it. */
+struct exchange {
+	LIST_ENTRY(exchange) entry;
+	uint64_t channel; /* serial; 0 once nobody waits any more */
+	uint64_t session;
+	uint64_t request;
+	uint8_t service;
+	int at_work; /* a worker or mboxd holds it */
+	struct sasl sasl;
+	struct user user;
+	int known; /* user is filled in */
+	char client[64];
+	uint64_t login;
+};
+
+struct login {
+	LIST_ENTRY(login) bucket;
+	uint64_t id;
+	uint64_t channel;
+	char address[ADDRESS_MAX + 1];
+};
+
+static LIST_HEAD(, exchange) exchanges = LIST_HEAD_INITIALIZER(exchanges);
+static size_t n_exchanges;
+static LIST_HEAD(login_list, login) logins[BUCKETS];
+static size_t n_logins;
+
+static struct login *
+login_find(uint64_t id)
+{
+	struct login *l;
+
+	LIST_FOREACH (l, &logins[id % BUCKETS], bucket)
+		if (l->id == id)
+			return l;
+	return NULL;
+}
+
+static struct login *
+login_new(uint64_t channel, const char *address)
+{
+	struct login *l;
+
+	if (n_logins >= LOGINS_MAX || (l = calloc(1, sizeof(*l))) == NULL)
+		return NULL;
+	do
+		arc4random_buf(&l->id, sizeof(l->id));
+	while (l->id == 0 || login_find(l->id) != NULL);
+	l->channel = channel;
+	strlcpy(l->address, address, sizeof(l->address));
+	LIST_INSERT_HEAD(&logins[l->id % BUCKETS], l, bucket);
+	n_logins++;
+	return l;
+}
+
+static void
+login_free(struct login *l)
+{
+	LIST_REMOVE(l, bucket);
+	n_logins--;
+	free(l);
+}
+
+const char *
+logins_address(uint64_t id)
+{
+	struct login *l = login_find(id);
+
+	return l == NULL ? NULL : l->address;
+}
+
+size_t
+logins_count(void)
+{
+	return n_logins;
+}
+
+void
+logins_logout(struct channel *ch, uint64_t id)
+{
+	struct login *l = login_find(id);
+
+	/* A front ends its own logins only. */
+	if (l != NULL && l->channel == channel_serial(ch))
+		login_free(l);
+}
+
+static struct exchange *
+exchange_find(uint64_t channel, uint64_t session)
+{
+	struct exchange *x;
+
+	LIST_FOREACH (x, &exchanges, entry)
+		if (x->channel == channel && x->session == session)
+			return x;
+	return NULL;
+}
+
+static void
+exchange_free(struct exchange *x)
+{
+	LIST_REMOVE(x, entry);
+	n_exchanges--;
+	sasl_clear(&x->sasl);
+	freezero(x, sizeof(*x));
+}
+
+static void
+answer(struct channel *ch, uint64_t request, enum sasl_status status, uint64_t login,
+    const char *address, const char *challenge, const char *text)
+{
+	struct msg_sasl_result r = { .status = (uint8_t)status, .login = login };
+
+	r.data = (const uint8_t *)challenge;
+	r.data_len = strlen(challenge);
+	strlcpy(r.address, address, sizeof(r.address));
+	strlcpy(r.text, text, sizeof(r.text));
+	channel_send(ch, MSG_AUTHD_FRONT_SASL_RESULT, request, &r, -1);
+}
+
+/* The end of an exchange, one way or the other. */
+static void
+finish(struct exchange *x, enum sasl_status status, const char *text)
+{
+	struct channel *ch = x->channel == 0 ? NULL : channel_find(x->channel);
+	struct login *l = NULL;
+
+	if (x->login != 0)
+		l = login_find(x->login);
+	if (ch == NULL || status != SASL_OK) {
+		if (l != NULL)
+			login_free(l);
+		l = NULL;
+	}
+	if (ch != NULL)
+		answer(ch, x->request, status, l != NULL ? l->id : 0,
+		    l != NULL ? l->address : "", "", text);
+	exchange_free(x);
+}
+
+static void
+on_mailbox(struct msg *m, void *arg)
+{
+	struct exchange *x = arg;
+
+	if (m != NULL && m->p.status.status == MSG_OK)
+		finish(x, SASL_OK, "");
+	else
+		finish(x, SASL_TEMP, m == NULL ? "the mailbox cannot be opened now" : m->p.status.text);
+}
+
+static void
+admit(struct exchange *x)
+{
+	struct channel *ch = x->channel == 0 ? NULL : channel_find(x->channel);
+	struct login *l;
+
+	if (ch == NULL) {
+		finish(x, SASL_TEMP, "");
+		return;
+	}
+	if ((l = login_new(x->channel, x->user.address)) == NULL) {
+		finish(x, SASL_TEMP, "too many logins");
+		return;
+	}
+	x->login = l->id;
+	if (x->service == SERVICE_SMTP) {
+		finish(x, SASL_OK, "");
+		return;
+	}
+	x->at_work = 1;
+	if (auth_open_mailbox(ch, x->service == SERVICE_IMAP ? MBOX_IMAP : MBOX_POP3, l->id,
+		x->user.address, x->user.mailbox, x->user.uid, x->user.quota, x->client,
+		on_mailbox, x) == -1)
+		finish(x, SASL_TEMP, "the mailbox cannot be opened now");
+}
+
+static void
+on_checked(int result, const struct password *made, void *arg)
+{
+	struct exchange *x = arg;
+
+	x->at_work = 0;
+	if (result == 1 && x->known && !x->user.disabled) {
+		verified_add(x->user.address, x->sasl.password, &x->user.password, now_ms());
+		admit(x);
+	} else if (result == -1 && x->known && x->user.password.scram_sha256[0] == '\0' &&
+	    x->user.password.crypt[0] != '\0')
+		finish(x, SASL_TEMP, "the password cannot be checked now");
+	else if (result == 1 && x->known)
+		finish(x, SASL_DENIED, "this account is disabled");
+	else
+		finish(x, SASL_DENIED, "wrong user name or password");
+}
+
+static void
+check(struct exchange *x)
+{
+	char key[ADDRESS_MAX + 1];
+	enum dir_status st = DIR_NONE;
+
+	if (login_key(x->sasl.login, auth.default_domain, key, sizeof(key)) == 0)
+		st = directory_user_get(auth.directory, key, &x->user);
+	if (st != DIR_OK && st != DIR_NONE) {
+		finish(x, SASL_TEMP, "the directory cannot be read now");
+		return;
+	}
+	x->known = st == DIR_OK;
+	if (x->known && !x->user.disabled &&
+	    verified_find(x->user.address, x->sasl.password, &x->user.password, now_ms())) {
+		admit(x);
+		return;
+	}
+	x->at_work = 1;
+	if (worker_check(x->sasl.password, x->known ? &x->user.password : NULL, auth.iterations,
+		on_checked, x) == -1)
+		finish(x, SASL_TEMP, "too many logins at once");
+}
+
+void
+logins_sasl(struct channel *ch, struct msg *m)
+{
+	const struct msg_sasl *s = &m->p.sasl;
+	struct exchange *x = exchange_find(channel_serial(ch), s->session);
+	const char *challenge, *why;
+	enum sasl_mech mech;
+
+	if (s->first) {
+		if (x != NULL || n_exchanges >= EXCHANGES_MAX) {
+			answer(ch, m->id, SASL_TEMP, 0, "", "", "too many logins at once");
+			return;
+		}
+		if ((mech = sasl_mechanism(s->mechanism)) == SASL_MECH_NONE) {
+			answer(ch, m->id, SASL_BAD, 0, "", "", "unknown mechanism");
+			return;
+		}
+		if ((x = calloc(1, sizeof(*x))) == NULL) {
+			answer(ch, m->id, SASL_TEMP, 0, "", "", "no memory");
+			return;
+		}
+		x->channel = channel_serial(ch);
+		x->session = s->session;
+		x->service = channel_role(ch) == ROLE_SMTPD ? SERVICE_SMTP
+		    : channel_role(ch) == ROLE_IMAPD	    ? SERVICE_IMAP
+							    : SERVICE_POP3;
+		strlcpy(x->client, s->client, sizeof(x->client));
+		sasl_init(&x->sasl, mech);
+		LIST_INSERT_HEAD(&exchanges, x, entry);
+		n_exchanges++;
+	} else if (x == NULL || x->at_work) {
+		answer(ch, m->id, SASL_BAD, 0, "", "", "no such exchange");
+		return;
+	}
+	x->request = m->id;
+	/* An initial response of no octets is a response: the front sets first = 1 and
+	 * data_len = 0 when there is none, first = 2 when it is empty. */
+	switch (sasl_input(&x->sasl, s->first == 1 && s->data_len == 0 ? NULL : s->data,
+	    s->data_len, &challenge, &why)) {
+	case SASL_ASK:
+		answer(ch, m->id, SASL_CONTINUE, 0, "", challenge, "");
+		break;
+	case SASL_CHECK:
+		check(x);
+		break;
+	case SASL_FAIL:
+		finish(x, SASL_BAD, why);
+		break;
+	}
+}
+
+void
+logins_abort(struct channel *ch, uint64_t session)
+{
+	struct exchange *x = exchange_find(channel_serial(ch), session);
+
+	if (x == NULL)
+		return;
+	if (x->at_work)
+		x->channel = 0;
+	else
+		exchange_free(x);
+}
+
+void
+logins_channel_lost(struct channel *ch)
+{
+	uint64_t serial = channel_serial(ch);
+	struct exchange *x, *nx;
+
+	for (x = LIST_FIRST(&exchanges); x != NULL; x = nx) {
+		nx = LIST_NEXT(x, entry);
+		if (x->channel != serial)
+			continue;
+		if (x->at_work)
+			x->channel = 0;
+		else
+			exchange_free(x);
+	}
+	for (size_t i = 0; i < BUCKETS; i++) {
+		struct login *l, *nl;
+
+		for (l = LIST_FIRST(&logins[i]); l != NULL; l = nl) {
+			nl = LIST_NEXT(l, bucket);
+			if (l->channel == serial)
+				login_free(l);
+		}
+	}
+}

@@ -1,0 +1,351 @@
+/* SPDX-License-Identifier: ISC */
+/* authd: who is that. Answers about recipients, logins, routes; see authd(8). */
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include "authd/auth.h"
+#include "authd/logins.h"
+#include "authd/verified.h"
+#include "authd/worker.h"
+#include "common/compat/compat.h"
+#include "common/daemon.h"
+#include "common/log.h"
+
+#define OPEN_TIMEOUT_MS 20000
+#define MAILBOX_UID_OFFSET 50
+
+struct auth auth;
+static struct msg_conf_authd conf = { .iterations = 100000, .workers = 2 };
+static uint64_t rcpt_asked;
+
+void
+auth_changed(const char *domain)
+{
+	struct msg_domain d = { 0 };
+	struct channel *ch = daemon_peer(ROLE_QUEUED);
+
+	strlcpy(d.domain, domain, sizeof(d.domain));
+	if (ch != NULL)
+		channel_send(ch, MSG_AUTHD_QUEUED_CHANGED, 0, &d, -1);
+}
+
+int
+auth_open_mailbox(struct channel *for_whom, enum mbox_purpose purpose, uint64_t token,
+    const char *address, const char *mailbox, uint32_t uid, uint64_t quota, const char *client,
+    channel_answer_cb cb, void *arg)
+{
+	struct channel *mboxd = daemon_peer(ROLE_MBOXD);
+	struct msg_mbox_open o = { .token = token, .uid = uid, .quota = quota };
+
+	if (mboxd == NULL)
+		return -1;
+	o.role = (uint8_t)channel_role(for_whom);
+	o.instance = channel_instance(for_whom);
+	o.purpose = (uint8_t)purpose;
+	strlcpy(o.address, address, sizeof(o.address));
+	strlcpy(o.mailbox, mailbox, sizeof(o.mailbox));
+	strlcpy(o.client, client, sizeof(o.client));
+	return channel_ask(mboxd, MSG_AUTHD_MBOXD_OPEN, &o, -1, OPEN_TIMEOUT_MS, cb, arg) == 0 ? -1
+											       : 0;
+}
+
+static void
+on_conf(struct msg *m)
+{
+	if (m->type == MSG_FIFED_AUTHD_CONF)
+		conf = m->p.conf_authd;
+}
+
+static void
+take_conf(void)
+{
+	auth.iterations = conf.iterations;
+	strlcpy(auth.default_domain, conf.default_domain, sizeof(auth.default_domain));
+	auth.resolver.directory = auth.directory;
+	auth.resolver.hostname = daemon_conf()->hostname;
+	auth.resolver.postmaster = daemon_conf()->postmaster;
+}
+
+static int
+on_open(void)
+{
+	const struct msg_conf *c = daemon_conf();
+	char empty[1100];
+	char *slash;
+
+	if (verified_init() == -1)
+		return -1;
+	/* The workers' root is the empty directory beside ours. */
+	strlcpy(empty, c->root, sizeof(empty));
+	if ((slash = strrchr(empty, '/')) == NULL)
+		return -1;
+	strlcpy(slash, "/empty", sizeof(empty) - (size_t)(slash - empty));
+	return workers_fork(conf.workers, empty, c->uid_first + ROLE_AUTHD_WORKER,
+	    c->uid_first + ROLE_AUTHD_WORKER);
+}
+
+/* Two authds on one directory would undo each other's work. */
+static int
+lock_directory(void)
+{
+	int fd = open("/lock", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+
+	for (int i = 0; fd != -1 && i < 50; i++) {
+		if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+			return 0; /* held, and the descriptor with it, to the end */
+		usleep(100 * 1000);
+	}
+	log_warn("another process holds the directory's lock");
+	return -1;
+}
+
+static int
+on_start(void)
+{
+	const struct msg_conf *c = daemon_conf();
+
+	if (lock_directory() == -1)
+		return -1;
+	auth.directory = directory_open(
+	    "/directory", c->uid_first + MAILBOX_UID_OFFSET, c->uid_last);
+	if (auth.directory == NULL)
+		return -1;
+	take_conf();
+	return workers_start(daemon_base());
+}
+
+static void
+on_reload(void)
+{
+	take_conf();
+	auth_changed("");
+}
+
+static void
+answer_rcpt(struct channel *ch, struct msg *m)
+{
+	struct msg_rcpt_class r = { 0 };
+
+	rcpt_asked++;
+	switch (resolve_class(&auth.resolver, m->p.rcpt_check.address)) {
+	case RESOLVE_OK:
+		r.rclass = RCLASS_LOCAL;
+		break;
+	case RESOLVE_REMOTE:
+		r.rclass = RCLASS_REMOTE;
+		break;
+	case RESOLVE_DISABLED:
+		r.rclass = RCLASS_DISABLED;
+		strlcpy(r.text, "this mailbox is disabled", sizeof(r.text));
+		break;
+	case RESOLVE_UNKNOWN:
+	case RESOLVE_LOOP:
+	case RESOLVE_TOO_MANY:
+		r.rclass = RCLASS_UNKNOWN;
+		break;
+	case RESOLVE_TEMP:
+		r.rclass = RCLASS_TEMP;
+	}
+	channel_send(ch, MSG_AUTHD_SMTPD_RCPT_CLASS, m->id, &r, -1);
+}
+
+static void
+answer_route(struct channel *ch, struct msg *m)
+{
+	struct msg_route r = { 0 };
+	char domain[256], matched[256];
+	enum dir_status st;
+
+	if (address_domain_ascii(m->p.domain.domain, domain, sizeof(domain)) == -1)
+		strlcpy(domain, m->p.domain.domain, sizeof(domain));
+	if (domain[0] == '\0' || strcmp(domain, auth.resolver.hostname) == 0 ||
+	    (st = directory_domain_get(auth.directory, domain)) == DIR_OK)
+		r.rclass = RCLASS_LOCAL;
+	else if (st != DIR_NONE)
+		r.rclass = RCLASS_TEMP;
+	else {
+		st = directory_route_find(
+		    auth.directory, domain, r.url, sizeof(r.url), matched, sizeof(matched));
+		r.rclass = st == DIR_OK || st == DIR_NONE ? RCLASS_REMOTE : RCLASS_TEMP;
+		if (st != DIR_OK)
+			r.url[0] = '\0';
+	}
+	channel_send(ch, MSG_AUTHD_QUEUED_ROUTE_IS, m->id, &r, -1);
+}
+
+static void
+answer_resolve(struct channel *ch, struct msg *m)
+{
+	static const char *const texts[] = { "", "relaying denied", "no such user",
+		"this mailbox is disabled", "mail loop: the aliases lead only to each other",
+		"an alias leads to too many addresses", "the directory cannot be read now" };
+	struct msg_resolved done = { 0 };
+	struct target *targets;
+	size_t n;
+	enum resolve_status st =
+	    resolve_targets(&auth.resolver, m->p.address.address, &targets, &n);
+
+	for (size_t i = 0; i < n; i++) {
+		struct msg_target t = { .kind = (uint8_t)targets[i].kind };
+
+		strlcpy(t.address, targets[i].address, sizeof(t.address));
+		strlcpy(t.mailbox, targets[i].mailbox, sizeof(t.mailbox));
+		if (channel_send(ch, MSG_AUTHD_LDELIVER_TARGET, m->id, &t, -1) == -1)
+			st = RESOLVE_TEMP;
+	}
+	free(targets);
+	done.count = (uint32_t)n;
+	done.status = st == RESOLVE_OK	    ? MSG_OK
+	    : st == RESOLVE_TEMP	    ? MSG_TEMP
+	    : st == RESOLVE_UNKNOWN	    ? MSG_UNKNOWN
+	    : st == RESOLVE_DISABLED	    ? MSG_DENIED
+					    : MSG_PERM;
+	strlcpy(done.text, texts[st], sizeof(done.text));
+	channel_send(ch, MSG_AUTHD_LDELIVER_RESOLVED, m->id, &done, -1);
+}
+
+/* deliverd-local wants a session on a mailbox that we resolved. */
+struct opening {
+	uint64_t channel;
+	uint64_t request;
+};
+
+static void
+on_opened(struct msg *m, void *arg)
+{
+	struct opening *o = arg;
+	struct channel *ch = channel_find(o->channel);
+	struct msg_status s = { .status = MSG_TEMP };
+
+	if (m != NULL)
+		s = m->p.status;
+	if (ch != NULL)
+		channel_send(ch, MSG_AUTHD_LDELIVER_OPENING, o->request, &s, -1);
+	free(o);
+}
+
+static int
+user_of_mailbox(const char *mailbox, struct user *u)
+{
+	char key[ADDRESS_MAX + 1], path[512];
+	const char *slash = strchr(mailbox, '/');
+	size_t n = 0;
+
+	/* The path is an escaped key: undo, look up, compare. */
+	if (slash == NULL)
+		return -1;
+	for (const char *p = slash + 1; *p != '\0'; p++) {
+		char c = *p;
+
+		if (c == '%') {
+			unsigned int byte;
+
+			if (sscanf(p + 1, "%2x", &byte) != 1 || byte == 0 || p[1] == '\0' || p[2] == '\0')
+				return -1;
+			c = (char)byte;
+			p += 2;
+		}
+		if (n + 1 >= sizeof(key))
+			return -1;
+		key[n++] = c;
+	}
+	key[n] = '\0';
+	if (strlcat(key, "@", sizeof(key)) >= sizeof(key) ||
+	    strlen(key) + (size_t)(slash - mailbox) >= sizeof(key))
+		return -1;
+	n = strlen(key);
+	memcpy(key + n, mailbox, (size_t)(slash - mailbox));
+	key[n + (size_t)(slash - mailbox)] = '\0';
+	if (mailbox_path(key, path, sizeof(path)) == -1 || strcmp(path, mailbox) != 0)
+		return -1;
+	return directory_user_get(auth.directory, key, u) == DIR_OK ? 0 : -1;
+}
+
+static void
+answer_open(struct channel *ch, struct msg *m)
+{
+	struct msg_status s = { .status = MSG_TEMP };
+	struct opening *o;
+	struct user u;
+
+	if (user_of_mailbox(m->p.open_request.mailbox, &u) == -1) {
+		s.status = MSG_UNKNOWN;
+		channel_send(ch, MSG_AUTHD_LDELIVER_OPENING, m->id, &s, -1);
+		return;
+	}
+	if ((o = malloc(sizeof(*o))) != NULL) {
+		o->channel = channel_serial(ch);
+		o->request = m->id;
+		if (auth_open_mailbox(ch, MBOX_DELIVER, m->p.open_request.token, u.address,
+			u.mailbox, u.uid, u.quota, "", on_opened, o) == 0)
+			return;
+		free(o);
+	}
+	channel_send(ch, MSG_AUTHD_LDELIVER_OPENING, m->id, &s, -1);
+}
+
+static void
+on_peer_message(struct channel *ch, struct msg *m)
+{
+	switch (m->type) {
+	case MSG_SMTPD_AUTHD_RCPT:
+		answer_rcpt(ch, m);
+		break;
+	case MSG_FRONT_AUTHD_SASL:
+		logins_sasl(ch, m);
+		break;
+	case MSG_FRONT_AUTHD_SASL_ABORT:
+		logins_abort(ch, m->p.session_id.session);
+		break;
+	case MSG_FRONT_AUTHD_LOGOUT:
+		logins_logout(ch, m->p.login_id.login);
+		break;
+	case MSG_QUEUED_AUTHD_ROUTE:
+		answer_route(ch, m);
+		break;
+	case MSG_LDELIVER_AUTHD_RESOLVE:
+		answer_resolve(ch, m);
+		break;
+	case MSG_LDELIVER_AUTHD_OPEN:
+		answer_open(ch, m);
+		break;
+	default:
+		break;
+	}
+}
+
+static void
+on_peer_lost(struct channel *ch)
+{
+	logins_channel_lost(ch);
+}
+
+static void
+on_stop(void)
+{
+	directory_close(auth.directory);
+	auth.directory = NULL;
+	daemon_stopped();
+}
+
+static const struct daemon authd = {
+	.role = ROLE_AUTHD,
+	.conf = on_conf,
+	.open = on_open,
+	.start = on_start,
+	.reload = on_reload,
+	.peer_message = on_peer_message,
+	.peer_lost = on_peer_lost,
+	.stop = on_stop,
+	.commands = auth_commands,
+};
+
+int
+main(void)
+{
+	return daemon_run(&authd);
+}

@@ -1,0 +1,280 @@
+/* SPDX-License-Identifier: ISC */
+/* Resolution of addresses against the directory; see resolve.h. */
+#include "authd/resolve.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/compat/compat.h"
+
+#define ROUNDS_MAX 4000 /* addresses looked at for one resolution */
+
+/* What one look-up of one address says. */
+struct step {
+	struct user user; /* of RESOLVE_OK with is_user */
+	int is_user;
+	char targets[DIRECTORY_TARGETS_MAX + 1]; /* else: addresses to go on with */
+};
+
+struct walk {
+	const struct resolver *r;
+	char (*seen)[ADDRESS_MAX + 1]; /* keys looked at or waiting */
+	size_t n_seen;
+	size_t next;
+	struct target *targets;
+	size_t n;
+	size_t cap;
+};
+
+static int
+is_role_address(const char *key)
+{
+	return strncmp(key, "postmaster@", 11) == 0 || strncmp(key, "abuse@", 6) == 0 ||
+	    strncmp(key, "root@", 5) == 0;
+}
+
+int
+resolve_domain_is_local(const struct resolver *r, const char *domain)
+{
+	return directory_domain_get(r->directory, domain) == DIR_OK;
+}
+
+/* Where mail for postmaster goes: the configured address, or the first user. */
+static int
+postmaster_target(const struct resolver *r, char *out, size_t cap)
+{
+	char key[ADDRESS_MAX + 1] = "", *value;
+	struct address a;
+	int rc = -1;
+
+	if (r->postmaster[0] != '\0') {
+		if (address_parse(r->postmaster, strlen(r->postmaster), &a) == -1)
+			return -1;
+		return address_fold_key(&a, out, cap) == -1 ? -1 : 0;
+	}
+	if ((value = malloc(32768)) == NULL)
+		return -1;
+	if (directory_next(r->directory, DIR_USERS, key, sizeof(key), value, 32768) == DIR_OK)
+		rc = strlcpy(out, key, cap) < cap ? 0 : -1;
+	free(value);
+	return rc;
+}
+
+/* User or alias of exactly this key. */
+static enum resolve_status
+look_up_exact(const struct resolver *r, const char *key, struct step *s)
+{
+	enum dir_status st = directory_user_get(r->directory, key, &s->user);
+
+	if (st == DIR_OK) {
+		s->is_user = 1;
+		return s->user.disabled ? RESOLVE_DISABLED : RESOLVE_OK;
+	}
+	if (st != DIR_NONE)
+		return RESOLVE_TEMP;
+	st = directory_alias_get(r->directory, key, s->targets, sizeof(s->targets));
+	if (st == DIR_OK)
+		return RESOLVE_OK;
+	return st == DIR_NONE ? RESOLVE_UNKNOWN : RESOLVE_TEMP;
+}
+
+static enum resolve_status
+look_up(const struct resolver *r, const char *key, struct step *s)
+{
+	char other[ADDRESS_MAX + 1];
+	const char *at = strrchr(key, '@'), *plus;
+	enum resolve_status st;
+
+	s->is_user = 0;
+	s->targets[0] = '\0';
+	if (at == NULL)
+		return RESOLVE_UNKNOWN;
+	if (!resolve_domain_is_local(r, at + 1)) {
+		/* The host's own name is no mail domain, but its postmaster is reached. */
+		if (strcmp(at + 1, r->hostname) != 0)
+			return RESOLVE_REMOTE;
+		if (!is_role_address(key))
+			return RESOLVE_UNKNOWN;
+	} else if ((st = look_up_exact(r, key, s)) != RESOLVE_UNKNOWN)
+		return st;
+	plus = memchr(key, '+', (size_t)(at - key));
+	if (plus != NULL && plus > key) {
+		memcpy(other, key, (size_t)(plus - key));
+		strlcpy(other + (plus - key), at, sizeof(other) - (size_t)(plus - key));
+		if ((st = look_up_exact(r, other, s)) != RESOLVE_UNKNOWN)
+			return st;
+	}
+	if (is_role_address(key) && postmaster_target(r, other, sizeof(other)) == 0 &&
+	    strcmp(other, key) != 0) {
+		strlcpy(s->targets, other, sizeof(s->targets));
+		return RESOLVE_OK;
+	}
+	return look_up_exact(r, at, s); /* catch-all */
+}
+
+static int
+key_of(const char *address, char *key, size_t cap)
+{
+	struct address a;
+
+	if (address_parse_flags(address, strlen(address), ADDRESS_NO_DOMAIN, &a) == -1)
+		return -1;
+	return address_fold_key(&a, key, cap) == -1 ? -1 : 0;
+}
+
+/* <postmaster> without a domain is the host's. */
+static int
+start_key(const struct resolver *r, const char *address, char *key, size_t cap)
+{
+	if (key_of(address, key, cap) == -1)
+		return -1;
+	if (strchr(key, '@') == NULL &&
+	    (strlcat(key, "@", cap) >= cap || strlcat(key, r->hostname, cap) >= cap))
+		return -1;
+	return 0;
+}
+
+enum resolve_status
+resolve_class(const struct resolver *r, const char *address)
+{
+	struct step *s = malloc(sizeof(*s));
+	char key[ADDRESS_MAX + 1];
+	enum resolve_status st = RESOLVE_UNKNOWN;
+
+	if (s == NULL)
+		return RESOLVE_TEMP;
+	if (start_key(r, address, key, sizeof(key)) == 0)
+		st = look_up(r, key, s);
+	free(s);
+	return st;
+}
+
+static enum resolve_status
+walk_add(struct walk *w, const char *key)
+{
+	for (size_t i = 0; i < w->n_seen; i++)
+		if (strcmp(w->seen[i], key) == 0)
+			return RESOLVE_OK; /* once is enough, and cuts loops */
+	if (w->n_seen == ROUNDS_MAX)
+		return RESOLVE_TOO_MANY;
+	strlcpy(w->seen[w->n_seen++], key, sizeof(w->seen[0]));
+	return RESOLVE_OK;
+}
+
+static enum resolve_status
+walk_target(struct walk *w, enum target_kind kind, const char *address, const struct user *u)
+{
+	struct target *t;
+
+	if (w->n == RESOLVE_TARGETS_MAX)
+		return RESOLVE_TOO_MANY;
+	if (w->n == w->cap) {
+		size_t cap = w->cap == 0 ? 4 : w->cap * 2;
+
+		if ((t = reallocarray(w->targets, cap, sizeof(*t))) == NULL)
+			return RESOLVE_TEMP;
+		w->targets = t;
+		w->cap = cap;
+	}
+	t = &w->targets[w->n++];
+	memset(t, 0, sizeof(*t));
+	t->kind = kind;
+	strlcpy(t->address, address, sizeof(t->address));
+	if (u != NULL) {
+		strlcpy(t->mailbox, u->mailbox, sizeof(t->mailbox));
+		t->uid = u->uid;
+		t->quota = u->quota;
+	}
+	return RESOLVE_OK;
+}
+
+static enum resolve_status
+walk_add_list(struct walk *w, char *list, const char *separators)
+{
+	enum resolve_status st = RESOLVE_OK;
+	char key[ADDRESS_MAX + 1], *word;
+
+	while (st == RESOLVE_OK && (word = strsep(&list, separators)) != NULL)
+		if (*word != '\0' && start_key(w->r, word, key, sizeof(key)) == 0)
+			st = walk_add(w, key);
+	return st;
+}
+
+static enum resolve_status
+walk_step(struct walk *w, const char *key, struct step *s)
+{
+	enum resolve_status st = look_up(w->r, key, s);
+
+	if (st == RESOLVE_REMOTE) {
+		struct address a;
+		char printed[ADDRESS_MAX + 1];
+
+		if (address_parse(key, strlen(key), &a) == -1 ||
+		    address_format(&a, printed, sizeof(printed)) == -1)
+			strlcpy(printed, key, sizeof(printed));
+		return walk_target(w, TARGET_FORWARD, printed, NULL);
+	}
+	if (st != RESOLVE_OK)
+		return st;
+	if (!s->is_user)
+		return walk_add_list(w, s->targets, " ");
+	if (s->user.forward[0] == '\0' || s->user.forward_keep)
+		st = walk_target(w, TARGET_MAILBOX, key, &s->user);
+	if (st == RESOLVE_OK && s->user.forward[0] != '\0')
+		st = walk_add_list(w, s->user.forward, ", ");
+	return st;
+}
+
+enum resolve_status
+resolve_targets(const struct resolver *r, const char *address, struct target **targets, size_t *n)
+{
+	struct walk w = { .r = r };
+	struct step *s = malloc(sizeof(*s));
+	enum resolve_status st = RESOLVE_UNKNOWN, first = RESOLVE_OK;
+	char key[ADDRESS_MAX + 1];
+
+	*targets = NULL;
+	*n = 0;
+	if (s == NULL || (w.seen = calloc(ROUNDS_MAX, sizeof(*w.seen))) == NULL) {
+		free(s);
+		return RESOLVE_TEMP;
+	}
+	if (start_key(r, address, key, sizeof(key)) == -1)
+		goto done;
+	st = walk_add(&w, key);
+	for (; w.next < w.n_seen && st == RESOLVE_OK; w.next++) {
+		st = walk_step(&w, w.seen[w.next], s);
+		/* A dead member does not stop the others. */
+		if (st == RESOLVE_UNKNOWN || st == RESOLVE_DISABLED) {
+			if (first == RESOLVE_OK)
+				first = st;
+			st = RESOLVE_OK;
+		}
+	}
+	if (st == RESOLVE_OK && w.n == 0)
+		st = first != RESOLVE_OK ? first : RESOLVE_LOOP;
+	if (st == RESOLVE_OK && w.n == 1 && w.targets[0].kind == TARGET_FORWARD && w.n_seen == 1)
+		st = RESOLVE_REMOTE;
+done:
+	free(s);
+	free(w.seen);
+	if (st == RESOLVE_OK) {
+		*targets = w.targets;
+		*n = w.n;
+	} else
+		free(w.targets);
+	return st;
+}
+
+int
+login_key(const char *login, const char *default_domain, char *key, size_t cap)
+{
+	if (key_of(login, key, cap) == -1)
+		return -1;
+	if (strchr(key, '@') != NULL)
+		return 0;
+	return default_domain[0] != '\0' && strlcat(key, "@", cap) < cap &&
+		strlcat(key, default_domain, cap) < cap
+	    ? 0
+	    : -1;
+}

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef FIFE_RESOLVE_H
+#define FIFE_RESOLVE_H
+
+/*
+ * Who is meant by an address: users, aliases (nested, loops cut), +detail,
+ * catch-all, and the addresses that always work: postmaster (RFC 5321, 4.5.1)
+ * and abuse (RFC 2142).
+ */
+
+#include "authd/directory.h"
+#include "common/msg.h"
+
+#define RESOLVE_TARGETS_MAX 1000
+
+struct resolver {
+	struct directory *directory;
+	const char *hostname;	/* postmaster@ of it works too */
+	const char *postmaster; /* "" for the first user */
+};
+
+struct target {
+	enum target_kind kind;
+	char address[ADDRESS_MAX + 1]; /* printed form */
+	char mailbox[512];
+	uint32_t uid;
+	uint64_t quota;
+};
+
+enum resolve_status {
+	RESOLVE_OK,
+	RESOLVE_REMOTE,	 /* not a domain of ours */
+	RESOLVE_UNKNOWN,
+	RESOLVE_DISABLED,
+	RESOLVE_LOOP,	 /* aliases that lead nowhere but to each other */
+	RESOLVE_TOO_MANY,
+	RESOLVE_TEMP
+};
+
+/* The class of an address, without expansion. */
+enum resolve_status resolve_class(const struct resolver *, const char *address);
+/*
+ * All targets of an address; *targets is free()d by the caller. An alias whose
+ * members are partly unknown gives the known ones.
+ */
+enum resolve_status resolve_targets(
+    const struct resolver *, const char *address, struct target **targets, size_t *n);
+/* Is the domain (A-labels) ours? */
+int resolve_domain_is_local(const struct resolver *, const char *domain);
+/* The key of what somebody typed as login: default_domain is added when it has
+ * none. 0 or -1. */
+int login_key(const char *login, const char *default_domain, char *key, size_t cap);
+
+#endif

@@ -1,0 +1,458 @@
+/* SPDX-License-Identifier: ISC */
+/* Users: see user_commands.h. */
+#include "authd/user_commands.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "authd/auth.h"
+#include "authd/worker.h"
+#include "common/compat/compat.h"
+#include "common/daemon.h"
+#include "common/log.h"
+
+#define MBOXD_TIMEOUT_MS 60000
+
+/* A command that waits for a worker or for mboxd; it goes on without fifectl. */
+struct pending {
+	struct ctl *ctl; /* NULL once fifectl is gone */
+	struct user user;
+	char new_key[ADDRESS_MAX + 1];
+	int is_new;
+};
+
+int
+address_key(struct ctl *c, const char *word, char *key, size_t cap)
+{
+	struct address a;
+
+	if (address_parse(word, strlen(word), &a) == -1 || address_fold_key(&a, key, cap) == -1) {
+		ctl_done(c, CTL_USAGE, "%s: not an address (user@domain)", word);
+		return -1;
+	}
+	return 0;
+}
+
+static void
+on_gone(struct ctl *c, void *arg)
+{
+	struct pending *p = arg;
+
+	p->ctl = NULL;
+}
+
+static struct pending *
+pending_new(struct ctl *c)
+{
+	struct pending *p = calloc(1, sizeof(*p));
+
+	if (p == NULL) {
+		ctl_done(c, CTL_TEMPFAIL, "no memory");
+		return NULL;
+	}
+	p->ctl = c;
+	ctl_on_gone(c, on_gone, p);
+	return p;
+}
+
+static void
+pending_done(struct pending *p, int status, const char *subject, const char *text)
+{
+	if (p->ctl != NULL) {
+		if (status == CTL_OK)
+			ctl_done(p->ctl, CTL_OK, NULL);
+		else
+			ctl_done(p->ctl, status, "%s: %s", subject, text);
+	}
+	freezero(p, sizeof(*p));
+}
+
+static int
+ask_mboxd(struct pending *p, enum msg_type type, const char *mailbox, const char *new_mailbox,
+    channel_answer_cb cb)
+{
+	struct channel *ch = daemon_peer(ROLE_MBOXD);
+	struct msg_mbox_dir d = { .uid = p->user.uid };
+
+	strlcpy(d.mailbox, mailbox, sizeof(d.mailbox));
+	strlcpy(d.new_mailbox, new_mailbox, sizeof(d.new_mailbox));
+	if (ch == NULL || channel_ask(ch, type, &d, -1, MBOXD_TIMEOUT_MS, cb, p) == 0)
+		return -1;
+	return 0;
+}
+
+static const char *
+mboxd_text(struct msg *m)
+{
+	return m == NULL ? "mboxd does not answer" : m->p.status.text;
+}
+
+/* ---- add, passwd ---- */
+
+static void
+on_created(struct msg *m, void *arg)
+{
+	struct pending *p = arg;
+
+	if (m != NULL && m->p.status.status == MSG_OK) {
+		log_fact(LOG_LOGIN, LOGL_INFO, "user-added", KS("user", p->user.address));
+		auth_changed("");
+		pending_done(p, CTL_OK, "", "");
+		return;
+	}
+	(void)directory_user_del(auth.directory, p->user.address);
+	pending_done(p, CTL_TEMPFAIL, p->user.address, mboxd_text(m));
+}
+
+static void
+on_made(int result, const struct password *made, void *arg)
+{
+	struct pending *p = arg;
+	struct user now;
+	enum dir_status st;
+
+	if (result != 0) {
+		pending_done(p, CTL_REFUSED, p->user.address, "this password cannot be used");
+		return;
+	}
+	p->user.password = *made;
+	if (!p->is_new) {
+		/* Only the password: the rest may have changed meanwhile. */
+		if ((st = directory_user_get(auth.directory, p->user.address, &now)) == DIR_OK) {
+			now.password = *made;
+			st = directory_user_put(auth.directory, &now);
+		}
+		if (st == DIR_OK)
+			log_fact(LOG_LOGIN, LOGL_INFO, "password-changed",
+			    KS("user", p->user.address));
+		pending_done(p, st == DIR_OK ? CTL_OK : CTL_REFUSED, p->user.address,
+		    dir_status_text(st));
+		return;
+	}
+	p->user.created = wall_s();
+	st = directory_user_add(auth.directory, &p->user);
+	if (st == DIR_NONE) {
+		pending_done(p, CTL_REFUSED, p->user.address,
+		    "no such domain here (fifectl domain add)");
+		return;
+	}
+	if (st != DIR_OK) {
+		pending_done(p, st == DIR_IO ? CTL_TEMPFAIL : CTL_REFUSED, p->user.address,
+		    dir_status_text(st));
+		return;
+	}
+	if (ask_mboxd(p, MSG_AUTHD_MBOXD_CREATE, p->user.mailbox, "", on_created) == -1)
+		on_created(NULL, p);
+}
+
+static void
+set_password(struct pending *p, int scram)
+{
+	const char *secret = ctl_secret(p->ctl);
+
+	if (secret == NULL || secret[0] == '\0' || strlen(secret) > PASSWORD_MAX) {
+		pending_done(p, CTL_USAGE, p->user.address,
+		    "expected a password of 1 to 512 octets on standard input");
+		return;
+	}
+	if (worker_make(secret, scram, auth.iterations, on_made, p) == -1)
+		pending_done(p, CTL_TEMPFAIL, p->user.address, "too busy, try again");
+}
+
+void
+user_add(struct ctl *c, int argc, char **argv)
+{
+	struct pending *p;
+	struct user u;
+	char key[ADDRESS_MAX + 1];
+
+	if (address_key(c, argv[0], key, sizeof(key)) == -1)
+		return;
+	if (argc == 2 && strcmp(argv[1], "scram=off") != 0) {
+		ctl_done(c, CTL_USAGE, "%s: expected scram=off or nothing", argv[1]);
+		return;
+	}
+	if (directory_user_get(auth.directory, key, &u) == DIR_OK) {
+		ctl_done(c, CTL_REFUSED, "%s: exists already", key);
+		return;
+	}
+	if ((p = pending_new(c)) == NULL)
+		return;
+	p->is_new = 1;
+	strlcpy(p->user.address, key, sizeof(p->user.address));
+	set_password(p, argc == 1);
+}
+
+static int
+existing_user(struct ctl *c, const char *word, struct user *u)
+{
+	char key[ADDRESS_MAX + 1];
+	enum dir_status st;
+
+	if (address_key(c, word, key, sizeof(key)) == -1)
+		return -1;
+	if ((st = directory_user_get(auth.directory, key, u)) != DIR_OK) {
+		ctl_done(c, st == DIR_NONE ? CTL_REFUSED : CTL_TEMPFAIL, "%s: %s", key,
+		    st == DIR_NONE ? "no such user" : dir_status_text(st));
+		return -1;
+	}
+	return 0;
+}
+
+void
+user_passwd(struct ctl *c, int argc, char **argv)
+{
+	struct pending *p;
+	struct user u;
+
+	if (existing_user(c, argv[0], &u) == -1 || (p = pending_new(c)) == NULL)
+		return;
+	p->user = u;
+	set_password(p, u.password.crypt[0] == '\0');
+}
+
+/* ---- del ---- */
+
+static void
+on_removed(struct msg *m, void *arg)
+{
+	struct pending *p = arg;
+	enum dir_status st;
+
+	if (m == NULL || m->p.status.status != MSG_OK) {
+		pending_done(p, CTL_TEMPFAIL, p->user.address, mboxd_text(m));
+		return;
+	}
+	st = directory_user_del(auth.directory, p->user.address);
+	log_fact(LOG_LOGIN, LOGL_INFO, "user-deleted", KS("user", p->user.address));
+	auth_changed("");
+	pending_done(p, st == DIR_OK ? CTL_OK : CTL_REFUSED, p->user.address, dir_status_text(st));
+}
+
+void
+user_del(struct ctl *c, int argc, char **argv)
+{
+	struct pending *p;
+	struct user u;
+
+	if (existing_user(c, argv[0], &u) == -1 || (p = pending_new(c)) == NULL)
+		return;
+	p->user = u;
+	/* Disabled first: nothing new gets in while the mailbox goes. */
+	u.disabled = 1;
+	(void)directory_user_put(auth.directory, &u);
+	if (ask_mboxd(p, MSG_AUTHD_MBOXD_REMOVE, u.mailbox, "", on_removed) == -1)
+		on_removed(NULL, p);
+}
+
+/* ---- show, set ---- */
+
+void
+user_show(struct ctl *c, int argc, char **argv)
+{
+	struct user u;
+
+	if (existing_user(c, argv[0], &u) == -1)
+		return;
+	ctl_row(c, CTL_FACTS);
+	ctl_str(c, "address", u.address);
+	ctl_str(c, "state", u.disabled ? "disabled" : "active");
+	ctl_u64(c, "uid", u.uid);
+	ctl_str(c, "mailbox", u.mailbox);
+	ctl_u64(c, "quota", u.quota);
+	ctl_str(c, "forward", u.forward);
+	ctl_bool(c, "forward-keep", u.forward_keep);
+	ctl_str(c, "password",
+	    u.password.scram_sha256[0] != '\0'	? "scram"
+		: u.password.crypt[0] != '\0' ? "yescrypt"
+					      : "none");
+	ctl_time(c, "created", u.created);
+	ctl_row_end(c);
+	ctl_done(c, CTL_OK, NULL);
+}
+
+static int
+parse_size(const char *text, uint64_t *out)
+{
+	char number[24];
+	uint64_t unit = 1;
+	size_t len = strlen(text);
+	const char *bad;
+	long long n;
+
+	if (len == 0 || strlcpy(number, text, sizeof(number)) >= sizeof(number))
+		return -1;
+	switch (number[len - 1] | 0x20) {
+	case 'k':
+		unit = 1024;
+		break;
+	case 'm':
+		unit = 1024 * 1024;
+		break;
+	case 'g':
+		unit = 1024 * 1024 * 1024;
+		break;
+	default:
+		break;
+	}
+	if (unit != 1)
+		number[len - 1] = '\0';
+	n = strtonum(number, 0, INT64_MAX / (long long)unit, &bad);
+	if (bad != NULL)
+		return -1;
+	*out = (uint64_t)n * unit;
+	return 0;
+}
+
+static int
+parse_yes(const char *text, int *out)
+{
+	if (strcmp(text, "yes") == 0 || strcmp(text, "on") == 0 || strcmp(text, "1") == 0)
+		*out = 1;
+	else if (strcmp(text, "no") == 0 || strcmp(text, "off") == 0 || strcmp(text, "0") == 0)
+		*out = 0;
+	else
+		return -1;
+	return 0;
+}
+
+static const char *
+set_forward(struct user *u, const char *value)
+{
+	char copy[sizeof(u->forward)], key[ADDRESS_MAX + 1], *list = copy, *word;
+
+	if (strlcpy(copy, value, sizeof(copy)) >= sizeof(copy))
+		return "too many addresses";
+	u->forward[0] = '\0';
+	while ((word = strsep(&list, ", ")) != NULL) {
+		struct address a;
+
+		if (*word == '\0')
+			continue;
+		if (address_parse(word, strlen(word), &a) == -1 ||
+		    address_fold_key(&a, key, sizeof(key)) == -1)
+			return "expected addresses separated by commas";
+		if (u->forward[0] != '\0')
+			strlcat(u->forward, ",", sizeof(u->forward));
+		if (strlcat(u->forward, key, sizeof(u->forward)) >= sizeof(u->forward))
+			return "too many addresses";
+	}
+	return NULL;
+}
+
+/* NULL, or what is wrong. */
+static const char *
+set_one(struct user *u, const char *key, const char *value)
+{
+	if (strcmp(key, "disabled") == 0)
+		return parse_yes(value, &u->disabled) == 0 ? NULL : "expected yes or no";
+	if (strcmp(key, "quota") == 0)
+		return parse_size(value, &u->quota) == 0 ? NULL
+							 : "expected a size such as 500m, or 0";
+	if (strcmp(key, "forward") == 0)
+		return set_forward(u, value);
+	if (strcmp(key, "forward-keep") == 0)
+		return parse_yes(value, &u->forward_keep) == 0 ? NULL : "expected yes or no";
+	return "unknown key: expected disabled, quota, forward or forward-keep";
+}
+
+void
+user_set(struct ctl *c, int argc, char **argv)
+{
+	struct user u;
+	enum dir_status st;
+	int was_disabled;
+
+	if (existing_user(c, argv[0], &u) == -1)
+		return;
+	was_disabled = u.disabled;
+	for (int i = 1; i < argc; i++) {
+		char *value = strchr(argv[i], '=');
+		const char *bad = "expected KEY=VALUE";
+
+		if (value != NULL) {
+			*value++ = '\0';
+			bad = set_one(&u, argv[i], value);
+		}
+		if (bad != NULL) {
+			ctl_done(c, CTL_USAGE, "%s: %s", argv[i], bad);
+			return;
+		}
+	}
+	st = directory_user_put(auth.directory, &u);
+	if (st == DIR_OK && u.disabled && !was_disabled) {
+		struct channel *ch = daemon_peer(ROLE_MBOXD);
+		struct msg_mbox_dir d = { .uid = u.uid };
+
+		strlcpy(d.mailbox, u.mailbox, sizeof(d.mailbox));
+		if (ch != NULL)
+			channel_send(ch, MSG_AUTHD_MBOXD_KICK, 0, &d, -1);
+	}
+	if (st == DIR_OK)
+		ctl_done(c, CTL_OK, NULL);
+	else
+		ctl_done(c, CTL_TEMPFAIL, "%s: %s", u.address, dir_status_text(st));
+}
+
+/* ---- rename ---- */
+
+static void
+on_renamed(struct msg *m, void *arg)
+{
+	struct pending *p = arg;
+	enum dir_status st;
+	char path[512];
+
+	if (m == NULL || m->p.status.status != MSG_OK) {
+		pending_done(p, CTL_TEMPFAIL, p->user.address, mboxd_text(m));
+		return;
+	}
+	st = directory_user_rename(auth.directory, p->user.address, p->new_key);
+	if (st != DIR_OK) {
+		/* The directory says no after all: put the mailbox back. */
+		struct channel *ch = daemon_peer(ROLE_MBOXD);
+		struct msg_mbox_dir d = { .uid = p->user.uid };
+
+		if (mailbox_path(p->new_key, path, sizeof(path)) == 0 && ch != NULL) {
+			strlcpy(d.mailbox, path, sizeof(d.mailbox));
+			strlcpy(d.new_mailbox, p->user.mailbox, sizeof(d.new_mailbox));
+			channel_send(ch, MSG_AUTHD_MBOXD_RENAME, 0, &d, -1);
+		}
+		pending_done(p, CTL_REFUSED, p->new_key, dir_status_text(st));
+		return;
+	}
+	log_fact(LOG_LOGIN, LOGL_INFO, "user-renamed", KS("user", p->user.address),
+	    KS("to", p->new_key));
+	auth_changed("");
+	pending_done(p, CTL_OK, "", "");
+}
+
+void
+user_rename(struct ctl *c, int argc, char **argv)
+{
+	char key[ADDRESS_MAX + 1], path[512];
+	struct pending *p;
+	struct user u, other;
+
+	if (existing_user(c, argv[0], &u) == -1 ||
+	    address_key(c, argv[1], key, sizeof(key)) == -1)
+		return;
+	if (directory_user_get(auth.directory, key, &other) == DIR_OK) {
+		ctl_done(c, CTL_REFUSED, "%s: exists already", key);
+		return;
+	}
+	if (!resolve_domain_is_local(&auth.resolver, strrchr(key, '@') + 1)) {
+		ctl_done(c, CTL_REFUSED, "%s: no such domain here", key);
+		return;
+	}
+	if (mailbox_path(key, path, sizeof(path)) == -1) {
+		ctl_done(c, CTL_USAGE, "%s: cannot be a mailbox", key);
+		return;
+	}
+	if ((p = pending_new(c)) == NULL)
+		return;
+	p->user = u;
+	strlcpy(p->new_key, key, sizeof(p->new_key));
+	if (ask_mboxd(p, MSG_AUTHD_MBOXD_RENAME, u.mailbox, path, on_renamed) == -1)
+		on_renamed(NULL, p);
+}
