@@ -1,0 +1,266 @@
+/* SPDX-License-Identifier: ISC */
+/* The directory and the resolution on top of it. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "authd/resolve.h"
+#include "common/compat/compat.h"
+
+static char dir[] = "/tmp/fife-directory.XXXXXX";
+static char path[64];
+static struct directory *d;
+static struct resolver r;
+
+static int
+setup(void **state)
+{
+	strlcpy(dir, "/tmp/fife-directory.XXXXXX", sizeof(dir));
+	assert_non_null(mkdtemp(dir));
+	snprintf(path, sizeof(path), "%s/directory", dir);
+	d = directory_open(path, 50050, 50053);
+	assert_non_null(d);
+	r.directory = d;
+	r.hostname = "mail.example.test";
+	r.postmaster = "";
+	assert_int_equal(directory_domain_add(d, "example.test"), DIR_OK);
+	return 0;
+}
+
+static int
+teardown(void **state)
+{
+	char lock[80];
+
+	directory_close(d);
+	unlink(path);
+	snprintf(lock, sizeof(lock), "%s-lock", path);
+	unlink(lock);
+	rmdir(dir);
+	return 0;
+}
+
+static enum dir_status
+add_user(const char *address)
+{
+	struct user u = { 0 };
+
+	strlcpy(u.address, address, sizeof(u.address));
+	strlcpy(u.password.crypt, "x", sizeof(u.password.crypt));
+	return directory_user_add(d, &u);
+}
+
+static void
+domains(void **state)
+{
+	assert_int_equal(directory_domain_add(d, "example.test"), DIR_EXISTS);
+	assert_int_equal(directory_domain_get(d, "example.test"), DIR_OK);
+	assert_int_equal(directory_domain_get(d, "other.test"), DIR_NONE);
+	assert_int_equal(add_user("a@other.test"), DIR_NONE);
+	assert_int_equal(add_user("a@example.test"), DIR_OK);
+	assert_int_equal(directory_domain_del(d, "example.test"), DIR_BUSY);
+	assert_int_equal(directory_user_del(d, "a@example.test"), DIR_OK);
+	assert_int_equal(directory_domain_del(d, "example.test"), DIR_OK);
+	assert_int_equal(directory_domain_del(d, "example.test"), DIR_NONE);
+}
+
+static void
+users_and_uids(void **state)
+{
+	struct user u;
+
+	assert_int_equal(add_user("a@example.test"), DIR_OK);
+	assert_int_equal(add_user("a@example.test"), DIR_EXISTS);
+	assert_int_equal(add_user("b@example.test"), DIR_OK);
+	assert_int_equal(directory_user_get(d, "a@example.test", &u), DIR_OK);
+	assert_int_equal(u.uid, 50050);
+	assert_string_equal(u.mailbox, "example.test/a");
+	/* A freed uid is not given out again before the others were. */
+	assert_int_equal(directory_user_del(d, "a@example.test"), DIR_OK);
+	assert_int_equal(add_user("c@example.test"), DIR_OK);
+	assert_int_equal(directory_user_get(d, "c@example.test", &u), DIR_OK);
+	assert_int_equal(u.uid, 50052);
+	assert_int_equal(add_user("d@example.test"), DIR_OK);
+	assert_int_equal(add_user("e@example.test"), DIR_OK);
+	assert_int_equal(directory_user_get(d, "e@example.test", &u), DIR_OK);
+	assert_int_equal(u.uid, 50050);
+	assert_int_equal(add_user("f@example.test"), DIR_FULL);
+	/* and it survives a reopen */
+	directory_close(d);
+	d = directory_open(path, 50050, 50053);
+	assert_int_equal(directory_user_get(d, "e@example.test", &u), DIR_OK);
+	assert_int_equal(u.uid, 50050);
+}
+
+static void
+rename_keeps_the_record(void **state)
+{
+	struct user before, after;
+	char targets[400];
+
+	add_user("a@example.test");
+	add_user("b@example.test");
+	directory_user_get(d, "a@example.test", &before);
+	assert_int_equal(directory_user_rename(d, "a@example.test", "b@example.test"), DIR_EXISTS);
+	assert_int_equal(directory_user_rename(d, "a@example.test", "z@no.test"), DIR_NONE);
+	assert_int_equal(directory_user_rename(d, "a@example.test", "z@example.test"), DIR_OK);
+	assert_int_equal(directory_user_get(d, "z@example.test", &after), DIR_OK);
+	assert_int_equal(after.uid, before.uid);
+	assert_string_equal(after.mailbox, "example.test/z");
+	assert_int_equal(
+	    directory_alias_get(d, "a@example.test", targets, sizeof(targets)), DIR_OK);
+	assert_string_equal(targets, "z@example.test");
+}
+
+static void
+mailbox_paths_are_safe(void **state)
+{
+	static const struct {
+		const char *key, *path;
+	} rows[] = {
+		{ "alice@example.test", "example.test/alice" },
+		{ "a.b@example.test", "example.test/a.b" },
+		{ "..@example.test", "example.test/%2e." },
+		{ "../x@example.test", "example.test/%2e.%2fx" },
+		{ "a b\"c@example.test", "example.test/a%20b%22c" },
+		{ "a%b@example.test", "example.test/a%25b" },
+		{ "A@example.test", "example.test/%41" },
+		{ "\xc3\xa4@example.test", "example.test/\xc3\xa4" },
+	};
+	char out[512];
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		assert_int_equal(mailbox_path(rows[i].key, out, sizeof(out)), 0);
+		assert_string_equal(out, rows[i].path);
+	}
+	assert_int_equal(mailbox_path("nobody", out, sizeof(out)), -1);
+	assert_int_equal(mailbox_path("@x", out, sizeof(out)), -1);
+	assert_int_equal(mailbox_path("a@../x", out, sizeof(out)), -1);
+	assert_int_equal(mailbox_path("alice@example.test", out, 10), -1);
+}
+
+static void
+routes_most_specific_first(void **state)
+{
+	char url[100], matched[100];
+
+	directory_route_put(d, "*", "smtp://default");
+	directory_route_put(d, ".example.org", "smtp://sub");
+	directory_route_put(d, "mx.example.org", "smtp://exact");
+	directory_route_find(d, "mx.example.org", url, sizeof(url), matched, sizeof(matched));
+	assert_string_equal(url, "smtp://exact");
+	directory_route_find(d, "a.b.example.org", url, sizeof(url), matched, sizeof(matched));
+	assert_string_equal(url, "smtp://sub");
+	assert_string_equal(matched, ".example.org");
+	directory_route_find(d, "example.org", url, sizeof(url), matched, sizeof(matched));
+	assert_string_equal(url, "smtp://default");
+	directory_route_del(d, "*");
+	assert_int_equal(
+	    directory_route_find(d, "example.org", url, sizeof(url), matched, sizeof(matched)),
+	    DIR_NONE);
+}
+
+static void
+classes(void **state)
+{
+	struct user u;
+
+	add_user("alice@example.test");
+	add_user("bob@example.test");
+	directory_alias_put(d, "team@example.test", "alice@example.test bob@example.test");
+	directory_user_get(d, "bob@example.test", &u);
+	u.disabled = 1;
+	directory_user_put(d, &u);
+	assert_int_equal(resolve_class(&r, "alice@example.test"), RESOLVE_OK);
+	assert_int_equal(resolve_class(&r, "ALICE@EXAMPLE.TEST"), RESOLVE_OK);
+	assert_int_equal(resolve_class(&r, "alice+list@example.test"), RESOLVE_OK);
+	assert_int_equal(resolve_class(&r, "bob@example.test"), RESOLVE_DISABLED);
+	assert_int_equal(resolve_class(&r, "team@example.test"), RESOLVE_OK);
+	assert_int_equal(resolve_class(&r, "nobody@example.test"), RESOLVE_UNKNOWN);
+	assert_int_equal(resolve_class(&r, "x@elsewhere.test"), RESOLVE_REMOTE);
+	assert_int_equal(resolve_class(&r, "postmaster"), RESOLVE_OK);
+	assert_int_equal(resolve_class(&r, "Postmaster@example.test"), RESOLVE_OK);
+	assert_int_equal(resolve_class(&r, "abuse@example.test"), RESOLVE_OK);
+	assert_int_equal(resolve_class(&r, "postmaster@mail.example.test"), RESOLVE_OK);
+	assert_int_equal(resolve_class(&r, "alice@mail.example.test"), RESOLVE_UNKNOWN);
+	assert_int_equal(resolve_class(&r, ""), RESOLVE_UNKNOWN);
+	assert_int_equal(resolve_class(&r, "@@"), RESOLVE_UNKNOWN);
+	directory_alias_put(d, "@example.test", "alice@example.test");
+	assert_int_equal(resolve_class(&r, "nobody@example.test"), RESOLVE_OK);
+}
+
+static void
+expansion(void **state)
+{
+	struct target *t;
+	struct user u;
+	size_t n;
+
+	add_user("alice@example.test");
+	add_user("bob@example.test");
+	directory_alias_put(d, "team@example.test",
+	    "alice@example.test more@example.test gone@example.test far@elsewhere.test");
+	directory_alias_put(d, "more@example.test", "bob@example.test team@example.test");
+	assert_int_equal(resolve_targets(&r, "team@example.test", &t, &n), RESOLVE_OK);
+	assert_int_equal(n, 3);
+	assert_string_equal(t[0].mailbox, "example.test/alice");
+	assert_int_equal(t[1].kind, TARGET_FORWARD);
+	assert_string_equal(t[1].address, "far@elsewhere.test");
+	assert_string_equal(t[2].mailbox, "example.test/bob");
+	free(t);
+	/* nothing but each other */
+	directory_alias_put(d, "a@example.test", "b@example.test");
+	directory_alias_put(d, "b@example.test", "a@example.test");
+	assert_int_equal(resolve_targets(&r, "a@example.test", &t, &n), RESOLVE_LOOP);
+	/* an alias to outside is not relaying */
+	directory_alias_put(d, "out@example.test", "x@elsewhere.test");
+	assert_int_equal(resolve_targets(&r, "out@example.test", &t, &n), RESOLVE_OK);
+	assert_int_equal(n, 1);
+	free(t);
+	assert_int_equal(resolve_targets(&r, "x@elsewhere.test", &t, &n), RESOLVE_REMOTE);
+	/* forward with and without a copy */
+	directory_user_get(d, "bob@example.test", &u);
+	strlcpy(u.forward, "b@elsewhere.test", sizeof(u.forward));
+	directory_user_put(d, &u);
+	assert_int_equal(resolve_targets(&r, "bob@example.test", &t, &n), RESOLVE_OK);
+	assert_int_equal(n, 1);
+	assert_int_equal(t[0].kind, TARGET_FORWARD);
+	free(t);
+	u.forward_keep = 1;
+	directory_user_put(d, &u);
+	assert_int_equal(resolve_targets(&r, "bob@example.test", &t, &n), RESOLVE_OK);
+	assert_int_equal(n, 2);
+	free(t);
+}
+
+static void
+logins(void **state)
+{
+	char key[321];
+
+	assert_int_equal(login_key("Alice", "example.test", key, sizeof(key)), 0);
+	assert_string_equal(key, "alice@example.test");
+	assert_int_equal(login_key("a@b.test", "example.test", key, sizeof(key)), 0);
+	assert_string_equal(key, "a@b.test");
+	assert_int_equal(login_key("alice", "", key, sizeof(key)), -1);
+	assert_int_equal(login_key("a@@", "x.test", key, sizeof(key)), -1);
+}
+
+#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = { T(domains), T(users_and_uids),
+		T(rename_keeps_the_record), T(mailbox_paths_are_safe),
+		T(routes_most_specific_first), T(classes), T(expansion), T(logins) };
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
