@@ -24,7 +24,8 @@ int date_parse(const char *s, size_t len, struct date *out);
 /* "Mon, 02 Jan 2006 15:04:05 -0700".  Returns the length, or -1 (no room, year not 0-9999). */
 int date_format(int64_t time, int zone_min, char *out, size_t cap);
 
-/* Without quotes: " 2-Jan-2006 15:04:05 -0700" (APPEND, INTERNALDATE). Strict. */
+/* Without quotes: "02-Jan-2006 15:04:05 -0700" (APPEND, INTERNALDATE), read also with
+ * " 2" for the day. Strict. */
 int date_parse_imap(const char *s, size_t len, struct date *out);
 int date_format_imap(int64_t time, int zone_min, char *out, size_t cap);
 /* Without quotes: "2-Jan-2006" (SEARCH); time is midnight UTC of that day. Strict. */

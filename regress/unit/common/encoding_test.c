@@ -72,7 +72,7 @@ cte_check(enum cte cte, const char *in, const char *want)
 static void
 test_cte(void **state)
 {
-	char in[1200], want[1200];
+	char in[1200];
 
 	(void)state;
 	cte_check(CTE_7BIT, "a=b\r\n", "a=b\r\n");
@@ -101,7 +101,6 @@ test_cte(void **state)
 	cte_check(CTE_QP, in, in);
 	in[0] = '=';
 	cte_check(CTE_QP, in, in);
-	(void)want;
 
 	cte_check(CTE_UUENCODE, "junk\r\nbegin 644 x\r\n#0V%T\r\n`\r\nend\r\ntail\r\n", "Cat");
 	cte_check(CTE_UUENCODE, "begin 644 x\n#0V%T\n#0V%\nend", "CatCa@");
