@@ -139,10 +139,10 @@ setup:
 check: setup
 	$(MAKE) all
 	$(MAKE) SAN=1 all unit
-	sh regress/run-check.sh
+	python3 regress/check.py
 unit-check:
 	$(MAKE) SAN=1 unit
-	sh regress/run-check.sh unit
+	python3 regress/check.py unit
 run: setup
 	$(MAKE) all
 	@exec env RUN='$(RUN)' PORTS='$(PORTS)' CONF='$(CONF)' UIDS='$(UIDS)' \
