@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: ISC */
+/* Commands that one daemon answers: to whom they go, and what goes along. */
+#include "fifectl/command.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/compat/compat.h"
+#include "common/conf/conf.h"
+
+#define WORDS_MAX 12000
+#define FOREVER_MS UINT32_MAX
+
+#define WITH_SECRET 1
+#define WITH_STDIN 2
+
+static const struct route {
+	const char *first;
+	const char *second; /* NULL: any */
+	const char *daemon; /* NULL: here */
+	int flags;
+	int (*run)(struct context *, int, char **);
+} routes[] = {
+	{ "status", NULL, NULL, 0, status_run },
+	{ "check", NULL, NULL, 0, check_run },
+	{ "setup", NULL, NULL, 0, setup_run },
+	{ "dns", NULL, NULL, 0, dns_run },
+	{ "reload", NULL, "fifed", 0, NULL },
+	{ "stop", NULL, "fifed", 0, NULL },
+	{ "user", "add", "authd", WITH_SECRET, NULL },
+	{ "user", "passwd", "authd", WITH_SECRET, NULL },
+	{ "user", NULL, "authd", 0, NULL },
+	{ "domain", NULL, "authd", 0, NULL },
+	{ "group", NULL, "authd", 0, NULL },
+	{ "alias", NULL, "authd", 0, NULL },
+	{ "list", NULL, "authd", 0, NULL },
+	{ "route", NULL, "authd", 0, NULL },
+	{ "access", NULL, "authd", 0, NULL },
+	{ "dump", NULL, "authd", 0, NULL },
+	{ "load", NULL, "authd", WITH_STDIN, NULL },
+	{ "secret", "add", "keyd", WITH_SECRET, NULL },
+	{ "secret", NULL, "keyd", 0, NULL },
+	{ "queue", NULL, "queued", 0, NULL },
+	{ "resolver", NULL, "dnsd", 0, NULL },
+	{ "log", NULL, "logd", 0, NULL },
+	{ "why", NULL, "logd", 0, NULL },
+	{ "mailbox", "import", "mboxd", WITH_STDIN, NULL },
+	{ "mailbox", NULL, "mboxd", 0, NULL },
+	{ "filter", "learn", "filterd", WITH_STDIN, NULL },
+	{ "filter", "test", "filterd", WITH_STDIN, NULL },
+	{ "filter", NULL, "filterd", 0, NULL },
+};
+
+int
+command_enter_state(const struct context *cx)
+{
+	char state[CONF_PATH_MAX + 1], err[1400];
+	struct conf *c = conf_load(cx->conf_path, err, sizeof(err));
+	int r;
+
+	if (c != NULL) {
+		r = conf_path(c, c->state, state, sizeof(state));
+		conf_free(c);
+	} else
+		r = conf_find_state(cx->conf_path, state, sizeof(state));
+	if (r == -1) {
+		fprintf(stderr, "fifectl: %s\n", err);
+		return CTL_REFUSED;
+	}
+	if (chdir(state) == 0)
+		return CTL_OK;
+	fprintf(stderr, "fifectl: %s: %s\n", state,
+	    errno == ENOENT ? "no fife has run here yet" : strerror(errno));
+	return errno == ENOENT ? CTL_TEMPFAIL : CTL_REFUSED;
+}
+
+static const struct route *
+find_route(int argc, char **argv)
+{
+	for (size_t i = 0; i < sizeof(routes) / sizeof(routes[0]); i++)
+		if (strcmp(routes[i].first, argv[0]) == 0 &&
+		    (routes[i].second == NULL ||
+			(argc > 1 && strcmp(routes[i].second, argv[1]) == 0)))
+			return &routes[i];
+	return NULL;
+}
+
+static int
+join(int argc, char **argv, char *words, size_t cap, size_t *len)
+{
+	*len = 0;
+	for (int i = 0; i < argc; i++) {
+		size_t n = strlen(argv[i]) + 1;
+
+		if (n > cap - *len)
+			return -1;
+		memcpy(words + *len, argv[i], n);
+		*len += n;
+	}
+	return 0;
+}
+
+struct output {
+	struct render *render;
+	struct event *idle; /* shows a table that has no next row for a while */
+	int rows;
+};
+
+static void
+on_idle(evutil_socket_t fd, short what, void *arg)
+{
+	(void)render_flush(((struct output *)arg)->render);
+}
+
+static int
+on_row(enum ctl_form form, const struct client_field *f, size_t n, void *arg)
+{
+	struct output *o = arg;
+	struct timeval tv = { 0, 100000 };
+
+	render_row(o->render, NULL, form, f, n);
+	o->rows++;
+	if (o->idle != NULL)
+		event_add(o->idle, &tv);
+	return ferror(stdout);
+}
+
+/* What queued knows now about what logd has told of the past. */
+static void
+why_now(struct context *cx, struct output *o, const char *id, struct client_answer *a)
+{
+	struct client_answer now;
+	char *argv[] = { (char *)"queue", (char *)"show", (char *)id };
+	char words[512];
+	struct client_request q = {
+		.name = "queued", .words = words, .fd = -1, .timeout_ms = 5000
+	};
+	int before = o->rows;
+
+	if (strchr(id, '@') != NULL ||
+	    join(3, argv, words, sizeof(words), &q.words_len) == -1)
+		return;
+	client_run(cx->base, &q, on_row, o, &now);
+	if (now.status == CTL_OK && o->rows > before) {
+		a->status = CTL_OK;
+		a->text[0] = '\0';
+	}
+}
+
+static int
+ask_daemon(struct context *cx, const struct route *route, int argc, char **argv)
+{
+	struct client_request q = {
+		.name = route->daemon, .fd = -1, .timeout_ms = FOREVER_MS
+	};
+	struct output o = { NULL, NULL, 0 };
+	struct client_answer a = { .status = CTL_TEMPFAIL };
+	char words[WORDS_MAX], secret[1024] = "";
+	int r;
+
+	if (join(argc, argv, words, sizeof(words), &q.words_len) == -1) {
+		fprintf(stderr, "fifectl: the command is too long\n");
+		return CTL_USAGE;
+	}
+	q.words = words;
+	if ((r = command_enter_state(cx)) != CTL_OK)
+		return r;
+	if ((route->flags & WITH_SECRET) && argc > 2) {
+		if (secret_read(
+			strcmp(route->first, "secret") == 0 ? "secret" : "password",
+			secret, sizeof(secret)) == -1)
+			return CTL_USAGE;
+		q.secret = secret;
+	}
+	if ((route->flags & WITH_STDIN) &&
+	    (q.fd = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3)) == -1) {
+		fprintf(stderr, "fifectl: standard input: %s\n", strerror(errno));
+		return CTL_REFUSED;
+	}
+	if ((o.render = render_new(stdout, cx->json)) == NULL)
+		return CTL_TEMPFAIL;
+	o.idle = event_new(cx->base, -1, 0, on_idle, &o);
+	client_run(cx->base, &q, on_row, &o, &a);
+	explicit_bzero(secret, sizeof(secret));
+	if (strcmp(route->first, "why") == 0 && argc > 1)
+		why_now(cx, &o, argv[1], &a);
+	if (o.idle != NULL)
+		event_free(o.idle);
+	render_free(o.render);
+	if (a.text[0] != '\0')
+		fprintf(stderr, "fifectl: %s\n", a.text);
+	return ferror(stdout) ? CTL_REFUSED : a.status;
+}
+
+int
+command_run(struct context *cx, int argc, char **argv)
+{
+	const struct route *r = find_route(argc, argv);
+
+	if (r == NULL) {
+		fprintf(
+		    stderr, "fifectl: %s: unknown command; see fifectl(8)\n", argv[0]);
+		return CTL_USAGE;
+	}
+	return r->run != NULL ? r->run(cx, argc, argv) : ask_daemon(cx, r, argc, argv);
+}

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef FIFE_FIFECTL_COMMAND_H
+#define FIFE_FIFECTL_COMMAND_H
+
+#include "fifectl/render.h"
+
+struct event_base;
+struct conf;
+
+/* What every command of fifectl has at hand. */
+struct context {
+	struct event_base *base;
+	const char *conf_path; /* absolute where it exists */
+	int json;
+};
+
+/* All return an exit status. argv starts with the command's own first word. */
+int command_run(struct context *, int argc, char **argv);
+int status_run(struct context *, int argc, char **argv);
+int check_run(struct context *, int argc, char **argv);
+int setup_run(struct context *, int argc, char **argv);
+int dns_run(struct context *, int argc, char **argv);
+
+/* Go to the state directory of the configuration. 0, or an exit status with the
+ * sentence printed. */
+int command_enter_state(const struct context *);
+
+/* A secret of one line from the terminal (asked twice) or standard input. 0 or
+ * -1 with the sentence printed. The caller wipes buf. */
+int secret_read(const char *what, char *buf, size_t cap);
+
+#endif

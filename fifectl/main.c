@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: ISC */
+/* fifectl(8): arguments, and the way to the command. */
+#include <event2/event.h>
+#include <limits.h>
+#include <locale.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "common/compat/compat.h"
+#include "common/log.h"
+#include "fifectl/command.h"
+
+static void
+usage(void)
+{
+	fputs("usage: fifectl [-j] [-f file] command [argument ...]\n"
+	      "commands:\n"
+	      "  status [--check] | reload | stop | check | setup HOSTNAME | dns DOMAIN\n"
+	      "  domain add|del|list      user add|del|list|show|set|rename|passwd\n"
+	      "  alias add|del|list       route add|del|list|explain\n"
+	      "  queue list|show|retry|hold|release|remove|stats\n"
+	      "  why ADDRESS|MESSAGE-ID|QUEUE-ID      log [smtp|delivery|filter|login]\n"
+	      "  resolver lookup|flush|stats          mailbox list|show\n"
+	      "  filter stats                         dump | load\n",
+	    stderr);
+	exit(CTL_USAGE);
+}
+
+int
+main(int argc, char **argv)
+{
+	const char *env = getenv("FIFE_CONF");
+	struct context cx = { .conf_path = FIFE_PREFIX "/etc/fife.conf" };
+	static char path[PATH_MAX];
+	int ch, status;
+
+	setlocale(LC_TIME, "");
+	signal(SIGPIPE, SIG_IGN);
+	log_init("fifectl", 0);
+	if (env != NULL && *env != '\0')
+		cx.conf_path = env;
+	while ((ch = getopt(argc, argv, "+f:j")) != -1) {
+		switch (ch) {
+		case 'f':
+			cx.conf_path = optarg;
+			break;
+		case 'j':
+			cx.json = 1;
+			break;
+		default:
+			usage();
+		}
+	}
+	argc -= optind;
+	argv += optind;
+	if (argc == 0)
+		usage();
+	/* The state directory becomes the working directory: names absolute first. */
+	if (realpath(cx.conf_path, path) != NULL)
+		cx.conf_path = path;
+	if ((cx.base = event_base_new()) == NULL) {
+		fputs("fifectl: no event base\n", stderr);
+		return CTL_TEMPFAIL;
+	}
+	status = command_run(&cx, argc, argv);
+	event_base_free(cx.base);
+	if (fflush(stdout) == EOF && status == CTL_OK)
+		status = CTL_REFUSED;
+	return status;
+}
