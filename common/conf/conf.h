@@ -99,5 +99,12 @@ void conf_free(struct conf *);
 
 /* path as written in the file, absolute; -1: too long. */
 int conf_path(const struct conf *, const char *path, char *buf, size_t cap);
+/* Open a file that the configuration names, to read. -1 with errno. */
+int conf_open_file(const struct conf *, const char *path);
+/* Can all certificates and keys be opened? 0, or -1 with err. */
+int conf_check_files(const struct conf *, char *err, size_t cap);
+/* Just the state directory, absolute, out of a file that may be full of
+ * mistakes: who stops a suite cannot wait for them to be mended. 0 or -1. */
+int conf_find_state(const char *path, char *buf, size_t cap);
 
 #endif

@@ -9,7 +9,6 @@
 #include <sys/stat.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <stdarg.h>
 #include <string.h>
 
@@ -565,10 +564,10 @@ fail:
 	return NULL;
 }
 
-struct conf *
-conf_load(const char *path, char *err, size_t cap)
+/* The whole file; NULL with err. */
+static char *
+read_file(const char *path, size_t *lenp, char *err, size_t cap)
 {
-	struct conf *c = NULL;
 	struct stat st;
 	char *text = NULL;
 	size_t len = 0;
@@ -578,31 +577,47 @@ conf_load(const char *path, char *err, size_t cap)
 	if ((fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)) == -1 ||
 	    fstat(fd, &st) == -1) {
 		snprintf(err, cap, "%s: %s", path, strerror(errno));
-		goto done;
+		goto fail;
 	}
 	if (!S_ISREG(st.st_mode) || st.st_size > CONF_FILE_MAX) {
 		snprintf(err, cap, "%s: expected a file of at most 1 MB", path);
-		goto done;
+		goto fail;
 	}
 	if ((text = malloc((size_t)st.st_size + 1)) == NULL) {
 		snprintf(err, cap, "%s: no memory", path);
-		goto done;
+		goto fail;
 	}
 	while (len < (size_t)st.st_size) {
 		n = read(fd, text + len, (size_t)st.st_size - len);
 		if (n == -1) {
 			snprintf(err, cap, "%s: %s", path, strerror(errno));
-			goto done;
+			goto fail;
 		}
 		if (n == 0)
 			break;
 		len += (size_t)n;
 	}
-	c = conf_parse(path, text, len, err, cap);
-done:
+	close(fd);
+	*lenp = len;
+	return text;
+fail:
 	free(text);
 	if (fd != -1)
 		close(fd);
+	return NULL;
+}
+
+struct conf *
+conf_load(const char *path, char *err, size_t cap)
+{
+	struct conf *c;
+	char *text;
+	size_t len;
+
+	if ((text = read_file(path, &len, err, cap)) == NULL)
+		return NULL;
+	c = conf_parse(path, text, len, err, cap);
+	free(text);
 	return c;
 }
 
@@ -619,20 +634,34 @@ conf_free(struct conf *c)
 }
 
 int
-conf_path(const struct conf *c, const char *path, char *buf, size_t cap)
+conf_find_state(const char *path, char *buf, size_t cap)
 {
-	char file[PATH_MAX], *slash;
-	int n;
+	struct conf *c;
+	struct conf_lex l;
+	char err[64], *text = NULL;
+	size_t len;
+	int depth = 0, at_start = 1, r = -1;
 
-	if (path[0] == '/')
-		return strlcpy(buf, path, cap) >= cap ? -1 : 0;
-	/* The file may be gone by now: then its name as it was given. */
-	if (realpath(c->file, file) == NULL &&
-	    strlcpy(file, c->file, sizeof(file)) >= sizeof(file))
-		return -1;
-	if ((slash = strrchr(file, '/')) == NULL)
-		n = snprintf(buf, cap, "%s", path);
-	else
-		n = snprintf(buf, cap, "%.*s/%s", (int)(slash - file), file, path);
-	return n < 0 || (size_t)n >= cap ? -1 : 0;
+	if ((c = calloc(1, sizeof(*c))) == NULL ||
+	    strlcpy(c->file, path, sizeof(c->file)) >= sizeof(c->file) ||
+	    (text = read_file(path, &len, err, sizeof(err))) == NULL)
+		goto done;
+	conf_lex_init(&l, text, len);
+	while (conf_lex_next(&l) != TOK_EOF) {
+		if (at_start && depth == 0 && l.token == TOK_WORD &&
+		    strcmp(l.text, "state") == 0 &&
+		    (conf_lex_next(&l) == TOK_STRING || l.token == TOK_WORD)) {
+			r = conf_path(c, l.text, buf, cap);
+			break;
+		}
+		depth += (l.token == TOK_OPEN) - (l.token == TOK_CLOSE);
+		at_start = l.token == TOK_EOL || l.token == TOK_CLOSE;
+		/* A malformed token may not have been consumed whole. */
+		if (l.token == TOK_BAD && l.p < l.end && *l.p != '\n')
+			l.p++;
+	}
+done:
+	free(text);
+	free(c);
+	return r;
 }

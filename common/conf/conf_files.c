@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: ISC */
+/* fife.conf: the files that it names, and its directory. */
+#include "common/conf/conf.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/compat/compat.h"
+
+int
+conf_path(const struct conf *c, const char *path, char *buf, size_t cap)
+{
+	char file[PATH_MAX], *slash;
+	int n;
+
+	if (path[0] == '/')
+		return strlcpy(buf, path, cap) >= cap ? -1 : 0;
+	/* The file may be gone by now: then its name as it was given. */
+	if (realpath(c->file, file) == NULL &&
+	    strlcpy(file, c->file, sizeof(file)) >= sizeof(file))
+		return -1;
+	if ((slash = strrchr(file, '/')) == NULL)
+		n = snprintf(buf, cap, "%s", path);
+	else
+		n = snprintf(buf, cap, "%.*s/%s", (int)(slash - file), file, path);
+	return n < 0 || (size_t)n >= cap ? -1 : 0;
+}
+
+int
+conf_open_file(const struct conf *c, const char *path)
+{
+	char full[CONF_PATH_MAX + 1];
+	struct stat st;
+	int fd;
+
+	if (conf_path(c, path, full, sizeof(full)) == -1) {
+		errno = ENAMETOOLONG;
+		return -1;
+	}
+	if ((fd = open(full, O_RDONLY | O_CLOEXEC | O_NONBLOCK)) == -1)
+		return -1;
+	if (fstat(fd, &st) == -1 || !S_ISREG(st.st_mode)) {
+		close(fd);
+		errno = EINVAL;
+		return -1;
+	}
+	return fd;
+}
+
+int
+conf_check_files(const struct conf *c, char *err, size_t cap)
+{
+	for (size_t i = 0; i < c->n_tls; i++) {
+		const char *paths[] = { c->tls[i].certificate, c->tls[i].key };
+
+		for (int k = 0; k < 2; k++) {
+			int fd = conf_open_file(c, paths[k]);
+
+			if (fd == -1) {
+				snprintf(err, cap,
+				    "%s:%u: %s: %s, expected a file in PEM form", c->file,
+				    c->tls[i].line, paths[k], strerror(errno));
+				return -1;
+			}
+			close(fd);
+		}
+	}
+	return 0;
+}
