@@ -115,6 +115,8 @@ exec_daemon(const struct suite *s, const struct child *c, int fd)
 	if ((null = open("/dev/null", O_RDWR)) == -1 || dup2(null, 0) == -1 ||
 	    dup2(null, 1) == -1)
 		_exit(126);
+	if (s->stderr_fd != -1 && dup2(s->stderr_fd, 2) == -1)
+		_exit(126);
 	if (fd == CHANNEL_FD) {
 		if (fcntl(fd, F_SETFD, 0) == -1)
 			_exit(126);
@@ -223,7 +225,7 @@ add(struct suite *s, enum role role, uint32_t instance)
 		snprintf(c->name, sizeof(c->name), "%s-%u", role_name(role), instance);
 	snprintf(path, sizeof(path), "ctl/%s", c->name);
 	if ((c->ctl_fd = listen_local(path, 0600)) == -1)
-		fatal("%s/%s", s->conf->state, path);
+		fatal("%s/%s", s->state, path);
 	if ((c->ev_start = event_new(s->base, -1, 0, on_start, c)) == NULL)
 		return -1;
 	s->n_children++;
@@ -331,6 +333,7 @@ say_how(const struct child *c, pid_t pid, int status, int wanted)
 		log_warnx("%s (pid %ld) is gone: %s", c->name, (long)pid, how);
 }
 
+/* The end of one that has served; how late it comes back. */
 static void
 child_gone(struct suite *s, struct child *c, int status)
 {

@@ -5,11 +5,7 @@
  */
 #include "fifed/internal.h"
 
-#include <sys/stat.h>
-
-#include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,48 +14,6 @@
 #include "common/compat/compat.h"
 #include "common/log.h"
 
-static int
-open_file(const struct conf *c, const char *path)
-{
-	char full[CONF_PATH_MAX + 1];
-	struct stat st;
-	int fd;
-
-	if (conf_path(c, path, full, sizeof(full)) == -1) {
-		errno = ENAMETOOLONG;
-		return -1;
-	}
-	if ((fd = open(full, O_RDONLY | O_CLOEXEC | O_NONBLOCK)) == -1)
-		return -1;
-	if (fstat(fd, &st) == -1 || !S_ISREG(st.st_mode)) {
-		close(fd);
-		errno = EINVAL;
-		return -1;
-	}
-	return fd;
-}
-
-int
-conf_try_files(const struct conf *c, char *e, size_t cap)
-{
-	for (size_t i = 0; i < c->n_tls; i++) {
-		const char *paths[] = { c->tls[i].certificate, c->tls[i].key };
-
-		for (int k = 0; k < 2; k++) {
-			int fd = open_file(c, paths[k]);
-
-			if (fd == -1) {
-				snprintf(e, cap,
-				    "%s:%u: %s: %s, expected a file in PEM form", c->file,
-				    c->tls[i].line, paths[k], strerror(errno));
-				return -1;
-			}
-			close(fd);
-		}
-	}
-	return 0;
-}
-
 static void
 send_common(struct suite *s, struct child *c)
 {
@@ -67,14 +21,10 @@ send_common(struct suite *s, struct child *c)
 	struct msg_conf m = {
 		.role = (uint8_t)c->role, .instance = c->instance, .instances = 1
 	};
-	char cwd[PATH_MAX];
 
 	strlcpy(m.hostname, conf->hostname, sizeof(m.hostname));
 	strlcpy(m.postmaster, conf->postmaster, sizeof(m.postmaster));
-	/* We are in the state directory. */
-	if (getcwd(cwd, sizeof(cwd)) == NULL)
-		fatal("getcwd");
-	if (snprintf(m.root, sizeof(m.root), "%s/%s", cwd, role_root(c->role)) >=
+	if (snprintf(m.root, sizeof(m.root), "%s/%s", s->state, role_root(c->role)) >=
 	    (int)sizeof(m.root))
 		fatalx("path of the state directory is too long");
 	m.uid = m.gid = start_uid(conf, c->role);
@@ -113,7 +63,7 @@ send_certificates(struct suite *s, struct child *c)
 	for (size_t i = 0; i < conf->n_tls; i++) {
 		struct msg_tls_cert m = { .key = (uint32_t)i + 1,
 			.is_default = conf->tls[i].is_default };
-		int fd = open_file(conf, conf->tls[i].certificate);
+		int fd = conf_open_file(conf, conf->tls[i].certificate);
 
 		strlcpy(m.names,
 		    conf->tls[i].names[0] != '\0' ? conf->tls[i].names : conf->hostname,
@@ -132,7 +82,7 @@ send_keys(struct suite *s, struct child *c)
 
 	for (size_t i = 0; i < conf->n_tls; i++) {
 		struct msg_key m = { .key = (uint32_t)i + 1 };
-		int fd = open_file(conf, conf->tls[i].key);
+		int fd = conf_open_file(conf, conf->tls[i].key);
 
 		if (fd == -1)
 			log_warn("%s", conf->tls[i].key);

@@ -64,6 +64,8 @@ struct suite {
 	int foreground;
 	int notify_fd; /* of the waiting parent of a daemon in the background; or -1 */
 	int lock_fd;
+	int stderr_fd;                 /* of the daemons; -1: ours */
+	char state[CONF_PATH_MAX + 1]; /* absolute; our working directory */
 	uint64_t generation;
 	int was_ready;
 	int64_t started_s;
@@ -87,7 +89,8 @@ struct suite {
 };
 
 /* start.c. All: 0, or -1 with the sentence in err. */
-int start_state_directory(const struct conf *, char *err, size_t cap);
+/* Makes it, with all below, and makes it the working directory. */
+int start_state_directory(struct suite *, char *err, size_t cap);
 int start_try_uids(const struct conf *, char *err, size_t cap);
 int start_lock(struct suite *, char *err, size_t cap);
 int start_find_daemons(const struct suite *, char *err, size_t cap);
@@ -109,6 +112,9 @@ void graph_connect(struct suite *, struct child *);
 void graph_peer_broken(
     struct suite *, struct child *from, const struct msg_peer_broken *);
 
+/* output.c: 0 or -1 with errno. */
+int output_open(struct suite *);
+
 /* listen.c */
 /* Open what conf wants, keep what is open already, into *list (room for
  * SUITE_LISTENERS_MAX); nothing of the suite's own list changes before
@@ -124,8 +130,6 @@ int listen_local(const char *path, mode_t mode);
 /* conf_send.c */
 /* A round from CONF to the last part; START is the caller's. */
 void conf_send(struct suite *, struct child *);
-/* Can all certificates and keys be opened? */
-int conf_try_files(const struct conf *, char *err, size_t cap);
 
 /* reload.c */
 void reload(struct suite *, struct ctl *); /* ctl: who waits, or NULL */

@@ -127,8 +127,10 @@ serve(struct suite *s)
 	catch (s, SIGINT);
 	catch (s, SIGTERM);
 	signal(SIGPIPE, SIG_IGN);
+	if (!s->foreground && output_open(s) == -1)
+		fatal("pipe");
 	if ((fd = listen_local("ctl/fifed", 0600)) == -1)
-		fatal("%s/ctl/fifed", s->conf->state);
+		fatal("%s/ctl/fifed", s->state);
 	if ((s->ctl = ctl_server_new(s->base, fd, ROLE_FIFED, fifed_commands)) == NULL)
 		fatalx("cannot serve ctl/fifed");
 	if (listen_open(s, s->conf, s->listeners, &s->n_listeners, e, sizeof(e)) == -1)
@@ -143,7 +145,7 @@ serve(struct suite *s)
 int
 main(int argc, char **argv)
 {
-	static struct suite suite = { .notify_fd = -1, .lock_fd = -1 };
+	static struct suite suite = { .notify_fd = -1, .lock_fd = -1, .stderr_fd = -1 };
 	struct suite *s = fifed = &suite;
 	const char *libexec = NULL, *env = getenv("FIFE_CONF");
 	char e[1400], path[PATH_MAX], dir[PATH_MAX];
@@ -188,7 +190,7 @@ main(int argc, char **argv)
 		       s->conf->libexec[0] != '\0' ? s->conf->libexec : FIFE_LIBEXECDIR,
 		       s->libexec, sizeof(s->libexec)) == -1)
 		errx(1, "%s: path of libexec is too long", s->conf_path);
-	if (conf_try_files(s->conf, e, sizeof(e)) == -1 ||
+	if (conf_check_files(s->conf, e, sizeof(e)) == -1 ||
 	    start_find_daemons(s, e, sizeof(e)) == -1)
 		errx(1, "%s", e);
 	if (check) {
@@ -200,7 +202,7 @@ main(int argc, char **argv)
 	umask(022);
 	raise_limits();
 	if (start_try_uids(s->conf, e, sizeof(e)) == -1 ||
-	    start_state_directory(s->conf, e, sizeof(e)) == -1)
+	    start_state_directory(s, e, sizeof(e)) == -1)
 		errx(1, "%s", e);
 	if (!s->foreground)
 		s->notify_fd = background();

@@ -116,7 +116,7 @@ reload(struct suite *s, struct ctl *ctl)
 		conf_free(new);
 		return;
 	}
-	if (conf_try_files(new, e, sizeof(e)) == -1 ||
+	if (conf_check_files(new, e, sizeof(e)) == -1 ||
 	    listen_open(s, new, list, &n, e, sizeof(e)) == -1) {
 		refuse(ctl, e);
 		conf_free(new);

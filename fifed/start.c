@@ -66,8 +66,9 @@ static const struct {
 };
 
 static int
-make_directory(const struct conf *c, size_t i, char *e, size_t cap)
+make_directory(const struct suite *s, size_t i, char *e, size_t cap)
 {
+	const struct conf *c = s->conf;
 	const char *path = directories[i].path;
 	uid_t uid =
 	    directories[i].owner == ROLE_NONE ? 0 : start_uid(c, directories[i].owner);
@@ -77,11 +78,11 @@ make_directory(const struct conf *c, size_t i, char *e, size_t cap)
 	if (mkdir(path, 0700) == 0)
 		made = 1;
 	else if (errno != EEXIST)
-		return fail(e, cap, "%s/%s: %s", c->state, path, strerror(errno));
+		return fail(e, cap, "%s/%s: %s", s->state, path, strerror(errno));
 	/* By descriptor: the spool belongs to a daemon, who might put a link there. */
 	fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd == -1 || fstat(fd, &st) == -1) {
-		fail(e, cap, "%s/%s: %s", c->state, path, strerror(errno));
+		fail(e, cap, "%s/%s: %s", s->state, path, strerror(errno));
 		goto bad;
 	}
 	if (!made && st.st_uid != uid) {
@@ -89,13 +90,13 @@ make_directory(const struct conf *c, size_t i, char *e, size_t cap)
 		    "%s/%s belongs to uid %u, expected %u: \"uids\" of %s is not what "
 		    "this state "
 		    "directory was made with",
-		    c->state, path, (unsigned int)st.st_uid, (unsigned int)uid, c->file);
+		    s->state, path, (unsigned int)st.st_uid, (unsigned int)uid, c->file);
 		goto bad;
 	}
 	if ((made && fchown(fd, uid, uid) == -1) ||
 	    ((st.st_mode & 07777) != directories[i].mode &&
 		fchmod(fd, directories[i].mode) == -1)) {
-		fail(e, cap, "%s/%s: %s", c->state, path, strerror(errno));
+		fail(e, cap, "%s/%s: %s", s->state, path, strerror(errno));
 		goto bad;
 	}
 	close(fd);
@@ -107,8 +108,9 @@ bad:
 }
 
 int
-start_state_directory(const struct conf *c, char *e, size_t cap)
+start_state_directory(struct suite *s, char *e, size_t cap)
 {
+	const struct conf *c = s->conf;
 	char state[CONF_PATH_MAX + 1];
 	struct stat st;
 
@@ -119,13 +121,15 @@ start_state_directory(const struct conf *c, char *e, size_t cap)
 		return fail(e, cap, "%s: %s", state, strerror(errno));
 	if (chdir(state) == -1 || stat(".", &st) == -1)
 		return fail(e, cap, "%s: %s", state, strerror(errno));
+	if (getcwd(s->state, sizeof(s->state)) == NULL)
+		return fail(e, cap, "%s: %s", state, strerror(errno));
 	if (st.st_uid != 0 || (st.st_mode & 022) != 0)
 		return fail(e, cap,
 		    "%s belongs to uid %u with mode %03o, expected root and no write by "
 		    "others",
 		    state, (unsigned int)st.st_uid, (unsigned int)(st.st_mode & 0777));
 	for (size_t i = 0; i < sizeof(directories) / sizeof(directories[0]); i++)
-		if (make_directory(c, i, e, cap) == -1)
+		if (make_directory(s, i, e, cap) == -1)
 			return -1;
 	return 0;
 }
@@ -166,24 +170,23 @@ start_lock(struct suite *s, char *e, size_t cap)
 
 	s->lock_fd = open("lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
 	if (s->lock_fd == -1)
-		return fail(e, cap, "%s/lock: %s", s->conf->state, strerror(errno));
+		return fail(e, cap, "%s/lock: %s", s->state, strerror(errno));
 	for (int waited = 0; flock(s->lock_fd, LOCK_EX | LOCK_NB) == -1; waited += 50) {
 		if (errno != EWOULDBLOCK && errno != EINTR)
-			return fail(
-			    e, cap, "%s/lock: %s", s->conf->state, strerror(errno));
+			return fail(e, cap, "%s/lock: %s", s->state, strerror(errno));
 		if (waited >= LOCK_WAIT_MS) {
 			n = pread(s->lock_fd, pid, sizeof(pid) - 1, 0);
 			pid[n > 0 ? n : 0] = '\0';
 			pid[strcspn(pid, "\n")] = '\0';
 			return fail(e, cap,
 			    "another fifed (pid %s) runs on %s; fifectl stop ends it",
-			    pid[0] != '\0' ? pid : "unknown", s->conf->state);
+			    pid[0] != '\0' ? pid : "unknown", s->state);
 		}
 		nanosleep(&nap, NULL);
 	}
 	n = snprintf(pid, sizeof(pid), "%ld\n", (long)getpid());
 	if (ftruncate(s->lock_fd, 0) == -1 || pwrite(s->lock_fd, pid, (size_t)n, 0) != n)
-		return fail(e, cap, "%s/lock: %s", s->conf->state, strerror(errno));
+		return fail(e, cap, "%s/lock: %s", s->state, strerror(errno));
 	return 0;
 }
 
