@@ -31,7 +31,10 @@ struct mime_limits {
 	unsigned int parts;
 };
 
-/* Strings belong to the tree, end in NUL, hold no CR, LF or NUL; NULL is absent (NIL). */
+/*
+ * Strings belong to the tree, end in NUL, hold no CR, LF or NUL, but may hold octets above
+ * 127 in any charset, as the message does.  NULL is absent (NIL).
+ */
 struct mime_param {
 	const char *name;  /* in lower case, "*" suffixes of RFC 2231 kept */
 	const char *value; /* quotes removed, RFC 2231 and 2047 not decoded */
