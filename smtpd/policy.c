@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: ISC */
+/* The decision at RCPT; see policy.h. */
+#include "smtpd/policy.h"
+
+#include <stddef.h>
+
+#define ANYBODY 0
+
+static const struct {
+	enum rclass rclass;
+	enum policy_client client;
+	enum smtp_reply reply;
+} rows[] = {
+	{ RCLASS_LOCAL, ANYBODY, SMTP_REPLY_RCPT_OK },
+	{ RCLASS_REMOTE, POLICY_STRANGER, SMTP_REPLY_RELAY_DENIED },
+	{ RCLASS_REMOTE, POLICY_LOGIN, SMTP_REPLY_RCPT_OK },
+	{ RCLASS_REMOTE, POLICY_LOCAL, SMTP_REPLY_RCPT_OK },
+	{ RCLASS_UNKNOWN, ANYBODY, SMTP_REPLY_RCPT_UNKNOWN },
+	{ RCLASS_DISABLED, ANYBODY, SMTP_REPLY_RCPT_DISABLED },
+	{ RCLASS_FULL, ANYBODY, SMTP_REPLY_RCPT_FULL },
+	{ RCLASS_DENIED, ANYBODY, SMTP_REPLY_RCPT_DENIED },
+};
+
+enum smtp_reply
+policy_rcpt(enum policy_client client, enum rclass rclass)
+{
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		if (rows[i].rclass == rclass &&
+		    (rows[i].client == ANYBODY || rows[i].client == client))
+			return rows[i].reply;
+	return SMTP_REPLY_RCPT_TEMP;
+}

@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * The machine behind smtp_data.h. Its states:
+ *
+ *	SOL --"."--> DOT --CR--> DOT_CR --LF--> the end
+ *	SOL, DOT, LINE --other--> LINE --CR--> CR --LF--> SOL
+ *
+ * Every other CR and LF is a fault.
+ */
+#include "smtpd/smtp_data.h"
+
+#include <string.h>
+
+#include "common/proto/encoding.h"
+
+enum state { SOL, DOT, DOT_CR, LINE, CR };
+enum part { PART_START, PART_NAME, PART_REST };
+
+/* A line whose field name would be longer than this is no header line. */
+#define NAME_MAX_LEN 100
+
+void
+smtp_data_init(struct smtp_data *d, uint64_t size_max, uint32_t hops_max)
+{
+	memset(d, 0, sizeof(*d));
+	d->size_max = size_max;
+	d->hops_max = hops_max;
+	d->state = SOL;
+	d->in_header = 1;
+}
+
+static void
+fault(struct smtp_data *d, enum smtp_data_fault what)
+{
+	if (d->fault == SMTP_DATA_GOOD)
+		d->fault = what;
+	d->in_header = 0;
+}
+
+static void
+field(struct smtp_data *d)
+{
+	if (d->name_len > sizeof(d->name))
+		return;
+	if (ascii_equal(d->name, d->name_len, "received")) {
+		if (++d->hops > d->hops_max)
+			fault(d, SMTP_DATA_HOPS);
+	} else if (ascii_equal(d->name, d->name_len, "date"))
+		d->has_date = 1;
+	else if (ascii_equal(d->name, d->name_len, "from"))
+		d->has_from = 1;
+	else if (ascii_equal(d->name, d->name_len, "message-id"))
+		d->has_message_id = 1;
+}
+
+/* One octet of a header line, CR and LF apart. */
+static void
+header_octet(struct smtp_data *d, unsigned char c)
+{
+	if (++d->header_size > SMTP_HEADER_MAX) {
+		fault(d, SMTP_DATA_HEADER);
+		return;
+	}
+	switch (d->part) {
+	case PART_START:
+		if (c == ' ' || c == '\t') {
+			d->part = PART_REST;
+			return;
+		}
+		d->part = PART_NAME;
+		d->name_len = 0;
+		/* FALLTHROUGH */
+	case PART_NAME:
+		if (c == ':') {
+			field(d);
+			d->part = PART_REST;
+		} else if (c == ' ' || c == '\t') {
+			/* RFC 5322, 4.5: white space may stand before the colon. */
+			break;
+		} else if (c < 33 || c > 126 || d->name_len == NAME_MAX_LEN)
+			d->in_header = 0;
+		else {
+			if (d->name_len < sizeof(d->name))
+				d->name[d->name_len] = (char)c;
+			d->name_len++;
+		}
+		break;
+	default:
+		break;
+	}
+}
+
+static void
+header_line_end(struct smtp_data *d)
+{
+	d->header_size += 2;
+	if (d->part != PART_REST)
+		d->in_header = 0; /* the empty line, or a line of the body */
+	d->part = PART_START;
+}
+
+/* Index of the next CR, LF or NUL, or len. */
+static size_t
+plain_run(const char *in, size_t i, size_t len)
+{
+	while (i < len && in[i] != '\r' && in[i] != '\n' && in[i] != '\0')
+		i++;
+	return i;
+}
+
+static void
+step(struct smtp_data *d, unsigned char c)
+{
+	if (c == '\r') {
+		if (d->state == CR)
+			fault(d, SMTP_DATA_BARE);
+		d->state = CR;
+		return;
+	}
+	if (c == '\n') {
+		if (d->state == CR) {
+			d->state = SOL;
+			if (d->in_header)
+				header_line_end(d);
+		} else {
+			/* Not a line's start: "." behind it is no end. */
+			d->state = LINE;
+			fault(d, SMTP_DATA_BARE);
+		}
+		return;
+	}
+	if (d->state == CR)
+		fault(d, SMTP_DATA_BARE);
+	d->state = LINE;
+	if (c == '\0')
+		fault(d, SMTP_DATA_NUL);
+	else if (d->in_header)
+		header_octet(d, c);
+}
+
+static void
+hand_out(struct smtp_data *d, const char *in, size_t from, size_t to, const char **span,
+    size_t *span_len)
+{
+	*span = in + from;
+	*span_len = to - from;
+	if (d->fault == SMTP_DATA_GOOD && *span_len > d->size_max - d->size)
+		fault(d, SMTP_DATA_SIZE);
+	if (d->fault != SMTP_DATA_GOOD)
+		*span_len = 0;
+	d->size += *span_len;
+}
+
+enum smtp_data_result
+smtp_data_feed(struct smtp_data *d, const char *in, size_t len, size_t *used, const char **span,
+    size_t *span_len)
+{
+	size_t i = 0, start = 0;
+	enum smtp_data_result result = SMTP_DATA_MORE;
+
+	while (i < len) {
+		if (d->state == LINE && !d->in_header) {
+			i = plain_run(in, i, len);
+			if (i == len)
+				break;
+		}
+		if (d->state == SOL && in[i] == '.') {
+			d->state = DOT;
+			if (i > start) {
+				hand_out(d, in, start, i, span, span_len);
+				*used = i + 1;
+				d->total += *used;
+				return SMTP_DATA_MORE;
+			}
+			start = ++i;
+			continue;
+		}
+		if (d->state == DOT && in[i] == '\r') {
+			d->state = DOT_CR;
+			start = ++i;
+			continue;
+		}
+		if (d->state == DOT_CR) {
+			if (in[i] == '\n') {
+				start = ++i;
+				result = SMTP_DATA_END;
+				break;
+			}
+			fault(d, SMTP_DATA_BARE);
+			d->state = in[i] == '\r' ? CR : LINE;
+			i++;
+			continue;
+		}
+		step(d, (unsigned char)in[i]);
+		i++;
+	}
+	hand_out(d, in, start, i, span, span_len);
+	*used = i;
+	d->total += i;
+	return result;
+}

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef FIFE_SMTP_DATA_H
+#define FIFE_SMTP_DATA_H
+
+/*
+ * The content behind DATA (RFC 5321, 4.5.2): dots are unstuffed and the end is
+ * found. Only CR LF "." CR LF is the end. Content with a bare CR or LF is read to
+ * that end and refused as a whole, since another host might see an end, and then
+ * commands, in it (SMTP smuggling). Nothing is copied: content is handed out as
+ * spans of the input. Lines may be longer than 998 octets; senders in use
+ * do that, and nothing here holds a line.
+ */
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define SMTP_HEADER_MAX (1024 * 1024)
+
+enum smtp_data_fault {
+	SMTP_DATA_GOOD,
+	SMTP_DATA_BARE,	  /* CR or LF alone */
+	SMTP_DATA_NUL,
+	SMTP_DATA_SIZE,	  /* over size_max */
+	SMTP_DATA_HEADER, /* header section over SMTP_HEADER_MAX */
+	SMTP_DATA_HOPS	  /* more Received fields than hops_max: a loop */
+};
+
+struct smtp_data {
+	uint64_t size;	/* octets handed out so far */
+	uint64_t total; /* octets read, the refused included */
+	uint64_t size_max;
+	uint32_t hops;
+	uint32_t hops_max;
+	uint32_t header_size;
+	enum smtp_data_fault fault; /* the first one; nothing is handed out after it */
+	uint8_t state;
+	uint8_t in_header;
+	uint8_t part; /* of the header line */
+	uint8_t has_date;
+	uint8_t has_message_id;
+	uint8_t has_from;
+	uint8_t name_len;
+	char name[12];
+};
+
+enum smtp_data_result { SMTP_DATA_MORE, SMTP_DATA_END };
+
+void smtp_data_init(struct smtp_data *, uint64_t size_max, uint32_t hops_max);
+/*
+ * Takes *used octets and hands out one span of them (length 0: none). MORE with *used
+ * below len: call again for the rest. END: *used is behind the end.
+ */
+enum smtp_data_result smtp_data_feed(struct smtp_data *, const char *in, size_t len, size_t *used,
+    const char **span, size_t *span_len);
+
+#endif

@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef FIFE_SMTP_IN_H
+#define FIFE_SMTP_IN_H
+
+/*
+ * The server's side of SMTP (RFC 5321), submission (6409) and LMTP (2033) as a
+ * machine without I/O: octets and answers in, actions out.
+ *
+ *	while smtp_in_next(): perform the action
+ *	unless smtp_in_waiting(): used = smtp_in_input(); smtp_in_next()...; drain used
+ *
+ * What comes out does not depend on how the input was cut.
+ */
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/msg.h"
+#include "common/proto/address.h"
+#include "smtpd/smtp_data.h"
+#include "smtpd/smtp_reply.h"
+
+/* The same for all sessions; borrowed, may change between calls. */
+struct smtp_in_conf {
+	char hostname[256];
+	char banner[256];	  /* behind the host's name; may be empty */
+	char default_domain[256]; /* for addresses without one, LISTENER_LOCAL */
+	char root[ADDRESS_MAX + 1]; /* who gets root's mail, LISTENER_LOCAL */
+	uint64_t size_max;
+	uint32_t rcpts_max;
+	uint32_t errors_max;
+	uint32_t hops_max;
+};
+
+/* Of one connection. */
+struct smtp_in_facts {
+	enum listener_kind kind;
+	uint8_t tls;		  /* is on */
+	uint8_t starttls;	  /* may be offered */
+	uint8_t auth_without_tls;
+};
+
+struct smtp_in;
+
+enum smtp_action_type {
+	SMTP_ACT_REPLY = 1, /* data: octets for the client */
+	SMTP_ACT_STARTTLS,  /* throw unread input away, handshake, smtp_in_tls_ready() */
+	SMTP_ACT_RCPT,	    /* name: recipient; smtp_in_rcpt_answer() */
+	SMTP_ACT_SASL,	    /* name: mechanism, first, data; smtp_in_sasl_answer() */
+	SMTP_ACT_SASL_ABORT,
+	SMTP_ACT_OPEN,	    /* a transaction at the queue; smtp_in_open_answer() */
+	SMTP_ACT_CONTENT,   /* data: append; smtp_in_content_failed() if that fails */
+	SMTP_ACT_COMMIT,    /* content is complete; smtp_in_commit_answer() */
+	SMTP_ACT_ABORT,	    /* forget the transaction that was opened */
+	SMTP_ACT_REFUSED,   /* for the log: name (recipient or empty), code, text */
+	SMTP_ACT_CLOSE	    /* the last one */
+};
+
+struct smtp_action {
+	enum smtp_action_type type;
+	const char *data; /* valid until the next call of anything but the getters */
+	size_t len;
+	const char *name;
+	const char *text;
+	int code;
+	int first; /* as struct msg_sasl wants it */
+};
+
+/* NULL without memory. conf is borrowed. */
+struct smtp_in *smtp_in_new(const struct smtp_in_conf *, const struct smtp_in_facts *);
+void smtp_in_free(struct smtp_in *);
+/* The greeting; after the handshake on a port with implicit TLS. */
+void smtp_in_start(struct smtp_in *);
+
+/*
+ * Takes octets up to the next thing to be done; 0 while it waits for an answer. Spans
+ * of content borrow from in: perform the actions before in goes away.
+ */
+size_t smtp_in_input(struct smtp_in *, const char *in, size_t len);
+/* 1: *a is to be performed now. 0: nothing is left to do. */
+int smtp_in_next(struct smtp_in *, struct smtp_action *a);
+/* An answer is awaited; no input is taken. */
+int smtp_in_waiting(const struct smtp_in *);
+/* A commit is at work: its end is worth waiting for. */
+int smtp_in_committing(const struct smtp_in *);
+int smtp_in_in_data(const struct smtp_in *);
+
+void smtp_in_tls_ready(struct smtp_in *);
+/* text: words for the client instead of the usual ones, may be "". */
+void smtp_in_rcpt_answer(struct smtp_in *, enum rclass, const char *text);
+void smtp_in_sasl_answer(
+    struct smtp_in *, enum sasl_status, const uint8_t *data, size_t len, const char *text);
+void smtp_in_open_answer(struct smtp_in *, enum answer_status);
+/* The content cannot be kept. The rest is read and the refusal comes at its end. */
+void smtp_in_content_failed(struct smtp_in *, enum answer_status);
+void smtp_in_commit_answer(
+    struct smtp_in *, int code, const char *enhanced, const char *text);
+/* The client is silent; the host stops. Replies 421 and closes. */
+void smtp_in_timeout(struct smtp_in *);
+void smtp_in_shutdown(struct smtp_in *);
+
+/* The transaction. Addresses are in printed form, without <>. */
+const char *smtp_in_helo(const struct smtp_in *); /* "" before it was said */
+int smtp_in_esmtp(const struct smtp_in *);
+int smtp_in_authenticated(const struct smtp_in *);
+const char *smtp_in_sender(const struct smtp_in *);
+size_t smtp_in_nrcpt(const struct smtp_in *);
+const char *smtp_in_rcpt(const struct smtp_in *, size_t i);
+uint64_t smtp_in_size_hint(const struct smtp_in *);
+uint8_t smtp_in_body(const struct smtp_in *);
+int smtp_in_smtputf8(const struct smtp_in *);
+const struct smtp_data *smtp_in_content(const struct smtp_in *);
+
+#endif

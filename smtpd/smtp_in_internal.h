@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef FIFE_SMTP_IN_INTERNAL_H
+#define FIFE_SMTP_IN_INTERNAL_H
+
+/* What smtp_in.c (the machine) and smtp_cmd.c (the commands) share. */
+
+#include "smtpd/smtp_data.h"
+#include "smtpd/smtp_in.h"
+#include "smtpd/smtp_lex.h"
+#include "smtpd/smtp_parse.h"
+
+#define ACTIONS_MAX 6
+#define AUTH_TRIES_MAX 5
+/* Refused recipients: a list with stale addresses is no attack yet. */
+#define BAD_RCPTS_FACTOR 5
+
+enum state {
+	ST_START,   /* no EHLO */
+	ST_HELLO,
+	ST_MAIL,
+	ST_RCPT,    /* at least one recipient */
+	ST_AUTH,    /* lines are responses */
+	ST_DATA,
+	ST_TLS,	    /* handshake */
+	ST_CLOSED,
+};
+#define ST_BIT(s) (1u << (s))
+
+enum wait { WAIT_NONE, WAIT_TLS, WAIT_RCPT, WAIT_SASL, WAIT_OPEN, WAIT_COMMIT };
+
+struct smtp_in {
+	const struct smtp_in_conf *conf;
+	struct smtp_in_facts facts;
+	enum state state;
+	enum wait wait;
+	struct smtp_lex lex;
+	struct smtp_data data;
+
+	char *helo;
+	uint8_t esmtp;
+	uint8_t authenticated;
+	uint32_t errors;
+	uint32_t bad_rcpts;
+	uint32_t auth_failures;
+
+	/* the transaction */
+	char *sender;
+	char **rcpt;
+	size_t nrcpt;
+	size_t rcpt_cap;
+	uint64_t size_hint;
+	uint8_t body;
+	uint8_t smtputf8;
+	uint8_t opened;
+	uint8_t refused_rcpt;		/* one of them was */
+	uint8_t forget;			/* it is over once the queued actions are done */
+	enum smtp_reply content_failed; /* SMTP_REPLY_NONE while all is well */
+
+	char *pending;	/* the recipient that is asked about */
+	char *sasl;	/* decoded response */
+	size_t sasl_len;
+	int sasl_first; /* nothing of this exchange has been asked yet */
+	char mechanism[SMTP_MECHANISM_MAX + 1];
+
+	struct smtp_action act[ACTIONS_MAX];
+	unsigned int act_head;
+	unsigned int act_n;
+	char *out; /* replies of the queued actions */
+	size_t out_len;
+	size_t lmtp_left; /* replies behind the first one (RFC 2033, 4.2) */
+	char *lmtp_reply;
+};
+
+void smtp_in_act(struct smtp_in *, const struct smtp_action *);
+void smtp_in_reply(struct smtp_in *, enum smtp_reply);
+void smtp_in_reply_text(struct smtp_in *, int code, const char *enhanced, const char *text);
+/* A reply to something that the client did wrong: counted. */
+void smtp_in_error(struct smtp_in *, enum smtp_reply);
+/* Something is refused that the log should know: rcpt may be "". */
+void smtp_in_refuse(struct smtp_in *, enum smtp_reply, const char *rcpt, const char *text);
+/* Reply and close. */
+void smtp_in_end(struct smtp_in *, enum smtp_reply);
+/* Forget the transaction, at the queue as well. */
+void smtp_in_reset(struct smtp_in *);
+void smtp_in_wipe_sasl(struct smtp_in *);
+
+/* smtp_cmd.c: a whole line in the command phase; more: octets lie behind it. */
+void smtp_cmd_line(struct smtp_in *, const char *line, size_t len, int more);
+/* smtp_auth.c */
+void smtp_auth_start(struct smtp_in *, const struct smtp_command *);
+void smtp_auth_line(struct smtp_in *, const char *line, size_t len);
+int smtp_auth_offered(const struct smtp_in *);
+
+#endif

@@ -1,0 +1,298 @@
+/* SPDX-License-Identifier: ISC */
+/* The parser of SMTP commands; see smtp_parse.h. */
+#include "smtpd/smtp_parse.h"
+
+#include <ctype.h>
+#include <string.h>
+
+#include "common/msg.h"
+#include "common/proto/encoding.h"
+
+struct cursor {
+	const char *p;
+	size_t len;
+};
+
+struct parameters {
+	struct smtp_command *cmd;
+	unsigned int seen; /* bit i: keywords[i] */
+};
+
+static void
+skip_spaces(struct cursor *c)
+{
+	while (c->len > 0 && (*c->p == ' ' || *c->p == '\t')) {
+		c->p++;
+		c->len--;
+	}
+}
+
+static void
+trim_end(struct cursor *c)
+{
+	while (c->len > 0 && (c->p[c->len - 1] == ' ' || c->p[c->len - 1] == '\t'))
+		c->len--;
+}
+
+static struct cursor
+word(struct cursor *c)
+{
+	struct cursor w = { c->p, 0 };
+
+	while (w.len < c->len && c->p[w.len] != ' ' && c->p[w.len] != '\t')
+		w.len++;
+	c->p += w.len;
+	c->len -= w.len;
+	return w;
+}
+
+/* "FROM:" or "TO:", after which strangers' software often puts a space. */
+static int
+keyword_colon(struct cursor *c, const char *keyword)
+{
+	size_t n = strlen(keyword);
+
+	if (c->len <= n || !ascii_equal(c->p, n, keyword) || c->p[n] != ':')
+		return -1;
+	c->p += n + 1;
+	c->len -= n + 1;
+	skip_spaces(c);
+	return 0;
+}
+
+static enum smtp_reply
+parse_size(struct smtp_command *cmd, struct cursor value)
+{
+	uint64_t n = 0;
+
+	/* RFC 1870, 5: 1*20DIGIT */
+	if (value.len == 0 || value.len > 20)
+		return SMTP_REPLY_BAD_PARAMETER;
+	for (size_t i = 0; i < value.len; i++) {
+		unsigned int digit = (unsigned int)(value.p[i] - '0');
+
+		if (value.p[i] < '0' || value.p[i] > '9')
+			return SMTP_REPLY_BAD_PARAMETER;
+		if (n > (UINT64_MAX - digit) / 10)
+			n = UINT64_MAX;
+		else if (n != UINT64_MAX)
+			n = n * 10 + digit;
+	}
+	cmd->size = n;
+	return SMTP_REPLY_NONE;
+}
+
+static enum smtp_reply
+parse_body(struct smtp_command *cmd, struct cursor value)
+{
+	if (ascii_equal(value.p, value.len, "7bit"))
+		cmd->body = BODY_7BIT;
+	else if (ascii_equal(value.p, value.len, "8bitmime"))
+		cmd->body = BODY_8BITMIME;
+	else
+		return SMTP_REPLY_BAD_PARAMETER;
+	return SMTP_REPLY_NONE;
+}
+
+static enum smtp_reply
+parse_smtputf8(struct smtp_command *cmd, struct cursor value)
+{
+	if (value.p != NULL)
+		return SMTP_REPLY_BAD_PARAMETER;
+	cmd->smtputf8 = 1;
+	return SMTP_REPLY_NONE;
+}
+
+/* RFC 4954, 5: must be understood where AUTH is offered. Nobody here trusts
+ * another host's word, so the value is checked and dropped. */
+static enum smtp_reply
+parse_auth_parameter(struct smtp_command *cmd, struct cursor value)
+{
+	char buf[ADDRESS_MAX * 3 + 1];
+
+	if (value.len == 0 || xtext_decode(value.p, value.len, buf, sizeof(buf)) == -1)
+		return SMTP_REPLY_BAD_PARAMETER;
+	return SMTP_REPLY_NONE;
+}
+
+static const struct {
+	const char *name;
+	enum smtp_reply (*parse)(struct smtp_command *, struct cursor value);
+} keywords[] = {
+	{ "size", parse_size },
+	{ "body", parse_body },
+	{ "smtputf8", parse_smtputf8 },
+	{ "auth", parse_auth_parameter },
+};
+
+/* One keyword[=value] of MAIL. */
+static enum smtp_reply
+parse_parameter(struct parameters *ps, struct cursor w)
+{
+	const char *eq = memchr(w.p, '=', w.len);
+	size_t name_len = eq == NULL ? w.len : (size_t)(eq - w.p);
+	struct cursor value = { NULL, 0 };
+
+	if (eq != NULL) {
+		value.p = eq + 1;
+		value.len = w.len - name_len - 1;
+	}
+	for (size_t i = 0; i < value.len; i++)
+		if ((unsigned char)value.p[i] < 33 || value.p[i] == 127)
+			return SMTP_REPLY_BAD_PARAMETER;
+	for (size_t i = 0; i < sizeof(keywords) / sizeof(keywords[0]); i++) {
+		if (!ascii_equal(w.p, name_len, keywords[i].name))
+			continue;
+		if (ps->seen & (1u << i))
+			return SMTP_REPLY_BAD_PARAMETER;
+		ps->seen |= 1u << i;
+		return keywords[i].parse(ps->cmd, value);
+	}
+	return SMTP_REPLY_UNKNOWN_PARAMETER;
+}
+
+static enum smtp_reply
+parse_path(struct smtp_command *cmd, struct cursor *c, unsigned int flags, enum smtp_reply bad)
+{
+	size_t used;
+
+	if (c->len == 0 || *c->p != '<' || path_parse(c->p, c->len, flags, &cmd->path, &used) == -1)
+		return bad;
+	if (used < c->len && c->p[used] != ' ' && c->p[used] != '\t')
+		return bad;
+	c->p += used;
+	c->len -= used;
+	skip_spaces(c);
+	return SMTP_REPLY_NONE;
+}
+
+static enum smtp_reply
+parse_mail(struct smtp_command *cmd, struct cursor *c, unsigned int flags)
+{
+	struct parameters ps = { .cmd = cmd };
+	enum smtp_reply r;
+
+	if (keyword_colon(c, "from") == -1)
+		return SMTP_REPLY_SYNTAX_MAIL;
+	r = parse_path(cmd, c, ADDRESS_NULL | (flags & SMTP_PARSE_NO_DOMAIN ? ADDRESS_NO_DOMAIN : 0),
+	    SMTP_REPLY_BAD_SENDER);
+	while (r == SMTP_REPLY_NONE && c->len > 0) {
+		r = parse_parameter(&ps, word(c));
+		skip_spaces(c);
+	}
+	if (r == SMTP_REPLY_NONE && !cmd->smtputf8 && !address_is_ascii(&cmd->path))
+		return SMTP_REPLY_NEED_SMTPUTF8;
+	return r;
+}
+
+static enum smtp_reply
+parse_rcpt(struct smtp_command *cmd, struct cursor *c, unsigned int flags)
+{
+	enum smtp_reply r;
+
+	if (keyword_colon(c, "to") == -1)
+		return SMTP_REPLY_SYNTAX_RCPT;
+	r = parse_path(cmd, c,
+	    ADDRESS_POSTMASTER | (flags & SMTP_PARSE_NO_DOMAIN ? ADDRESS_NO_DOMAIN : 0),
+	    SMTP_REPLY_BAD_RCPT);
+	/* No parameter of RCPT is offered (DSN is not). */
+	if (r == SMTP_REPLY_NONE && c->len > 0)
+		return SMTP_REPLY_UNKNOWN_PARAMETER;
+	return r;
+}
+
+static enum smtp_reply
+parse_helo(struct smtp_command *cmd, struct cursor *c, unsigned int flags)
+{
+	/* RFC 5321, 4.1.4: a name is never refused for what it says; this only keeps
+	 * out what would break the Received field's syntax. */
+	if (c->len == 0)
+		return SMTP_REPLY_SYNTAX_HELO;
+	if (c->len > SMTP_HELO_MAX || !utf8_valid(c->p, c->len))
+		return SMTP_REPLY_BAD_HELO;
+	for (size_t i = 0; i < c->len; i++)
+		if ((unsigned char)c->p[i] <= ' ' || strchr("()<>@,;\\\"\177", c->p[i]) != NULL)
+			return SMTP_REPLY_BAD_HELO;
+	memcpy(cmd->word, c->p, c->len);
+	cmd->word[c->len] = '\0';
+	return SMTP_REPLY_NONE;
+}
+
+static enum smtp_reply
+parse_auth(struct smtp_command *cmd, struct cursor *c, unsigned int flags)
+{
+	struct cursor name = word(c), initial;
+
+	if (name.len == 0)
+		return SMTP_REPLY_SYNTAX_AUTH;
+	if (name.len > SMTP_MECHANISM_MAX)
+		return SMTP_REPLY_AUTH_MECHANISM;
+	for (size_t i = 0; i < name.len; i++)
+		cmd->word[i] = (char)toupper((unsigned char)name.p[i]);
+	cmd->word[name.len] = '\0';
+	skip_spaces(c);
+	initial = word(c);
+	if (initial.len > 0) {
+		cmd->initial = initial.p;
+		cmd->initial_len = initial.len;
+		if (initial.len == 1 && *initial.p == '=')
+			cmd->initial_len = 0;
+	}
+	skip_spaces(c);
+	return c->len == 0 ? SMTP_REPLY_NONE : SMTP_REPLY_SYNTAX_AUTH;
+}
+
+static enum smtp_reply
+parse_nothing(struct smtp_command *cmd, struct cursor *c, unsigned int flags)
+{
+	return c->len == 0 ? SMTP_REPLY_NONE : SMTP_REPLY_NO_ARGUMENT;
+}
+
+static enum smtp_reply
+parse_anything(struct smtp_command *cmd, struct cursor *c, unsigned int flags)
+{
+	return SMTP_REPLY_NONE;
+}
+
+static const struct {
+	const char *name;
+	enum smtp_verb verb;
+	enum smtp_reply (*parse)(struct smtp_command *, struct cursor *, unsigned int flags);
+} verbs[] = {
+	{ "mail", SMTP_MAIL, parse_mail },
+	{ "rcpt", SMTP_RCPT, parse_rcpt },
+	{ "data", SMTP_DATA, parse_nothing },
+	{ "ehlo", SMTP_EHLO, parse_helo },
+	{ "helo", SMTP_HELO, parse_helo },
+	{ "lhlo", SMTP_LHLO, parse_helo },
+	{ "rset", SMTP_RSET, parse_nothing },
+	{ "quit", SMTP_QUIT, parse_nothing },
+	{ "noop", SMTP_NOOP, parse_anything },
+	{ "vrfy", SMTP_VRFY, parse_anything },
+	{ "expn", SMTP_EXPN, parse_anything },
+	{ "help", SMTP_HELP, parse_anything },
+	{ "starttls", SMTP_STARTTLS, parse_nothing },
+	{ "auth", SMTP_AUTH, parse_auth },
+	{ "get", SMTP_HTTP, parse_anything },
+	{ "post", SMTP_HTTP, parse_anything },
+	{ "connect", SMTP_HTTP, parse_anything },
+};
+
+enum smtp_reply
+smtp_parse(const char *line, size_t len, unsigned int flags, struct smtp_command *out)
+{
+	struct cursor c = { line, len }, w;
+
+	memset(out, 0, sizeof(*out));
+	trim_end(&c);
+	w = word(&c);
+	skip_spaces(&c);
+	for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++) {
+		if (!ascii_equal(w.p, w.len, verbs[i].name))
+			continue;
+		out->verb = verbs[i].verb;
+		return verbs[i].parse(out, &c, flags);
+	}
+	out->verb = SMTP_UNKNOWN;
+	return SMTP_REPLY_UNKNOWN_COMMAND;
+}

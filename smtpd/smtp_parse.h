@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef FIFE_SMTP_PARSE_H
+#define FIFE_SMTP_PARSE_H
+
+/*
+ * One command line, without CR LF, to a command (RFC 5321, 4.1.1; RFC 1870, 6152,
+ * 6531, 4954). What stands here is syntax; whether a command may come now is
+ * the engine's to know.
+ */
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/proto/address.h"
+#include "smtpd/smtp_reply.h"
+
+#define SMTP_HELO_MAX 255
+#define SMTP_MECHANISM_MAX 20 /* RFC 4422, 3.1 */
+
+enum smtp_verb {
+	SMTP_UNKNOWN,
+	SMTP_EHLO,
+	SMTP_HELO,
+	SMTP_LHLO,
+	SMTP_MAIL,
+	SMTP_RCPT,
+	SMTP_DATA,
+	SMTP_RSET,
+	SMTP_NOOP,
+	SMTP_VRFY,
+	SMTP_EXPN,
+	SMTP_HELP,
+	SMTP_QUIT,
+	SMTP_STARTTLS,
+	SMTP_AUTH,
+	SMTP_HTTP, /* a browser sent here by a hostile page */
+	SMTP_VERB_MAX
+};
+
+struct smtp_command {
+	enum smtp_verb verb;
+	struct address path; /* MAIL, RCPT */
+	char word[SMTP_HELO_MAX + 1]; /* name of HELO, mechanism of AUTH in capitals */
+	uint64_t size; /* SIZE=, 0 when not said */
+	uint8_t body;  /* enum body_type */
+	uint8_t smtputf8;
+	/* AUTH: initial response, still base64; NULL: none; "=" has length 0. Borrowed
+	 * from the line. */
+	const char *initial;
+	size_t initial_len;
+};
+
+#define SMTP_PARSE_NO_DOMAIN 1 /* addresses without a domain, for sendmail(8) */
+
+/* SMTP_REPLY_NONE, or the reply that refuses it; verb is set in any case. */
+enum smtp_reply smtp_parse(
+    const char *line, size_t len, unsigned int flags, struct smtp_command *out);
+
+#endif
