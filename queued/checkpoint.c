@@ -20,6 +20,7 @@ struct checkpoint {
 	MDB_env *env;
 	MDB_dbi msgs, dests, meta;
 	uint64_t generation;
+	int stale; /* what is there was not used */
 };
 
 static int
@@ -246,8 +247,15 @@ fail:
 out:
 	if (cur != NULL)
 		mdb_cursor_close(cur);
+	c->stale = result != 1;
 	mdb_txn_abort(txn);
 	return result;
+}
+
+void
+checkpoint_set_stale(struct checkpoint *c)
+{
+	c->stale = 1;
 }
 
 static int
@@ -317,19 +325,17 @@ save_meta(struct checkpoint *c, MDB_txn *txn, const struct index *ix, struct loc
 	return mdb_put(txn, c->meta, &k, &v, 0);
 }
 
-/* A journal without a usable checkpoint was read whole: begin with nothing. */
+/* The journal was read whole since there was no usable checkpoint: begin with nothing. */
 static int
 drop_stale(struct checkpoint *c, MDB_txn *txn)
 {
-	MDB_val k = { 5, (void *)(uintptr_t)"fresh" }, v;
 	int rv;
 
-	if (mdb_get(txn, c->meta, &k, &v) == 0)
+	if (!c->stale)
 		return 0;
-	if ((rv = mdb_drop(txn, c->msgs, 0)) != 0 || (rv = mdb_drop(txn, c->dests, 0)) != 0)
+	if ((rv = mdb_drop(txn, c->msgs, 0)) != 0)
 		return rv;
-	v = (MDB_val) { 1, (void *)(uintptr_t)"1" };
-	return mdb_put(txn, c->meta, &k, &v, 0);
+	return mdb_drop(txn, c->dests, 0);
 }
 
 int
@@ -349,6 +355,7 @@ checkpoint_save(struct checkpoint *c, struct index *ix, struct loc at)
 	rv = mdb_txn_commit(txn);
 	if (rv != 0)
 		return set_errno(rv);
+	c->stale = 0;
 	for (uint32_t i = 0; i < ix->ndests; i++)
 		ix->dests[i].saved = ix->dests[i].name != NULL;
 	for (size_t i = 0; i < ix->ndirty; i++) {

@@ -19,6 +19,8 @@ void checkpoint_close(struct checkpoint *);
 /* Fill an empty index. 1: done, *at is where the replay begins; 0: there is no (usable)
  * checkpoint, the index is to be thrown away; -1: error, errno. */
 int checkpoint_load(struct checkpoint *, struct index *, struct loc *at);
+/* What is there is not to be trusted: the next save replaces all of it. */
+void checkpoint_set_stale(struct checkpoint *);
 /*
  * Write what changed. All that the index says must be durable in the journal up to
  * `at`. 0; -1 with errno: the index stays as it was, the old checkpoint stands.

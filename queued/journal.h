@@ -60,6 +60,10 @@ void journal_close(struct journal *);
  */
 int journal_replay(
     struct journal *, uint32_t seg, uint32_t off, journal_replay_cb, void *arg);
+/* Walk a closed segment from *off for about budget octets; damaged places are passed over.
+ * The callback may append. 1 at the end, 0 when there is more, -1. */
+int journal_scan(struct journal *, uint32_t seg, uint32_t *off, uint32_t budget,
+    journal_replay_cb, void *arg);
 uint64_t journal_damaged(const struct journal *);
 /* After the replay: get ready to write. The values go into each new segment. */
 int journal_start(struct journal *, uint64_t reserved, int hold);
@@ -93,6 +97,7 @@ struct loc journal_position(const struct journal *); /* where the next record go
 int journal_exists(const struct journal *, uint32_t seg);
 void journal_ref(struct journal *, uint32_t seg, uint32_t octets);
 void journal_unref(struct journal *, uint32_t seg, uint32_t octets);
+void journal_forget_refs(struct journal *);
 /* i-th segment in order of age, 0 at the end. */
 int journal_segment_at(const struct journal *, size_t i, struct journal_segment *);
 /* Forget a segment that nothing refers to, not even a checkpoint. */

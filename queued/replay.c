@@ -192,6 +192,48 @@ journal_replay(
 	return 0;
 }
 
+int
+journal_scan(struct journal *j, uint32_t seg, uint32_t *off, uint32_t budget,
+    journal_replay_cb cb, void *arg)
+{
+	struct segment *s = segment_find(j, seg);
+	struct walk w = { .j = j, .s = s, .cb = cb, .arg = arg };
+	uint32_t stop, seq = seg;
+	void *map;
+	int rv = 1;
+
+	if (s == NULL || s == j->active || segment_fd(j, s) == -1)
+		return -1;
+	map = mmap(NULL, s->size, PROT_READ, MAP_SHARED, s->fd, 0);
+	if (map == MAP_FAILED)
+		return -1;
+	w.map = map;
+	stop = *off < UINT32_MAX - budget ? *off + budget : UINT32_MAX;
+	while (*off + REC_HEADER <= s->end) {
+		uint32_t size = s->size;
+		struct rec_header h;
+
+		if (*off >= stop) {
+			rv = 0;
+			break;
+		}
+		if (rec_check(w.map + *off, size - *off, rec_seed(j->generation, seq, *off),
+			&h) != 1) {
+			*off += REC_ALIGN;
+			continue;
+		}
+		if (cb((struct loc) { seq, *off }, &h, w.map + *off + REC_HEADER, arg) == -1) {
+			rv = -1;
+			break;
+		}
+		*off += REC_PAD(h.len);
+		/* The callback may have appended, and the table may have moved. */
+		s = segment_find(j, seq);
+	}
+	munmap(map, s->size);
+	return rv;
+}
+
 uint64_t
 journal_damaged(const struct journal *j)
 {

@@ -372,6 +372,15 @@ journal_unref(struct journal *j, uint32_t seg, uint32_t octets)
 	}
 }
 
+void
+journal_forget_refs(struct journal *j)
+{
+	for (size_t i = 0; i < j->nsegs; i++) {
+		j->segs[i].refs = 0;
+		j->segs[i].live = 0;
+	}
+}
+
 int
 journal_segment_at(const struct journal *j, size_t i, struct journal_segment *out)
 {

@@ -1,0 +1,390 @@
+/*
+ * The composer of delivery status notifications, see bounce.h.
+ *
+ * SPDX-License-Identifier: ISC
+ */
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <time.h>
+
+#include "common/proto/date.h"
+#include "common/proto/encoding.h"
+#include "queued/bounce.h"
+
+#define ORIGINAL_MAX (200 * 1024) /* then its headers only */
+#define HEADERS_MAX (64 * 1024)
+#define WIDTH 76
+
+struct text {
+	char *p;
+	size_t len, cap;
+	int bad;
+};
+
+static void
+add(struct text *t, const void *data, size_t len)
+{
+	if (t->bad)
+		return;
+	if (len > t->cap - t->len) {
+		size_t cap = t->cap * 2 + len + 1024;
+		char *n = realloc(t->p, cap);
+
+		if (n == NULL) {
+			t->bad = 1;
+			return;
+		}
+		t->p = n;
+		t->cap = cap;
+	}
+	if (len > 0)
+		memcpy(t->p + t->len, data, len);
+	t->len += len;
+}
+
+static void addf(struct text *, const char *, ...) __attribute__((format(printf, 2, 3)));
+
+static void
+addf(struct text *t, const char *fmt, ...)
+{
+	char buf[2048];
+	va_list ap;
+	int n;
+
+	va_start(ap, fmt);
+	n = vsnprintf(buf, sizeof(buf), fmt, ap);
+	va_end(ap);
+	if (n < 0)
+		return;
+	add(t, buf, (size_t)n < sizeof(buf) ? (size_t)n : sizeof(buf) - 1);
+}
+
+/* Text from outside on lines of our own: no line ends, no controls, valid UTF-8 or ASCII. */
+static void
+clean(const char *in, char *out, size_t cap, int ascii)
+{
+	size_t n = 0;
+	const char *end = in + strlen(in);
+
+	while (in < end && n + 5 < cap) {
+		unsigned char c = (unsigned char)*in;
+		uint32_t u;
+		size_t k;
+
+		if (c < 0x80) {
+			out[n++] = c < 0x20 || c == 0x7f ? ' ' : (char)c;
+			in++;
+			continue;
+		}
+		k = utf8_get(in, (size_t)(end - in), &u);
+		if (k == 0 || ascii) {
+			out[n++] = '?';
+			in += k == 0 ? 1 : k;
+			continue;
+		}
+		memcpy(out + n, in, k);
+		n += k;
+		in += k;
+	}
+	out[n] = '\0';
+}
+
+/* A paragraph, filled, each line after the indent. */
+static void
+add_filled(struct text *t, const char *indent, const char *words)
+{
+	size_t col = 0;
+
+	while (*words != '\0') {
+		size_t n;
+
+		words += strspn(words, " ");
+		n = strcspn(words, " ");
+		if (n == 0)
+			break;
+		if (n > 900)
+			n = 900;
+		if (col > 0 && col + 1 + n > WIDTH) {
+			add(t, "\r\n", 2);
+			col = 0;
+		}
+		if (col == 0) {
+			addf(t, "%s", indent);
+			col = strlen(indent);
+		} else {
+			add(t, " ", 1);
+			col++;
+		}
+		add(t, words, n);
+		col += n;
+		words += n;
+	}
+	if (col > 0)
+		add(t, "\r\n", 2);
+}
+
+static void
+add_date(struct text *t, const char *field, int64_t when)
+{
+	char date[DATE_MAX];
+
+	if (date_format(when, date_local_zone(when), date, sizeof(date)) != -1)
+		addf(t, "%s: %s\r\n", field, date);
+}
+
+static void
+add_human(struct text *t, const struct bounce *b)
+{
+	char date[DATE_MAX], buf[1100];
+
+	if (date_format(b->arrived, date_local_zone(b->arrived), date, sizeof(date)) == -1)
+		date[0] = '\0';
+	addf(t, "This is the mail system at %s.\r\n\r\n", b->hostname);
+	switch (b->action) {
+	case BOUNCE_FAILED:
+		snprintf(buf, sizeof(buf),
+		    "Your message of %s could not be delivered to %s. It was not delivered "
+		    "and will not be tried again.",
+		    date,
+		    b->nrcpt == 1 ? "the recipient below" : "the recipients below");
+		break;
+	case BOUNCE_DELAYED:
+		snprintf(buf, sizeof(buf),
+		    "Your message of %s could not be delivered yet. This is only a warning: "
+		    "you need not send it again, it is still being tried.",
+		    date);
+		break;
+	case BOUNCE_DELIVERED:
+		snprintf(buf, sizeof(buf), "Your message of %s was delivered, as you asked "
+					   "to be told.",
+		    date);
+		break;
+	case BOUNCE_RELAYED:
+		snprintf(buf, sizeof(buf),
+		    "Your message of %s was handed on to a system that may not report "
+		    "further.",
+		    date);
+		break;
+	}
+	add_filled(t, "", buf);
+	for (size_t i = 0; i < b->nrcpt; i++) {
+		const struct bounce_rcpt *r = &b->rcpts[i];
+
+		clean(r->address, buf, sizeof(buf), 0);
+		addf(t, "\r\n<%s>\r\n", buf);
+		if (r->reply[0] != '\0') {
+			if (r->mta[0] != '\0') {
+				clean(r->mta, buf, 300, 0);
+				addf(t, "    %s said:\r\n", buf);
+			}
+			clean(r->reply, buf, sizeof(buf), 0);
+			add_filled(t, "        ", buf);
+		}
+		if (r->text[0] != '\0') {
+			clean(r->text, buf, sizeof(buf), 0);
+			add_filled(t, "    ", buf);
+		}
+		if (b->action == BOUNCE_FAILED)
+			add_filled(t, "    What you can do: ",
+			    bounce_advice(r->enhanced, r->reply));
+		if (b->action == BOUNCE_DELAYED && r->until != 0 &&
+		    date_format(r->until, date_local_zone(r->until), date, sizeof(date)) != -1)
+			addf(t, "    It will be tried until %s.\r\n", date);
+	}
+	addf(t, "\r\n");
+	clean(b->qid, buf, 64, 1);
+	addf(t, "The number of your message here is %s; a postmaster will ask for it.\r\n", buf);
+}
+
+/* A field of the machine's part, never longer than a line may be (RFC 5322, 2.1.1). */
+static void
+add_field(struct text *t, const char *name, const char *type, const char *value, int ascii)
+{
+	char buf[920];
+
+	if (value[0] == '\0')
+		return;
+	clean(value, buf, sizeof(buf), ascii);
+	addf(t, "%s: %s%s%s\r\n", name, type, type[0] != '\0' ? "; " : "", buf);
+}
+
+static int
+is_ascii(const char *s)
+{
+	for (; *s != '\0'; s++) {
+		if ((unsigned char)*s > 127)
+			return 0;
+	}
+	return 1;
+}
+
+static const char *
+action_word(enum bounce_action a)
+{
+	static const char *const words[] = { "failed", "delayed", "delivered", "relayed" };
+
+	return words[a];
+}
+
+static void
+add_status(struct text *t, const struct bounce *b)
+{
+	char buf[600];
+	int n;
+
+	if (b->envid[0] != '\0' &&
+	    (n = xtext_decode(b->envid, strlen(b->envid), buf, sizeof(buf) - 1)) >= 0) {
+		buf[n] = '\0';
+		add_field(t, "Original-Envelope-Id", "", buf, 1);
+	}
+	addf(t, "Reporting-MTA: dns; %s\r\n", b->hostname);
+	add_date(t, "Arrival-Date", b->arrived);
+	for (size_t i = 0; i < b->nrcpt; i++) {
+		const struct bounce_rcpt *r = &b->rcpts[i];
+		const char *semi = strchr(r->orcpt, ';');
+		const char *status = r->enhanced;
+
+		add(t, "\r\n", 2);
+		if (semi != NULL && semi > r->orcpt && semi - r->orcpt < 40 &&
+		    (n = xtext_decode(semi + 1, strlen(semi + 1), buf, sizeof(buf) - 1)) >= 0) {
+			char type[64];
+
+			buf[n] = '\0';
+			snprintf(type, sizeof(type), "%.*s", (int)(semi - r->orcpt), r->orcpt);
+			if (is_ascii(type) && strpbrk(type, " \t\r\n") == NULL)
+				add_field(t, "Original-Recipient", type, buf, !b->smtputf8);
+		}
+		add_field(t, "Final-Recipient", is_ascii(r->address) ? "rfc822" : "utf-8",
+		    r->address, 0);
+		addf(t, "Action: %s\r\n", action_word(b->action));
+		if (status[0] == '\0')
+			status = b->action == BOUNCE_FAILED    ? "5.0.0"
+				 : b->action == BOUNCE_DELAYED ? "4.0.0"
+							       : "2.0.0";
+		/* RFC 3464, 2.3.4: the class must agree with the action. */
+		addf(t, "Status: %c%s\r\n",
+		    b->action == BOUNCE_FAILED	  ? '5'
+		    : b->action == BOUNCE_DELAYED ? '4'
+						  : '2',
+		    strlen(status) > 1 && is_ascii(status) && strpbrk(status, " \r\n") == NULL
+			? status + 1
+			: ".0.0");
+		add_field(t, "Remote-MTA", "dns", r->mta, 1);
+		add_field(t, "Diagnostic-Code", "smtp", r->reply, 0);
+		add_date(t, "Last-Attempt-Date", b->now);
+		if (b->action == BOUNCE_DELAYED && r->until != 0)
+			add_date(t, "Will-Retry-Until", r->until);
+	}
+}
+
+/* Octets of the header section with its empty line, or of all there is. */
+static size_t
+headers_len(const uint8_t *p, size_t len, int *whole)
+{
+	*whole = 1;
+	for (size_t i = 0; i + 1 < len; i++) {
+		if (p[i] == '\n' && p[i + 1] == '\n')
+			return i + 2;
+		if (i + 3 < len && memcmp(p + i, "\r\n\r\n", 4) == 0)
+			return i + 4;
+	}
+	*whole = 0;
+	return len;
+}
+
+static int
+has_eightbit(const void *data, size_t len)
+{
+	const uint8_t *p = data;
+
+	for (size_t i = 0; i < len; i++) {
+		if (p[i] > 127)
+			return 1;
+	}
+	return 0;
+}
+
+/* A line of the original may not end the part. */
+static void
+boundary_make(const struct bounce *b, char *out, size_t cap)
+{
+	uint32_t salt = 0;
+
+	do {
+		snprintf(out, cap, "=_fife.%s.%08x", b->bounce_qid,
+		    (uint32_t)(b->now * 2654435761LL) ^ salt++);
+	} while (memmem(b->content, b->content_len, out, strlen(out)) != NULL ||
+		 memmem(b->prefix, b->prefix_len, out, strlen(out)) != NULL);
+}
+
+char *
+bounce_compose(const struct bounce *b, size_t *len, int *eightbit)
+{
+	static const char *const subjects[] = { "Your message could not be delivered",
+		"Your message is delayed", "Your message was delivered",
+		"Your message was handed on" };
+	struct text t = { 0 };
+	char boundary[96], sender[400];
+	size_t original_len;
+	int full, whole, eight_original;
+
+	full = b->full && b->complete && b->prefix_len + b->content_len <= ORIGINAL_MAX;
+	if (full)
+		original_len = b->content_len;
+	else {
+		original_len = headers_len(b->content, b->content_len, &whole);
+		if (original_len > HEADERS_MAX)
+			original_len = HEADERS_MAX;
+	}
+	eight_original = has_eightbit(b->prefix, b->prefix_len) ||
+			 has_eightbit(b->content, original_len);
+	boundary_make(b, boundary, sizeof(boundary));
+	clean(b->sender, sender, sizeof(sender), 0);
+
+	add_date(&t, "Date", b->now);
+	addf(&t, "From: Mail Delivery System <MAILER-DAEMON@%s>\r\n", b->hostname);
+	addf(&t, "To: <%s>\r\n", sender);
+	addf(&t, "Subject: %s\r\n", subjects[b->action]);
+	addf(&t, "Message-ID: <%s.%lld@%s>\r\n", b->bounce_qid, (long long)b->now, b->hostname);
+	addf(&t, "Auto-Submitted: auto-replied\r\n");
+	addf(&t, "MIME-Version: 1.0\r\n");
+	addf(&t, "Content-Type: multipart/report; report-type=delivery-status;\r\n"
+		 "\tboundary=\"%s\"\r\n\r\n",
+	    boundary);
+	addf(&t, "This is a report in several parts, for people and for programs.\r\n");
+
+	addf(&t, "\r\n--%s\r\nContent-Type: text/plain; charset=utf-8\r\n", boundary);
+	addf(&t, "Content-Transfer-Encoding: 8bit\r\nContent-Description: "
+		 "What happened\r\n\r\n");
+	add_human(&t, b);
+
+	addf(&t, "\r\n--%s\r\nContent-Type: message/%sdelivery-status\r\n", boundary,
+	    b->smtputf8 ? "global-" : "");
+	addf(&t, "Content-Transfer-Encoding: 8bit\r\n");
+	addf(&t, "Content-Description: For programs\r\n\r\n");
+	add_status(&t, b);
+
+	addf(&t, "\r\n--%s\r\n", boundary);
+	if (full)
+		addf(&t, "Content-Type: message/%s\r\n", b->smtputf8 ? "global" : "rfc822");
+	else
+		addf(&t, "Content-Type: %s\r\n",
+		    b->smtputf8 ? "message/global-headers" : "text/rfc822-headers");
+	if (eight_original)
+		addf(&t, "Content-Transfer-Encoding: 8bit\r\n");
+	addf(&t, "Content-Description: %s\r\n\r\n",
+	    full ? "Your message" : "The headers of your message");
+	add(&t, b->prefix, b->prefix_len);
+	add(&t, b->content, original_len);
+	addf(&t, "\r\n--%s--\r\n", boundary);
+	if (t.bad) {
+		free(t.p);
+		return NULL;
+	}
+	*len = t.len;
+	*eightbit = has_eightbit(t.p, t.len);
+	return t.p;
+}

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef FIFE_QUEUED_BOUNCE_H
+#define FIFE_QUEUED_BOUNCE_H
+
+/*
+ * Composes delivery status notifications: RFC 3462 multipart/report, RFC 3464,
+ * RFC 6533 where there are addresses in UTF-8. Pure: bytes out. For people first.
+ */
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum bounce_action { BOUNCE_FAILED, BOUNCE_DELAYED, BOUNCE_DELIVERED, BOUNCE_RELAYED };
+
+struct bounce_rcpt {
+	const char *address;
+	const char *orcpt;    /* as given, "rfc822;a@b" in xtext; "" */
+	const char *enhanced; /* "5.1.1"; "" */
+	const char *mta;      /* that said it; "" */
+	const char *reply;    /* its words; "" */
+	const char *text;     /* ours, when there was no reply; "" */
+	int64_t until;	      /* BOUNCE_DELAYED: when we give up */
+};
+
+struct bounce {
+	enum bounce_action action;
+	const char *hostname;
+	const char *qid;      /* of the message that it is about */
+	const char *bounce_qid; /* of this one */
+	const char *sender;   /* who gets it */
+	const char *envid;    /* "" */
+	int64_t arrived;
+	int64_t now;
+	int full;	      /* RET=FULL: the content; otherwise its headers */
+	int smtputf8;
+	const struct bounce_rcpt *rcpts;
+	size_t nrcpt;
+	/* Of the original: headers put before it, and the content or its beginning.
+	 * complete: nothing was cut off. */
+	const uint8_t *prefix;
+	size_t prefix_len;
+	const uint8_t *content;
+	size_t content_len;
+	int complete;
+};
+
+/* The message, malloc'd, lines end in CRLF; NULL without memory. *eightbit: it has
+ * octets above 127. */
+char *bounce_compose(const struct bounce *, size_t *len, int *eightbit);
+/* One sentence that says what the sender can do (MISSION, S34). Never NULL. */
+const char *bounce_advice(const char *enhanced, const char *reply);
+
+#endif

@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef FIFE_QUEUED_SPOOL_H
+#define FIFE_QUEUED_SPOOL_H
+
+/*
+ * The spool: journal, index, checkpoint and body files as one thing that takes a
+ * message, changes it, forgets it, and gives it back. Every change is a record
+ * that is appended and then applied to the index; spool_commit() makes it durable.
+ * fife-spool(5) describes the files.
+ */
+
+#include <sys/types.h>
+
+#include "queued/index.h"
+#include "queued/journal.h"
+
+#define SPOOL_INLINE_MAX (256 * 1024) /* larger contents have files of their own */
+#define SPOOL_RCPT_OCTETS_MAX (1024 * 1024)
+
+struct event_base;
+struct spool;
+
+struct spool_conf {
+	const char *root;	/* directory; borrowed during the open */
+	uint32_t segment_size;	/* 0: by the file system's size */
+	uint64_t disk_reserve;	/* octets that stay free */
+};
+
+/*
+ * Lock, recover, get ready. base NULL: synchronous. NULL with a sentence in why. The
+ * lock is waited for up to wait_s seconds.
+ */
+struct spool *spool_open(struct event_base *, const struct spool_conf *, int wait_s, char *why,
+    size_t why_cap);
+/* Checkpoint if it can be, then close. */
+void spool_close(struct spool *);
+/* As a crash would: for tests. */
+void spool_abandon(struct spool *);
+
+struct index *spool_index(struct spool *);
+struct journal *spool_journal(struct spool *);
+void spool_set_reserve(struct spool *, uint64_t disk_reserve);
+/* NULL, or the sentence why messages of strangers are refused for now. */
+const char *spool_low(struct spool *);
+uint64_t spool_disk_free(struct spool *);
+/* NULL, or a sentence for status: damage found. */
+const char *spool_degraded(struct spool *);
+void spool_set_degraded(struct spool *, const char *);
+
+/* A fresh id; 0 when none can be reserved. */
+uint64_t spool_id(struct spool *);
+int spool_held(struct spool *);
+/* Hold or release the whole queue; 0 or -1. */
+int spool_set_held(struct spool *, int);
+
+/* A message to write. rec.rcpts and rec.nrcpt: recipients encoded by
+ * rec_rcpt_encode(); rec.crc is computed here for an inline content. */
+struct spool_message {
+	struct rec_message rec;
+	int fd;		     /* the content from offset 0, or -1 */
+	const uint8_t *data; /* or here */
+};
+
+/* Octets that the records take, for spool_room(). */
+uint32_t spool_message_len(const struct spool_message *);
+uint32_t spool_state_len(size_t rcpts_len);
+uint32_t spool_removed_len(void);
+/* Room for these, one after another; see journal_room(). */
+int spool_room(struct spool *, uint32_t len, int privileged);
+/*
+ * Append and apply; after spool_room(). more: counts only together with the next. A
+ * new message is QM_PENDING until spool_live(). NULL or -1: nothing was written, or the
+ * journal is broken.
+ */
+struct qmsg *spool_put_message(
+    struct spool *, uint64_t id, const struct spool_message *, int more);
+struct qmsg *spool_put_state(struct spool *, struct qmsg *, uint32_t flags, uint32_t nrcpt,
+    const uint8_t *rcpts, size_t rcpts_len, int more);
+int spool_put_removed(struct spool *, struct qmsg *, int more);
+void spool_commit(struct spool *, int urgent, journal_cb, void *arg);
+/* All in one, privileged: the state of one message. */
+struct qmsg *spool_change(struct spool *, struct qmsg *, uint32_t flags, uint32_t nrcpt,
+    const uint8_t *rcpts, size_t rcpts_len);
+int spool_remove(struct spool *, struct qmsg *);
+
+/* A message read back: envelope and recipients, which borrow from it. */
+struct spool_view {
+	struct rec_message rec;
+	struct rec_rcpt *rcpts; /* rec.nrcpt of them, those added later too */
+	uint32_t nrcpt;
+	uint8_t **bufs;
+	size_t nbufs;
+};
+/* 0, or -1 with errno (EBADMSG: damaged). */
+int spool_view(struct spool *, const struct qmsg *, struct spool_view *);
+void spool_view_clear(struct spool_view *);
+/* The content as a descriptor to give away: sealed memory, or a read-only file whose
+ * checksum has been verified. -1 with errno. */
+int spool_content(struct spool *, const struct qmsg *, const struct spool_view *);
+/* Keep the sealed memory of a message that will be asked for soon; taken. */
+void spool_keep(struct spool *, uint64_t id, int fd);
+/* Up to cap octets from the beginning of the content; the length, or -1. */
+ssize_t spool_read(
+    struct spool *, const struct qmsg *, const struct spool_view *, uint8_t *buf, size_t cap);
+
+/* Body files. Both descriptors are the caller's; *rd is read-only. 0 or -1. */
+int spool_body_create(struct spool *, uint64_t id, int *wr, int *rd);
+void spool_body_unlink(struct spool *, uint64_t id);
+/* Make a complete one durable, file and directory; rd is borrowed until cb. */
+int spool_body_sync(struct spool *, uint64_t id, int rd, journal_cb, void *arg);
+int spool_checksum(int fd, uint64_t size, uint32_t *crc);
+
+/* Every so often: checkpoint when due, recycle, copy forward. */
+void spool_tick(struct spool *, uint64_t now_ms);
+/* 0 or -1 with errno. */
+int spool_checkpoint(struct spool *);
+/* Check a message on the disk: 0, or -1 with a word in *what. */
+int spool_verify(struct spool *, const struct qmsg *, const char **what);
+
+#endif
