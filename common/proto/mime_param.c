@@ -58,6 +58,10 @@ put(struct out *o, char c)
 		o->s[o->n++] = c;
 }
 
+/*
+ * Only a quote and a backslash are taken as escaped: of "C:\TEMP\x", which some clients send
+ * unescaped, a strict reading would leave C:TEMPx.
+ */
 static void
 read_quoted(struct reader *r, struct out *o)
 {
@@ -68,7 +72,8 @@ read_quoted(struct reader *r, struct out *o)
 			r->pos++;
 			return;
 		}
-		if (c == '\\' && r->pos + 1 < r->len)
+		if (c == '\\' && r->pos + 1 < r->len &&
+		    (r->s[r->pos + 1] == '"' || r->s[r->pos + 1] == '\\'))
 			c = r->s[++r->pos];
 		put(o, c);
 	}

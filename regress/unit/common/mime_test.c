@@ -279,6 +279,7 @@ test_params(void **state)
 		{ "a/b; n=\"unclosed; m=x", "n", "unclosed; m=x" },
 		{ "a/b; n=\"a\" m=\"b\"", "m", "b" },
 		{ "a/b;;; n = a ;", "n", "a" },
+		{ "a/b; n=\"C:\\TEMP\\x.png\"", "n", "C:\\TEMP\\x.png" },
 		{ "a/b; n", "n", NULL },
 		{ "a/b; =x; n=1", "n", "1" },
 		{ "a/b; n=", "n", "" },
