@@ -1,0 +1,60 @@
+#!/bin/sh
+# Installs what building, running and testing fife needs and this system lacks, and
+# says what that is. On a system with all of it nothing happens.
+#
+# FreeBSD:	pkg install gmake libevent lmdb libidn2 pcre2 unbound clamav cmocka swaks
+#		curl python3 llvm
+# OpenBSD:	pkg_add gmake libevent lmdb libidn2 pcre2 libunbound clamav cmocka swaks
+#		curl python3
+#		(base has imsg, pledge and LibreSSL)
+set -eu
+
+case $(uname -s) in
+Linux) ;;
+FreeBSD | OpenBSD)
+	echo "fife needs these packages on $(uname -s); see the head of $0:"
+	sed -n "/^# $(uname -s):/,/^# [A-Zs]/p" "$0" | sed -n '/^#/p' | sed 's/^# *//'
+	exit 0
+	;;
+*)
+	echo "$0: packages for $(uname -s) are not known; trying to build" >&2
+	exit 0
+	;;
+esac
+if ! command -v dpkg-query >/dev/null 2>&1; then
+	echo "$0: no Debian system: install the packages that $0 names by hand" >&2
+	exit 0
+fi
+
+# To build.
+wanted="gcc make libc6-dev libevent-dev libssl-dev libbsd-dev liblmdb-dev libidn2-dev
+	libpcre2-dev libcrypt-dev libseccomp-dev libunbound-dev libclamav-dev"
+# To run the demonstration, to resolve names with DNSSEC, and to test.
+useful="openssl dns-root-data ca-certificates clang libcmocka-dev mandoc python3 curl swaks procps"
+
+lacking() {
+	for p; do
+		state=$(dpkg-query -W -f '${db:Status-Status}' "$p" 2>/dev/null || true)
+		[ "$state" = installed ] || printf ' %s' "$p"
+	done
+}
+
+# shellcheck disable=SC2086
+missing=$(lacking $wanted $useful)
+[ -n "$missing" ] || exit 0
+if [ "$(id -u)" != 0 ]; then
+	echo "$0: needs root to install:$missing" >&2
+	exit 1
+fi
+echo "installing:$missing"
+export DEBIAN_FRONTEND=noninteractive
+apt-get update -q || echo "$0: apt-get update failed; trying what is known" >&2
+# shellcheck disable=SC2086
+if ! apt-get install -q -y --no-install-recommends $missing; then
+	missing=$(lacking $wanted)
+	if [ -n "$missing" ]; then
+		echo "$0: could not install what building needs:$missing" >&2
+		exit 1
+	fi
+	echo "$0: could not install$(lacking $useful): some tests will be skipped" >&2
+fi
