@@ -333,7 +333,7 @@ say_how(const struct child *c, pid_t pid, int status, int wanted)
 		log_warnx("%s (pid %ld) is gone: %s", c->name, (long)pid, how);
 }
 
-/* The end of one that has served; how late it comes back. */
+/* Settles when it comes back. */
 static void
 child_gone(struct suite *s, struct child *c, int status)
 {

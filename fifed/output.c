@@ -14,9 +14,12 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/daemon.h"
 #include "common/log.h"
 
 #define LINE_ROOM 1024
+/* More than this a second is a fault that the first lines have told already. */
+#define LINES_PER_SECOND 50
 
 static char line[LINE_ROOM];
 static size_t line_len;
@@ -24,16 +27,25 @@ static size_t line_len;
 static void
 line_end(struct suite *s)
 {
+	static uint64_t second;
+	static unsigned int lines;
+
 	if (line_len == 0)
 		return;
 	line[line_len] = '\0';
+	line_len = 0;
+	if (now_ms() / 1000 != second) {
+		second = now_ms() / 1000;
+		lines = 0;
+	}
+	if (++lines > LINES_PER_SECOND)
+		return;
 	/* Whoever waits for the start sees it at once. */
 	if (!s->was_ready)
 		fprintf(stderr, "%s\n", line);
 	log_set_stderr(0);
 	log_warnx("from a daemon: %s", line);
 	log_set_stderr(s->foreground || !s->was_ready);
-	line_len = 0;
 }
 
 static void
