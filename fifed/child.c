@@ -23,6 +23,12 @@
 #include "common/daemon.h"
 #include "common/log.h"
 
+#ifdef __has_feature
+#if __has_feature(address_sanitizer)
+#define FIFE_CLANG_ASAN
+#endif
+#endif
+
 #define CHANNEL_FD 3
 #define BACKOFF_FIRST_MS 50
 #define BACKOFF_MAX_MS 30000
@@ -101,7 +107,13 @@ exec_daemon(const struct suite *s, const struct child *c, int fd)
 	char *argv[] = { (char *)name, NULL };
 	static char search[] = "PATH=/usr/bin:/bin:/usr/sbin:/sbin",
 		    ctype[] = "LC_CTYPE=C.UTF-8";
+#if defined(__SANITIZE_ADDRESS__) || defined(FIFE_CLANG_ASAN)
+	/* No /proc and no child processes in a cell: leaks are for unit tests. */
+	static char asan[] = "ASAN_OPTIONS=detect_leaks=0:symbolize=0";
+	char *envp[] = { search, ctype, asan, NULL };
+#else
 	char *envp[] = { search, ctype, NULL };
+#endif
 	sigset_t none;
 	int null;
 

@@ -28,7 +28,7 @@ send_common(struct suite *s, struct child *c)
 	    (int)sizeof(m.root))
 		fatalx("path of the state directory is too long");
 	m.uid = m.gid = start_uid(conf, c->role);
-	m.uid_first = conf->uid_first + CONF_UID_MAILBOXES;
+	m.uid_first = conf->uid_first;
 	m.uid_last = conf->uid_last;
 	if (c->role == ROLE_SMTPD)
 		m.instances = conf->smtpd_workers;
