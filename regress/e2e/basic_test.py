@@ -90,8 +90,8 @@ def test_mbsync():
         with open(rc, "w") as f:
             f.write(f"IMAPStore far\nHost 127.0.0.1\nPort {fife.port(port)}\nUser {ALICE}\n"
                     f"Pass {fife.passwords[ALICE]}\nSSLType {tls}\nAuthMechs *\n"
-                    + (f"CertificateFile {fife.run}/tls/fife.crt\n" if tls != "None" and
-                       os.path.exists(f"{fife.run}/tls/fife.crt") else "") +
+                    + (f"CertificateFile {fife.run}/tls/cert.pem\n" if tls != "None" and
+                       os.path.exists(f"{fife.run}/tls/cert.pem") else "") +
                     f"\nMaildirStore near\nPath {target}/\nInbox {target}/INBOX\nSubFolders Verbatim\n"
                     f"\nChannel all\nFar :far:\nNear :near:\nPatterns *\nCreate Near\nSyncState *\n")
         p = subprocess.run(["mbsync", "-c", rc, "all"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
