@@ -40,6 +40,7 @@ fault(struct smtp_data *d, enum smtp_data_fault what)
 static void
 field(struct smtp_data *d)
 {
+	d->has_field = 1;
 	if (d->name_len > sizeof(d->name))
 		return;
 	if (ascii_equal(d->name, d->name_len, "received")) {
@@ -51,6 +52,15 @@ field(struct smtp_data *d)
 		d->has_from = 1;
 	else if (ascii_equal(d->name, d->name_len, "message-id"))
 		d->has_message_id = 1;
+}
+
+/* The body begins, without an empty line before it perhaps. */
+static void
+header_end(struct smtp_data *d)
+{
+	d->in_header = 0;
+	if (d->part == PART_NAME && !d->has_field)
+		d->no_header = 1;
 }
 
 /* One octet of a header line, CR and LF apart. */
@@ -78,7 +88,7 @@ header_octet(struct smtp_data *d, unsigned char c)
 			/* RFC 5322, 4.5: white space may stand before the colon. */
 			break;
 		} else if (c < 33 || c > 126 || d->name_len == NAME_MAX_LEN)
-			d->in_header = 0;
+			header_end(d);
 		else {
 			if (d->name_len < sizeof(d->name))
 				d->name[d->name_len] = (char)c;
@@ -95,7 +105,7 @@ header_line_end(struct smtp_data *d)
 {
 	d->header_size += 2;
 	if (d->part != PART_REST)
-		d->in_header = 0; /* the empty line, or a line of the body */
+		header_end(d); /* the empty line, or a line of the body */
 	d->part = PART_START;
 }
 

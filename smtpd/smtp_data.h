@@ -39,6 +39,8 @@ struct smtp_data {
 	uint8_t has_date;
 	uint8_t has_message_id;
 	uint8_t has_from;
+	uint8_t has_field;
+	uint8_t no_header; /* the first line is no field, but there is one */
 	uint8_t name_len;
 	char name[12];
 };

@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: ISC */
+/* Accepting; see listen.h. */
+#include "smtpd/listen.h"
+
+#include <sys/socket.h>
+
+#include <stdlib.h>
+
+#include "common/compat/compat.h"
+#include "common/daemon.h"
+#include "common/log.h"
+#include "smtpd/limit.h"
+#include "smtpd/session_internal.h"
+
+#define LISTENERS_MAX 64
+
+struct listener {
+	struct session_listener l;
+	int fd; /* until it is started */
+	struct acceptor *acceptor;
+};
+
+static struct listener *active[LISTENERS_MAX], *staged[LISTENERS_MAX];
+static size_t n_active, n_staged;
+
+static void
+discard(struct listener **list, size_t *n)
+{
+	for (size_t i = 0; i < *n; i++) {
+		acceptor_free(list[i]->acceptor);
+		if (list[i]->fd != -1)
+			close(list[i]->fd);
+		free(list[i]);
+	}
+	*n = 0;
+}
+
+void
+listen_begin(void)
+{
+	discard(staged, &n_staged);
+}
+
+void
+listen_add(const struct msg_listener *m, int fd)
+{
+	struct listener *l;
+
+	if (fd == -1)
+		return;
+	if (n_staged == LISTENERS_MAX || (l = calloc(1, sizeof(*l))) == NULL) {
+		log_warnx("listener %s: too many", m->name);
+		close(fd);
+		return;
+	}
+	l->fd = fd;
+	l->l.kind = (enum listener_kind)m->kind;
+	l->l.tls = (enum listener_tls)m->tls;
+	l->l.auth_without_tls = m->auth_without_tls;
+	staged[n_staged++] = l;
+}
+
+static void
+turn_away(int fd, const struct listener *l, const struct sockaddr *sa)
+{
+	char buf[SMTP_REPLY_MAX], address[64];
+	struct conn *c;
+	size_t n;
+
+	smtpd_stats.refused_connections++;
+	/* Behind implicit TLS nobody could read it. */
+	if (l->l.tls == LISTENER_TLS_IMPLICIT) {
+		close(fd);
+		return;
+	}
+	if ((c = conn_new(daemon_base(), fd, 1, NULL, NULL)) == NULL)
+		return;
+	conn_peer(c, address, sizeof(address), NULL);
+	log_fact(LOG_SMTP, LOGL_INFO, "connection-refused", KS("client", address),
+	    KS("reason", "too many connections"));
+	n = smtp_reply_put(buf, 0, sizeof(buf), SMTP_REPLY_TOO_MANY_CONNECTIONS,
+	    smtpd_in_conf()->hostname);
+	(void)conn_write(c, buf, n);
+	conn_close(c, 1000);
+}
+
+static void
+on_accept(int fd, const struct sockaddr *sa, socklen_t len, void *arg)
+{
+	struct listener *l = arg;
+	const struct msg_conf_smtpd *c = smtpd_conf();
+	uint32_t per_client = c->connections_per_address;
+
+	/* Those of this host share one address, and root is not kept out by strangers. */
+	if (l->l.kind == LISTENER_LOCAL || (c->trust_loopback && limit_is_loopback(sa)))
+		per_client = 0;
+	if (limit_take(sa, c->connections_max, per_client) == -1)
+		turn_away(fd, l, sa);
+	else
+		session_new(fd, &l->l, sa, 1);
+}
+
+int
+listen_start(void)
+{
+	discard(active, &n_active);
+	for (size_t i = 0; i < n_staged; i++) {
+		struct listener *l = staged[i];
+
+		l->acceptor = acceptor_new(daemon_base(), l->fd, on_accept, l);
+		l->fd = -1; /* taken in any case */
+		active[n_active++] = l;
+		if (l->acceptor == NULL) {
+			log_warnx("no memory for a listener");
+			n_staged = 0;
+			return -1;
+		}
+	}
+	n_staged = 0;
+	return 0;
+}
+
+void
+listen_stop(void)
+{
+	discard(active, &n_active);
+}
+
+size_t
+listen_count(void)
+{
+	return n_active;
+}

@@ -1,0 +1,347 @@
+/* SPDX-License-Identifier: ISC */
+/* Sockets and TLS to the engine and back; see session.h. */
+#include "smtpd/session.h"
+
+#include <event2/buffer.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/compat/compat.h"
+#include "common/daemon.h"
+#include "common/log.h"
+#include "smtpd/limit.h"
+#include "smtpd/session_internal.h"
+
+/* Octets of content that lie in memory at most, a session. */
+#define INPUT_MAX (64 * 1024)
+/* Who does not read replies gets no more of them. */
+#define OUTPUT_MAX (64 * 1024)
+#define CLOSE_MS 10000
+
+TAILQ_HEAD(session_list, session);
+static struct session_list sessions = TAILQ_HEAD_INITIALIZER(sessions);
+struct smtpd_stats smtpd_stats;
+static void (*all_gone)(void);
+
+static void on_conn(struct conn *, enum conn_event, void *);
+
+/* Everything but the connection. */
+static void
+session_free(struct session *s)
+{
+	txn_abort(s);
+	ask_forget(&s->ask);
+	ask_forget(&s->dns);
+	ask_sasl_abort(s);
+	ask_logout(s);
+	if (s->counted)
+		limit_drop((const struct sockaddr *)&s->peer);
+	smtp_in_free(s->in);
+	free(s->client_name);
+	free(s->rdns);
+	TAILQ_REMOVE(&sessions, s, entry);
+	smtpd_stats.sessions--;
+	free(s);
+	if (all_gone != NULL && TAILQ_EMPTY(&sessions))
+		all_gone();
+}
+
+/* Let the client have the last reply, then close. */
+static void
+session_close(struct session *s)
+{
+	conn_close(s->conn, CLOSE_MS);
+	session_free(s);
+}
+
+static void
+session_drop(struct session *s)
+{
+	conn_free(s->conn);
+	session_free(s);
+}
+
+void
+session_new(int fd, const struct session_listener *l, const struct sockaddr *peer, int counted)
+{
+	struct smtp_in_facts facts = { .kind = l->kind };
+	struct session *s = calloc(1, sizeof(*s));
+	static uint64_t last_id;
+
+	if (s == NULL) {
+		close(fd);
+		if (counted)
+			limit_drop(peer);
+		return;
+	}
+	s->id = ++last_id;
+	s->kind = l->kind;
+	s->txn.fd = -1;
+	s->counted = (uint8_t)counted;
+	memcpy(&s->peer, peer,
+	    peer->sa_family == AF_INET6	      ? sizeof(struct sockaddr_in6)
+		: peer->sa_family == AF_INET ? sizeof(struct sockaddr_in)
+					      : sizeof(struct sockaddr));
+	TAILQ_INSERT_TAIL(&sessions, s, entry);
+	smtpd_stats.sessions++;
+	smtpd_stats.connections++;
+	if (s->kind == LISTENER_LOCAL) {
+		uid_t uid;
+
+		if (compat_peer_uid(fd, &uid, NULL) == -1) {
+			log_warn("peer of a local connection");
+			close(fd);
+			session_free(s);
+			return;
+		}
+		s->uid = (uint32_t)uid;
+	}
+	s->conn = conn_new(daemon_base(), fd, INPUT_MAX, on_conn, s);
+	facts.auth_without_tls = (uint8_t)l->auth_without_tls;
+	facts.starttls = l->tls == LISTENER_TLS_STARTTLS && s->kind != LISTENER_LOCAL &&
+	    smtpd_tls() != NULL;
+	facts.tls = l->tls == LISTENER_TLS_IMPLICIT;
+	s->in = smtp_in_new(smtpd_in_conf(), &facts);
+	if (s->conn == NULL || s->in == NULL) {
+		session_drop(s);
+		return;
+	}
+	conn_peer(s->conn, s->client, sizeof(s->client), NULL);
+	log_fact(LOG_SMTP, LOGL_DEBUG, "connect", KS("client", s->client), KU("session", s->id));
+	if (l->tls == LISTENER_TLS_IMPLICIT) {
+		struct ssl_ctx_st *ctx = smtpd_tls();
+
+		if (ctx == NULL || conn_tls_server(s->conn, ctx) == -1) {
+			session_drop(s);
+			return;
+		}
+		s->handshake = 1;
+		s->implicit = 1;
+		conn_deadline(s->conn, smtpd_conf()->timeout_command_s * 1000);
+	} else
+		smtp_in_start(s->in);
+	session_run(s);
+}
+
+static void
+log_refused(struct session *s, const struct smtp_action *a)
+{
+	if (a->name[0] != '\0')
+		smtpd_stats.refused_rcpts++;
+	else if (a->code >= 500)
+		smtpd_stats.rejected++;
+	else
+		smtpd_stats.deferred++;
+	log_fact(LOG_SMTP, LOGL_INFO, "refused", KS("from", smtp_in_sender(s->in)),
+	    KS("to", a->name[0] != '\0'		  ? a->name
+		    : smtp_in_nrcpt(s->in) == 1 ? smtp_in_rcpt(s->in, 0)
+						  : ""),
+	    KS("client", s->client), KS("helo", smtp_in_helo(s->in)), KU("code", a->code),
+	    KS("reason", a->text));
+}
+
+static void
+start_tls(struct session *s)
+{
+	struct ssl_ctx_st *ctx = smtpd_tls();
+
+	/* 220 was said; without a context there is nothing but the end. */
+	if (ctx == NULL || conn_tls_server(s->conn, ctx) == -1)
+		s->closing = 1;
+	s->handshake = 1;
+}
+
+static void
+perform(struct session *s, const struct smtp_action *a)
+{
+	switch (a->type) {
+	case SMTP_ACT_REPLY:
+		if (conn_write(s->conn, a->data, a->len) == -1)
+			s->closing = 1;
+		break;
+	case SMTP_ACT_STARTTLS:
+		start_tls(s);
+		break;
+	case SMTP_ACT_RCPT:
+		ask_rcpt(s, a->name);
+		break;
+	case SMTP_ACT_SASL:
+		ask_sasl(s, a);
+		break;
+	case SMTP_ACT_SASL_ABORT:
+		ask_sasl_abort(s);
+		break;
+	case SMTP_ACT_OPEN:
+		txn_open(s);
+		break;
+	case SMTP_ACT_CONTENT:
+		txn_write(s, a->data, a->len);
+		break;
+	case SMTP_ACT_COMMIT:
+		txn_commit(s);
+		break;
+	case SMTP_ACT_ABORT:
+		txn_abort(s);
+		break;
+	case SMTP_ACT_REFUSED:
+		log_refused(s, a);
+		break;
+	case SMTP_ACT_CLOSE:
+		s->closing = 1;
+		break;
+	}
+}
+
+static void
+perform_all(struct session *s)
+{
+	struct smtp_action a;
+
+	while (smtp_in_next(s->in, &a) == 1) {
+		s->progress = 1;
+		perform(s, &a);
+	}
+}
+
+/* The present contiguous input, or 0. */
+static size_t
+first_chunk(struct evbuffer *in, const char **p)
+{
+	size_t n = evbuffer_get_contiguous_space(in);
+
+	*p = n == 0 ? NULL : (const char *)evbuffer_pullup(in, (ev_ssize_t)n);
+	return *p == NULL ? 0 : n;
+}
+
+static int
+can_read(const struct session *s)
+{
+	return !s->closing && !s->handshake && !s->txn.spilling && !smtp_in_waiting(s->in) &&
+	    conn_unsent(s->conn) <= OUTPUT_MAX;
+}
+
+static void
+set_deadline(struct session *s)
+{
+	if (s->handshake) {
+		if (s->progress)
+			conn_deadline(s->conn, smtpd_conf()->timeout_command_s * 1000);
+	} else if (smtp_in_waiting(s->in) || s->txn.spilling)
+		conn_deadline(s->conn, 0); /* it is our turn */
+	else if (s->progress)
+		/* Not at every octet: a command has to be complete in time. */
+		conn_deadline(s->conn,
+		    1000 * (smtp_in_in_data(s->in) ? smtpd_conf()->timeout_data_s
+						   : smtpd_conf()->timeout_command_s));
+	else
+		return;
+	/* An answer that comes counts as progress of the client's. */
+	s->progress = smtp_in_waiting(s->in) || s->txn.spilling;
+}
+
+void
+session_run(struct session *s)
+{
+	struct evbuffer *in = conn_input(s->conn);
+	const char *p;
+	size_t n, used;
+
+	/* From inside perform(): the loop below goes on by itself. */
+	if (s->running)
+		return;
+	s->running = 1;
+	perform_all(s);
+	while (can_read(s) && (n = first_chunk(in, &p)) > 0) {
+		used = smtp_in_input(s->in, p, n);
+		if (used > 0 && smtp_in_in_data(s->in))
+			s->progress = 1;
+		perform_all(s);
+		if (s->handshake)
+			break; /* the rest of the plain input is gone */
+		evbuffer_drain(in, used);
+		if (used == 0)
+			break;
+	}
+	s->running = 0;
+	if (s->eof && !s->closing && !smtp_in_waiting(s->in) && !s->txn.spilling &&
+	    (s->handshake || evbuffer_get_length(in) == 0))
+		s->closing = 1;
+	if (s->closing) {
+		session_close(s);
+		return;
+	}
+	set_deadline(s);
+}
+
+static void
+on_conn(struct conn *c, enum conn_event what, void *arg)
+{
+	struct session *s = arg;
+
+	switch (what) {
+	case CONN_TLS_READY:
+		s->handshake = 0;
+		s->progress = 1;
+		if (s->implicit)
+			smtp_in_start(s->in);
+		else {
+			ask_logout(s);
+			smtp_in_tls_ready(s->in);
+		}
+		s->implicit = 0;
+		break;
+	case CONN_EOF:
+		s->eof = 1;
+		break;
+	case CONN_TIMEOUT:
+		if (s->handshake) {
+			session_drop(s);
+			return;
+		}
+		smtp_in_timeout(s->in);
+		break;
+	case CONN_ERROR:
+		log_fact(LOG_SMTP, LOGL_DEBUG, "disconnect", KS("client", s->client),
+		    KU("session", s->id), KS("reason", conn_error(c)));
+		session_drop(s);
+		return;
+	case CONN_CONNECTED:
+	case CONN_INPUT:
+	case CONN_LOW_WATER:
+		break;
+	}
+	session_run(s);
+}
+
+void
+session_stop_all(void (*cb)(void))
+{
+	struct session *s, *next;
+
+	for (s = TAILQ_FIRST(&sessions); s != NULL; s = next) {
+		next = TAILQ_NEXT(s, entry);
+		if (smtp_in_committing(s->in))
+			continue;
+		if (s->handshake)
+			session_drop(s);
+		else {
+			smtp_in_shutdown(s->in);
+			session_run(s);
+		}
+	}
+	all_gone = cb;
+	if (TAILQ_EMPTY(&sessions))
+		cb();
+}
+
+void
+session_reply_committed(struct session *s, int code, const char *enhanced, const char *text)
+{
+	smtp_in_commit_answer(s->in, code, enhanced, text);
+	/* Stopping: this was what we waited for. */
+	if (all_gone != NULL) {
+		perform_all(s);
+		smtp_in_shutdown(s->in);
+	}
+}

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef FIFE_SMTPD_SESSION_INTERNAL_H
+#define FIFE_SMTPD_SESSION_INTERNAL_H
+
+/* What session.c, ask.c and txn.c share. */
+
+#include "common/msg.h"
+#include "smtpd/session.h"
+
+/* A question on its way; id 0: none. */
+struct ask {
+	uint64_t channel; /* serial */
+	uint64_t id;
+};
+
+/* The message that is being received; all zero between messages. */
+struct txn {
+	uint64_t id;	  /* 0: none at queued */
+	uint64_t channel; /* serial of the channel to queued that knows it */
+	int fd;
+	uint64_t written;
+	uint64_t memory_max;
+	uint8_t spilled;
+	uint8_t spilling; /* no input meanwhile */
+	uint8_t failed;
+	uint8_t complete;
+	uint8_t disposition;
+	char qid[24];
+	char *reason;
+	char *headers; /* of the verdict */
+	size_t headers_len;
+};
+
+struct session {
+	TAILQ_ENTRY(session) entry;
+	uint64_t id;
+	struct conn *conn;
+	struct smtp_in *in;
+	enum listener_kind kind;
+	struct sockaddr_storage peer;
+	uint8_t counted;   /* by limit.h */
+	uint8_t handshake; /* TLS is being set up */
+	uint8_t implicit;  /* the greeting comes after it */
+	uint8_t eof;
+	uint8_t closing;
+	uint8_t running;
+	uint8_t progress; /* the deadline starts anew */
+	uint32_t uid;	  /* LISTENER_LOCAL */
+	char client[64];
+	char *client_name; /* verified, NULL: none */
+	char *rdns;	   /* not verified yet */
+
+	struct ask ask;	 /* the engine waits for it */
+	struct ask dns;
+	uint8_t sasl;	 /* an exchange is open at authd */
+	uint64_t sasl_channel;
+	uint64_t login;
+	uint64_t login_channel;
+	char *login_address;
+
+	struct txn txn;
+};
+
+/* Go on after an answer. The session may be gone afterwards. */
+void session_run(struct session *);
+/* The end of a message, one way or the other; session_run() comes after it. */
+void session_reply_committed(
+    struct session *, int code, const char *enhanced, const char *text);
+
+/* ask.c: authd and dnsd */
+void ask_forget(struct ask *);
+void ask_rcpt(struct session *, const char *address);
+void ask_sasl(struct session *, const struct smtp_action *);
+void ask_sasl_abort(struct session *);
+void ask_logout(struct session *);
+
+/* txn.c: queued and filterd */
+void txn_open(struct session *);
+void txn_write(struct session *, const char *data, size_t len);
+void txn_commit(struct session *);
+/* Forget the transaction, here and at queued. */
+void txn_abort(struct session *);
+
+/* main.c */
+const struct smtp_in_conf *smtpd_in_conf(void);
+const struct msg_conf_smtpd *smtpd_conf(void);
+struct ssl_ctx_st *smtpd_tls(void); /* NULL: no certificate */
+
+#endif

@@ -1,0 +1,544 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * A message's way through the host: queued gives a descriptor, the content is written
+ * there (memory first, a file when it grows), filterd judges it, queued commits.
+ *
+ *	txn_open --OPENED--> txn_write* (--SPILLED-->) txn_commit --VERDICT--> --COMMITTED-->
+ *
+ * Whatever peer is lost on the way, the client gets a 4xx and sends it again; without
+ * filterd nothing passes unjudged.
+ */
+#include <sys/stat.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/compat/compat.h"
+#include "common/daemon.h"
+#include "common/log.h"
+#include "common/proto/date.h"
+#include "smtpd/received.h"
+#include "smtpd/session_internal.h"
+
+#define OPEN_MS 30000
+#define SPILL_MS 30000
+#define FILTER_MS 240000 /* a client waits 10 minutes (RFC 5321, 4.5.3.2.6) */
+#define COMMIT_MS 120000
+#define PREFIX_MAX 8192
+#define COPY_CHUNK 65536
+
+static struct channel *
+queue_channel(const struct session *s)
+{
+	return s->txn.id == 0 ? NULL : channel_find(s->txn.channel);
+}
+
+static void
+txn_clear(struct session *s)
+{
+	if (s->txn.fd != -1)
+		close(s->txn.fd);
+	free(s->txn.reason);
+	free(s->txn.headers);
+	memset(&s->txn, 0, sizeof(s->txn));
+	s->txn.fd = -1;
+}
+
+void
+txn_abort(struct session *s)
+{
+	struct msg_txn q = { .txn = s->txn.id };
+	struct channel *ch = queue_channel(s);
+
+	ask_forget(&s->ask);
+	if (ch != NULL)
+		channel_send(ch, MSG_SMTPD_QUEUED_ABORT, 0, &q, -1);
+	txn_clear(s);
+}
+
+/* The last word on a complete message. */
+static void
+finish(struct session *s, int code, const char *enhanced, const char *text)
+{
+	if (code >= 500)
+		smtpd_stats.rejected++;
+	else if (code >= 400)
+		smtpd_stats.deferred++;
+	session_reply_committed(s, code, enhanced, text);
+}
+
+static void
+finish_reply(struct session *s, enum smtp_reply r)
+{
+	log_fact(LOG_SMTP, LOGL_INFO, "deferred", KS("qid", s->txn.qid),
+	    KS("from", smtp_in_sender(s->in)), KS("client", s->client),
+	    KU("code", smtp_reply_code(r)), KS("reason", smtp_reply_text(r)));
+	txn_abort(s);
+	finish(s, smtp_reply_code(r), smtp_reply_enhanced(r), smtp_reply_text(r));
+}
+
+/* ---- opening ---- */
+
+static void
+on_opened(struct msg *m, void *arg)
+{
+	struct session *s = arg;
+	enum answer_status status = MSG_TEMP;
+
+	s->ask.id = 0;
+	if (m != NULL) {
+		status = (enum answer_status)m->p.txn_opened.status;
+		s->txn.fd = msg_take_fd(m);
+		s->txn.memory_max = m->p.txn_opened.memory_max;
+		strlcpy(s->txn.qid, m->p.txn_opened.qid, sizeof(s->txn.qid));
+		if (status == MSG_OK && s->txn.fd == -1)
+			status = MSG_TEMP;
+		if (status != MSG_OK)
+			log_debug("queued refuses: %s", m->p.txn_opened.text);
+	}
+	if (status != MSG_OK)
+		txn_abort(s);
+	smtp_in_open_answer(s->in, status);
+	session_run(s);
+}
+
+static int
+send_rcpts(struct session *s, struct channel *ch)
+{
+	struct msg_txn_rcpt r = { .txn = s->txn.id };
+
+	for (size_t i = 0; i < smtp_in_nrcpt(s->in); i++) {
+		strlcpy(r.address, smtp_in_rcpt(s->in, i), sizeof(r.address));
+		if (channel_send(ch, MSG_SMTPD_QUEUED_RCPT, 0, &r, -1) == -1)
+			return -1;
+	}
+	return 0;
+}
+
+void
+txn_open(struct session *s)
+{
+	static uint64_t last_txn;
+	struct channel *ch = daemon_peer(ROLE_QUEUED);
+	struct msg_txn_begin q = { .size_hint = smtp_in_size_hint(s->in),
+		.body = smtp_in_body(s->in),
+		.smtputf8 = (uint8_t)smtp_in_smtputf8(s->in),
+		.login = s->login };
+
+	if (ch == NULL) {
+		smtp_in_open_answer(s->in, MSG_TEMP);
+		return;
+	}
+	q.txn = s->txn.id = ++last_txn;
+	s->txn.channel = channel_serial(ch);
+	strlcpy(q.sender, smtp_in_sender(s->in), sizeof(q.sender));
+	if (s->login_address != NULL)
+		strlcpy(q.login_address, s->login_address, sizeof(q.login_address));
+	strlcpy(q.client, s->client, sizeof(q.client));
+	strlcpy(q.helo, smtp_in_helo(s->in), sizeof(q.helo));
+	s->ask.channel = s->txn.channel;
+	s->ask.id = channel_ask(ch, MSG_SMTPD_QUEUED_BEGIN, &q, -1, OPEN_MS, on_opened, s);
+	if (s->ask.id == 0 || send_rcpts(s, ch) == -1) {
+		txn_abort(s);
+		smtp_in_open_answer(s->in, MSG_TEMP);
+	}
+}
+
+/* ---- content ---- */
+
+/* 0, or -1 with errno. */
+static int
+write_at(int fd, const char *data, size_t len, uint64_t offset)
+{
+	while (len > 0) {
+		ssize_t n = pwrite(fd, data, len, (off_t)offset);
+
+		if (n == -1 && errno == EINTR)
+			continue;
+		if (n <= 0) {
+			if (n == 0)
+				errno = ENOSPC;
+			return -1;
+		}
+		data += n;
+		len -= (size_t)n;
+		offset += (uint64_t)n;
+	}
+	return 0;
+}
+
+static void
+content_failed(struct session *s, enum answer_status status)
+{
+	s->txn.failed = 1;
+	smtp_in_content_failed(s->in, status);
+}
+
+static enum answer_status
+status_of_errno(void)
+{
+	return errno == ENOSPC || errno == EDQUOT || errno == EFBIG ? MSG_FULL : MSG_TEMP;
+}
+
+/* queued may have copied what is there already; the rest is ours to do. */
+static int
+copy_content(int from, int to, uint64_t size)
+{
+	static char buf[COPY_CHUNK];
+	struct stat st;
+	uint64_t done;
+
+	if (fstat(to, &st) == -1)
+		return -1;
+	done = (uint64_t)st.st_size == size ? size : 0;
+	while (done < size) {
+		ssize_t n = pread(from, buf, sizeof(buf), (off_t)done);
+
+		if (n == -1 && errno == EINTR)
+			continue;
+		if (n <= 0 || write_at(to, buf, (size_t)n, done) == -1)
+			return -1;
+		done += (uint64_t)n;
+	}
+	return 0;
+}
+
+static void
+on_spilled(struct msg *m, void *arg)
+{
+	struct session *s = arg;
+	int fd = -1;
+
+	s->ask.id = 0;
+	s->txn.spilling = 0;
+	if (m != NULL && m->p.txn_status.status == MSG_OK)
+		fd = msg_take_fd(m);
+	if (fd == -1)
+		content_failed(s,
+		    m != NULL && m->p.txn_status.status == MSG_FULL ? MSG_FULL : MSG_TEMP);
+	else if (copy_content(s->txn.fd, fd, s->txn.written) == -1) {
+		content_failed(s, status_of_errno());
+		close(fd);
+	} else {
+		close(s->txn.fd);
+		s->txn.fd = fd;
+		s->txn.spilled = 1;
+	}
+	if (s->txn.complete)
+		txn_commit(s);
+	session_run(s);
+}
+
+static void
+spill(struct session *s)
+{
+	struct msg_txn q = { .txn = s->txn.id };
+	struct channel *ch = queue_channel(s);
+
+	if (ch != NULL) {
+		s->ask.channel = s->txn.channel;
+		s->ask.id = channel_ask(
+		    ch, MSG_SMTPD_QUEUED_SPILL, &q, -1, SPILL_MS, on_spilled, s);
+	}
+	if (ch == NULL || s->ask.id == 0)
+		content_failed(s, MSG_TEMP);
+	else
+		s->txn.spilling = 1;
+}
+
+void
+txn_write(struct session *s, const char *data, size_t len)
+{
+	if (s->txn.failed)
+		return;
+	if (s->txn.fd == -1 || write_at(s->txn.fd, data, len, s->txn.written) == -1) {
+		content_failed(s, status_of_errno());
+		return;
+	}
+	s->txn.written += len;
+	if (!s->txn.spilled && s->txn.memory_max != 0 && s->txn.written > s->txn.memory_max)
+		spill(s);
+}
+
+/* ---- the verdict and the commit ---- */
+
+static void
+fill_received(const struct session *s, struct received *r)
+{
+	memset(r, 0, sizeof(*r));
+	r->kind = s->kind;
+	r->helo = smtp_in_helo(s->in);
+	r->client_name = s->client_name != NULL ? s->client_name : "";
+	r->client = s->client;
+	r->uid = s->uid;
+	r->hostname = smtpd_in_conf()->hostname;
+	r->tls = conn_is_tls(s->conn) ? conn_tls_cipher(s->conn) : "";
+	r->esmtp = smtp_in_esmtp(s->in);
+	r->authenticated = s->login != 0;
+	r->smtputf8 = smtp_in_smtputf8(s->in);
+	r->qid = s->txn.qid;
+	r->rcpt = smtp_in_nrcpt(s->in) == 1 ? smtp_in_rcpt(s->in, 0) : "";
+	r->time = wall_s();
+	r->zone_min = date_local_zone(r->time);
+}
+
+/* What stands before the content: trace, the filter's fields, missing ones. -1: does
+ * not fit. */
+static int
+make_prefix(const struct session *s, char *buf, size_t cap)
+{
+	const struct smtp_data *d = smtp_in_content(s->in);
+	struct received r;
+	int n, extra;
+	size_t len;
+
+	fill_received(s, &r);
+	if ((n = received_format(&r, buf, cap)) == -1)
+		return -1;
+	len = (size_t)n;
+	if (s->txn.headers_len > cap - len)
+		return -1;
+	if (s->txn.headers_len > 0)
+		memcpy(buf + len, s->txn.headers, s->txn.headers_len);
+	len += s->txn.headers_len;
+	if (s->kind == LISTENER_SUBMISSION || s->kind == LISTENER_LOCAL || r.authenticated) {
+		extra = received_add_missing(
+		    &r, !d->has_date, !d->has_message_id, buf + len, cap - len);
+		if (extra == -1)
+			return -1;
+		len += (size_t)extra;
+	}
+	/* Content that begins with its body: keep our fields apart from it. */
+	if (d->no_header) {
+		if (cap - len < 2)
+			return -1;
+		memcpy(buf + len, "\r\n", 2);
+		len += 2;
+	}
+	return (int)len;
+}
+
+static void
+log_received(const struct session *s)
+{
+	log_fact(LOG_SMTP, LOGL_INFO, "received", KS("qid", s->txn.qid),
+	    KS("from", smtp_in_sender(s->in)),
+	    KS("to", smtp_in_nrcpt(s->in) == 1 ? smtp_in_rcpt(s->in, 0) : ""),
+	    KU("nrcpt", smtp_in_nrcpt(s->in)), KU("size", s->txn.written),
+	    KS("client", s->client), KS("helo", smtp_in_helo(s->in)),
+	    KS("tls", conn_is_tls(s->conn) ? conn_tls_version(s->conn) : ""),
+	    KS("user", s->login_address));
+}
+
+static void
+on_committed(struct msg *m, void *arg)
+{
+	struct session *s = arg;
+	enum answer_status status =
+	    m == NULL ? MSG_TEMP : (enum answer_status)m->p.txn_status.status;
+	char text[64];
+
+	s->ask.id = 0;
+	switch (status) {
+	case MSG_OK:
+		smtpd_stats.messages++;
+		log_received(s);
+		snprintf(text, sizeof(text), "Ok: queued as %s", s->txn.qid);
+		txn_clear(s);
+		finish(s, 250, "2.0.0", text);
+		break;
+	case MSG_FULL:
+		finish_reply(s, SMTP_REPLY_QUEUE_FULL);
+		break;
+	case MSG_PERM:
+	case MSG_DENIED:
+		finish_reply(s, SMTP_REPLY_QUEUE_REFUSED);
+		break;
+	default:
+		finish_reply(s, SMTP_REPLY_QUEUE_TEMP);
+		break;
+	}
+	session_run(s);
+}
+
+static void
+commit(struct session *s)
+{
+	struct msg_txn_commit q = { .txn = s->txn.id,
+		.size = s->txn.written,
+		.disposition = s->txn.disposition };
+	struct channel *ch = queue_channel(s);
+	char prefix[PREFIX_MAX];
+	int n = make_prefix(s, prefix, sizeof(prefix));
+
+	if (n == -1) {
+		log_warnx("fields for %s do not fit", s->txn.qid);
+		finish_reply(s, SMTP_REPLY_TROUBLE);
+		return;
+	}
+	q.prefix = (const uint8_t *)prefix;
+	q.prefix_len = (size_t)n;
+	if (s->txn.reason != NULL)
+		strlcpy(q.reason, s->txn.reason, sizeof(q.reason));
+	if (ch != NULL) {
+		s->ask.channel = s->txn.channel;
+		s->ask.id = channel_ask(
+		    ch, MSG_SMTPD_QUEUED_COMMIT, &q, -1, COMMIT_MS, on_committed, s);
+	}
+	if (ch == NULL || s->ask.id == 0)
+		finish_reply(s, SMTP_REPLY_QUEUE_TEMP);
+}
+
+static void
+reject(struct session *s, const struct msg_filter_verdict *v)
+{
+	int defer = v->action == VERDICT_DEFER, code = v->code;
+	const char *text = v->text[0] != '\0' ? v->text :
+	    defer			       ? "The message cannot be taken now" :
+						 "The message is refused";
+	const char *enhanced = v->enhanced[0] != '\0' ? v->enhanced : defer ? "4.7.1" : "5.7.1";
+
+	if (code / 100 != (defer ? 4 : 5))
+		code = defer ? 451 : 550;
+	log_fact(LOG_SMTP, LOGL_INFO, defer ? "deferred" : "rejected", KS("qid", s->txn.qid),
+	    KS("from", smtp_in_sender(s->in)),
+	    KS("to", smtp_in_nrcpt(s->in) == 1 ? smtp_in_rcpt(s->in, 0) : ""),
+	    KU("nrcpt", smtp_in_nrcpt(s->in)), KU("size", s->txn.written),
+	    KS("client", s->client), KS("judge", v->judge), KU("code", code),
+	    KS("reason", text));
+	txn_abort(s);
+	finish(s, code, enhanced, text);
+}
+
+/* Whole lines and nothing that could end the header. */
+static int
+headers_are_sane(const uint8_t *p, size_t len)
+{
+	if (len == 0)
+		return 1;
+	if (len < 2 || memcmp(p + len - 2, "\r\n", 2) != 0 || p[0] == ' ' || p[0] == '\t')
+		return 0;
+	for (size_t i = 0, line = 0; i < len; i++) {
+		if (p[i] == '\0' || (p[i] == '\r' && (i + 1 == len || p[i + 1] != '\n')) ||
+		    (p[i] == '\n' && (i == 0 || p[i - 1] != '\r')))
+			return 0;
+		if (p[i] == '\r' && i == line)
+			return 0;
+		if (p[i] == '\n')
+			line = i + 1;
+	}
+	return 1;
+}
+
+static void
+on_verdict(struct msg *m, void *arg)
+{
+	struct session *s = arg;
+	const struct msg_filter_verdict *v;
+
+	s->ask.id = 0;
+	if (m == NULL) {
+		finish_reply(s, SMTP_REPLY_FILTER_TEMP);
+		session_run(s);
+		return;
+	}
+	v = &m->p.filter_verdict;
+	switch (v->action) {
+	case VERDICT_ACCEPT:
+		s->txn.disposition = DISPOSITION_ACCEPT;
+		break;
+	case VERDICT_JUNK:
+		s->txn.disposition = DISPOSITION_JUNK;
+		break;
+	case VERDICT_QUARANTINE:
+		s->txn.disposition = DISPOSITION_QUARANTINE;
+		break;
+	case VERDICT_REJECT:
+	case VERDICT_DEFER:
+		reject(s, v);
+		session_run(s);
+		return;
+	default:
+		finish_reply(s, SMTP_REPLY_FILTER_TEMP);
+		session_run(s);
+		return;
+	}
+	s->txn.reason = strdup(v->text);
+	if (v->headers_len > 0 && (s->txn.headers = malloc(v->headers_len)) != NULL) {
+		memcpy(s->txn.headers, v->headers, v->headers_len);
+		s->txn.headers_len = v->headers_len;
+	}
+	if (s->txn.reason == NULL || (v->headers_len > 0 && s->txn.headers == NULL))
+		finish_reply(s, SMTP_REPLY_TROUBLE);
+	else if (!headers_are_sane(v->headers, v->headers_len)) {
+		log_warnx("filterd adds broken header fields to %s", s->txn.qid);
+		finish_reply(s, SMTP_REPLY_FILTER_TEMP);
+	} else
+		commit(s);
+	session_run(s);
+}
+
+static void
+ask_filter(struct session *s)
+{
+	struct channel *ch = daemon_peer(ROLE_FILTERD);
+	struct msg_filter_check q = { .size = s->txn.written,
+		.rcpts = (uint32_t)smtp_in_nrcpt(s->in) };
+	uint8_t list[8192];
+	size_t len = 0;
+	int fd;
+
+	if (ch == NULL || (fd = fcntl(s->txn.fd, F_DUPFD_CLOEXEC, 0)) == -1) {
+		finish_reply(s, SMTP_REPLY_FILTER_TEMP);
+		return;
+	}
+	strlcpy(q.qid, s->txn.qid, sizeof(q.qid));
+	strlcpy(q.client, s->client, sizeof(q.client));
+	if (s->client_name != NULL)
+		strlcpy(q.client_name, s->client_name, sizeof(q.client_name));
+	strlcpy(q.helo, smtp_in_helo(s->in), sizeof(q.helo));
+	strlcpy(q.sender, smtp_in_sender(s->in), sizeof(q.sender));
+	if (s->login_address != NULL)
+		strlcpy(q.login_address, s->login_address, sizeof(q.login_address));
+	/* A line each, as many as fit. */
+	for (size_t i = 0; i < smtp_in_nrcpt(s->in); i++) {
+		const char *rcpt = smtp_in_rcpt(s->in, i);
+		size_t n = strlen(rcpt) + 1;
+
+		if (n > sizeof(list) - len)
+			break;
+		memcpy(list + len, rcpt, n - 1);
+		list[len + n - 1] = '\n';
+		len += n;
+	}
+	q.rcpt_list = list;
+	q.rcpt_list_len = len;
+	s->ask.channel = channel_serial(ch);
+	s->ask.id =
+	    channel_ask(ch, MSG_SMTPD_FILTERD_CHECK, &q, fd, FILTER_MS, on_verdict, s);
+	if (s->ask.id == 0)
+		finish_reply(s, SMTP_REPLY_FILTER_TEMP);
+}
+
+void
+txn_commit(struct session *s)
+{
+	s->txn.complete = 1;
+	if (s->txn.spilling)
+		return;
+	if (s->txn.failed || queue_channel(s) == NULL) {
+		finish_reply(s, SMTP_REPLY_QUEUE_TEMP);
+		return;
+	}
+	/* From here on nobody can change what is judged. */
+	if (!s->txn.spilled && compat_seal(s->txn.fd) == -1 && errno != ENOSYS &&
+	    errno != EINVAL) {
+		log_warn("cannot seal %s", s->txn.qid);
+		finish_reply(s, SMTP_REPLY_TROUBLE);
+		return;
+	}
+	ask_filter(s);
+}
