@@ -76,8 +76,12 @@ graph_peer_broken(struct suite *s, struct child *from, const struct msg_peer_bro
 	if (now - c->blamed_ms > BLAME_WINDOW_MS) {
 		c->blamed_ms = now;
 		c->blamed = 0;
+		c->blamed_by = 0;
 	}
-	if (++c->blamed >= BLAME_MAX &&
+	c->blamed++;
+	c->blamed_by |= 1u << (from - s->children);
+	/* Two who say the same, and not just once. */
+	if (c->blamed >= BLAME_MAX && (c->blamed_by & (c->blamed_by - 1)) != 0 &&
 	    (c->killed_ms == 0 || now - c->killed_ms > BLAME_WINDOW_MS)) {
 		log_warnx(
 		    "%s: %u complaints in a minute, started again", c->name, c->blamed);

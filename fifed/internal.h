@@ -45,6 +45,7 @@ struct child {
 	/* Complaints of neighbours, graph.c. */
 	uint64_t blamed_ms;
 	uint32_t blamed;
+	uint32_t blamed_by; /* bits: places in suite.children */
 	uint64_t killed_ms;
 };
 
