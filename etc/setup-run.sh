@@ -158,7 +158,7 @@ make_accounts() {
 		fi
 		n=$((n + 1))
 		if [ $n -gt 600 ]; then
-			kill $pid
+			kill $pid 2>/dev/null || :
 			cat "$log" >&2
 			die "fifed is not ready after 60 seconds"
 		fi
@@ -171,11 +171,11 @@ make_accounts() {
 		if ! printf '%s\n' "$word" | "$ctl" user add "$address" >>"$log.ctl" 2>&1 &&
 			! printf '%s\n' "$word" | "$ctl" user passwd "$address" >>"$log.ctl" 2>&1; then
 			cat "$log" "$log.ctl" >&2
-			kill $pid
+			kill $pid 2>/dev/null || :
 			die "cannot make the account $address"
 		fi
 	done <"$RUN/accounts.new"
-	kill $pid
+	kill $pid 2>/dev/null || :
 	wait $pid || true
 	trap - INT TERM HUP
 	rm -f "$log" "$log.ctl"
