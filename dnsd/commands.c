@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: ISC */
+/* What fifectl(8) asks of dnsd. */
+#include "dnsd/commands.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/compat/compat.h"
+#include "common/daemon.h"
+#include "common/proto/address.h"
+#include "common/proto/dnshosts.h"
+#include "dnsd/resolve.h"
+
+struct question {
+	struct ctl *ctl; /* NULL: fifectl has gone */
+	char name[256];
+	uint16_t type;
+};
+
+static const char *
+status_word(enum dns_status s)
+{
+	static const char *const words[] = { [DNS_OK] = "ok", [DNS_NXDOMAIN] = "no such domain",
+		[DNS_NODATA] = "no such record", [DNS_TEMP] = "temporary failure",
+		[DNS_BOGUS] = "bogus", [DNS_NULL_MX] = "null MX" };
+
+	return words[s];
+}
+
+static void
+gone(struct ctl *c, void *arg)
+{
+	struct question *q = arg;
+
+	q->ctl = NULL;
+}
+
+static void
+show(const struct resolve_answer *a, void *arg)
+{
+	struct question *q = arg;
+	struct ctl *c = q->ctl;
+	struct dnsrr rr;
+	size_t off = 0;
+	char text[2048], type[16];
+
+	if (c == NULL)
+		goto done;
+	while (a->wire != NULL && dnsrr_next(a->wire->records, a->wire->len, &off, &rr) == 1) {
+		dnsrr_text(&rr, text, sizeof(text));
+		ctl_row(c, CTL_TABLE);
+		ctl_str(c, "name", a->wire->canonical);
+		ctl_str(c, "type", dnsrr_type_name(rr.type, type));
+		ctl_u64(c, "ttl", rr.ttl);
+		ctl_str(c, "data", text);
+		ctl_bool(c, "secure", a->secure);
+		ctl_row_end(c);
+	}
+	if (a->status == DNS_OK)
+		ctl_done(c, CTL_OK, NULL);
+	else
+		ctl_done(c, a->status == DNS_TEMP ? CTL_TEMPFAIL : CTL_REFUSED, "%s %s: %s%s%s",
+		    q->name, dnsrr_type_name(q->type, type), status_word(a->status),
+		    a->text[0] != '\0' ? ": " : "", a->text);
+done:
+	free(q);
+}
+
+static void
+resolver_lookup(struct ctl *c, int argc, char **argv)
+{
+	struct question *q = calloc(1, sizeof(*q));
+	struct dnsaddr a;
+	int is_address = dnsaddr_parse(argv[0], &a) == 0;
+
+	if (q == NULL) {
+		ctl_done(c, CTL_TEMPFAIL, "out of memory");
+		return;
+	}
+	q->type = is_address ? DNSRR_PTR : DNSRR_A;
+	if (argc > 1 && (q->type = dnsrr_type_by_name(argv[1])) == 0) {
+		ctl_done(c, CTL_USAGE, "%s: no such type of record", argv[1]);
+		free(q);
+		return;
+	}
+	if (is_address)
+		(void)dnsrr_reverse_name(a.family, a.ip, q->name, sizeof(q->name));
+	else if (address_domain_ascii(argv[0], q->name, sizeof(q->name)) == -1)
+		strlcpy(q->name, argv[0], sizeof(q->name));
+	q->ctl = c;
+	ctl_on_gone(c, gone, q);
+	if (resolve_lookup(q->name, q->type, show, q) == -1) {
+		ctl_done(c, CTL_TEMPFAIL, "out of memory");
+		free(q);
+	}
+}
+
+static void
+resolver_flush(struct ctl *c, int argc, char **argv)
+{
+	if (resolve_flush() == -1) {
+		ctl_done(c, CTL_TEMPFAIL, "no new cache could be made: see the log");
+		return;
+	}
+	/* The library forgets all or nothing. */
+	if (strcmp(argv[0], "all") != 0)
+		ctl_text(c, "the whole cache was emptied, %s with it", argv[0]);
+	ctl_done(c, CTL_OK, NULL);
+}
+
+static void
+facts(struct ctl *c, const struct resolve_stats *s)
+{
+	ctl_str(c, "mode",
+	    !s->forwarding	    ? "recursion from the root"
+		: s->from_resolv_conf ? "servers of /etc/resolv.conf"
+				      : "configured servers");
+	ctl_u64(c, "servers", s->servers);
+	ctl_u64(c, "stubs", s->stubs);
+	ctl_bool(c, "dnssec", s->dnssec);
+	ctl_u64(c, "anchors", s->anchors);
+	ctl_u64(c, "running", s->running);
+	ctl_u64(c, "lookups", s->lookups);
+	ctl_u64(c, "cached", s->cached);
+}
+
+static void
+resolver_stats(struct ctl *c, int argc, char **argv)
+{
+	struct resolve_stats s;
+
+	resolve_get_stats(&s);
+	ctl_row(c, CTL_FACTS);
+	facts(c, &s);
+	ctl_u64(c, "ok", s.ok);
+	ctl_u64(c, "no-domain", s.nxdomain);
+	ctl_u64(c, "no-data", s.nodata);
+	ctl_u64(c, "failed", s.temp);
+	ctl_u64(c, "timeouts", s.timeouts);
+	ctl_u64(c, "bogus", s.bogus);
+	ctl_u64(c, "refused", s.refused);
+	ctl_u64(c, "flushes", s.flushes);
+	ctl_row_end(c);
+	ctl_done(c, CTL_OK, NULL);
+}
+
+static void
+status(struct ctl *c, int argc, char **argv)
+{
+	static uint64_t told_ok, told_timeouts;
+	struct resolve_stats s;
+
+	resolve_get_stats(&s);
+	ctl_row(c, CTL_FACTS);
+	facts(c, &s);
+	/* Time-outs and not one answer since the last look. */
+	if (s.timeouts > told_timeouts &&
+	    s.ok + s.nodata + s.nxdomain == told_ok)
+		ctl_str(c, "degraded", "the name servers do not answer");
+	else if (s.dnssec && s.anchors == 0)
+		ctl_str(c, "degraded", "DNSSEC is on, but there are no trust anchors");
+	told_ok = s.ok + s.nodata + s.nxdomain;
+	told_timeouts = s.timeouts;
+	ctl_row_end(c);
+	ctl_done(c, CTL_OK, NULL);
+}
+
+const struct ctl_command dnsd_commands[] = {
+	{ "resolver lookup", 1, 2, resolver_lookup },
+	{ "resolver flush", 1, 1, resolver_flush },
+	{ "resolver stats", 0, 0, resolver_stats },
+	{ "status", 0, 0, status },
+	{ NULL, 0, 0, NULL },
+};
