@@ -66,7 +66,8 @@ on_connection(evutil_socket_t listen_fd, short what, void *arg)
 	for (int i = 0; i < BATCH && !a->freed; i++) {
 		struct sockaddr_storage ss = { 0 };
 		socklen_t len = sizeof(ss);
-		int fd = accept4(a->fd, (struct sockaddr *)&ss, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+		int fd = accept4(
+		    a->fd, (struct sockaddr *)&ss, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
 		if (fd != -1) {
 			a->resting = 0;
@@ -75,9 +76,10 @@ on_connection(evutil_socket_t listen_fd, short what, void *arg)
 		}
 		if (errno == EAGAIN || errno == EWOULDBLOCK)
 			break;
-		if (errno == EINTR || errno == ECONNABORTED || errno == EPROTO || errno == EPERM)
+		if (errno == EINTR || errno == ECONNABORTED || errno == EPROTO ||
+		    errno == EPERM)
 			continue; /* one connection's bad luck */
-		rest(a); /* EMFILE, ENFILE, ENOBUFS, ENOMEM: for all of them */
+		rest(a);          /* EMFILE, ENFILE, ENOBUFS, ENOMEM: for all of them */
 		break;
 	}
 	a->busy = 0;

@@ -73,8 +73,9 @@ conn_alloc(struct event_base *base, int fd, size_t input_max, conn_cb cb, void *
 	c->ev_read = event_new(base, fd, EV_READ | EV_PERSIST, on_read, c);
 	c->ev_write = event_new(base, fd, EV_WRITE, on_write, c);
 	c->ev_timer = event_new(base, -1, 0, on_timer, c);
-	if (c->in == NULL || c->out == NULL || c->ev_read == NULL || c->ev_write == NULL ||
-	    c->ev_timer == NULL || evbuffer_add_cb(c->in, on_drain, c) == NULL) {
+	if (c->in == NULL || c->out == NULL || c->ev_read == NULL ||
+	    c->ev_write == NULL || c->ev_timer == NULL ||
+	    evbuffer_add_cb(c->in, on_drain, c) == NULL) {
 		conn_free(c);
 		return NULL;
 	}
@@ -94,8 +95,8 @@ conn_new(struct event_base *base, int fd, size_t input_max, conn_cb cb, void *ar
 }
 
 static int
-connect_start(int fd, const struct sockaddr *to, socklen_t to_len, const struct sockaddr *source,
-    socklen_t source_len)
+connect_start(int fd, const struct sockaddr *to, socklen_t to_len,
+    const struct sockaddr *source, socklen_t source_len)
 {
 	if (fd == -1)
 		return -1;
@@ -104,7 +105,8 @@ connect_start(int fd, const struct sockaddr *to, socklen_t to_len, const struct 
 		int on = 1;
 
 		/* Choose the port with the destination known: many more of them. */
-		(void)setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof(on));
+		(void)setsockopt(
+		    fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof(on));
 #endif
 		if (bind(fd, source, source_len) == -1)
 			return -1;
@@ -116,7 +118,8 @@ connect_start(int fd, const struct sockaddr *to, socklen_t to_len, const struct 
 
 struct conn *
 conn_connect(struct event_base *base, const struct sockaddr *to, socklen_t to_len,
-    const struct sockaddr *source, socklen_t source_len, size_t input_max, conn_cb cb, void *arg)
+    const struct sockaddr *source, socklen_t source_len, size_t input_max, conn_cb cb,
+    void *arg)
 {
 	int fd = socket(to->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	int failed = connect_start(fd, to, to_len, source, source_len) == -1 ? errno : 0;
@@ -361,7 +364,8 @@ input(struct conn *c)
 			return;
 		}
 	}
-	io = c->state == CONN_S_TLS ? conn_tls_read(c, chunk, cap, &got) : plain_read(c, cap, &got);
+	io = c->state == CONN_S_TLS ? conn_tls_read(c, chunk, cap, &got)
+				    : plain_read(c, cap, &got);
 	if (io == CONN_IO_EOF)
 		c->eof = 1;
 	if (!c->closing && evbuffer_get_length(c->in) >= c->input_max)
@@ -442,7 +446,9 @@ plain_write_failed(struct conn *c)
 
 	strlcpy(why, strerror(errno), sizeof(why));
 	if (!c->eof && !c->closing && len < c->input_max)
-		plain_read(c, c->input_max - len < sizeof(chunk) ? c->input_max - len : sizeof(chunk),
+		plain_read(c,
+		    c->input_max - len < sizeof(chunk) ? c->input_max - len
+						       : sizeof(chunk),
 		    &got);
 	if (got > 0)
 		tell(c, CONN_INPUT);
@@ -653,7 +659,7 @@ size_t
 conn_unsent(const struct conn *c)
 {
 	return evbuffer_get_length(c->out) +
-	    (c->plain == NULL ? 0 : evbuffer_get_length(c->plain));
+	       (c->plain == NULL ? 0 : evbuffer_get_length(c->plain));
 }
 
 void
@@ -708,7 +714,8 @@ address_text(const struct sockaddr_storage *ss, char *address, size_t cap, uint1
 		const struct sockaddr_in6 *in6 = (const void *)ss;
 
 		if (IN6_IS_ADDR_V4MAPPED(&in6->sin6_addr))
-			inet_ntop(AF_INET, in6->sin6_addr.s6_addr + 12, address, (socklen_t)cap);
+			inet_ntop(AF_INET, in6->sin6_addr.s6_addr + 12, address,
+			    (socklen_t)cap);
 		else
 			inet_ntop(AF_INET6, &in6->sin6_addr, address, (socklen_t)cap);
 		*port = ntohs(in6->sin6_port);

@@ -45,17 +45,23 @@ struct conn {
 	unsigned int closing : 1;
 	unsigned int read_wants_write : 1;
 	unsigned int write_wants_read : 1;
-	uint64_t close_at;  /* monotonic ms: the end of conn_close()'s patience */
-	size_t discarded;   /* octets read while lingering */
+	uint64_t close_at; /* monotonic ms: the end of conn_close()'s patience */
+	size_t discarded;  /* octets read while lingering */
 	char error[160];
 	char peer[46]; /* as text, once asked for */
 	uint16_t peer_port;
 };
 
 /* Results of one step of I/O. */
-enum conn_io { CONN_IO_DONE, CONN_IO_WAIT, CONN_IO_EOF, CONN_IO_ERROR };
+enum conn_io {
+	CONN_IO_DONE,
+	CONN_IO_WAIT,
+	CONN_IO_EOF,
+	CONN_IO_ERROR
+};
 
-/* Reads once, or as much as the SSL has: at most what is missing to input_max. *got: octets. */
+/* Reads once, or as much as the SSL has: at most what is missing to input_max. *got:
+ * octets. */
 enum conn_io conn_tls_read(struct conn *, uint8_t *chunk, size_t cap, size_t *got);
 /* Writes from c->out until it is empty (DONE) or a turn's share is out (WAIT). */
 enum conn_io conn_tls_flush(struct conn *);

@@ -171,9 +171,8 @@ begin(struct conn *c, SSL *ssl)
 		SSL_free(ssl);
 		return -1;
 	}
-	SSL_set_mode(ssl,
-	    SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
-		SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+	SSL_set_mode(ssl, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
+			      SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
 	/* Mail protocols mark their own ends, and many clients just close. */
 	SSL_set_options(ssl, SSL_OP_IGNORE_UNEXPECTED_EOF);
 	SSL_set_read_ahead(ssl, 1);
@@ -214,7 +213,8 @@ expect_name(SSL *ssl, const char *name, int verify)
 		return -1;
 	if (len > 0 && host[len - 1] == '.')
 		host[len - 1] = '\0';
-	literal = inet_pton(AF_INET, host, addr) == 1 || inet_pton(AF_INET6, host, addr) == 1;
+	literal =
+	    inet_pton(AF_INET, host, addr) == 1 || inet_pton(AF_INET6, host, addr) == 1;
 	/* RFC 6066, 3: no literals in the server name. */
 	if (!literal && host[0] != '\0' && SSL_set_tlsext_host_name(ssl, host) != 1)
 		return -1;
@@ -227,7 +227,8 @@ expect_name(SSL *ssl, const char *name, int verify)
 	SSL_set_verify(ssl, SSL_VERIFY_PEER, NULL);
 	SSL_set_hostflags(ssl, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
 	if (literal)
-		return X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), host) == 1 ? 0 : -1;
+		return X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), host) == 1 ? 0
+										     : -1;
 	return SSL_set1_host(ssl, host) == 1 ? 0 : -1;
 }
 
@@ -272,7 +273,8 @@ conn_tls_version(const struct conn *c)
 static int
 binding_end_point(SSL *ssl, uint8_t *out, size_t cap, size_t *len)
 {
-	X509 *cert = SSL_is_server(ssl) ? SSL_get_certificate(ssl) : SSL_get0_peer_certificate(ssl);
+	X509 *cert = SSL_is_server(ssl) ? SSL_get_certificate(ssl)
+					: SSL_get0_peer_certificate(ssl);
 	const EVP_MD *md;
 	unsigned int n;
 	int nid;
@@ -281,8 +283,8 @@ binding_end_point(SSL *ssl, uint8_t *out, size_t cap, size_t *len)
 		return -1;
 	if (nid == NID_md5 || nid == NID_sha1)
 		nid = NID_sha256;
-	if ((md = EVP_get_digestbynid(nid)) == NULL || (size_t)EVP_MD_get_size(md) > cap ||
-	    X509_digest(cert, md, out, &n) != 1)
+	if ((md = EVP_get_digestbynid(nid)) == NULL ||
+	    (size_t)EVP_MD_get_size(md) > cap || X509_digest(cert, md, out, &n) != 1)
 		return -1;
 	*len = n;
 	return 0;
@@ -296,7 +298,8 @@ binding_unique(SSL *ssl, uint8_t *out, size_t cap, size_t *len)
 
 	if (SSL_version(ssl) != TLS1_2_VERSION || SSL_get_extms_support(ssl) != 1)
 		return -1;
-	*len = ours ? SSL_get_finished(ssl, out, cap) : SSL_get_peer_finished(ssl, out, cap);
+	*len =
+	    ours ? SSL_get_finished(ssl, out, cap) : SSL_get_peer_finished(ssl, out, cap);
 	return *len > 0 && *len <= cap ? 0 : -1;
 }
 
@@ -306,16 +309,19 @@ binding_exporter(SSL *ssl, uint8_t *out, size_t cap, size_t *len)
 {
 	static const char label[] = "EXPORTER-Channel-Binding";
 
-	if (cap < 32 || (SSL_version(ssl) < TLS1_3_VERSION && SSL_get_extms_support(ssl) != 1))
+	if (cap < 32 ||
+	    (SSL_version(ssl) < TLS1_3_VERSION && SSL_get_extms_support(ssl) != 1))
 		return -1;
-	if (SSL_export_keying_material(ssl, out, 32, label, sizeof(label) - 1, NULL, 0, 1) != 1)
+	if (SSL_export_keying_material(
+		ssl, out, 32, label, sizeof(label) - 1, NULL, 0, 1) != 1)
 		return -1;
 	*len = 32;
 	return 0;
 }
 
 int
-conn_tls_binding(const struct conn *c, const char *type, uint8_t *out, size_t cap, size_t *len)
+conn_tls_binding(
+    const struct conn *c, const char *type, uint8_t *out, size_t cap, size_t *len)
 {
 	static const struct {
 		const char *type;

@@ -33,9 +33,9 @@
 
 struct remote_key {
 	const char *type; /* name of the key type at the default provider */
-	EVP_PKEY *pub;	  /* NULL until import */
+	EVP_PKEY *pub;    /* NULL until import */
 	uint32_t number;
-	int private;	  /* the number is set: keyd has the other half */
+	int private; /* the number is set: keyd has the other half */
 };
 
 struct signing {
@@ -129,7 +129,8 @@ key_import(void *vkey, int selection, const OSSL_PARAM params[])
 	}
 	ctx = EVP_PKEY_CTX_new_from_name(NULL, k->type, "provider=default");
 	ok = ctx != NULL && EVP_PKEY_fromdata_init(ctx) == 1 &&
-	    EVP_PKEY_fromdata(ctx, &k->pub, EVP_PKEY_PUBLIC_KEY, (OSSL_PARAM *)params) == 1;
+	     EVP_PKEY_fromdata(ctx, &k->pub, EVP_PKEY_PUBLIC_KEY, (OSSL_PARAM *)params) ==
+		 1;
 	EVP_PKEY_CTX_free(ctx);
 	return ok;
 }
@@ -165,7 +166,8 @@ key_gettable_params(void *provctx)
 		OSSL_PARAM_int(OSSL_PKEY_PARAM_SECURITY_BITS, NULL),
 		OSSL_PARAM_int(OSSL_PKEY_PARAM_MAX_SIZE, NULL),
 		OSSL_PARAM_utf8_string(OSSL_PKEY_PARAM_GROUP_NAME, NULL, 0),
-		OSSL_PARAM_utf8_string(OSSL_PKEY_PARAM_EC_POINT_CONVERSION_FORMAT, NULL, 0),
+		OSSL_PARAM_utf8_string(
+		    OSSL_PKEY_PARAM_EC_POINT_CONVERSION_FORMAT, NULL, 0),
 		OSSL_PARAM_utf8_string(OSSL_PKEY_PARAM_DEFAULT_DIGEST, NULL, 0),
 		OSSL_PARAM_utf8_string(OSSL_PKEY_PARAM_MANDATORY_DIGEST, NULL, 0),
 		OSSL_PARAM_END,
@@ -204,7 +206,8 @@ set_hash(struct signing *s, const char *name)
 	};
 
 	for (int i = 0; i < 3; i++)
-		if (strcasecmp(name, names[i][0]) == 0 || strcasecmp(name, names[i][1]) == 0) {
+		if (strcasecmp(name, names[i][0]) == 0 ||
+		    strcasecmp(name, names[i][1]) == 0) {
 			s->hash = i;
 			return 1;
 		}
@@ -227,8 +230,11 @@ signing_set_params(void *vctx, const OSSL_PARAM params[])
 	if (p->data_type == OSSL_PARAM_UTF8_STRING) {
 		if (!OSSL_PARAM_get_utf8_string_ptr(p, &text))
 			return 0;
-		pad = strcmp(text, OSSL_PKEY_RSA_PAD_MODE_PSS) == 0 ? RSA_PKCS1_PSS_PADDING :
-		    strcmp(text, OSSL_PKEY_RSA_PAD_MODE_PKCSV15) == 0 ? RSA_PKCS1_PADDING : -1;
+		pad = strcmp(text, OSSL_PKEY_RSA_PAD_MODE_PSS) == 0
+			  ? RSA_PKCS1_PSS_PADDING
+		      : strcmp(text, OSSL_PKEY_RSA_PAD_MODE_PKCSV15) == 0
+			  ? RSA_PKCS1_PADDING
+			  : -1;
 	} else if (!OSSL_PARAM_get_int(p, &pad))
 		return 0;
 	if (pad != RSA_PKCS1_PSS_PADDING && pad != RSA_PKCS1_PADDING)
@@ -297,17 +303,20 @@ ask(const struct signing *s, uint8_t *sig, size_t *siglen, size_t cap, const uin
     size_t len)
 {
 	struct channel *ch = peer != NULL ? peer() : daemon_peer(ROLE_KEYD);
-	struct msg_sign sign = { .key = s->key->number, .scheme = scheme(s), .tbs = tbs,
-		.tbs_len = len };
+	struct msg_sign sign = {
+		.key = s->key->number, .scheme = scheme(s), .tbs = tbs, .tbs_len = len
+	};
 	struct msg answer;
 
 	if (ch == NULL)
 		return refused("keyd is away");
-	if (channel_ask_wait(ch, MSG_FRONT_KEYD_SIGN, &sign, KEYCLIENT_TIMEOUT_MS, &answer) == -1)
+	if (channel_ask_wait(
+		ch, MSG_FRONT_KEYD_SIGN, &sign, KEYCLIENT_TIMEOUT_MS, &answer) == -1)
 		return refused("keyd does not answer");
 	if (answer.type != MSG_KEYD_FRONT_SIGNED || answer.p.signature.status != MSG_OK)
 		return refused("keyd refuses");
-	if (answer.p.signature.signature_len == 0 || answer.p.signature.signature_len > cap)
+	if (answer.p.signature.signature_len == 0 ||
+	    answer.p.signature.signature_len > cap)
 		return refused("signature of impossible length");
 	memcpy(sig, answer.p.signature.signature, answer.p.signature.signature_len);
 	*siglen = answer.p.signature.signature_len;
@@ -315,8 +324,8 @@ ask(const struct signing *s, uint8_t *sig, size_t *siglen, size_t cap, const uin
 }
 
 static int
-digest_sign(void *vctx, unsigned char *sig, size_t *siglen, size_t cap, const unsigned char *tbs,
-    size_t len)
+digest_sign(void *vctx, unsigned char *sig, size_t *siglen, size_t cap,
+    const unsigned char *tbs, size_t len)
 {
 	const struct signing *s = vctx;
 
@@ -331,13 +340,16 @@ digest_sign(void *vctx, unsigned char *sig, size_t *siglen, size_t cap, const un
 
 /* The tables. */
 
-#define FN(id, f) { id, (void (*)(void))(f) }
-#define KEYMGMT_FNS(new)                                                                           \
-	FN(OSSL_FUNC_KEYMGMT_NEW, new), FN(OSSL_FUNC_KEYMGMT_FREE, key_free),                      \
-	    FN(OSSL_FUNC_KEYMGMT_HAS, key_has), FN(OSSL_FUNC_KEYMGMT_MATCH, key_match),            \
-	    FN(OSSL_FUNC_KEYMGMT_IMPORT, key_import),                                              \
-	    FN(OSSL_FUNC_KEYMGMT_IMPORT_TYPES, key_import_types),                                  \
-	    FN(OSSL_FUNC_KEYMGMT_GET_PARAMS, key_get_params),                                      \
+#define FN(id, f)                       \
+	{                               \
+		id, (void (*)(void))(f) \
+	}
+#define KEYMGMT_FNS(new)                                                                \
+	FN(OSSL_FUNC_KEYMGMT_NEW, new), FN(OSSL_FUNC_KEYMGMT_FREE, key_free),           \
+	    FN(OSSL_FUNC_KEYMGMT_HAS, key_has), FN(OSSL_FUNC_KEYMGMT_MATCH, key_match), \
+	    FN(OSSL_FUNC_KEYMGMT_IMPORT, key_import),                                   \
+	    FN(OSSL_FUNC_KEYMGMT_IMPORT_TYPES, key_import_types),                       \
+	    FN(OSSL_FUNC_KEYMGMT_GET_PARAMS, key_get_params),                           \
 	    FN(OSSL_FUNC_KEYMGMT_GETTABLE_PARAMS, key_gettable_params)
 
 static const OSSL_DISPATCH rsa_keymgmt[] = { KEYMGMT_FNS(rsa_new), { 0, NULL } };
@@ -383,8 +395,8 @@ query(void *provctx, int operation, int *no_cache)
 }
 
 static int
-provider_init(const OSSL_CORE_HANDLE *handle, const OSSL_DISPATCH *in, const OSSL_DISPATCH **out,
-    void **provctx)
+provider_init(const OSSL_CORE_HANDLE *handle, const OSSL_DISPATCH *in,
+    const OSSL_DISPATCH **out, void **provctx)
 {
 	static const OSSL_DISPATCH table[] = {
 		FN(OSSL_FUNC_PROVIDER_QUERY_OPERATION, query),

@@ -29,8 +29,9 @@
 #define CIPHERS "ECDHE+AESGCM:ECDHE+CHACHA20:ECDHE+AES:!aNULL:!eNULL:!PSK:!MD5"
 /* keyd knows these and no others. */
 #define GROUPS "X25519:P-256:P-384:P-521"
-#define SIGALGS                                                                                    \
-	"ed25519:ECDSA+SHA256:ECDSA+SHA384:ECDSA+SHA512:rsa_pss_rsae_sha256:rsa_pss_rsae_sha384:"  \
+#define SIGALGS                                                                       \
+	"ed25519:ECDSA+SHA256:ECDSA+SHA384:ECDSA+SHA512:rsa_pss_rsae_sha256:rsa_pss_" \
+	"rsae_sha384:"                                                                \
 	"rsa_pss_rsae_sha512:RSA+SHA256:RSA+SHA384:RSA+SHA512"
 
 struct entry {
@@ -94,7 +95,8 @@ tls_init(void)
 	if (sni_index != -1)
 		return 0;
 	/* Reads openssl.cnf, as the administrator would expect. */
-	if (OPENSSL_init_ssl(OPENSSL_INIT_LOAD_CONFIG | OPENSSL_INIT_LOAD_SSL_STRINGS, NULL) != 1 ||
+	if (OPENSSL_init_ssl(
+		OPENSSL_INIT_LOAD_CONFIG | OPENSSL_INIT_LOAD_SSL_STRINGS, NULL) != 1 ||
 	    keyclient_init() == -1 || RAND_bytes(ticket_keys, sizeof(ticket_keys)) != 1) {
 		log_openssl("TLS");
 		return -1;
@@ -127,9 +129,11 @@ server_context(void)
 	if (ctx == NULL)
 		return NULL;
 	common_settings(ctx);
-	SSL_CTX_set_options(ctx, SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA);
+	SSL_CTX_set_options(
+	    ctx, SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA);
 	SSL_CTX_set_num_tickets(ctx, 1);
-	if (SSL_CTX_set_cipher_list(ctx, CIPHERS) != 1 || SSL_CTX_set1_groups_list(ctx, GROUPS) != 1 ||
+	if (SSL_CTX_set_cipher_list(ctx, CIPHERS) != 1 ||
+	    SSL_CTX_set1_groups_list(ctx, GROUPS) != 1 ||
 	    SSL_CTX_set1_sigalgs_list(ctx, SIGALGS) != 1 ||
 	    SSL_CTX_set_session_id_context(ctx, id, sizeof(id) - 1) != 1 ||
 	    SSL_CTX_set_tlsext_ticket_keys(ctx, ticket_keys, sizeof(ticket_keys)) != 1) {
@@ -172,7 +176,8 @@ read_pem(int fd)
 	ssize_t n;
 	long len;
 
-	while (bio != NULL && wrong == NULL && (n = pread(fd, buf, sizeof(buf), at)) != 0) {
+	while (
+	    bio != NULL && wrong == NULL && (n = pread(fd, buf, sizeof(buf), at)) != 0) {
 		if (n == -1 && errno == EINTR)
 			continue;
 		if (n == -1)
@@ -186,7 +191,8 @@ read_pem(int fd)
 	explicit_bzero(buf, sizeof(buf));
 	if (bio != NULL && wrong == NULL && (len = BIO_get_mem_data(bio, &text)) > 0 &&
 	    memmem(text, (size_t)len, "PRIVATE KEY-----", 16) != NULL)
-		wrong = "the file holds a private key as well, which belongs in a file of its own";
+		wrong = "the file holds a private key as well, which belongs in a file "
+			"of its own";
 	if (wrong != NULL) {
 		log_warnx("certificate: %s", wrong);
 		BIO_free(bio); /* wipes */
@@ -224,7 +230,8 @@ use_chain(SSL_CTX *ctx, BIO *bio)
 }
 
 int
-tls_certs_add(struct tls_certs *certs, int fd, uint32_t number, const char *names, int is_default)
+tls_certs_add(
+    struct tls_certs *certs, int fd, uint32_t number, const char *names, int is_default)
 {
 	BIO *bio = read_pem(fd);
 	struct entry *e = &certs->entries[certs->n];
@@ -304,8 +311,8 @@ certified(const struct entry *e, const char *host)
 {
 	X509 *leaf = SSL_CTX_get0_certificate(e->ctx);
 
-	return leaf != NULL &&
-	    X509_check_host(leaf, host, 0, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS, NULL) == 1;
+	return leaf != NULL && X509_check_host(leaf, host, 0,
+				   X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS, NULL) == 1;
 }
 
 /* What the configuration says goes before what the certificates say. Nobody is
@@ -385,9 +392,9 @@ static int
 load_system_authorities(SSL_CTX *ctx)
 {
 	static const char *const files[] = {
-		"/etc/ssl/certs/ca-certificates.crt",	/* Debian */
-		"/etc/ssl/cert.pem",			/* the BSDs */
-		"/etc/pki/tls/certs/ca-bundle.crt",	/* Fedora */
+		"/etc/ssl/certs/ca-certificates.crt", /* Debian */
+		"/etc/ssl/cert.pem",                  /* the BSDs */
+		"/etc/pki/tls/certs/ca-bundle.crt",   /* Fedora */
 		"/usr/local/share/certs/ca-root-nss.crt",
 	};
 
@@ -416,7 +423,8 @@ tls_client_context(const char *ca_file)
 			return NULL;
 		}
 	} else if (load_system_authorities(ctx) == -1)
-		log_warnx("no certificates of authorities found: nobody's TLS can be verified");
+		log_warnx(
+		    "no certificates of authorities found: nobody's TLS can be verified");
 	ERR_clear_error();
 	return ctx;
 }

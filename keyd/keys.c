@@ -38,7 +38,8 @@ keys_init(void)
 		log_warnx("keys may be written to swap: memory cannot be locked");
 	/* What OpenSSL would otherwise look for with the first key, perhaps only
 	 * after a reload in the sandbox. */
-	OPENSSL_init_crypto(OPENSSL_INIT_LOAD_CONFIG | OPENSSL_INIT_LOAD_CRYPTO_STRINGS, NULL);
+	OPENSSL_init_crypto(
+	    OPENSSL_INIT_LOAD_CONFIG | OPENSSL_INIT_LOAD_CRYPTO_STRINGS, NULL);
 }
 
 static void
@@ -98,10 +99,10 @@ parse(const char *pem, size_t len, const char **why)
 	BIO_free(bio);
 	ERR_clear_error();
 	if (pkey == NULL)
-		*why = encrypted ? "it is encrypted; store it without a passphrase" :
-				   "no private key in PEM form";
+		*why = encrypted ? "it is encrypted; store it without a passphrase"
+				 : "no private key in PEM form";
 	else if (!EVP_PKEY_is_a(pkey, "RSA") && !EVP_PKEY_is_a(pkey, "EC") &&
-	    !EVP_PKEY_is_a(pkey, "ED25519")) {
+		 !EVP_PKEY_is_a(pkey, "ED25519")) {
 		*why = "neither RSA nor EC nor Ed25519";
 		EVP_PKEY_free(pkey);
 		pkey = NULL;

@@ -52,9 +52,9 @@ refuse(struct channel *ch, const struct msg_sign *sign, const char *why)
 	if (last != 0 && now - last < 1000)
 		return;
 	last = now;
-	log_fact(LOG_HOST, LOGL_WARN, "refused-signature", KS("front", role_name(channel_role(ch))),
-	    KU("key", sign->key), KU("scheme", sign->scheme), KU("refusals", refusals),
-	    KS("reason", why));
+	log_fact(LOG_HOST, LOGL_WARN, "refused-signature",
+	    KS("front", role_name(channel_role(ch))), KU("key", sign->key),
+	    KU("scheme", sign->scheme), KU("refusals", refusals), KS("reason", why));
 }
 
 static void
@@ -70,7 +70,8 @@ on_sign(struct channel *ch, struct msg *m)
 	if (key == NULL) {
 		answer.status = MSG_UNKNOWN;
 		refuse(ch, sign, "no such key");
-	} else if ((r = sign_make(key, sign->scheme, sign->tbs, sign->tbs_len, sig, &len)) != SIGN_OK) {
+	} else if ((r = sign_make(key, sign->scheme, sign->tbs, sign->tbs_len, sig,
+			&len)) != SIGN_OK) {
 		answer.status = r == SIGN_FAILED ? MSG_TEMP : MSG_DENIED;
 		refuse(ch, sign, sign_result_text(r));
 	} else {

@@ -77,7 +77,8 @@ is_tls12(const uint8_t *tbs, size_t len)
 static int
 is_tls13(const uint8_t *tbs, size_t len)
 {
-	static const char context[] = "TLS 1.3, server CertificateVerify"; /* and its NUL */
+	static const char context[] =
+	    "TLS 1.3, server CertificateVerify"; /* and its NUL */
 	size_t hash;
 
 	if (len < 64 + sizeof(context))
@@ -124,14 +125,15 @@ sign_make(EVP_PKEY *key, uint16_t number, const uint8_t *tbs, size_t len, uint8_
 
 	if (shape == SIGN_SHAPE_NONE)
 		return SIGN_SHAPE;
-	if (s == NULL || (shape == SIGN_SHAPE_TLS13 && !s->tls13) || !EVP_PKEY_is_a(key, s->key))
+	if (s == NULL || (shape == SIGN_SHAPE_TLS13 && !s->tls13) ||
+	    !EVP_PKEY_is_a(key, s->key))
 		return SIGN_SCHEME;
 	if ((ctx = EVP_MD_CTX_new()) == NULL)
 		return SIGN_FAILED;
 	ok = EVP_DigestSignInit_ex(ctx, &pctx, s->md, NULL, NULL, key, NULL) == 1;
 	if (ok && s->pss)
 		ok = EVP_PKEY_CTX_set_rsa_padding(pctx, RSA_PKCS1_PSS_PADDING) == 1 &&
-		    EVP_PKEY_CTX_set_rsa_pss_saltlen(pctx, RSA_PSS_SALTLEN_DIGEST) == 1;
+		     EVP_PKEY_CTX_set_rsa_pss_saltlen(pctx, RSA_PSS_SALTLEN_DIGEST) == 1;
 	ok = ok && EVP_DigestSign(ctx, sig, siglen, tbs, len) == 1;
 	EVP_MD_CTX_free(ctx);
 	ERR_clear_error();

@@ -33,8 +33,8 @@ enum sign_shape sign_shape(const uint8_t *tbs, size_t len);
  * Sign tbs by the TLS SignatureScheme (RFC 8446, 4.2.3) if it has one of the
  * shapes. *siglen: room in, length out.
  */
-enum sign_result sign_make(struct evp_pkey_st *, uint16_t scheme, const uint8_t *tbs, size_t len,
-    uint8_t *sig, size_t *siglen);
+enum sign_result sign_make(struct evp_pkey_st *, uint16_t scheme, const uint8_t *tbs,
+    size_t len, uint8_t *sig, size_t *siglen);
 
 /* "" for SIGN_OK. */
 const char *sign_result_text(enum sign_result);

@@ -17,7 +17,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 			abort();
 		break;
 	case SIGN_SHAPE_TLS12:
-		if ((len != 100 && len != 133 && len != 165 && len != 201) || data[64] != 3)
+		if ((len != 100 && len != 133 && len != 165 && len != 201) ||
+		    data[64] != 3)
 			abort();
 		break;
 	default:

@@ -32,10 +32,10 @@ struct seen {
 	int events[CONN_ERROR + 1];
 	char input[1 << 20];
 	size_t len;
-	int free_on;	    /* event at which to free, or -1 */
-	int starttls;	    /* switch when a line has come */
+	int free_on;        /* event at which to free, or -1 */
+	int starttls;       /* switch when a line has come */
 	int close_on_input; /* conn_close() from inside */
-	int keep;	    /* leave the input where it is */
+	int keep;           /* leave the input where it is */
 	char error[160];
 };
 
@@ -64,7 +64,8 @@ seen_cb(struct conn *c, enum conn_event ev, void *arg)
 				assert_int_equal(conn_write(c, "secret", 6), 0);
 			}
 		} else {
-			int n = evbuffer_remove(in, s->input + s->len, sizeof(s->input) - s->len);
+			int n = evbuffer_remove(
+			    in, s->input + s->len, sizeof(s->input) - s->len);
 
 			assert_true(n >= 0);
 			s->len += (size_t)n;
@@ -438,11 +439,13 @@ tls_case(size_t step, int version)
 	assert_int_equal(conn_tls_server(c, server_ctx), 0);
 	assert_int_equal(conn_is_tls(c), 0);
 	hand_new(&h, sv[1], step, version);
-	while ((s->events[CONN_TLS_READY] == 0 || !SSL_is_init_finished(h.ssl)) && now_ms() < end)
+	while ((s->events[CONN_TLS_READY] == 0 || !SSL_is_init_finished(h.ssl)) &&
+	       now_ms() < end)
 		hand_pump(&h);
 	assert_int_equal(s->events[CONN_TLS_READY], 1);
 	assert_int_equal(conn_is_tls(c), 1);
-	assert_string_equal(conn_tls_version(c), version == TLS1_2_VERSION ? "TLSv1.2" : "TLSv1.3");
+	assert_string_equal(
+	    conn_tls_version(c), version == TLS1_2_VERSION ? "TLSv1.2" : "TLSv1.3");
 	memset(big, 'q', sizeof(big));
 	SSL_write(h.ssl, big, sizeof(big));
 	conn_write(c, big, sizeof(big));
@@ -454,9 +457,11 @@ tls_case(size_t step, int version)
 	/* RFC 9266 and RFC 5929: both ends come to the same octets. */
 	assert_int_equal(conn_tls_binding(c, "tls-exporter", a, sizeof(a), &len), 0);
 	assert_int_equal(len, 32);
-	SSL_export_keying_material(h.ssl, b, 32, "EXPORTER-Channel-Binding", 24, NULL, 0, 1);
+	SSL_export_keying_material(
+	    h.ssl, b, 32, "EXPORTER-Channel-Binding", 24, NULL, 0, 1);
 	assert_memory_equal(a, b, 32);
-	assert_int_equal(conn_tls_binding(c, "tls-server-end-point", a, sizeof(a), &len), 0);
+	assert_int_equal(
+	    conn_tls_binding(c, "tls-server-end-point", a, sizeof(a), &len), 0);
 	X509_digest(cert, EVP_sha256(), b, NULL);
 	assert_int_equal(len, 32);
 	assert_memory_equal(a, b, 32);

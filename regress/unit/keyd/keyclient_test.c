@@ -32,9 +32,16 @@
 #include "keyd/keys.h"
 #include "keyd/sign.h"
 
-enum { RSA_KEY, EC256_KEY, EC384_KEY, ED_KEY, N_KEYS };
+enum {
+	RSA_KEY,
+	EC256_KEY,
+	EC384_KEY,
+	ED_KEY,
+	N_KEYS
+};
 
-static const char *const hosts[N_KEYS] = { "rsa.test", "p256.test", "p384.test", "ed.test" };
+static const char *const hosts[N_KEYS] = { "rsa.test", "p256.test", "p384.test",
+	"ed.test" };
 static EVP_PKEY *keys[N_KEYS];
 static X509 *certs[N_KEYS];
 static struct event_base *base;
@@ -54,8 +61,8 @@ keyd_message(struct channel *ch, struct msg *m, void *arg)
 
 	if (sign->key == 99) /* a keyd that hangs */
 		return;
-	if (key != NULL &&
-	    sign_make(key, sign->scheme, sign->tbs, sign->tbs_len, sig, &len) == SIGN_OK) {
+	if (key != NULL && sign_make(key, sign->scheme, sign->tbs, sign->tbs_len, sig,
+			       &len) == SIGN_OK) {
 		answer.status = MSG_OK;
 		answer.signature_len = len;
 	}
@@ -106,8 +113,8 @@ start_keyd(void)
 				_exit(1);
 		}
 		keys_switch();
-		if (channel_new(
-			b, sv[1], ROLE_KEYD, 0, ROLE_SMTPD, keyd_message, keyd_lost, NULL) == NULL)
+		if (channel_new(b, sv[1], ROLE_KEYD, 0, ROLE_SMTPD, keyd_message,
+			keyd_lost, NULL) == NULL)
 			_exit(1);
 		event_base_dispatch(b);
 		_exit(1);
@@ -140,8 +147,9 @@ make_cert(EVP_PKEY *key, const char *host, int days)
 	X509_add_ext(cert, ext, -1);
 	X509_EXTENSION_free(ext);
 	assert_true(X509_sign(cert, key,
-			EVP_PKEY_is_a(key, "ED25519") || EVP_PKEY_is_a(key, "ED448") ? NULL :
-										       EVP_sha256()) > 0);
+			EVP_PKEY_is_a(key, "ED25519") || EVP_PKEY_is_a(key, "ED448")
+			    ? NULL
+			    : EVP_sha256()) > 0);
 	return cert;
 }
 
@@ -195,8 +203,9 @@ all_certs(uint32_t number_offset)
 
 	assert_null(tls_certs_context(set));
 	for (uint32_t i = 0; i < N_KEYS; i++)
-		assert_int_equal(tls_certs_add(set, cert_file(certs[i], NULL), i + number_offset,
-				     i == RSA_KEY ? "alias.test,*.wild.test" : "", i == EC256_KEY),
+		assert_int_equal(
+		    tls_certs_add(set, cert_file(certs[i], NULL), i + number_offset,
+			i == RSA_KEY ? "alias.test,*.wild.test" : "", i == EC256_KEY),
 		    0);
 	return set;
 }
@@ -304,7 +313,8 @@ test_schemes(void **state)
 		SSL_CTX *client = client_ctx(rows[i].version, rows[i].sigalgs);
 
 		assert_int_equal(
-		    handshake(tls_certs_context(set), client, rows[i].host, 0), rows[i].ok);
+		    handshake(tls_certs_context(set), client, rows[i].host, 0),
+		    rows[i].ok);
 		SSL_CTX_free(client);
 	}
 	tls_certs_free(set);
@@ -343,7 +353,8 @@ test_failures(void **state)
 	set = all_certs(99 - EC256_KEY);
 	start = now_ms();
 	assert_int_equal(handshake(tls_certs_context(set), client, "p256.test", 0), 0);
-	assert_in_range(now_ms() - start, KEYCLIENT_TIMEOUT_MS - 50, KEYCLIENT_TIMEOUT_MS + 900);
+	assert_in_range(
+	    now_ms() - start, KEYCLIENT_TIMEOUT_MS - 50, KEYCLIENT_TIMEOUT_MS + 900);
 	tls_certs_free(set);
 	set = all_certs(0);
 	keyd = NULL;
@@ -378,8 +389,7 @@ test_bad_files(void **state)
 	fd = compat_memfd_create("large");
 	assert_int_equal(ftruncate(fd, 1 << 20), 0);
 	assert_int_equal(tls_certs_add(set, fd, 0, "", 1), -1);
-	assert_int_equal(
-	    tls_certs_add(set, cert_file(certs[0], keys[0]), 0, "", 1), -1);
+	assert_int_equal(tls_certs_add(set, cert_file(certs[0], keys[0]), 0, "", 1), -1);
 	assert_int_equal(tls_certs_add(set, cert_file(odd, NULL), 0, "", 1), -1);
 	assert_null(tls_certs_context(set));
 	assert_null(tls_client_context("/nonexistent"));

@@ -99,9 +99,10 @@ test_shape_tls12(void **state)
 static void
 test_shape_other(void **state)
 {
-	static const char dkim[] = "dkim-signature:v=1; a=rsa-sha256; d=example.com; s=x; "
-				   "h=from:to:subject; bh=47DEQpj8HBSa+/TImW+5JCeuQeRkm5NM"
-				   "pJWZG3hSuFU=; b=";
+	static const char dkim[] =
+	    "dkim-signature:v=1; a=rsa-sha256; d=example.com; s=x; "
+	    "h=from:to:subject; bh=47DEQpj8HBSa+/TImW+5JCeuQeRkm5NM"
+	    "pJWZG3hSuFU=; b=";
 	uint8_t digest_info[51] = { 0x30, 0x31, 0x30, 0x0d };
 	uint8_t big[4096] = { 0 };
 
@@ -133,7 +134,11 @@ verifies(EVP_PKEY *key, const char *md, int pss, const uint8_t *tbs, size_t len,
 static void
 test_sign(void **state)
 {
-	enum { RSA_KEY, EC_KEY, ED_KEY };
+	enum {
+		RSA_KEY,
+		EC_KEY,
+		ED_KEY
+	};
 	static const struct {
 		uint16_t scheme;
 		int key;
@@ -163,18 +168,19 @@ test_sign(void **state)
 
 			n = sizeof(sig);
 			assert_int_equal(
-			    sign_make(keys[k], rows[i].scheme, t12, len12, sig, &n), want);
+			    sign_make(keys[k], rows[i].scheme, t12, len12, sig, &n),
+			    want);
 			if (want == SIGN_OK)
-				assert_true(verifies(
-				    keys[k], rows[i].md, rows[i].pss, t12, len12, sig, n));
+				assert_true(verifies(keys[k], rows[i].md, rows[i].pss,
+				    t12, len12, sig, n));
 		}
 		n = sizeof(sig);
 		assert_int_equal(
 		    sign_make(keys[rows[i].key], rows[i].scheme, t13, len13, sig, &n),
 		    rows[i].tls13 ? SIGN_OK : SIGN_SCHEME);
 		if (rows[i].tls13)
-			assert_true(verifies(keys[rows[i].key], rows[i].md, rows[i].pss, t13, len13,
-			    sig, n));
+			assert_true(verifies(keys[rows[i].key], rows[i].md, rows[i].pss,
+			    t13, len13, sig, n));
 		t12[64] = 0;
 		assert_int_equal(
 		    sign_make(keys[rows[i].key], rows[i].scheme, t12, len12, sig, &n),
@@ -197,8 +203,9 @@ key_file(EVP_PKEY *key, const char *passphrase)
 	int fd = compat_memfd_create("key");
 	FILE *f = fdopen(dup(fd), "w");
 
-	assert_int_equal(PEM_write_PrivateKey(f, key, passphrase ? EVP_aes_128_cbc() : NULL, NULL, 0,
-			     NULL, (void *)(uintptr_t)passphrase),
+	assert_int_equal(
+	    PEM_write_PrivateKey(f, key, passphrase ? EVP_aes_128_cbc() : NULL, NULL, 0,
+		NULL, (void *)(uintptr_t)passphrase),
 	    1);
 	fclose(f);
 	return fd; /* its position is at the end, as after another's reading */
@@ -221,7 +228,8 @@ test_keys(void **state)
 	assert_int_equal(EVP_PKEY_eq(keys_find(1), rsa), 1);
 	assert_int_equal(EVP_PKEY_eq(keys_find(7), ec), 1);
 	assert_null(keys_find(2));
-	/* The next round: the old serve until it ends; what cannot be used is left out. */
+	/* The next round: the old serve until it ends; what cannot be used is left out.
+	 */
 	keys_round();
 	assert_int_equal(keys_add(key_file(ec, NULL), 1), 0);
 	keys_round();
