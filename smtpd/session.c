@@ -121,6 +121,7 @@ session_new(int fd, const struct session_listener *l, const struct sockaddr *pee
 		conn_deadline(s->conn, smtpd_conf()->timeout_command_s * 1000);
 	} else
 		smtp_in_start(s->in);
+	ask_client_name(s);
 	session_run(s);
 }
 

@@ -2,7 +2,7 @@
 #ifndef FIFE_SMTPD_SESSION_INTERNAL_H
 #define FIFE_SMTPD_SESSION_INTERNAL_H
 
-/* What session.c, ask.c and txn.c share. */
+/* What session.c, ask.c, rdns.c and txn.c share. */
 
 #include "common/msg.h"
 #include "smtpd/session.h"
@@ -67,12 +67,15 @@ void session_run(struct session *);
 void session_reply_committed(
     struct session *, int code, const char *enhanced, const char *text);
 
-/* ask.c: authd and dnsd */
+/* ask.c: authd */
 void ask_forget(struct ask *);
 void ask_rcpt(struct session *, const char *address);
 void ask_sasl(struct session *, const struct smtp_action *);
 void ask_sasl_abort(struct session *);
 void ask_logout(struct session *);
+
+/* rdns.c */
+void ask_client_name(struct session *);
 
 /* txn.c: queued and filterd */
 void txn_open(struct session *);

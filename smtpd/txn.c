@@ -93,6 +93,7 @@ on_opened(struct msg *m, void *arg)
 		status = (enum answer_status)m->p.txn_opened.status;
 		s->txn.fd = msg_take_fd(m);
 		s->txn.memory_max = m->p.txn_opened.memory_max;
+		s->txn.spilled = s->txn.memory_max == 0; /* a file already */
 		strlcpy(s->txn.qid, m->p.txn_opened.qid, sizeof(s->txn.qid));
 		if (status == MSG_OK && s->txn.fd == -1)
 			status = MSG_TEMP;
@@ -259,7 +260,7 @@ txn_write(struct session *s, const char *data, size_t len)
 		return;
 	}
 	s->txn.written += len;
-	if (!s->txn.spilled && s->txn.memory_max != 0 && s->txn.written > s->txn.memory_max)
+	if (!s->txn.spilled && s->txn.written > s->txn.memory_max)
 		spill(s);
 }
 

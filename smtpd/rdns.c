@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * The client's name: what its PTR record says, if that name has the client's address too
+ * (otherwise anybody could claim any name). Asked when it connects, never waited
+ * for: without an answer there is no name.
+ */
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/compat/compat.h"
+#include "common/daemon.h"
+#include "common/proto/address.h"
+#include "common/proto/dnsrr.h"
+#include "smtpd/limit.h"
+#include "smtpd/session_internal.h"
+
+#define DNS_MS 2000
+
+/* The client's address; IPv4 also in IPv6's clothes. The length, or 0. */
+static size_t
+client_ip(const struct session *s, const uint8_t **ip)
+{
+	const struct sockaddr_in *in = (const void *)&s->peer;
+	const struct sockaddr_in6 *in6 = (const void *)&s->peer;
+
+	if (s->peer.ss_family == AF_INET) {
+		*ip = (const uint8_t *)&in->sin_addr;
+		return 4;
+	}
+	if (s->peer.ss_family != AF_INET6)
+		return 0;
+	*ip = in6->sin6_addr.s6_addr;
+	if (!IN6_IS_ADDR_V4MAPPED(&in6->sin6_addr))
+		return 16;
+	*ip += 12;
+	return 4;
+}
+
+static void
+ask(struct session *s, const char *name, uint16_t rrtype, channel_answer_cb cb)
+{
+	struct channel *ch = daemon_peer(ROLE_DNSD);
+	struct msg_dns_lookup q = { .rrtype = rrtype };
+
+	if (ch == NULL || strlcpy(q.name, name, sizeof(q.name)) >= sizeof(q.name))
+		return;
+	s->dns.channel = channel_serial(ch);
+	s->dns.id = channel_ask(ch, MSG_ANY_DNSD_LOOKUP, &q, -1, DNS_MS, cb, s);
+}
+
+static void
+on_address(struct msg *m, void *arg)
+{
+	struct session *s = arg;
+	const uint8_t *ip;
+	size_t len = client_ip(s, &ip), off = 0;
+	struct dnsrr rr;
+
+	s->dns.id = 0;
+	if (m != NULL && m->p.dns_answer.status == DNS_OK)
+		while (dnsrr_next(m->p.dns_answer.records, m->p.dns_answer.records_len, &off, &rr) == 1)
+			if (rr.len == len && memcmp(rr.data, ip, len) == 0) {
+				s->client_name = s->rdns;
+				s->rdns = NULL;
+				return;
+			}
+	free(s->rdns);
+	s->rdns = NULL;
+}
+
+static void
+on_name(struct msg *m, void *arg)
+{
+	struct session *s = arg;
+	const uint8_t *ip;
+	char name[DNSRR_NAME_MAX + 1];
+	size_t off = 0;
+	struct dnsrr rr;
+
+	s->dns.id = 0;
+	if (m == NULL || m->p.dns_answer.status != DNS_OK)
+		return;
+	while (dnsrr_next(m->p.dns_answer.records, m->p.dns_answer.records_len, &off, &rr) == 1) {
+		if (rr.type != DNSRR_PTR || dnsrr_name(&rr, name, NULL) == -1 ||
+		    !address_domain_valid_loose(name, strlen(name)))
+			continue;
+		if ((s->rdns = strdup(name)) != NULL)
+			ask(s, name, client_ip(s, &ip) == 4 ? DNSRR_A : DNSRR_AAAA, on_address);
+		return;
+	}
+}
+
+void
+ask_client_name(struct session *s)
+{
+	char name[256];
+	const uint8_t *ip;
+	size_t len = client_ip(s, &ip);
+
+	if (len == 0 || limit_is_loopback((const struct sockaddr *)&s->peer))
+		return;
+	if (dnsrr_reverse_name(len == 4 ? AF_INET : AF_INET6, ip, name, sizeof(name)) != -1)
+		ask(s, name, DNSRR_PTR, on_name);
+}
