@@ -244,6 +244,9 @@ tls_certs_add(
 	ERR_clear_error();
 	if (bio == NULL)
 		return -1;
+	/* Certificates come with the configuration, before open() may have been called. */
+	if (tls_init() == -1)
+		goto out;
 	if (certs->n == CERTS_MAX) {
 		log_warnx("certificate: more than %d", CERTS_MAX);
 		goto out;

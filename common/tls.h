@@ -14,7 +14,7 @@
 
 struct ssl_ctx_st;
 
-/* Once, before the sandbox: loads the providers (default first, then ours) and
+/* Before the sandbox; calling it again is fine: loads the providers (default first, then ours) and
  * everything that OpenSSL would load from files later. 0 or -1 (logged). */
 int tls_init(void);
 
