@@ -205,7 +205,7 @@ judge_by_rules(struct check *c, const struct msg_filter_check *m)
 		.helo = m->helo, .sender = m->sender, .rcpts = rcpts };
 	char *content;
 
-	if (rules == NULL || rules_count(rules) == 0)
+	if (rules_count(rules) == 0)
 		return;
 	memcpy(rcpts, m->rcpt_list, m->rcpt_list_len);
 	rcpts[m->rcpt_list_len] = '\0';
@@ -290,9 +290,13 @@ on_conf(struct msg *m)
 static void
 take_conf(void)
 {
-	rules_free(rules);
-	rules = next_rules;
-	next_rules = NULL;
+	/* Without memory for new rules the old ones stay: none would let all pass. */
+	if (next_rules != NULL) {
+		rules_free(rules);
+		rules = next_rules;
+		next_rules = NULL;
+	} else
+		log_warnx("no memory for the rules");
 	conf = next_conf;
 }
 
@@ -312,6 +316,8 @@ on_start(void)
 	struct timeval tv = { 1, 0 };
 
 	take_conf();
+	if (rules == NULL)
+		return -1;
 	ev_patience = event_new(daemon_base(), -1, 0, on_patience, NULL);
 	return ev_patience != NULL && event_add(ev_patience, &tv) == 0 ? 0 : -1;
 }
@@ -340,7 +346,7 @@ static void
 cmd_status(struct ctl *ctl, int argc, char **argv)
 {
 	ctl_row(ctl, CTL_FACTS);
-	ctl_u64(ctl, "rules", rules == NULL ? 0 : rules_count(rules));
+	ctl_u64(ctl, "rules", rules_count(rules));
 	ctl_bool(ctl, "antivirus", conf.antivirus);
 	ctl_u64(ctl, "checks-now", n_checks);
 	ctl_u64(ctl, "accepted", n_verdicts[VERDICT_ACCEPT]);

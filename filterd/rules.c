@@ -93,6 +93,11 @@ rules_add(struct rules *r, const struct msg_conf_filter_rule *conf, char *why, s
 		strlcpy(why, "too many rules", cap);
 		return -1;
 	}
+	if (conf->field < RULE_HEADER || conf->field > RULE_BODY ||
+	    conf->action < VERDICT_ACCEPT || conf->action > VERDICT_DEFER) {
+		strlcpy(why, "unknown field or action", cap);
+		return -1;
+	}
 	if (conf->action == VERDICT_ACCEPT && conf->text[0] != '\0' &&
 	    !header_line_valid(conf->text)) {
 		strlcpy(why, "not a header line", cap);

@@ -128,6 +128,9 @@ routeurl_parse(const char *url, struct routeurl *r, const char **why)
 		if (*p != ':' || (size_t)(end - p - 1) >= sizeof(number))
 			return -1;
 		memcpy(number, p + 1, (size_t)(end - p - 1));
+		/* strtonum() would take a space or a sign. */
+		if (strspn(number, "0123456789") != strlen(number))
+			return -1;
 		r->port = (uint16_t)strtonum(number, 1, 65535, &bad);
 		if (bad != NULL)
 			return -1;
