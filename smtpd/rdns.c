@@ -53,7 +53,7 @@ static void
 on_address(struct msg *m, void *arg)
 {
 	struct session *s = arg;
-	const uint8_t *ip;
+	const uint8_t *ip = NULL;
 	size_t len = client_ip(s, &ip), off = 0;
 	struct dnsrr rr;
 
@@ -73,7 +73,7 @@ static void
 on_name(struct msg *m, void *arg)
 {
 	struct session *s = arg;
-	const uint8_t *ip;
+	const uint8_t *ip = NULL;
 	char name[DNSRR_NAME_MAX + 1];
 	size_t off = 0;
 	struct dnsrr rr;
@@ -95,7 +95,7 @@ void
 ask_client_name(struct session *s)
 {
 	char name[256];
-	const uint8_t *ip;
+	const uint8_t *ip = NULL;
 	size_t len = client_ip(s, &ip);
 
 	if (len == 0 || limit_is_loopback((const struct sockaddr *)&s->peer))
