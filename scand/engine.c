@@ -2,6 +2,9 @@
 /* libclamav behind guards; see engine.h. */
 #include "scand/engine.h"
 
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+
 #include <clamav.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -19,10 +22,19 @@
 #define NESTING_MAX 17
 /* What an archive may grow to, as a multiple of the largest message. */
 #define GROWTH_MAX 4
+/*
+ * What unpacking a message may need on the disk: many times its size, but not
+ * more than the engine unpacks at all. An archive that grows more is possible, and
+ * matters only on a disk so full that queued takes no mail.
+ */
+#define ROOM_FACTOR 64
+#define ROOM_LEAST ((uint64_t)16 * 1024 * 1024)
+#define INODES_LEAST 1000
 
 struct engine {
 	struct cl_engine *cl;
 	unsigned int n_signatures;
+	uint64_t growth_max;
 	char temp[PATH_MAX];
 };
 
@@ -73,6 +85,7 @@ set_limits(struct engine *e, const struct engine_settings *s)
 	if (strlcpy(e->temp, s->temp_dir, sizeof(e->temp)) >= sizeof(e->temp) ||
 	    size < 0 || size > LLONG_MAX / GROWTH_MAX)
 		return -1;
+	e->growth_max = s->scan_size_max * GROWTH_MAX;
 	return cl_engine_set_str(e->cl, CL_ENGINE_TMPDIR, e->temp) == CL_SUCCESS &&
 		cl_engine_set_num(e->cl, CL_ENGINE_MAX_SCANSIZE, size * GROWTH_MAX) ==
 		    CL_SUCCESS &&
@@ -172,6 +185,31 @@ temp_file(const struct engine *e, const char *text, char *why, size_t why_cap)
 	return fd;
 }
 
+/* The engine does not tell of temporary files that it could write in part only, so
+ * there has to be room for all of them. */
+static int
+has_room(const struct engine *e, int fd, char *why, size_t why_cap)
+{
+	uint64_t need, room;
+	struct statvfs v;
+	struct stat st;
+
+	if (fstat(fd, &st) == -1 || statvfs(e->temp, &v) == -1) {
+		strlcpy(why, strerror(errno), why_cap);
+		return 0;
+	}
+	need = e->growth_max;
+	if ((uint64_t)st.st_size < need / ROOM_FACTOR)
+		need = (uint64_t)st.st_size * ROOM_FACTOR;
+	need += ROOM_LEAST;
+	room = (uint64_t)v.f_bavail * v.f_frsize;
+	if (room >= need && (v.f_files == 0 || v.f_favail >= INODES_LEAST))
+		return 1;
+	snprintf(why, why_cap, "no room for temporary files: %llu MB free",
+	    (unsigned long long)(room >> 20));
+	return 0;
+}
+
 enum scan_status
 engine_scan(struct engine *e, int fd, char *signature, size_t signature_cap, char *why,
     size_t why_cap)
@@ -188,6 +226,8 @@ engine_scan(struct engine *e, int fd, char *signature, size_t signature_cap, cha
 	if ((test = temp_file(e, "x", why, why_cap)) == -1)
 		return SCAN_ERROR;
 	close(test);
+	if (!has_room(e, fd, why, why_cap))
+		return SCAN_ERROR;
 	complained = 0;
 	rc = cl_scandesc(fd, "message", &name, &scanned, e->cl, &options);
 	if (rc == CL_VIRUS && name != NULL) {
@@ -205,7 +245,8 @@ engine_scan(struct engine *e, int fd, char *signature, size_t signature_cap, cha
 		strlcpy(why, complaint, why_cap);
 		return SCAN_ERROR;
 	}
-	return SCAN_CLEAN;
+	/* Others may have filled the disk meanwhile. */
+	return has_room(e, fd, why, why_cap) ? SCAN_CLEAN : SCAN_ERROR;
 }
 
 int

@@ -5,9 +5,10 @@
 /*
  * The virus engine (libclamav) with the guards that it needs: it calls a message clean
  * when it could not write its temporary files, and tells so only through its
- * message callback. So an error message during a scan makes the result an error, a test
- * file is written before each scan, and a text that must be found (the canary) is
- * looked for from time to time. One engine a process.
+ * message callback, or not at all. So an error message during a scan makes the result an
+ * error, a test file is written and the room on the disk is looked at for each scan, and a
+ * text that must be found (the canary) is looked for from time to time. One engine a
+ * process.
  */
 
 #include <stddef.h>

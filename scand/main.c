@@ -20,7 +20,7 @@
 #include "scand/engine.h"
 
 #define CANARY_EVERY_S 60
-#define TEMP_FILE_MAX ((uint64_t)512 * 1024 * 1024)
+#define TEMP_FILE_LEAST ((rlim_t)512 * 1024 * 1024)
 
 static struct msg_conf_scand conf = { .scan_size_max = 100 * 1024 * 1024, .timeout_ms = 120000 };
 static struct engine *engine;
@@ -38,7 +38,10 @@ on_conf(struct msg *m)
 static int
 on_open(void)
 {
-	struct rlimit fsize = { TEMP_FILE_MAX, TEMP_FILE_MAX };
+	/* A temporary file beyond it ends this process: deferred, never called clean. */
+	rlim_t largest = conf.scan_size_max < TEMP_FILE_LEAST ? TEMP_FILE_LEAST
+							      : conf.scan_size_max * 2;
+	struct rlimit fsize = { largest, largest };
 	struct engine_settings settings = { .signatures = conf.signatures,
 		.prepare_dir = daemon_conf()->root, .temp_dir = "/",
 		.scan_size_max = conf.scan_size_max, .timeout_ms = conf.timeout_ms };
