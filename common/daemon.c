@@ -156,7 +156,7 @@ peer_open(struct peer *p)
 	}
 	if (p->role == ROLE_LOGD)
 		log_set_channel(p->ch);
-	else if (self->peer_new != NULL)
+	if (self->peer_new != NULL)
 		self->peer_new(p->ch);
 }
 

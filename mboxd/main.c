@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * mboxd: the launcher of mailbox processes. Root with the few capabilities that this
+ * takes, in the mail root, without network; it opens no message and parses nothing but
+ * catalogue messages. Acts on authd's word only; see mboxd(8).
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/compat/compat.h"
+#include "common/daemon.h"
+#include "common/log.h"
+#include "common/proto/charset.h"
+#include "mboxd/cells.h"
+#include "mboxd/dirs.h"
+#include "mboxd/sync.h"
+
+#define MAILBOX_UID_OFFSET 50
+
+extern char **environ;
+static struct msg_conf_mboxd conf = { .linger_s = 30, .processes_max = 200 };
+
+static void
+on_conf(struct msg *m)
+{
+	if (m->type == MSG_FIFED_MBOXD_CONF)
+		conf = m->p.conf_mboxd;
+}
+
+static struct cells_conf
+cells_conf(void)
+{
+	const struct msg_conf *c = daemon_conf();
+
+	return (struct cells_conf) { .processes_max = conf.processes_max > 0 ? conf.processes_max : 1,
+		.linger_s = conf.linger_s,
+		.quota_default = conf.quota_default,
+		.uid_first = c->uid_first + MAILBOX_UID_OFFSET,
+		.uid_last = c->uid_last,
+		.debug = c->debug };
+}
+
+static int
+on_open(void)
+{
+	/* Mailbox processes inherit the tables: after their chroot none can be opened. */
+	(void)charset_preload();
+	return 0;
+}
+
+static int
+on_start(void)
+{
+	struct cells_conf c = cells_conf();
+
+	umask(077);
+	if (sync_start(daemon_base()) == -1)
+		return -1;
+	return cells_start(daemon_base(), &c);
+}
+
+static void
+on_reload(void)
+{
+	struct cells_conf c = cells_conf();
+
+	cells_configure(&c);
+}
+
+static void
+on_peer_message(struct channel *ch, struct msg *m)
+{
+	switch (m->type) {
+	case MSG_AUTHD_MBOXD_OPEN:
+	case MSG_AUTHD_MBOXD_CREATE:
+	case MSG_AUTHD_MBOXD_RENAME:
+	case MSG_AUTHD_MBOXD_REMOVE:
+		cells_request(ch, m);
+		break;
+	case MSG_AUTHD_MBOXD_KICK:
+		cells_kick(m->p.mbox_dir.mailbox);
+		break;
+	case MSG_QUEUED_MBOXD_SYNC:
+		sync_ask(ch, m);
+		break;
+	default:
+		break;
+	}
+}
+
+static void
+on_peer_new(struct channel *ch)
+{
+	if (channel_role(ch) == ROLE_LOGD)
+		cells_new_log();
+}
+
+static void
+on_stop(void)
+{
+	cells_stop(daemon_stopped);
+}
+
+static void
+cmd_status(struct ctl *ctl, int argc, char **argv)
+{
+	ctl_row(ctl, CTL_FACTS);
+	ctl_u64(ctl, "mailboxes-open", cells_count());
+	ctl_u64(ctl, "mailboxes-max", conf.processes_max);
+	ctl_row_end(ctl);
+	ctl_done(ctl, CTL_OK, NULL);
+}
+
+static void
+cell_row(struct ctl *ctl, const struct cell_facts *f, enum ctl_form form)
+{
+	ctl_row(ctl, form);
+	ctl_str(ctl, "mailbox", f->mailbox);
+	ctl_u64(ctl, "uid", f->uid);
+	ctl_u64(ctl, "pid", (uint64_t)f->pid);
+	ctl_u64(ctl, "sessions-given", f->sessions_given);
+	ctl_row_end(ctl);
+}
+
+static void
+cmd_list(struct ctl *ctl, int argc, char **argv)
+{
+	struct cell_facts f;
+
+	for (size_t i = 0; cells_at(i, &f); i++)
+		cell_row(ctl, &f, CTL_TABLE);
+	ctl_done(ctl, CTL_OK, NULL);
+}
+
+/* "alice@example.test" or "example.test/alice" */
+static void
+cmd_show(struct ctl *ctl, int argc, char **argv)
+{
+	char name[512];
+	const char *at = strrchr(argv[0], '@');
+	struct cell_facts f;
+
+	if (at != NULL) {
+		strlcpy(name, at + 1, sizeof(name));
+		strlcat(name, "/", sizeof(name));
+		if (strlen(name) + (size_t)(at - argv[0]) < sizeof(name))
+			strncat(name, argv[0], (size_t)(at - argv[0]));
+	} else
+		strlcpy(name, argv[0], sizeof(name));
+	for (size_t i = 0; cells_at(i, &f); i++)
+		if (strcmp(f.mailbox, name) == 0) {
+			cell_row(ctl, &f, CTL_FACTS);
+			ctl_done(ctl, CTL_OK, NULL);
+			return;
+		}
+	if (mailbox_name_valid(name) && access(name, F_OK) == 0)
+		ctl_done(ctl, CTL_OK, "%s: no process has it open", name);
+	else
+		ctl_done(ctl, CTL_REFUSED, "%s: there is no such mailbox", argv[0]);
+}
+
+static const struct ctl_command commands[] = {
+	{ "status", 0, 0, cmd_status },
+	{ "mailbox list", 0, 0, cmd_list },
+	{ "mailbox show", 1, 1, cmd_show },
+	{ NULL, 0, 0, NULL },
+};
+
+static const struct daemon mboxd = {
+	.role = ROLE_MBOXD,
+	.conf = on_conf,
+	.open = on_open,
+	.start = on_start,
+	.reload = on_reload,
+	.peer_new = on_peer_new,
+	.peer_message = on_peer_message,
+	.stop = on_stop,
+	.commands = commands,
+};
+
+int
+main(int argc, char **argv)
+{
+	setproctitle_init(argc, argv, environ);
+	return daemon_run(&mboxd);
+}
