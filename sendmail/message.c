@@ -272,7 +272,8 @@ add_missing(struct message *m, const struct message_facts *facts, const struct h
 int
 message_finish(struct message *m, const struct message_facts *facts, int from_header)
 {
-	char *text = m->text;
+	char *owned = m->text;
+	const char *text = owned != NULL ? owned : "";
 	size_t len = m->len, pos = 0, begin, found = 0;
 	struct header_facts h;
 	struct header_field f;
@@ -306,6 +307,6 @@ message_finish(struct message *m, const struct message_facts *facts, int from_he
 		goto out;
 	r = 0;
 out:
-	free(text);
+	free(owned);
 	return r;
 }

@@ -13,6 +13,8 @@
 #include "smtpd/session_internal.h"
 
 #define LISTENERS_MAX 64
+/* Connections of sendmail(8), which share one key. */
+#define LOCAL_MAX 200
 
 struct listener {
 	struct session_listener l;
@@ -89,12 +91,15 @@ on_accept(int fd, const struct sockaddr *sa, socklen_t len, void *arg)
 {
 	struct listener *l = arg;
 	const struct msg_conf_smtpd *c = smtpd_conf();
-	uint32_t per_client = c->connections_per_address;
+	uint32_t total = c->connections_max, per_client = c->connections_per_address;
 
-	/* Those of this host share one address, and root is not kept out by strangers. */
-	if (l->l.kind == LISTENER_LOCAL || (c->trust_loopback && limit_is_loopback(sa)))
+	/* Strangers do not keep cron's mail out, nor the other way round. */
+	if (l->l.kind == LISTENER_LOCAL) {
+		total = UINT32_MAX;
+		per_client = LOCAL_MAX;
+	} else if (c->trust_loopback && limit_is_loopback(sa))
 		per_client = 0;
-	if (limit_take(sa, c->connections_max, per_client) == -1)
+	if (limit_take(sa, total, per_client) == -1)
 		turn_away(fd, l, sa);
 	else
 		session_new(fd, &l->l, sa, 1);

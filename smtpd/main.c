@@ -7,6 +7,7 @@
 #include <event2/event.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "common/compat/compat.h"
 #include "common/daemon.h"
@@ -100,6 +101,7 @@ adopt(void)
 static int
 on_open(void)
 {
+	tzset(); /* reads a file */
 	return tls_init();
 }
 

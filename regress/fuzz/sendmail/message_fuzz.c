@@ -35,7 +35,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	run(&a, data + 1, size - 1, size, data[0]);
 	run(&b, data + 1, size - 1, 1 + (data[0] >> 4), data[0]);
 	if (a.len != b.len || (a.len > 0 && memcmp(a.text, b.text, a.len) != 0) ||
-	    a.nrcpts != b.nrcpts || memchr(a.text, '\r', a.len) != NULL)
+	    a.nrcpts != b.nrcpts || (a.len > 0 && memchr(a.text, '\r', a.len) != NULL))
 		abort();
 	message_clear(&a);
 	message_clear(&b);

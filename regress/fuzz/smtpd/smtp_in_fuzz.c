@@ -3,6 +3,7 @@
  * chooses the kind of listener and TLS. */
 #include <stdint.h>
 
+#define DIALOGUE_OUT (256 * 1024)
 #include "regress/unit/smtpd/dialogue.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

@@ -15,7 +15,9 @@
 
 #include "smtpd/smtp_in.h"
 
+#ifndef DIALOGUE_OUT
 #define DIALOGUE_OUT (2 * 1024 * 1024)
+#endif
 
 struct dialogue {
 	struct smtp_in_conf conf;
