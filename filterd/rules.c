@@ -10,6 +10,8 @@
 
 #include "common/compat/compat.h"
 #include "common/log.h"
+#include "common/proto/charset.h"
+#include "common/proto/encoding.h"
 #include "common/proto/header.h"
 #include "filterd/text.h"
 
@@ -142,6 +144,20 @@ matches(const struct rules *r, const struct rule *rule, const char *s, size_t le
 	return n >= 0;
 }
 
+/* "^" does not match before octets that are no UTF-8, so that with one of them a
+ * sender could slip past a rule: they are replaced first. */
+static int
+fact_matches(const struct rules *r, const struct rule *rule, const char *s, size_t len)
+{
+	char clean[VALUE_MAX];
+	size_t clean_len;
+
+	if (utf8_valid(s, len))
+		return matches(r, rule, s, len);
+	charset_to_utf8("utf-8", 5, s, len, clean, sizeof(clean), &clean_len);
+	return matches(r, rule, clean, clean_len);
+}
+
 static int
 header_matches(const struct rules *r, const struct rule *rule, const struct rule_facts *f)
 {
@@ -168,7 +184,7 @@ list_matches(const struct rules *r, const struct rule *rule, const char *list)
 	while (*list != '\0') {
 		size_t len = strcspn(list, "\n");
 
-		if (matches(r, rule, list, len))
+		if (fact_matches(r, rule, list, len))
 			return 1;
 		list += len + (list[len] == '\n');
 	}
@@ -183,14 +199,14 @@ rule_matches(const struct rules *r, const struct rule *rule, const struct rule_f
 	case RULE_HEADER:
 		return header_matches(r, rule, f);
 	case RULE_SENDER:
-		return matches(r, rule, f->sender, strlen(f->sender));
+		return fact_matches(r, rule, f->sender, strlen(f->sender));
 	case RULE_RECIPIENT:
 		return list_matches(r, rule, f->rcpts);
 	case RULE_CLIENT:
-		return matches(r, rule, f->client, strlen(f->client)) ||
-		    matches(r, rule, f->client_name, strlen(f->client_name));
+		return fact_matches(r, rule, f->client, strlen(f->client)) ||
+		    fact_matches(r, rule, f->client_name, strlen(f->client_name));
 	case RULE_HELO:
-		return matches(r, rule, f->helo, strlen(f->helo));
+		return fact_matches(r, rule, f->helo, strlen(f->helo));
 	case RULE_BODY:
 		return text != NULL && matches(r, rule, text, text_len);
 	}
