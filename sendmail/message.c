@@ -159,12 +159,31 @@ add_list(struct message *m, const char *s, size_t len, size_t *found)
 	return 0;
 }
 
+static int
+has_any(const char *s, size_t len, const char *set)
+{
+	for (; *set != '\0'; set++)
+		if (memchr(s, *set, len) != NULL)
+			return 1;
+	return 0;
+}
+
 int
 message_add_rcpts(struct message *m, const char *s, size_t len)
 {
 	size_t found = 0, from = 0;
 	int quoted = 0;
 
+	/* A bare address is taken strictly; the list's parser makes something of all. */
+	if (!has_any(s, len, ",;<(\" \t\r\n")) {
+		struct address a;
+		char buf[ADDRESS_MAX + 1];
+
+		if (address_parse_flags(s, len, ADDRESS_NO_DOMAIN, &a) == -1 ||
+		    address_format(&a, buf, sizeof(buf)) == -1)
+			return -1;
+		return add_rcpt(m, buf);
+	}
 	/* Group syntax has no place on a command line, but ';' between addresses has. */
 	for (size_t i = 0; i <= len; i++) {
 		if (i < len && s[i] == '"')

@@ -272,8 +272,10 @@ submit_message(const struct host *h, struct submit *s, const struct message *m)
 
 	memset(&l, 0, sizeof(l));
 	l.verbose = s->verbose;
-	if ((l.fd = submit_connect(h)) == -1)
+	if ((l.fd = submit_connect(h)) == -1) {
+		set_all(s, m, RCPT_PENDING, RCPT_LATER);
 		return SUBMIT_TEMP;
+	}
 	alive = reply(&l, s->text, sizeof(s->text)) == 220 &&
 	    command(&l, s->text, sizeof(s->text), "EHLO localhost") == 250;
 	while (alive && pending(s, m, RCPT_PENDING))

@@ -82,11 +82,33 @@ on_sasl(struct msg *m, void *arg)
 	} else if (r->status == SASL_DENIED || r->status == SASL_BAD) {
 		smtpd_stats.login_failures++;
 		log_fact(LOG_LOGIN, LOGL_INFO, "login-failed", KS("service", "smtp"),
-		    KS("user", r->address), KS("client", s->client), KS("reason", r->text));
+		    KS("user", s->tried), KS("client", s->client), KS("reason", r->text));
 	}
 	smtp_in_sasl_answer(
 	    s->in, (enum sasl_status)r->status, r->data, r->data_len, r->text);
 	session_run(s);
+}
+
+/* Whose password is guessed: PLAIN's second part (RFC 4616, 2), LOGIN's first line. */
+static void
+note_tried(struct session *s, const struct smtp_action *a)
+{
+	const char *p = a->data, *nul;
+	size_t len = a->len;
+
+	if (a->first) {
+		free(s->tried);
+		s->tried = NULL;
+	}
+	if (len == 0 || s->tried != NULL)
+		return;
+	if (strcmp(a->name, "PLAIN") == 0) {
+		if ((nul = memchr(p, '\0', len)) == NULL)
+			return;
+		len -= (size_t)(nul + 1 - p);
+		p = nul + 1;
+	}
+	s->tried = strndup(p, len < ADDRESS_MAX ? len : ADDRESS_MAX);
 }
 
 void
@@ -102,6 +124,7 @@ ask_sasl(struct session *s, const struct smtp_action *a)
 		.data = (const uint8_t *)a->data,
 		.data_len = a->len };
 
+	note_tried(s, a);
 	strlcpy(q.mechanism, a->name, sizeof(q.mechanism));
 	strlcpy(q.client, s->client, sizeof(q.client));
 	if (ch != NULL) {

@@ -40,6 +40,7 @@ session_free(struct session *s)
 	smtp_in_free(s->in);
 	free(s->client_name);
 	free(s->rdns);
+	free(s->tried);
 	TAILQ_REMOVE(&sessions, s, entry);
 	smtpd_stats.sessions--;
 	free(s);

@@ -57,6 +57,7 @@ struct session {
 	uint64_t login;
 	uint64_t login_channel;
 	char *login_address;
+	char *tried; /* the name in a login that goes on, for the log */
 
 	struct txn txn;
 };

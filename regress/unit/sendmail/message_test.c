@@ -94,6 +94,8 @@ test_arguments(void **state)
 		{ "a@b.c; d@e.f;", "a@b.c d@e.f " },
 		{ "Name <a@b.c>", "a@b.c " },
 		{ "\"x;y\"@b.c", "\"x;y\"@b.c " },
+		{ "a@b@c", NULL },
+		{ "a@b@", NULL },
 		{ "", NULL },
 		{ ",", NULL },
 		{ "a@b.c (", "a@b.c " },
