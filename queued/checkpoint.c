@@ -113,7 +113,7 @@ msg_encode(const struct qmsg *m, struct bytes_out *o)
 	bytes_put_int(o, m->at.off, 4);
 	bytes_put_int(o, m->reclen, 4);
 	bytes_put_int(o, m->flags_seg, 4);
-	bytes_put_int(o, m->flags & QM_ON_DISK, 4);
+	bytes_put_int(o, m->flags & (QM_ON_DISK | QM_SENDER_MASK), 4);
 	bytes_put_int(o, m->nrcpt, 4);
 	bytes_put_int(o, 0, 6);
 	for (uint32_t i = 0; i < m->nrcpt; i++) {

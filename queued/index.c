@@ -416,7 +416,7 @@ apply_message(struct index *ix, struct loc at, const struct rec_header *h, const
 	m->created = (uint32_t)rec.created;
 	m->at = at;
 	m->reclen = h->len;
-	m->flags = rec.flags;
+	m->flags = rec.flags | crc32c(0, rec.sender, strlen(rec.sender)) << 24;
 	m->nrcpt = rec.nrcpt;
 	while (rec_rcpt_next(&rec.rcpts, &r) == 1) {
 		if (i >= m->nrcpt || r.num != i || !(r.has & REC_R_ADDRESS) ||

@@ -519,6 +519,9 @@ journal_commit(struct journal *j, int urgent, journal_cb cb, void *arg)
 int
 journal_sync(struct journal *j)
 {
+	/* An error of the running sync is told to that one only: wait for it. */
+	while (j->syncing)
+		syncer_drain(j->syncer);
 	if (journal_flush(j) == -1)
 		return -1;
 	for (int i = 0; i < j->nold; i++) {
@@ -529,18 +532,14 @@ journal_sync(struct journal *j)
 			return -1;
 		}
 	}
-	/* A sync that the thread runs just now may cover these too; syncing twice
-	 * does no harm. */
-	if (sys_fdatasync(j->active->fd) == -1) {
+	if (j->synced_lsn != j->lsn && sys_fdatasync(j->active->fd) == -1) {
 		journal_fail(j, "cannot sync");
 		return -1;
 	}
 	j->nold = 0;
-	if (!j->syncing) {
-		j->synced_lsn = j->lsn;
-		j->synced_off = j->active->end;
-		run_waiters(j, 0);
-	}
+	j->synced_lsn = j->lsn;
+	j->synced_off = j->active->end;
+	run_waiters(j, 0);
 	return 0;
 }
 

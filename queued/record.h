@@ -62,6 +62,8 @@ int rec_check(const uint8_t *rec, size_t avail, uint32_t seed, struct rec_header
 #define QM_IN_CKPT 0x0200 /* the checkpoint has it */
 #define QM_PENDING 0x0400 /* not durable yet */
 #define QM_DEAD 0x0800	  /* removed, not durably yet */
+#define QM_SENDER(flags) ((flags) >> 24) /* a hash of the sender, for fairness */
+#define QM_SENDER_MASK 0xff000000U
 
 /* NOTIFY of RFC 3461, 4.1, as msg_txn_rcpt.notify carries it; 0: not given. */
 #define NOTIFY_SUCCESS 0x01

@@ -35,6 +35,8 @@ struct syncer {
 	pthread_t thread;
 	pthread_mutex_t mutex;
 	pthread_cond_t cond;
+	pthread_cond_t idle;
+	int running;
 	int pipe[2];
 	int stop;
 	struct jobs todo; /* under the mutex */
@@ -70,10 +72,13 @@ syncer_main(void *arg)
 		if (j == NULL)
 			break;
 		STAILQ_REMOVE_HEAD(&s->todo, entry);
+		s->running = 1;
 		pthread_mutex_unlock(&s->mutex);
 		j->error = job_run(j);
 		pthread_mutex_lock(&s->mutex);
+		s->running = 0;
 		STAILQ_INSERT_TAIL(&s->done, j, entry);
+		pthread_cond_signal(&s->idle);
 		/* A full pipe has woken the loop already. */
 		(void)!write(s->pipe[1], "", 1);
 	}
@@ -102,6 +107,18 @@ syncer_ready(evutil_socket_t fd, short what, void *arg)
 	}
 }
 
+void
+syncer_drain(struct syncer *s)
+{
+	if (s->base == NULL)
+		return;
+	pthread_mutex_lock(&s->mutex);
+	while (s->running || STAILQ_FIRST(&s->todo) != NULL)
+		pthread_cond_wait(&s->idle, &s->mutex);
+	pthread_mutex_unlock(&s->mutex);
+	syncer_ready(s->pipe[0], 0, s);
+}
+
 struct syncer *
 syncer_new(struct event_base *base)
 {
@@ -125,6 +142,7 @@ syncer_new(struct event_base *base)
 		goto fail;
 	pthread_mutex_init(&s->mutex, NULL);
 	pthread_cond_init(&s->cond, NULL);
+	pthread_cond_init(&s->idle, NULL);
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &old);
 	rv = pthread_create(&s->thread, NULL, syncer_main, s);
@@ -162,6 +180,7 @@ syncer_free(struct syncer *s)
 		close(s->pipe[0]);
 		close(s->pipe[1]);
 		pthread_cond_destroy(&s->cond);
+		pthread_cond_destroy(&s->idle);
 		pthread_mutex_destroy(&s->mutex);
 	}
 	while ((j = STAILQ_FIRST(&s->done)) != NULL) {

@@ -25,5 +25,7 @@ void syncer_free(struct syncer *);
  */
 int syncer_submit(
     struct syncer *, const int *fds, int nfds, int full_last, syncer_cb, void *arg);
+/* Wait for all jobs and call back. */
+void syncer_drain(struct syncer *);
 
 #endif

@@ -1,0 +1,646 @@
+/*
+ * What fifectl(8) asks of the queue. A walk over many messages goes on from turn
+ * to turn of the loop, so that it holds nobody up.
+ *
+ * SPDX-License-Identifier: ISC
+ */
+#include <event2/event.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/log.h"
+#include "queued/control.h"
+#include "queued/deliver.h"
+#include "queued/internal.h"
+#include "queued/qid.h"
+#include "queued/select.h"
+#include "queued/txn.h"
+
+#define STEP 200 /* messages in one turn */
+
+struct walk {
+	struct ctl *ctl; /* NULL: fifectl has gone */
+	struct select sel;
+	char **words; /* the strings that sel borrows */
+	int nwords;
+	/* Called for each message that is meant; returns 1 when it counts. */
+	int (*each)(struct walk *, struct qmsg *, const struct spool_view *);
+	void (*end)(struct walk *);
+	int need_view;
+	uint64_t next_id;
+	uint64_t last_id; /* nothing that comes later */
+	uint64_t count, failed;
+	struct event *ev;
+};
+
+static void
+walk_free(struct walk *w)
+{
+	if (w->ev != NULL)
+		event_free(w->ev);
+	for (int i = 0; i < w->nwords; i++)
+		free(w->words[i]);
+	free(w->words);
+	free(w);
+}
+
+static int
+is_running(const struct qmsg *m)
+{
+	for (uint32_t i = m->items; i != 0; i = sched_next_of(queued.sched, i)) {
+		if (sched_state(queued.sched, i) == ITEM_RUNNING)
+			return 1;
+	}
+	return 0;
+}
+
+static int
+is_deferred(const struct qmsg *m)
+{
+	for (uint32_t i = 0; i < m->nrcpt; i++) {
+		if (m->rcpt[i].state == RCPT_LIVE && m->rcpt[i].attempts > 0)
+			return 1;
+	}
+	return 0;
+}
+
+static int
+view_matches(const struct select *s, const struct spool_view *v)
+{
+	if (s->from != NULL && !select_address(s->from, v->rec.sender))
+		return 0;
+	if (s->to == NULL)
+		return 1;
+	for (uint32_t i = 0; i < v->nrcpt; i++) {
+		if (v->rcpts[i].state == RCPT_LIVE && select_address(s->to, v->rcpts[i].address))
+			return 1;
+	}
+	return 0;
+}
+
+static void
+walk_one(struct walk *w, struct qmsg *m)
+{
+	struct spool_view v;
+	int have = 0;
+
+	if (m->flags & (QM_DEAD | QM_PENDING) ||
+	    !select_quick(&w->sel, m->id, m->flags, is_deferred(m), is_running(m),
+		queue_now() - (int64_t)m->created))
+		return;
+	if (w->need_view || w->sel.to != NULL || w->sel.from != NULL) {
+		if (spool_view(queued.spool, m, &v) == -1) {
+			w->failed++;
+			if (w->need_view || w->sel.to != NULL || w->sel.from != NULL)
+				return;
+		} else
+			have = 1;
+		if (have && !view_matches(&w->sel, &v)) {
+			spool_view_clear(&v);
+			return;
+		}
+	}
+	w->count += (uint64_t)w->each(w, m, have ? &v : NULL);
+	if (have)
+		spool_view_clear(&v);
+}
+
+static void
+on_room(struct ctl *c, void *arg)
+{
+	struct walk *w = arg;
+
+	(void)c;
+	event_active(w->ev, EV_TIMEOUT, 0);
+}
+
+static void
+on_step(evutil_socket_t fd, short what, void *arg)
+{
+	struct walk *w = arg;
+	struct timeval now = { 0, 0 };
+	struct qmsg *m = NULL;
+
+	(void)fd;
+	(void)what;
+	if (w->ctl == NULL || queued.spool == NULL) {
+		walk_free(w);
+		return;
+	}
+	for (int n = 0; n < STEP; n++) {
+		if (ctl_full(w->ctl)) {
+			ctl_on_room(w->ctl, on_room, w);
+			return;
+		}
+		m = index_next(spool_index(queued.spool), w->next_id);
+		if (m == NULL || m->id > w->last_id) {
+			m = NULL;
+			break;
+		}
+		w->next_id = m->id + 1;
+		walk_one(w, m);
+	}
+	if (m != NULL) {
+		event_add(w->ev, &now);
+		return;
+	}
+	w->end(w);
+	walk_free(w);
+}
+
+static void
+on_gone(struct ctl *c, void *arg)
+{
+	struct walk *w = arg;
+
+	(void)c;
+	/* What was asked to be done is done to the end only by asking again. */
+	w->ctl = NULL;
+	event_active(w->ev, EV_TIMEOUT, 0);
+}
+
+/* Takes over the command; NULL: it has been answered. */
+static struct walk *
+walk_new(struct ctl *c, int argc, char **argv, int need_some)
+{
+	struct walk *w;
+	char why[256];
+
+	if (queued.spool == NULL) {
+		ctl_done(c, CTL_TEMPFAIL, "the spool is not open");
+		return NULL;
+	}
+	w = calloc(1, sizeof(*w));
+	if (w == NULL || (w->words = calloc((size_t)argc + 1, sizeof(*w->words))) == NULL)
+		goto no_memory;
+	for (; w->nwords < argc; w->nwords++) {
+		w->words[w->nwords] = strdup(argv[w->nwords]);
+		if (w->words[w->nwords] == NULL)
+			goto no_memory;
+	}
+	if (select_parse(argc, w->words, &w->sel, why, sizeof(why)) == -1) {
+		ctl_done(c, CTL_USAGE, "%s", why);
+		walk_free(w);
+		return NULL;
+	}
+	if (need_some && select_is_empty(&w->sel)) {
+		ctl_done(c, CTL_USAGE, "say which messages: ids, --to, --from, --state, --older, "
+				       "or --all");
+		walk_free(w);
+		return NULL;
+	}
+	w->ev = event_new(daemon_base(), -1, 0, on_step, w);
+	if (w->ev == NULL)
+		goto no_memory;
+	w->ctl = c;
+	w->last_id = UINT64_MAX;
+	/* A few ids need no walk over all. */
+	if (w->sel.nids > 0) {
+		uint64_t lo = UINT64_MAX, hi = 0;
+
+		for (int i = 0; i < w->sel.nids; i++) {
+			lo = w->sel.ids[i] < lo ? w->sel.ids[i] : lo;
+			hi = w->sel.ids[i] > hi ? w->sel.ids[i] : hi;
+		}
+		w->next_id = lo;
+		w->last_id = hi;
+	}
+	ctl_on_gone(c, on_gone, w);
+	event_active(w->ev, EV_TIMEOUT, 0);
+	return w;
+no_memory:
+	ctl_done(c, CTL_TEMPFAIL, "no memory");
+	if (w != NULL)
+		walk_free(w);
+	return NULL;
+}
+
+/* queue list */
+
+static int
+list_each(struct walk *w, struct qmsg *m, const struct spool_view *v)
+{
+	char qid[QID_SIZE];
+	const struct rec_rcpt *first = NULL;
+	int64_t next = 0;
+	char to[400];
+
+	for (uint32_t i = 0; i < v->nrcpt; i++) {
+		const struct rec_rcpt *r = &v->rcpts[i];
+
+		if (r->state != RCPT_LIVE)
+			continue;
+		if (first == NULL || r->attempts > first->attempts)
+			first = r;
+		if (next == 0 || r->next < next)
+			next = r->next;
+	}
+	qid_format(m->id, qid);
+	if (first == NULL)
+		to[0] = '\0';
+	else if (m->nlive > 1)
+		snprintf(to, sizeof(to), "%s +%u", first->address, m->nlive - 1);
+	else
+		snprintf(to, sizeof(to), "%s", first->address);
+	ctl_row(w->ctl, CTL_TABLE);
+	ctl_str(w->ctl, "qid", qid);
+	ctl_str(w->ctl, "state", select_state_word(m->flags, is_deferred(m), is_running(m)));
+	ctl_u64(w->ctl, "size", m->size);
+	ctl_time(w->ctl, "arrived", m->created);
+	ctl_str(w->ctl, "from", v->rec.sender[0] != '\0' ? v->rec.sender : "<>");
+	ctl_str(w->ctl, "to", to);
+	ctl_u64(w->ctl, "attempts", first != NULL ? first->attempts : 0);
+	ctl_time(w->ctl, "next", next > queue_now() ? next : queue_now());
+	ctl_str(w->ctl, "reason", first != NULL ? first->text : "");
+	ctl_row_end(w->ctl);
+	return 1;
+}
+
+static void
+list_end(struct walk *w)
+{
+	if (w->failed > 0)
+		ctl_done(w->ctl, CTL_REFUSED,
+		    "%llu messages cannot be read: run fifectl queue verify",
+		    (unsigned long long)w->failed);
+	else if (w->sel.nids > 0 && w->count == 0)
+		ctl_done(w->ctl, CTL_REFUSED, "there is no such message in the queue");
+	else
+		ctl_done(w->ctl, CTL_OK, NULL);
+}
+
+static void
+queue_list(struct ctl *c, int argc, char **argv)
+{
+	struct walk *w = walk_new(c, argc, argv, 0);
+
+	if (w == NULL)
+		return;
+	w->need_view = 1;
+	w->each = list_each;
+	w->end = list_end;
+}
+
+/* queue show */
+
+static void
+queue_show(struct ctl *c, int argc, char **argv)
+{
+	static const char *const states[] = { "", "live", "done", "failed", "removed" };
+	static const char *const bodies[] = { "7bit", "8bitmime", "binarymime" };
+	struct spool_view v;
+	struct qmsg *m = NULL;
+	uint64_t id;
+	char qid[QID_SIZE];
+
+	(void)argc;
+	if (queued.spool == NULL) {
+		ctl_done(c, CTL_TEMPFAIL, "the spool is not open");
+		return;
+	}
+	if (qid_parse(argv[0], &id) == 0)
+		m = index_find(spool_index(queued.spool), id);
+	if (m == NULL || m->flags & (QM_DEAD | QM_PENDING)) {
+		ctl_done(c, CTL_REFUSED, "%s is not in the queue", argv[0]);
+		return;
+	}
+	if (spool_view(queued.spool, m, &v) == -1) {
+		ctl_done(c, CTL_REFUSED, "%s cannot be read: run fifectl queue verify", argv[0]);
+		return;
+	}
+	qid_format(m->id, qid);
+	ctl_row(c, CTL_FACTS);
+	ctl_str(c, "qid", qid);
+	ctl_str(c, "state", select_state_word(m->flags, is_deferred(m), is_running(m)));
+	ctl_str(c, "from", v.rec.sender[0] != '\0' ? v.rec.sender : "<>");
+	ctl_u64(c, "size", m->size);
+	ctl_time(c, "arrived", m->created);
+	ctl_time(c, "expires", (int64_t)m->created + queued.conf.expire_s);
+	ctl_str(c, "body", v.rec.body < 3 ? bodies[v.rec.body] : "");
+	ctl_str(c, "client", v.rec.client);
+	ctl_str(c, "helo", v.rec.helo);
+	ctl_str(c, "login", v.rec.login_address);
+	ctl_bool(c, "junk", (m->flags & QM_JUNK) != 0);
+	ctl_bool(c, "bounce", (m->flags & QM_BOUNCE) != 0);
+	if (v.rec.reason[0] != '\0')
+		ctl_str(c, "reason", v.rec.reason);
+	ctl_row_end(c);
+	for (uint32_t i = 0; i < v.nrcpt; i++) {
+		const struct rec_rcpt *r = &v.rcpts[i];
+
+		ctl_row(c, CTL_TABLE);
+		ctl_str(c, "to", r->address);
+		ctl_str(c, "state", r->state <= RCPT_REMOVED ? states[r->state] : "");
+		ctl_u64(c, "attempts", r->attempts);
+		ctl_time(c, "next", r->state == RCPT_LIVE ? r->next : 0);
+		ctl_str(c, "code", r->enhanced);
+		ctl_str(c, "mta", r->mta);
+		ctl_str(c, "reply", r->text);
+		ctl_str(c, "route", sched_group_key(queued.sched, m->rcpt[i].dest));
+		ctl_row_end(c);
+	}
+	spool_view_clear(&v);
+	ctl_done(c, CTL_OK, NULL);
+}
+
+/* retry, hold, release, remove */
+
+static void
+change_end(struct walk *w, const char *what)
+{
+	if (w->count == 0 && !w->sel.all)
+		ctl_done(w->ctl, CTL_REFUSED, "no such message is in the queue");
+	else {
+		ctl_text(w->ctl, "%llu %s", (unsigned long long)w->count, what);
+		ctl_done(w->ctl, CTL_OK, NULL);
+	}
+}
+
+static int
+retry_each(struct walk *w, struct qmsg *m, const struct spool_view *v)
+{
+	(void)w;
+	(void)v;
+	if (m->flags & QM_HELD)
+		return 0;
+	deliver_hurry(m);
+	return 1;
+}
+
+static void
+retry_end(struct walk *w)
+{
+	change_end(w, w->count == 1 ? "message is tried now" : "messages are tried now");
+}
+
+static void
+log_change(const struct qmsg *m, const char *event)
+{
+	char qid[QID_SIZE];
+
+	qid_format(m->id, qid);
+	log_fact(LOG_DELIVERY, LOGL_INFO, event, KS("qid", qid), KS("by", "administrator"));
+}
+
+static int
+hold_each(struct walk *w, struct qmsg *m, const struct spool_view *v)
+{
+	(void)v;
+	if (m->flags & QM_HELD)
+		return 0;
+	m = spool_change(queued.spool, m, m->flags | QM_HELD, 0, NULL, 0);
+	if (m == NULL) {
+		w->failed++;
+		return 0;
+	}
+	deliver_unschedule(m);
+	log_change(m, "held");
+	return 1;
+}
+
+static void
+hold_end(struct walk *w)
+{
+	change_end(w, w->count == 1 ? "message is held" : "messages are held");
+}
+
+static int
+release_each(struct walk *w, struct qmsg *m, const struct spool_view *v)
+{
+	(void)v;
+	if (!(m->flags & QM_HELD))
+		return 0;
+	m = spool_change(queued.spool, m, m->flags & ~(uint32_t)(QM_HELD | QM_QUARANTINE), 0,
+	    NULL, 0);
+	if (m == NULL) {
+		w->failed++;
+		return 0;
+	}
+	deliver_schedule(m);
+	log_change(m, "released");
+	return 1;
+}
+
+static void
+release_end(struct walk *w)
+{
+	change_end(w, w->count == 1 ? "message is released" : "messages are released");
+}
+
+static int
+remove_each(struct walk *w, struct qmsg *m, const struct spool_view *v)
+{
+	deliver_cancel(m->id);
+	deliver_unschedule(m);
+	if (spool_remove(queued.spool, m) == -1) {
+		deliver_schedule(m);
+		w->failed++;
+		return 0;
+	}
+	(void)v;
+	log_change(m, "removed");
+	return 1;
+}
+
+static void
+remove_end(struct walk *w)
+{
+	change_end(w, w->count == 1 ? "message is removed" : "messages are removed");
+}
+
+static void
+queue_retry(struct ctl *c, int argc, char **argv)
+{
+	struct walk *w = walk_new(c, argc, argv, 1);
+
+	if (w == NULL)
+		return;
+	w->each = retry_each;
+	w->end = retry_end;
+}
+
+/* --all alone means the queue itself: what comes later, too. */
+static int
+is_whole_queue(const struct select *s)
+{
+	return s->all && s->to == NULL && s->from == NULL && s->state == SELECT_ANY &&
+	       s->older_s == 0 && s->nids == 0;
+}
+
+static void
+queue_hold(struct ctl *c, int argc, char **argv)
+{
+	struct walk *w = walk_new(c, argc, argv, 1);
+
+	if (w == NULL)
+		return;
+	w->each = hold_each;
+	w->end = hold_end;
+	if (is_whole_queue(&w->sel) && spool_set_held(queued.spool, 1) == 0)
+		w->last_id = 0; /* each message stays as it is */
+	if (w->last_id == 0)
+		log_info("the whole queue is held");
+}
+
+static void
+queue_release(struct ctl *c, int argc, char **argv)
+{
+	struct walk *w = walk_new(c, argc, argv, 1);
+
+	if (w == NULL)
+		return;
+	w->each = release_each;
+	w->end = release_end;
+	if (is_whole_queue(&w->sel) && spool_held(queued.spool) &&
+	    spool_set_held(queued.spool, 0) == 0)
+		log_info("the whole queue is released");
+	deliver_wake();
+}
+
+static void
+queue_remove(struct ctl *c, int argc, char **argv)
+{
+	struct walk *w = walk_new(c, argc, argv, 1);
+
+	if (w == NULL)
+		return;
+	w->each = remove_each;
+	w->end = remove_end;
+}
+
+/* queue verify */
+
+static int
+verify_each(struct walk *w, struct qmsg *m, const struct spool_view *v)
+{
+	const char *what;
+	char qid[QID_SIZE];
+
+	(void)v;
+	if (spool_verify(queued.spool, m, &what) == 0)
+		return 1;
+	qid_format(m->id, qid);
+	w->failed++;
+	ctl_row(w->ctl, CTL_TABLE);
+	ctl_str(w->ctl, "qid", qid);
+	ctl_str(w->ctl, "damage", what);
+	ctl_row_end(w->ctl);
+	return 0;
+}
+
+static void
+verify_end(struct walk *w)
+{
+	uint64_t gaps = journal_damaged(spool_journal(queued.spool));
+
+	ctl_text(w->ctl, "%llu messages are whole, %llu are damaged, %llu damaged places in the "
+			 "journal",
+	    (unsigned long long)w->count, (unsigned long long)w->failed,
+	    (unsigned long long)gaps);
+	if (w->failed > 0)
+		ctl_done(w->ctl, CTL_REFUSED, "there is damage");
+	else
+		ctl_done(w->ctl, CTL_OK, NULL);
+}
+
+static void
+queue_verify(struct ctl *c, int argc, char **argv)
+{
+	struct walk *w = walk_new(c, argc, argv, 0);
+
+	if (w == NULL)
+		return;
+	w->each = verify_each;
+	w->end = verify_end;
+}
+
+/* queue stats, status */
+
+static void
+facts(struct ctl *c)
+{
+	struct index *ix = spool_index(queued.spool);
+	struct qmsg *oldest = index_next(ix, 0);
+
+	ctl_u64(c, "messages", ix->nmsgs);
+	ctl_u64(c, "recipients", ix->nlive_rcpts);
+	ctl_u64(c, "deferred", ix->ndeferred);
+	ctl_u64(c, "held", ix->nheld);
+	ctl_bool(c, "queue_held", spool_held(queued.spool));
+	ctl_time(c, "oldest", oldest != NULL ? (int64_t)oldest->created : 0);
+	ctl_u64(c, "disk_free", spool_disk_free(queued.spool));
+}
+
+static void
+queue_stats(struct ctl *c, int argc, char **argv)
+{
+	struct index *ix;
+	struct journal_segment s;
+	struct sched_stats st;
+	size_t segments = 0;
+
+	(void)argc;
+	(void)argv;
+	if (queued.spool == NULL) {
+		ctl_done(c, CTL_TEMPFAIL, "the spool is not open");
+		return;
+	}
+	ix = spool_index(queued.spool);
+	sched_stats(queued.sched, &st);
+	while (journal_segment_at(spool_journal(queued.spool), segments, &s))
+		segments++;
+	ctl_row(c, CTL_FACTS);
+	facts(c);
+	ctl_u64(c, "octets", ix->octets);
+	ctl_u64(c, "destinations", ix->ndests);
+	ctl_u64(c, "routes", st.groups);
+	ctl_u64(c, "routes_waiting", st.blocked);
+	ctl_u64(c, "ready", st.ready);
+	ctl_u64(c, "waiting", st.waiting);
+	ctl_u64(c, "jobs", deliver_jobs());
+	ctl_u64(c, "transactions", txn_count());
+	ctl_u64(c, "segments", segments);
+	ctl_u64(c, "journal_octets", journal_octets(spool_journal(queued.spool)));
+	ctl_row_end(c);
+	ctl_done(c, CTL_OK, NULL);
+}
+
+static void
+status(struct ctl *c, int argc, char **argv)
+{
+	const char *text;
+
+	(void)argc;
+	(void)argv;
+	if (queued.spool == NULL) {
+		ctl_done(c, CTL_TEMPFAIL, "the spool is not open");
+		return;
+	}
+	ctl_row(c, CTL_FACTS);
+	facts(c);
+	text = spool_low(queued.spool);
+	if (text == NULL)
+		text = spool_degraded(queued.spool);
+	if (text == NULL)
+		text = deliver_degraded();
+	if (text[0] == '\0' && spool_held(queued.spool))
+		text = "the whole queue is held";
+	if (text[0] != '\0')
+		ctl_str(c, "degraded", text);
+	ctl_row_end(c);
+	ctl_done(c, CTL_OK, NULL);
+}
+
+const struct ctl_command queued_commands[] = {
+	{ "queue list", 0, -1, queue_list },
+	{ "queue show", 1, 1, queue_show },
+	{ "queue retry", 0, -1, queue_retry },
+	{ "queue hold", 0, -1, queue_hold },
+	{ "queue release", 0, -1, queue_release },
+	{ "queue remove", 0, -1, queue_remove },
+	{ "queue stats", 0, 0, queue_stats },
+	{ "queue verify", 0, -1, queue_verify },
+	{ "status", 0, 0, status },
+	{ NULL, 0, 0, NULL },
+};

@@ -1,0 +1,747 @@
+/*
+ * Jobs for deliverd, see deliver.h.
+ *
+ *	popped from the schedule -> running -> (local: waits for a sync) -> recorded
+ *
+ * A job is recorded when deliverd says that it is done, or when its channel is lost
+ * (then with the results that had come). What cannot be recorded now, since the
+ * disk is full to the last segment, is kept and tried again.
+ *
+ * SPDX-License-Identifier: ISC
+ */
+#include <errno.h>
+#include <event2/event.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/compat/compat.h"
+#include "common/log.h"
+#include "queued/deliver.h"
+#include "queued/internal.h"
+#include "queued/job.h"
+#include "queued/qid.h"
+
+#define HASH 1024
+#define STARTS_MAX 64	      /* in one turn of the loop */
+#define QUEUED_MAX (512 * 1024) /* octets that wait in a channel */
+#define SYNC_TIMEOUT_MS 60000
+#define SYNC_FAILURES_MAX 3
+#define SWEEP_MAX 1000
+
+static LIST_HEAD(, job) jobs[HASH];
+static uint32_t njobs;
+static uint64_t next_job = 1;
+static struct job_list sync_next = TAILQ_HEAD_INITIALIZER(sync_next);
+static struct job_list sync_now = TAILQ_HEAD_INITIALIZER(sync_now);
+static struct job_list stuck = TAILQ_HEAD_INITIALIZER(stuck);
+static struct event *pump_ev, *timer_ev;
+static int pump_set, syncing, sync_failures, no_new;
+static uint64_t sync_serial, sync_retry_ms;
+static char degraded[128];
+
+static struct job *
+job_find(uint64_t id)
+{
+	struct job *j;
+
+	LIST_FOREACH(j, &jobs[id % HASH], hash)
+	{
+		if (j->id == id)
+			return j;
+	}
+	return NULL;
+}
+
+static int
+host_is_away(const struct job *j, int *reached)
+{
+	int away = 0;
+
+	*reached = 0;
+	for (uint32_t i = 0; i < j->nrcpt; i++) {
+		const struct job_rcpt *r = &j->rcpts[i];
+
+		if (r->status == JOB_DELIVERED || (r->mta != NULL && r->mta[0] != '\0'))
+			*reached = 1;
+		else if (r->status == JOB_DEFERRED && strncmp(r->enhanced, "4.4.", 4) == 0)
+			away = 1;
+	}
+	return away && !*reached;
+}
+
+/* Live recipients for that destination: how many, and when the first is due. */
+static uint32_t
+live_for(const struct qmsg *m, uint32_t dest, int64_t *due)
+{
+	uint32_t n = 0;
+
+	*due = INT64_MAX;
+	for (uint32_t i = 0; i < m->nrcpt; i++) {
+		const struct qrcpt *r = &m->rcpt[i];
+
+		if (r->state != RCPT_LIVE || r->dest != dest)
+			continue;
+		n++;
+		if (r->next < *due)
+			*due = r->next;
+	}
+	return n;
+}
+
+static int
+may_run(const struct qmsg *m)
+{
+	return (m->flags & (QM_HELD | QM_PENDING | QM_DEAD)) == 0;
+}
+
+void
+deliver_schedule(struct qmsg *m)
+{
+	struct index *ix = spool_index(queued.spool);
+
+	if (!may_run(m))
+		return;
+	for (uint32_t i = 0; i < m->nrcpt; i++) {
+		const struct qrcpt *r = &m->rcpt[i];
+		uint32_t item;
+		int64_t due;
+
+		if (r->state != RCPT_LIVE)
+			continue;
+		for (item = m->items; item != 0; item = sched_next_of(queued.sched, item)) {
+			if (sched_dest(queued.sched, item) == r->dest)
+				break;
+		}
+		if (item != 0)
+			continue;
+		live_for(m, r->dest, &due);
+		sched_bind(queued.sched, r->dest, index_dest_name(ix, r->dest));
+		if (sched_add(queued.sched, m->id, r->dest, QM_SENDER(m->flags), due,
+			queue_now(), &m->items) == 0)
+			log_warnx("no memory to schedule a message");
+	}
+	deliver_wake();
+}
+
+void
+deliver_unschedule(struct qmsg *m)
+{
+	uint32_t item = m->items;
+
+	while (item != 0) {
+		uint32_t next = sched_next_of(queued.sched, item);
+
+		if (sched_state(queued.sched, item) != ITEM_RUNNING)
+			sched_remove(queued.sched, item, &m->items);
+		item = next;
+	}
+}
+
+uint32_t
+deliver_hurry(struct qmsg *m)
+{
+	uint32_t n = 0;
+	int64_t now = queue_now();
+
+	for (uint32_t i = 0; i < m->nrcpt; i++) {
+		if (m->rcpt[i].state != RCPT_LIVE)
+			continue;
+		/* Not written: after a restart the old time holds again. */
+		if (m->rcpt[i].next > now)
+			m->rcpt[i].next = (uint32_t)now;
+		n++;
+	}
+	for (uint32_t item = m->items; item != 0; item = sched_next_of(queued.sched, item))
+		sched_hurry(queued.sched, item, now);
+	deliver_wake();
+	return n;
+}
+
+/* The items of an ended job wait again, or go. */
+static void
+items_end(struct job *j)
+{
+	struct qmsg *m = index_find(spool_index(queued.spool), j->msg);
+	int64_t now = queue_now(), due;
+	int reached, away = host_is_away(j, &reached);
+
+	for (uint32_t i = 0; i < j->nitems; i++) {
+		uint32_t item = j->items[i], none = 0;
+
+		sched_job_end(queued.sched, item, away, reached, now);
+		if (m == NULL)
+			sched_remove(queued.sched, item, &none);
+		else if (!may_run(m) ||
+			 live_for(m, sched_dest(queued.sched, item), &due) == 0)
+			sched_remove(queued.sched, item, &m->items);
+		else
+			sched_requeue(queued.sched, item, due, now);
+	}
+	if (m != NULL && j->nexpands > 0)
+		deliver_schedule(m);
+}
+
+static void
+job_end(struct job *j)
+{
+	if (result_record(j) == -1) {
+		log_warnx("a result cannot be recorded now, it is kept");
+		TAILQ_INSERT_TAIL(&stuck, j, entry);
+		return;
+	}
+	items_end(j);
+	njobs--;
+	job_free(j);
+	deliver_wake();
+}
+
+/* A job has no more to come. */
+static void
+job_close(struct job *j)
+{
+	int delivered = 0;
+
+	LIST_REMOVE(j, hash);
+	for (uint32_t i = 0; i < j->nrcpt; i++)
+		delivered |= j->rcpts[i].status == JOB_DELIVERED;
+	if (j->local && delivered) {
+		TAILQ_INSERT_TAIL(&sync_next, j, entry);
+		deliver_wake();
+	} else
+		job_end(j);
+}
+
+/* Local deliveries: recorded as done after a sync that was asked for after them. */
+
+static void
+on_mbox_synced(struct msg *m, void *arg)
+{
+	struct job *j;
+	int ok = m != NULL && m->p.status.status == MSG_OK;
+
+	(void)arg;
+	syncing = 0;
+	if (!ok) {
+		sync_failures++;
+		sync_retry_ms = now_ms() + 1000;
+		if (m != NULL)
+			log_warnx("mboxd cannot sync: %s", m->p.status.text);
+		if (m != NULL && sync_failures >= SYNC_FAILURES_MAX) {
+			/* Then these are not delivered; the mailbox knows them by id. */
+			while ((j = TAILQ_FIRST(&sync_now)) != NULL) {
+				TAILQ_REMOVE(&sync_now, j, entry);
+				for (uint32_t i = 0; i < j->nrcpt; i++) {
+					if (j->rcpts[i].status == JOB_DELIVERED)
+						job_result(&j->rcpts[i], JOB_DEFERRED, "4.3.0",
+						    "", "",
+						    "the mailbox's disk cannot be synced");
+				}
+				job_end(j);
+			}
+		}
+		/* Ask again, for these and for what came since. */
+		TAILQ_CONCAT(&sync_now, &sync_next, entry);
+		TAILQ_CONCAT(&sync_next, &sync_now, entry);
+		deliver_wake();
+		return;
+	}
+	sync_failures = 0;
+	while ((j = TAILQ_FIRST(&sync_now)) != NULL) {
+		TAILQ_REMOVE(&sync_now, j, entry);
+		job_end(j);
+	}
+	deliver_wake();
+}
+
+static void
+sync_pump(void)
+{
+	struct channel *ch;
+	struct msg_none none = {};
+
+	if (syncing || TAILQ_EMPTY(&sync_next) || now_ms() < sync_retry_ms)
+		return;
+	ch = daemon_peer(ROLE_MBOXD);
+	if (ch == NULL || channel_ask(ch, MSG_QUEUED_MBOXD_SYNC, &none, -1, SYNC_TIMEOUT_MS,
+			      on_mbox_synced, NULL) == 0) {
+		sync_retry_ms = now_ms() + 1000;
+		return;
+	}
+	syncing = 1;
+	sync_serial = channel_serial(ch);
+	TAILQ_CONCAT(&sync_now, &sync_next, entry);
+}
+
+/* Giving out. */
+
+static int
+send_job(struct channel *ch, struct job *j, struct qmsg *m, const struct spool_view *v, int fd)
+{
+	struct index *ix = spool_index(queued.spool);
+	uint32_t dest = sched_dest(queued.sched, j->items[0]);
+	struct msg_job job = { .job = j->id, .queue_id = m->id, .size = m->size, .crc = m->crc };
+	struct msg_job_go go = { j->id, j->nrcpt };
+	const char *route = sched_group_key(queued.sched, dest);
+
+	qid_format(m->id, job.qid);
+	strlcpy(job.sender, v->rec.sender, sizeof(job.sender));
+	job.body = v->rec.body;
+	job.smtputf8 = (m->flags & QM_SMTPUTF8) != 0;
+	strlcpy(job.domain, index_dest_name(ix, dest), sizeof(job.domain));
+	/* The key of a group by MX is "mx:" and the domain. */
+	if (!j->local && strncmp(route, "mx:", 3) != 0)
+		strlcpy(job.route, route, sizeof(job.route));
+	job.oldest_live = index_oldest(ix);
+	job.junk = (m->flags & QM_JUNK) != 0;
+	strlcpy(job.envid, v->rec.envid, sizeof(job.envid));
+	job.ret = v->rec.ret;
+	job.prefix = v->rec.prefix;
+	job.prefix_len = v->rec.prefix_len;
+	if (channel_send(ch, MSG_QUEUED_DELIVERD_JOB, 0, &job, fd) == -1)
+		return -1;
+	for (uint32_t i = 0; i < j->nrcpt; i++) {
+		const struct rec_rcpt *rc = &v->rcpts[j->rcpts[i].num];
+		struct msg_job_rcpt r = { .job = j->id, .rcpt = rc->num, .notify = rc->notify };
+
+		strlcpy(r.address, rc->address, sizeof(r.address));
+		strlcpy(r.orcpt, rc->orcpt, sizeof(r.orcpt));
+		if (channel_send(ch, MSG_QUEUED_DELIVERD_RCPT, 0, &r, -1) == -1)
+			return -1;
+	}
+	return channel_send(ch, MSG_QUEUED_DELIVERD_GO, 0, &go, -1);
+}
+
+/* Other ready items of the same message that go the same way. */
+static void
+job_join(struct job *j, struct qmsg *m)
+{
+	for (uint32_t i = m->items; i != 0 && j->nitems < JOB_ITEMS_MAX;
+	     i = sched_next_of(queued.sched, i)) {
+		if (i != j->items[0] && sched_join(queued.sched, i, j->items[0]) == 0)
+			j->items[j->nitems++] = i;
+	}
+}
+
+static int
+job_has_dest(const struct job *j, uint32_t dest)
+{
+	for (uint32_t i = 0; i < j->nitems; i++) {
+		if (sched_dest(queued.sched, j->items[i]) == dest)
+			return 1;
+	}
+	return 0;
+}
+
+/* The message cannot be read: it is held for the postmaster to look at. */
+static void
+job_unreadable(struct qmsg *m, const char *what)
+{
+	char qid[QID_SIZE], text[160];
+
+	qid_format(m->id, qid);
+	log_fact(LOG_DELIVERY, LOGL_ERROR, "held", KS("qid", qid), KS("why", what));
+	snprintf(text, sizeof(text), "message %s is held: %s", qid, what);
+	spool_set_degraded(queued.spool, text);
+	m = spool_change(queued.spool, m, m->flags | QM_HELD, 0, NULL, 0);
+	if (m != NULL)
+		deliver_unschedule(m);
+}
+
+static void
+job_start(uint32_t item, struct channel *ch, int local)
+{
+	struct qmsg *m = index_find(spool_index(queued.spool), sched_id(queued.sched, item));
+	int64_t now = queue_now();
+	struct spool_view v;
+	struct job *j;
+	uint32_t none = 0;
+	int fd = -1, unreadable = 0;
+
+	if (m == NULL || !may_run(m)) {
+		sched_job_end(queued.sched, item, 0, 0, now);
+		sched_remove(queued.sched, item, m != NULL ? &m->items : &none);
+		return;
+	}
+	memset(&v, 0, sizeof(v));
+	j = calloc(1, sizeof(*j));
+	if (j == NULL)
+		goto later;
+	j->items[j->nitems++] = item;
+	j->local = (uint8_t)local;
+	j->msg = m->id;
+	j->serial = channel_serial(ch);
+	if (spool_view(queued.spool, m, &v) == -1 ||
+	    (fd = spool_content(queued.spool, m, &v)) == -1) {
+		unreadable = errno == EBADMSG || errno == ENOENT || errno == EIO;
+		goto later;
+	}
+	job_join(j, m);
+	j->rcpts = calloc(m->nrcpt, sizeof(*j->rcpts));
+	if (j->rcpts == NULL)
+		goto later;
+	for (uint32_t i = 0; i < m->nrcpt; i++) {
+		if (m->rcpt[i].state == RCPT_LIVE && m->rcpt[i].next <= now &&
+		    job_has_dest(j, m->rcpt[i].dest))
+			j->rcpts[j->nrcpt++].num = i;
+	}
+	j->id = next_job++;
+	LIST_INSERT_HEAD(&jobs[j->id % HASH], j, hash);
+	njobs++;
+	if (send_job(ch, j, m, &v, fd) == -1)
+		channel_break(ch, "its queue is full");
+	spool_view_clear(&v);
+	return;
+later:
+	spool_view_clear(&v);
+	if (fd != -1)
+		close(fd);
+	if (j == NULL || j->nitems == 0) {
+		sched_job_end(queued.sched, item, 0, 0, now);
+		sched_requeue(queued.sched, item, now + 10, now);
+	} else {
+		for (uint32_t i = 0; i < j->nitems; i++) {
+			sched_job_end(queued.sched, j->items[i], 0, 0, now);
+			sched_requeue(queued.sched, j->items[i], now + 10, now);
+		}
+	}
+	job_free(j);
+	if (unreadable)
+		job_unreadable(m, "its record or content is damaged");
+	else
+		log_warn("a job cannot be started now");
+}
+
+static void
+class_pump(enum sched_class class, enum role role)
+{
+	for (int n = 0; n < STARTS_MAX; n++) {
+		struct channel *ch = daemon_peer(role);
+		uint32_t item;
+
+		if (ch == NULL || channel_queued(ch) > QUEUED_MAX)
+			return;
+		item = sched_pop(queued.sched, class);
+		if (item == 0)
+			return;
+		job_start(item, ch, class == SCHED_LOCAL);
+	}
+	deliver_wake();
+}
+
+static void
+on_pump(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	(void)arg;
+	pump_set = 0;
+	sync_pump();
+	if (no_new || spool_held(queued.spool))
+		return;
+	sched_wake(queued.sched, queue_now());
+	route_pump();
+	class_pump(SCHED_LOCAL, ROLE_DELIVERD_LOCAL);
+	class_pump(SCHED_REMOTE, ROLE_DELIVERD_REMOTE);
+}
+
+void
+deliver_wake(void)
+{
+	if (pump_set || pump_ev == NULL)
+		return;
+	pump_set = 1;
+	event_active(pump_ev, EV_TIMEOUT, 0);
+}
+
+/* Messages past their time behind a host that does not answer: given up with the
+ * reason that the last probe had. */
+static void
+expire_sweep(void)
+{
+	struct index *ix = spool_index(queued.spool);
+	uint32_t expire = queued.conf.expire_s;
+	int64_t now = queue_now();
+	struct qmsg *m;
+	uint64_t id = 0;
+
+	if (expire == 0)
+		return;
+	for (int n = 0; n < SWEEP_MAX && (m = index_next(ix, id)) != NULL; n++) {
+		struct job *j = NULL;
+
+		id = m->id + 1;
+		if ((int64_t)m->created + expire > now)
+			break;
+		if (!may_run(m))
+			continue;
+		for (uint32_t i = 0; i < m->nrcpt; i++) {
+			const struct qrcpt *r = &m->rcpt[i];
+			uint32_t item;
+
+			if (r->state != RCPT_LIVE ||
+			    sched_blocked_until(queued.sched, r->dest) == 0)
+				continue;
+			for (item = m->items; item != 0 &&
+			     sched_dest(queued.sched, item) != r->dest;)
+				item = sched_next_of(queued.sched, item);
+			if (item != 0 && sched_state(queued.sched, item) == ITEM_RUNNING)
+				continue;
+			if (j == NULL) {
+				j = calloc(1, sizeof(*j));
+				if (j == NULL)
+					return;
+				j->rcpts = calloc(m->nrcpt, sizeof(*j->rcpts));
+				if (j->rcpts == NULL) {
+					free(j);
+					return;
+				}
+				j->msg = m->id;
+				njobs++;
+			}
+			j->rcpts[j->nrcpt].num = i;
+			job_result(&j->rcpts[j->nrcpt++], JOB_DEFERRED, "4.4.7", "", "",
+			    "No server of that domain answered for as long as the message "
+			    "was to be tried");
+		}
+		if (j == NULL)
+			continue;
+		deliver_unschedule(m);
+		job_end(j);
+		m = index_find(ix, id - 1);
+		if (m != NULL)
+			deliver_schedule(m);
+	}
+}
+
+void
+deliver_tick(void)
+{
+	static int ticks;
+	struct job_list again = TAILQ_HEAD_INITIALIZER(again);
+	struct job *j;
+
+	TAILQ_CONCAT(&again, &stuck, entry);
+	while ((j = TAILQ_FIRST(&again)) != NULL) {
+		TAILQ_REMOVE(&again, j, entry);
+		job_end(j);
+	}
+	if (++ticks % 60 == 0 && !no_new)
+		expire_sweep();
+	deliver_wake();
+}
+
+static void
+on_timer(evutil_socket_t fd, short what, void *arg)
+{
+	struct timeval tv = { 1, 0 };
+
+	(void)fd;
+	(void)what;
+	(void)arg;
+	queue_clock_tick();
+	deliver_tick();
+	event_add(timer_ev, &tv);
+}
+
+int
+deliver_start(void)
+{
+	struct index *ix = spool_index(queued.spool);
+	struct timeval tv = { 1, 0 };
+	struct qmsg *m;
+
+	pump_ev = event_new(daemon_base(), -1, 0, on_pump, NULL);
+	timer_ev = event_new(daemon_base(), -1, 0, on_timer, NULL);
+	if (pump_ev == NULL || timer_ev == NULL || event_add(timer_ev, &tv) == -1)
+		return -1;
+	for (uint64_t id = 0; (m = index_next(ix, id)) != NULL; id = m->id + 1)
+		deliver_schedule(m);
+	return 0;
+}
+
+void
+deliver_stop(void)
+{
+	no_new = 1;
+}
+
+void
+deliver_admit(uint64_t id)
+{
+	struct qmsg *m = index_find(spool_index(queued.spool), id);
+
+	if (m == NULL || m->flags & QM_DEAD)
+		return;
+	m->flags &= ~(uint32_t)QM_PENDING;
+	deliver_schedule(m);
+}
+
+void
+deliver_cancel(uint64_t id)
+{
+	for (int i = 0; i < HASH; i++) {
+		struct job *j;
+
+		LIST_FOREACH(j, &jobs[i], hash)
+		{
+			struct channel *ch = channel_find(j->serial);
+			struct msg_job_id p = { j->id };
+
+			if (j->msg == id && ch != NULL)
+				channel_send(ch, MSG_QUEUED_DELIVERD_CANCEL, 0, &p, -1);
+		}
+	}
+}
+
+/* Peers. */
+
+void
+deliver_peer_new(struct channel *ch)
+{
+	enum role role = channel_role(ch);
+
+	if (role == ROLE_MBOXD)
+		sync_retry_ms = 0;
+	if (role == ROLE_AUTHD)
+		route_peer_lost();
+	deliver_wake();
+}
+
+void
+deliver_peer_lost(struct channel *ch)
+{
+	uint64_t serial = channel_serial(ch);
+
+	if (channel_role(ch) == ROLE_AUTHD)
+		route_peer_lost();
+	for (int i = 0; i < HASH; i++) {
+		struct job *j, *next;
+
+		for (j = LIST_FIRST(&jobs[i]); j != NULL; j = next) {
+			next = LIST_NEXT(j, hash);
+			if (j->serial != serial)
+				continue;
+			j->lost = 1;
+			job_close(j);
+		}
+	}
+	deliver_wake();
+}
+
+/* A job that this very channel has; anything else is answered late, or a lie. */
+static struct job *
+job_of(struct channel *ch, uint64_t id)
+{
+	struct job *j = job_find(id);
+
+	return j != NULL && j->serial == channel_serial(ch) ? j : NULL;
+}
+
+static void
+on_result(struct channel *ch, const struct msg_job_result *p)
+{
+	struct job *j = job_of(ch, p->job);
+	struct job_rcpt *r = j != NULL ? job_rcpt_find(j, p->rcpt) : NULL;
+
+	if (j == NULL)
+		return;
+	if (r == NULL || p->status < JOB_DELIVERED || p->status > JOB_FAILED) {
+		channel_break(ch, "a result for a recipient that it did not get");
+		return;
+	}
+	if (r->status != 0)
+		return;
+	job_result(r, p->status, p->enhanced, p->mta, p->reply, p->text);
+	r->handed = !j->local && strstr(p->detail, "dsn") != NULL;
+}
+
+static void
+on_expand(struct channel *ch, const struct msg_job_expand *p)
+{
+	struct job *j = job_of(ch, p->job);
+	struct job_expand *n;
+
+	if (j == NULL)
+		return;
+	if (job_rcpt_find(j, p->rcpt) == NULL || p->address[0] == '\0' ||
+	    j->nexpands >= JOB_EXPANDS_MAX) {
+		channel_break(ch, "an expansion of a recipient that it did not get, or too many");
+		return;
+	}
+	if (j->nexpands == j->expands_cap) {
+		uint32_t cap = j->expands_cap == 0 ? 8 : j->expands_cap * 2;
+
+		n = reallocarray(j->expands, cap, sizeof(*n));
+		if (n == NULL) {
+			/* All or none: the whole job again. */
+			channel_break(ch, "no memory");
+			return;
+		}
+		j->expands = n;
+		j->expands_cap = cap;
+	}
+	n = &j->expands[j->nexpands];
+	n->num = p->rcpt;
+	n->address = strdup(p->address);
+	if (n->address == NULL) {
+		channel_break(ch, "no memory");
+		return;
+	}
+	j->nexpands++;
+}
+
+void
+deliver_message(struct channel *ch, struct msg *m)
+{
+	struct job *j;
+
+	switch (m->type) {
+	case MSG_DELIVERD_QUEUED_RESULT:
+		on_result(ch, &m->p.job_result);
+		break;
+	case MSG_LDELIVER_QUEUED_EXPAND:
+		on_expand(ch, &m->p.job_expand);
+		break;
+	case MSG_DELIVERD_QUEUED_DONE:
+		j = job_of(ch, m->p.job_id.job);
+		if (j == NULL)
+			break;
+		for (uint32_t i = 0; i < j->nrcpt; i++) {
+			if (j->rcpts[i].status == 0)
+				job_result(&j->rcpts[i], JOB_DEFERRED, "4.3.0", "", "",
+				    "the delivery ended without a result");
+		}
+		job_close(j);
+		break;
+	default:
+		break;
+	}
+}
+
+uint32_t
+deliver_jobs(void)
+{
+	return njobs;
+}
+
+const char *
+deliver_degraded(void)
+{
+	struct sched_stats st;
+
+	degraded[0] = '\0';
+	sched_stats(queued.sched, &st);
+	if (!TAILQ_EMPTY(&stuck))
+		strlcpy(degraded, "results of deliveries cannot be written to the spool",
+		    sizeof(degraded));
+	else if (sync_failures >= SYNC_FAILURES_MAX)
+		strlcpy(degraded, "mboxd cannot sync the mailboxes", sizeof(degraded));
+	else if (st.blocked > 0)
+		snprintf(degraded, sizeof(degraded),
+		    "%u destination%s do%s not answer and wait%s for the next probe", st.blocked,
+		    st.blocked == 1 ? "" : "s", st.blocked == 1 ? "es" : "",
+		    st.blocked == 1 ? "s" : "");
+	return degraded;
+}

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef FIFE_QUEUED_JOB_H
+#define FIFE_QUEUED_JOB_H
+
+/* A job and its results: shared by deliver.c (giving out) and result.c (taking in). */
+
+#include <sys/queue.h>
+
+#include <stdint.h>
+
+#define JOB_ITEMS_MAX 64
+#define JOB_EXPANDS_MAX 10000
+
+struct job_rcpt {
+	uint32_t num;
+	uint8_t status; /* enum job_status; 0: none yet */
+	uint8_t handed; /* remote: the next system reports success itself (RFC 3461) */
+	char enhanced[16];
+	char *mta;   /* NULL: "" */
+	char *words; /* of the remote when mta is set, ours otherwise */
+};
+
+struct job_expand {
+	uint32_t num; /* of the recipient that stands for it */
+	char *address;
+};
+
+struct job {
+	uint64_t id;
+	uint64_t msg;
+	uint64_t serial; /* of the channel */
+	uint8_t local;
+	uint8_t lost; /* ended without DONE */
+	struct job_rcpt *rcpts;
+	uint32_t nrcpt;
+	struct job_expand *expands;
+	uint32_t nexpands, expands_cap;
+	uint32_t items[JOB_ITEMS_MAX]; /* of the schedule */
+	uint32_t nitems;
+	LIST_ENTRY(job) hash;
+	TAILQ_ENTRY(job) entry; /* in one of the lists of what waits */
+};
+TAILQ_HEAD(job_list, job);
+
+void job_free(struct job *);
+struct job_rcpt *job_rcpt_find(struct job *, uint32_t num);
+void job_result(struct job_rcpt *, uint8_t status, const char *enhanced, const char *mta,
+    const char *reply, const char *text);
+
+/*
+ * Record what came of a job, with its bounce, in one commit; log it. 0; -1: cannot be
+ * written now, try again later. The schedule is the caller's.
+ */
+int result_record(struct job *);
+
+#endif

@@ -1,0 +1,452 @@
+/*
+ * What came of a job: states of the recipients, those that aliases added,
+ * and notifications to the sender, all in one group of records.
+ *
+ * SPDX-License-Identifier: ISC
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/compat/compat.h"
+#include "common/log.h"
+#include "queued/bounce.h"
+#include "queued/deliver.h"
+#include "queued/internal.h"
+#include "queued/job.h"
+#include "queued/qid.h"
+
+#define ORIGINAL_READ (200 * 1024)
+#define DEFAULT_EXPIRE_S (5 * 86400)
+
+void
+job_free(struct job *j)
+{
+	if (j == NULL)
+		return;
+	for (uint32_t i = 0; i < j->nrcpt; i++) {
+		free(j->rcpts[i].mta);
+		free(j->rcpts[i].words);
+	}
+	for (uint32_t i = 0; i < j->nexpands; i++)
+		free(j->expands[i].address);
+	free(j->rcpts);
+	free(j->expands);
+	free(j);
+}
+
+struct job_rcpt *
+job_rcpt_find(struct job *j, uint32_t num)
+{
+	for (uint32_t i = 0; i < j->nrcpt; i++) {
+		if (j->rcpts[i].num == num)
+			return &j->rcpts[i];
+	}
+	return NULL;
+}
+
+void
+job_result(struct job_rcpt *r, uint8_t status, const char *enhanced, const char *mta,
+    const char *reply, const char *text)
+{
+	r->status = status;
+	strlcpy(r->enhanced, enhanced, sizeof(r->enhanced));
+	free(r->mta);
+	free(r->words);
+	r->mta = r->words = NULL;
+	if (reply[0] != '\0') {
+		r->mta = strdup(mta[0] != '\0' ? mta : "the other system");
+		r->words = strdup(reply);
+	} else {
+		r->mta = strdup("");
+		r->words = strdup(text);
+	}
+}
+
+static const char *
+str(const char *s)
+{
+	return s == NULL ? "" : s;
+}
+
+/* One notification in the making. */
+struct note {
+	struct bounce_rcpt *rcpts;
+	size_t n;
+	char *text;
+	size_t len;
+	int eightbit;
+	uint64_t id;
+	uint8_t *list; /* its recipient, encoded */
+	struct spool_message sm;
+};
+
+struct record {
+	struct job *job;
+	struct qmsg *m;
+	struct spool_view view;
+	int64_t now;
+	int64_t expire_at;
+	char qid[QID_SIZE];
+	uint32_t flags;
+	uint8_t *list; /* changed recipients, encoded */
+	struct bytes_out out;
+	uint32_t nout;
+	uint32_t nlive;
+	struct note notes[4]; /* by enum bounce_action */
+};
+
+static uint32_t
+expire_s(const struct qmsg *m)
+{
+	uint32_t s = m->flags & QM_BOUNCE && queued.conf.bounce_expire_s != 0
+			 ? queued.conf.bounce_expire_s
+			 : queued.conf.expire_s;
+
+	return s != 0 ? s : DEFAULT_EXPIRE_S;
+}
+
+static int
+wants(const struct record *r, uint8_t notify, uint8_t what)
+{
+	if (r->view.rec.sender[0] == '\0' || r->m->flags & QM_BOUNCE || notify & NOTIFY_NEVER)
+		return 0;
+	if (notify == 0)
+		return what != NOTIFY_SUCCESS;
+	return (notify & what) != 0;
+}
+
+static void
+note_add(struct record *r, enum bounce_action action, const struct rec_rcpt *rc)
+{
+	struct note *n = &r->notes[action];
+	struct bounce_rcpt *b;
+
+	if (n->rcpts == NULL) {
+		n->rcpts = calloc(r->view.nrcpt, sizeof(*n->rcpts));
+		if (n->rcpts == NULL)
+			return;
+	}
+	b = &n->rcpts[n->n++];
+	b->address = rc->address;
+	b->orcpt = rc->orcpt;
+	b->enhanced = rc->enhanced;
+	b->mta = rc->mta;
+	b->reply = rc->mta[0] != '\0' ? rc->text : "";
+	b->text = rc->mta[0] != '\0' ? "" : rc->text;
+	b->until = r->expire_at;
+}
+
+static void
+log_result(const struct record *r, const char *event, const struct rec_rcpt *rc)
+{
+	log_fact(LOG_DELIVERY, LOGL_INFO, event, KS("qid", r->qid), KS("to", rc->address),
+	    KS("code", rc->enhanced), KS("mta", rc->mta), KS("reply", rc->text),
+	    KU("attempts", rc->attempts));
+}
+
+static void
+rcpt_put(struct record *r, const struct rec_rcpt *rc)
+{
+	rec_rcpt_encode(rc, &r->out);
+	r->nout++;
+}
+
+/* One recipient's result; rc is its view, changed here. pass 0 measures, pass 1 writes. */
+static void
+rcpt_apply(struct record *r, const struct job_rcpt *jr, int pass)
+{
+	struct rec_rcpt rc = r->view.rcpts[jr->num];
+	struct rec_rcpt *keep = &r->view.rcpts[jr->num];
+
+	if (rc.state != RCPT_LIVE)
+		return;
+	rc.has = REC_R_RESULT;
+	rc.enhanced = jr->enhanced;
+	rc.mta = str(jr->mta);
+	rc.text = str(jr->words);
+	switch (jr->status) {
+	case JOB_DELIVERED:
+		rc.state = RCPT_DONE;
+		break;
+	case JOB_FAILED:
+		rc.state = RCPT_FAILED;
+		break;
+	case JOB_DEFERRED:
+		if (rc.attempts < UINT16_MAX)
+			rc.attempts++;
+		if (r->now >= r->expire_at) {
+			rc.state = RCPT_FAILED;
+			rc.enhanced = "5.4.7";
+		} else
+			rc.next = r->now + retry_delay_spread(&queued.retry, rc.attempts,
+					       (uint32_t)r->m->id + jr->num);
+		break;
+	default: /* not tried */
+		if (pass == 0)
+			r->nlive++;
+		return;
+	}
+	rcpt_put(r, &rc);
+	if (pass == 0) {
+		r->nlive += rc.state == RCPT_LIVE;
+		return;
+	}
+	if (rc.state == RCPT_DONE) {
+		log_result(r, "delivered", &rc);
+		*keep = rc;
+		if (wants(r, rc.notify, NOTIFY_SUCCESS) && !jr->handed)
+			note_add(r, r->job->local ? BOUNCE_DELIVERED : BOUNCE_RELAYED, &rc);
+	} else if (rc.state == RCPT_FAILED) {
+		log_result(r, jr->status == JOB_DEFERRED ? "expired" : "failed", &rc);
+		*keep = rc;
+		if (wants(r, rc.notify, NOTIFY_FAILURE))
+			note_add(r, BOUNCE_FAILED, &rc);
+		else if (r->m->flags & QM_BOUNCE || r->view.rec.sender[0] == '\0')
+			log_fact(LOG_DELIVERY, LOGL_WARN, "dropped", KS("qid", r->qid),
+			    KS("to", rc.address), KS("why", "a bounce is not bounced"));
+	} else {
+		log_fact(LOG_DELIVERY, LOGL_INFO, "deferred", KS("qid", r->qid),
+		    KS("to", rc.address), KS("code", rc.enhanced), KS("mta", rc.mta),
+		    KS("reply", rc.text), KU("attempts", rc.attempts),
+		    KU("next", (uint64_t)rc.next));
+		*keep = rc;
+	}
+}
+
+/* What a recipient stood for; only with its delivery. */
+static void
+expands_apply(struct record *r, int pass)
+{
+	uint32_t num = r->m->nrcpt;
+
+	for (uint32_t i = 0; i < r->job->nexpands; i++) {
+		const struct job_expand *e = &r->job->expands[i];
+		const struct job_rcpt *jr = job_rcpt_find(r->job, e->num);
+		struct rec_rcpt rc = { 0 };
+
+		if (jr == NULL || jr->status != JOB_DELIVERED || num >= REC_RCPTS_MAX)
+			continue;
+		rc.num = num++;
+		rc.state = RCPT_LIVE;
+		rc.notify = r->view.rcpts[e->num].notify;
+		rc.next = r->now;
+		rc.has = REC_R_ADDRESS;
+		rc.address = e->address;
+		rc.orcpt = r->view.rcpts[e->num].orcpt;
+		rcpt_put(r, &rc);
+		if (pass == 0)
+			r->nlive++;
+		else
+			log_fact(LOG_DELIVERY, LOGL_INFO, "expanded", KS("qid", r->qid),
+			    KS("to", r->view.rcpts[e->num].address), KS("into", e->address));
+	}
+}
+
+static void
+delay_warnings(struct record *r)
+{
+	uint32_t after = queued.conf.delay_warning_s;
+
+	if (after == 0 || r->m->flags & QM_WARNED || r->now < (int64_t)r->m->created + after)
+		return;
+	for (uint32_t i = 0; i < r->view.nrcpt; i++) {
+		const struct rec_rcpt *rc = &r->view.rcpts[i];
+
+		if (rc->state == RCPT_LIVE && rc->attempts > 0 &&
+		    wants(r, rc->notify, NOTIFY_DELAY))
+			note_add(r, BOUNCE_DELAYED, rc);
+	}
+	if (r->notes[BOUNCE_DELAYED].n > 0)
+		r->flags |= QM_WARNED;
+}
+
+/* Compose a notification and encode its one recipient. 0 or -1. */
+static int
+note_make(struct record *r, enum bounce_action action, const uint8_t *content, size_t len)
+{
+	struct note *n = &r->notes[action];
+	const struct rec_message *rec = &r->view.rec;
+	char qid[QID_SIZE];
+	struct rec_rcpt to = { 0 };
+	struct bytes_out o = { 0 };
+	struct bounce b = { 0 };
+
+	n->id = spool_id(queued.spool);
+	if (n->id == 0)
+		return -1;
+	qid_format(n->id, qid);
+	b.action = action;
+	b.hostname = daemon_conf()->hostname;
+	b.qid = r->qid;
+	b.bounce_qid = qid;
+	b.sender = rec->sender;
+	b.envid = rec->envid;
+	b.arrived = rec->created;
+	b.now = r->now;
+	b.full = rec->ret != RET_HDRS && action == BOUNCE_FAILED;
+	b.smtputf8 = (rec->flags & QM_SMTPUTF8) != 0;
+	b.rcpts = n->rcpts;
+	b.nrcpt = n->n;
+	b.prefix = rec->prefix;
+	b.prefix_len = rec->prefix_len;
+	b.content = content;
+	b.content_len = len;
+	b.complete = len == rec->size;
+	n->text = bounce_compose(&b, &n->len, &n->eightbit);
+	if (n->text == NULL)
+		return -1;
+	to.state = RCPT_LIVE;
+	to.next = r->now;
+	to.notify = NOTIFY_NEVER;
+	to.has = REC_R_ADDRESS;
+	to.address = rec->sender;
+	to.orcpt = "";
+	rec_rcpt_encode(&to, &o);
+	n->list = malloc(o.len);
+	if (n->list == NULL)
+		return -1;
+	o = (struct bytes_out) { .p = n->list, .cap = o.len };
+	rec_rcpt_encode(&to, &o);
+	n->sm.fd = -1;
+	n->sm.data = (const uint8_t *)n->text;
+	n->sm.rec.created = r->now;
+	n->sm.rec.size = n->len;
+	n->sm.rec.flags = QM_BOUNCE | (rec->flags & QM_SMTPUTF8);
+	n->sm.rec.body = n->eightbit ? BODY_8BITMIME : BODY_7BIT;
+	n->sm.rec.nrcpt = 1;
+	n->sm.rec.rcpts = (struct bytes_in) { .p = n->list, .len = o.len };
+	return 0;
+}
+
+static void
+on_note_durable(int error, void *arg)
+{
+	uint64_t *id = arg;
+
+	if (error == 0)
+		deliver_admit(*id);
+	free(id);
+}
+
+/* Everything in one group: notifications first, what ends it last. */
+static int
+group_write(struct record *r)
+{
+	uint32_t room = 0;
+	int nnotes = 0;
+
+	for (size_t i = 0; i < 4; i++) {
+		if (r->notes[i].text == NULL)
+			continue;
+		room += spool_message_len(&r->notes[i].sm);
+		nnotes++;
+	}
+	room += r->nlive == 0 ? spool_removed_len() : spool_state_len(r->out.len);
+	if (spool_room(queued.spool, room, 1) == -1)
+		return -1;
+	for (size_t i = 0; i < 4; i++) {
+		struct note *n = &r->notes[i];
+
+		if (n->text != NULL &&
+		    spool_put_message(queued.spool, n->id, &n->sm, 1) == NULL)
+			return -1;
+	}
+	if (r->nlive == 0) {
+		if (spool_put_removed(queued.spool, r->m, 0) == -1)
+			return -1;
+		log_fact(LOG_DELIVERY, LOGL_INFO, "removed", KS("qid", r->qid));
+	} else if (spool_put_state(queued.spool, r->m, r->flags, r->nout, r->list, r->out.len,
+		       0) == NULL)
+		return -1;
+	for (size_t i = 0; i < 4; i++) {
+		uint64_t *id;
+
+		if (r->notes[i].text == NULL)
+			continue;
+		id = malloc(sizeof(*id));
+		if (id == NULL)
+			continue; /* it is live after the next start */
+		*id = r->notes[i].id;
+		spool_commit(queued.spool, 1, on_note_durable, id);
+	}
+	if (nnotes == 0)
+		spool_commit(queued.spool, 0, NULL, NULL);
+	return 0;
+}
+
+static int
+notes_make(struct record *r)
+{
+	uint8_t *content = NULL;
+	ssize_t len = 0;
+	int rv = 0, any = 0;
+
+	for (size_t i = 0; i < 4; i++)
+		any |= r->notes[i].n > 0;
+	if (!any)
+		return 0;
+	content = malloc(ORIGINAL_READ);
+	if (content == NULL)
+		return -1;
+	len = spool_read(queued.spool, r->m, &r->view, content, ORIGINAL_READ);
+	if (len == -1)
+		len = 0; /* the report goes out without it */
+	for (size_t i = 0; i < 4 && rv == 0; i++) {
+		if (r->notes[i].n > 0)
+			rv = note_make(r, (enum bounce_action)i, content, (size_t)len);
+	}
+	free(content);
+	return rv;
+}
+
+int
+result_record(struct job *j)
+{
+	struct record r = { .job = j };
+	int rv = -1;
+
+	r.m = index_find(spool_index(queued.spool), j->msg);
+	if (r.m == NULL || r.m->flags & QM_DEAD)
+		return 0;
+	if (spool_view(queued.spool, r.m, &r.view) == -1)
+		return -1;
+	r.now = queue_now();
+	r.expire_at = (int64_t)r.m->created + expire_s(r.m);
+	r.flags = r.m->flags;
+	qid_format(r.m->id, r.qid);
+	/* Recipients of other jobs. */
+	for (uint32_t i = 0; i < r.m->nrcpt; i++) {
+		if (r.m->rcpt[i].state == RCPT_LIVE && job_rcpt_find(j, i) == NULL)
+			r.nlive++;
+	}
+	for (uint32_t i = 0; i < j->nrcpt; i++)
+		rcpt_apply(&r, &j->rcpts[i], 0);
+	expands_apply(&r, 0);
+	if (r.nout == 0) {
+		rv = 0;
+		goto out;
+	}
+	r.list = malloc(r.out.len);
+	if (r.list == NULL)
+		goto out;
+	r.out = (struct bytes_out) { .p = r.list, .cap = r.out.len };
+	r.nout = 0;
+	for (uint32_t i = 0; i < j->nrcpt; i++)
+		rcpt_apply(&r, &j->rcpts[i], 1);
+	expands_apply(&r, 1);
+	delay_warnings(&r);
+	if (notes_make(&r) == -1)
+		goto out;
+	rv = group_write(&r);
+out:
+	for (size_t i = 0; i < 4; i++) {
+		free(r.notes[i].rcpts);
+		free(r.notes[i].text);
+		free(r.notes[i].list);
+	}
+	free(r.list);
+	spool_view_clear(&r.view);
+	return rv;
+}

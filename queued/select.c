@@ -1,0 +1,141 @@
+/*
+ * The words by which people choose messages of the queue.
+ *
+ * SPDX-License-Identifier: ISC
+ */
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+#include "queued/qid.h"
+#include "queued/retry.h"
+#include "queued/select.h"
+
+static int
+state_parse(const char *s, enum select_state *out)
+{
+	static const struct {
+		const char *word;
+		enum select_state state;
+	} words[] = { { "ready", SELECT_READY }, { "deferred", SELECT_DEFERRED },
+		{ "held", SELECT_HELD }, { "active", SELECT_ACTIVE } };
+
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+		if (strcasecmp(s, words[i].word) == 0) {
+			*out = words[i].state;
+			return 0;
+		}
+	}
+	return -1;
+}
+
+int
+select_parse(int argc, char **argv, struct select *s, char *why, size_t why_cap)
+{
+	memset(s, 0, sizeof(*s));
+	for (int i = 0; i < argc; i++) {
+		const char *w = argv[i], *v = i + 1 < argc ? argv[i + 1] : NULL;
+
+		if (strcmp(w, "--all") == 0) {
+			s->all = 1;
+			continue;
+		}
+		if (strncmp(w, "--", 2) != 0) {
+			if (s->nids == SELECT_IDS_MAX || qid_parse(w, &s->ids[s->nids]) == -1) {
+				snprintf(why, why_cap, "%s is no queue id", w);
+				return -1;
+			}
+			s->nids++;
+			continue;
+		}
+		if (v == NULL) {
+			snprintf(why, why_cap, "%s needs a value", w);
+			return -1;
+		}
+		i++;
+		if (strcmp(w, "--to") == 0)
+			s->to = v;
+		else if (strcmp(w, "--from") == 0)
+			s->from = v;
+		else if (strcmp(w, "--state") == 0) {
+			if (state_parse(v, &s->state) == -1) {
+				snprintf(why, why_cap,
+				    "%s is no state: ready, deferred, held or active", v);
+				return -1;
+			}
+		} else if (strcmp(w, "--older") == 0) {
+			s->older_s = retry_duration(v);
+			if (s->older_s == UINT32_MAX) {
+				snprintf(why, why_cap, "%s is no time such as 30m, 4h or 2d", v);
+				return -1;
+			}
+		} else {
+			snprintf(why, why_cap,
+			    "%s is unknown: --to, --from, --state, --older or --all", w);
+			return -1;
+		}
+	}
+	return 0;
+}
+
+int
+select_is_empty(const struct select *s)
+{
+	return s->to == NULL && s->from == NULL && s->state == SELECT_ANY && s->older_s == 0 &&
+	       !s->all && s->nids == 0;
+}
+
+int
+select_address(const char *pattern, const char *address)
+{
+	const char *at = strrchr(address, '@');
+
+	if (strcmp(pattern, "<>") == 0)
+		return address[0] == '\0';
+	if (pattern[0] == '@')
+		pattern++;
+	else if (strchr(pattern, '@') != NULL)
+		return strcasecmp(pattern, address) == 0;
+	return at != NULL && strcasecmp(pattern, at + 1) == 0;
+}
+
+const char *
+select_state_word(uint32_t flags, int deferred, int running)
+{
+	if (flags & QM_QUARANTINE && flags & QM_HELD)
+		return "quarantined";
+	if (flags & QM_HELD)
+		return "held";
+	if (running)
+		return "active";
+	return deferred ? "deferred" : "ready";
+}
+
+int
+select_quick(
+    const struct select *s, uint64_t id, uint32_t flags, int deferred, int running, int64_t age)
+{
+	if (s->nids > 0) {
+		int found = 0;
+
+		for (int i = 0; i < s->nids; i++)
+			found |= s->ids[i] == id;
+		if (!found)
+			return 0;
+	}
+	if (s->older_s != 0 && age < (int64_t)s->older_s)
+		return 0;
+	switch (s->state) {
+	case SELECT_ANY:
+		break;
+	case SELECT_HELD:
+		return (flags & QM_HELD) != 0;
+	case SELECT_ACTIVE:
+		return running;
+	case SELECT_DEFERRED:
+		return !(flags & QM_HELD) && deferred;
+	case SELECT_READY:
+		return !(flags & QM_HELD) && !deferred && !running;
+	}
+	return 1;
+}

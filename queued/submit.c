@@ -1,0 +1,235 @@
+/*
+ * A message that enters the queue without smtpd.
+ *
+ * SPDX-License-Identifier: ISC
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/log.h"
+#include "common/msg.h"
+#include "common/proto/date.h"
+#include "queued/crc32c.h"
+#include "queued/deliver.h"
+#include "queued/qid.h"
+#include "queued/record.h"
+#include "queued/spool.h"
+#include "queued/submit.h"
+#include "queued/sys.h"
+
+struct pending {
+	struct spool *spool;
+	uint64_t id;
+	int rd; /* body file, or -1 */
+	struct spool_message sm;
+	char sender[321];
+	char client[64];
+	char prefix[1024];
+	uint8_t *list;
+	char *text;
+	submit_cb cb;
+	void *arg;
+};
+
+static void
+pending_free(struct pending *p)
+{
+	if (p->rd != -1)
+		close(p->rd);
+	free(p->list);
+	free(p->text);
+	free(p);
+}
+
+static void
+on_durable(int error, void *arg)
+{
+	struct pending *p = arg;
+	char qid[QID_SIZE];
+
+	if (error == 0) {
+		qid_format(p->id, qid);
+		log_fact(LOG_SMTP, LOGL_INFO, "queued", KS("qid", qid), KS("from", p->sender),
+		    KU("size", p->sm.rec.size), KU("nrcpt", p->sm.rec.nrcpt),
+		    KS("client", p->client));
+		deliver_admit(p->id);
+	}
+	p->cb(error, p->arg);
+	pending_free(p);
+}
+
+/* 0, or an errno. */
+static int
+message_write(struct pending *p)
+{
+	if (spool_room(p->spool, spool_message_len(&p->sm), 0) == -1)
+		return errno;
+	if (spool_put_message(p->spool, p->id, &p->sm, 0) == NULL)
+		return ENOMEM;
+	spool_commit(p->spool, 1, on_durable, p);
+	return 0;
+}
+
+static void
+on_body(int error, void *arg)
+{
+	struct pending *p = arg;
+
+	if (error == 0)
+		error = message_write(p);
+	if (error != 0) {
+		spool_body_unlink(p->spool, p->id);
+		p->cb(error, p->arg);
+		pending_free(p);
+	}
+}
+
+/* Lines end in CRLF from here on. malloc'd. */
+static char *
+to_crlf(const char *in, size_t len, size_t *out_len)
+{
+	size_t n = 0, extra = 1;
+	char *out;
+
+	for (size_t i = 0; i < len; i++)
+		extra += in[i] == '\n' && (i == 0 || in[i - 1] != '\r');
+	out = malloc(len + extra + 2);
+	if (out == NULL)
+		return NULL;
+	for (size_t i = 0; i < len; i++) {
+		if (in[i] == '\n' && (i == 0 || in[i - 1] != '\r'))
+			out[n++] = '\r';
+		out[n++] = in[i];
+	}
+	if (n == 0 || out[n - 1] != '\n') {
+		out[n++] = '\r';
+		out[n++] = '\n';
+	}
+	*out_len = n;
+	return out;
+}
+
+static int
+address_put(char *out, size_t cap, const char *p, size_t len, const char *hostname)
+{
+	int n;
+
+	if (len == 0)
+		n = snprintf(out, cap, "%s", "");
+	else if (memchr(p, '@', len) != NULL)
+		n = snprintf(out, cap, "%.*s", (int)len, p);
+	else
+		n = snprintf(out, cap, "%.*s@%s", (int)len, p, hostname);
+	return n < 0 || (size_t)n >= cap ? -1 : 0;
+}
+
+static int
+rcpts_put(struct pending *p, const struct submit *s)
+{
+	size_t cap = s->nrcpt * 400 + 1;
+	struct bytes_out o = { 0 };
+
+	p->list = malloc(cap);
+	if (p->list == NULL)
+		return -1;
+	o.p = p->list;
+	o.cap = cap;
+	for (size_t i = 0; i < s->nrcpt; i++) {
+		struct rec_rcpt rc = { .num = (uint32_t)i, .state = RCPT_LIVE,
+			.has = REC_R_ADDRESS };
+		char address[321];
+
+		if (address_put(address, sizeof(address), s->rcpts[i].p, s->rcpts[i].len,
+			s->hostname) == -1) {
+			errno = EINVAL;
+			return -1;
+		}
+		rc.address = address;
+		rec_rcpt_encode(&rc, &o);
+	}
+	p->sm.rec.nrcpt = (uint32_t)s->nrcpt;
+	p->sm.rec.rcpts = (struct bytes_in) { .p = p->list, .len = o.len };
+	return o.bad ? -1 : 0;
+}
+
+static int
+has_eightbit(const char *s, size_t len)
+{
+	for (size_t i = 0; i < len; i++) {
+		if ((unsigned char)s[i] > 127)
+			return 1;
+	}
+	return 0;
+}
+
+int
+submit_message(
+    struct spool *spool, const struct submit *s, int64_t now, submit_cb cb, void *arg)
+{
+	struct pending *p;
+	char qid[QID_SIZE], date[DATE_MAX];
+	size_t len;
+	int wr = -1, error = 0;
+
+	p = calloc(1, sizeof(*p));
+	if (p == NULL)
+		return -1;
+	p->spool = spool;
+	p->rd = -1;
+	p->cb = cb;
+	p->arg = arg;
+	p->id = spool_id(spool);
+	if (p->id == 0) {
+		error = ENOSPC;
+		goto fail;
+	}
+	qid_format(p->id, qid);
+	if (address_put(p->sender, sizeof(p->sender), s->sender, s->sender_len, s->hostname) ==
+		-1 ||
+	    rcpts_put(p, s) == -1 || (p->text = to_crlf(s->content, s->len, &len)) == NULL) {
+		error = errno != 0 ? errno : EINVAL;
+		goto fail;
+	}
+	snprintf(p->client, sizeof(p->client), "%s", s->client);
+	if (date_format(now, date_local_zone(now), date, sizeof(date)) == -1)
+		date[0] = '\0';
+	snprintf(p->prefix, sizeof(p->prefix), "Received: by %s (fife, %s)\r\n\tid %s;\r\n\t%s\r\n",
+	    s->hostname, s->client, qid, date);
+	p->sm.fd = -1;
+	p->sm.data = (const uint8_t *)p->text;
+	p->sm.rec.created = now;
+	p->sm.rec.size = len;
+	p->sm.rec.sender = p->sender;
+	p->sm.rec.client = p->client;
+	p->sm.rec.body = has_eightbit(p->text, len) ? BODY_8BITMIME : BODY_7BIT;
+	p->sm.rec.prefix = (const uint8_t *)p->prefix;
+	p->sm.rec.prefix_len = strlen(p->prefix);
+	if (len <= SPOOL_INLINE_MAX) {
+		error = message_write(p);
+		if (error != 0)
+			goto fail;
+		return 0;
+	}
+	p->sm.rec.flags |= QM_FILE;
+	p->sm.rec.crc = crc32c(0, p->text, len);
+	if (spool_body_create(spool, p->id, &wr, &p->rd) == -1) {
+		error = errno;
+		goto fail;
+	}
+	if (sys_pwrite(wr, p->text, len, 0) == -1 ||
+	    spool_body_sync(spool, p->id, p->rd, on_body, p) == -1) {
+		error = errno;
+		close(wr);
+		spool_body_unlink(spool, p->id);
+		goto fail;
+	}
+	close(wr);
+	return 0;
+fail:
+	pending_free(p);
+	errno = error;
+	return -1;
+}

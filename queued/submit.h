@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef FIFE_QUEUED_SUBMIT_H
+#define FIFE_QUEUED_SUBMIT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct spool;
+
+/* Called once: error 0 when the message is durable (and live already). */
+typedef void (*submit_cb)(int error, void *arg);
+
+struct submit_rcpt {
+	const char *p;
+	size_t len;
+};
+
+struct submit {
+	const char *sender;
+	size_t sender_len;
+	const struct submit_rcpt *rcpts;
+	size_t nrcpt;
+	const char *client; /* for Received and the record: "uid 1000" */
+	const char *content;
+	size_t len;
+	const char *hostname; /* for addresses without a domain */
+};
+
+/*
+ * Take a message of this host itself: Received header, CRLF line ends, body file when
+ * large. Everything is copied. 0, or -1 with errno: cb is not called.
+ */
+int submit_message(struct spool *, const struct submit *, int64_t now, submit_cb, void *arg);
+
+#endif
