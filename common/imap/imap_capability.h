@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef FIFE_IMAP_CAPABILITY_H
+#define FIFE_IMAP_CAPABILITY_H
+
+/* What is announced before and after the login: the front sends both at their moments,
+ * the mailbox process answers CAPABILITY with the latter. */
+#define IMAP_CAPABILITY_BASE "IMAP4rev1 LITERAL+ ID ENABLE"
+#define IMAP_APPEND_MAX 67108864
+#define IMAP_CAPABILITY_LOGGED_IN                                                                  \
+	IMAP_CAPABILITY_BASE " IDLE NAMESPACE UIDPLUS MOVE ESEARCH UNSELECT CHILDREN "             \
+			     "SPECIAL-USE CREATE-SPECIAL-USE STATUS=SIZE APPENDLIMIT=67108864"
+
+#endif

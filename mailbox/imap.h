@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef FIFE_IMAP_H
+#define FIFE_IMAP_H
+
+/*
+ * One IMAP session on a mailbox, from the authenticated state on (RFC 3501, RFC 9051):
+ * bytes in, bytes out, no socket. The first half of this file is for the session's shell
+ * (imap_session.c) and tests, the second for the command files imap_cmd_*.c.
+ *
+ *	AUTHENTICATED --SELECT/EXAMINE--> SELECTED --CLOSE/UNSELECT--> AUTHENTICATED
+ *	      any --LOGOUT, error--> ENDED
+ *
+ * Commands run one after another. A long one (FETCH, SEARCH) is a task that is stepped by
+ * imap_run() in slices, as long as the unsent output is below IMAP_HIGH_WATER;
+ * the next command waits for it.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/imap/imap_lex.h"
+#include "common/imap/imap_parse.h"
+#include "mailbox/imap_set.h"
+#include "mailbox/store.h"
+
+struct evbuffer;
+struct imap;
+
+#define IMAP_HIGH_WATER (256 * 1024)
+#define IMAP_BAD_MAX 50 /* BAD replies in a row until the session ends */
+
+/* Borrows the store. wake is called when imap_run() has something to do that did not
+ * come by imap_input() (another session's change during IDLE); not re-entrantly
+ * meant: set an event. NULL: no memory. */
+struct imap *imap_new(struct store *, void (*wake)(void *), void *arg);
+void imap_free(struct imap *);
+/* Takes octets; returns how many (the rest must be given again after imap_run() has brought
+ * it forward). */
+size_t imap_input(struct imap *, const uint8_t *, size_t);
+/* Brings the running command forward. unsent: octets that left imap_output() but
+ * are not with the client yet. Returns nonzero when there is more to do at once. */
+int imap_run(struct imap *, size_t unsent);
+/* Takes input now: no task runs. */
+int imap_idle(const struct imap *);
+struct evbuffer *imap_output(struct imap *);
+int imap_ended(const struct imap *);
+/* Looks for changes from outside while in IDLE; by a timer. */
+void imap_poll(struct imap *);
+/* "* BYE": the process ends. */
+void imap_bye(struct imap *, const char *text);
+
+/* ---- for command files ---- */
+
+enum imap_state { IMAP_AUTHENTICATED = 1, IMAP_SELECTED = 2, IMAP_ENDED = 4 };
+
+struct imap_view_entry {
+	uint32_t uid;
+	uint8_t recent;
+};
+
+struct imap_task {
+	/* 1: more to do; 0: done, has replied. */
+	int (*step)(struct imap *, struct imap_task *, size_t unsent);
+	void (*free)(struct imap_task *);
+};
+
+struct imap_append; /* imap_cmd_append.c */
+
+struct imap {
+	struct store *store;
+	struct evbuffer *out;
+	struct imap_lex lex;
+	enum imap_state state;
+	void (*wake)(void *);
+	void *wake_arg;
+	unsigned int bad; /* in a row */
+
+	/* the running command */
+	char tag[IMAP_TAG_MAX + 1];
+	bool uid; /* it is UID ... */
+	bool no_expunge; /* it may not tell of expunged messages (RFC 9051, 7.5.1) */
+	struct imap_task *task;
+	struct imap_append *append;
+	bool idling;
+	bool woken;
+
+	/* the selected folder */
+	struct folder *folder;
+	struct folder_watch *watch;
+	bool readonly;
+	struct imap_view_entry *view; /* what the client knows, by sequence number - 1 */
+	size_t n_view, view_cap;
+	uint64_t modseq;      /* flags up to here were told */
+	uint64_t walked;      /* the view was compared with the folder at this modseq */
+	bool expunge_pending; /* the view holds messages that are gone */
+	int n_keywords;	      /* told in FLAGS */
+};
+
+typedef void (*imap_command_fn)(struct imap *, struct imap_args *);
+
+/* Replies. imap_ok() and imap_no() tell of changes first. */
+void imap_untagged(struct imap *, const char *, ...) __attribute__((format(printf, 2, 3)));
+void imap_ok(struct imap *, const char *, ...) __attribute__((format(printf, 2, 3)));
+void imap_no(struct imap *, const char *, ...) __attribute__((format(printf, 2, 3)));
+void imap_bad(struct imap *, const char *);
+/* NO with the response code that suits (RFC 5530). */
+void imap_no_store(struct imap *, enum store_error);
+void imap_set_task(struct imap *, struct imap_task *); /* takes it */
+
+/* imap_view.c */
+/* Takes the reference of folder. -1: no memory, folder is closed. */
+int imap_view_open(struct imap *, struct folder *, bool readonly);
+void imap_view_close(struct imap *);
+/* Tell of new, changed and (when allowed) expunged messages. */
+void imap_view_sync(struct imap *, bool expunge);
+/* Sequence number of a UID, 0 when it is not in the view. */
+uint32_t imap_view_seq(const struct imap *, uint32_t uid);
+/* The messages of a set as ascending UIDs (malloc'd), by s->uid. -1 with error: a
+ * sequence number that does not exist, or no memory. */
+int imap_view_select(
+    struct imap *, struct imap_set *, uint32_t **uids, size_t *n, const char **error);
+/* "FLAGS (...)" of a message. */
+void imap_print_flags(struct imap *, const struct message *, struct evbuffer *);
+void imap_print_flag_list(struct imap *, const char *before, const char *after);
+
+/* imap_name.c: names between wire and store. */
+/* Parse a mailbox name; -1 with a->error, or with *no set: NO must be said. */
+int imap_mailbox(struct imap_args *, char name[STORE_NAME_MAX + 1], const char **no);
+void imap_print_mailbox(struct evbuffer *, const char *name);
+/* Quoted string or literal, whatever fits. */
+void imap_print_string(struct evbuffer *, const char *, size_t);
+void imap_print_nstring(struct evbuffer *, const char *); /* NULL: NIL */
+/* Flags in parentheses or bare: system bits and keyword bits (created when create is set). */
+int imap_flags(struct imap_args *, struct folder *, bool create, uint8_t *flags,
+    uint64_t *keywords, bool *no_room);
+
+/* imap_cmd_append.c, called by the engine at an announced literal. 1: it is the
+ * message, streaming or refused; 0: some other literal. */
+int imap_append_literal(struct imap *);
+void imap_append_data(struct imap *, const uint8_t *, size_t);
+void imap_append_finish(struct imap *); /* the command is complete */
+void imap_append_drop(struct imap *);
+
+/* imap_cmd_idle.c */
+void imap_idle_line(struct imap *, const char *, size_t);
+
+#define IMAP_COMMANDS(X)                                                                           \
+	X(capability) X(noop) X(logout) X(id) X(enable) X(namespace) X(check)                      \
+	X(list) X(lsub) X(select) X(examine) X(status) X(fetch) X(store) X(search)                 \
+	X(append) X(copy) X(move) X(expunge) X(close) X(unselect) X(create) X(delete)              \
+	X(rename) X(subscribe) X(unsubscribe) X(idle)
+#define X(name) void imap_cmd_##name(struct imap *, struct imap_args *);
+IMAP_COMMANDS(X)
+#undef X
+
+#endif

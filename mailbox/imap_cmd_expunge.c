@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: ISC */
+/* EXPUNGE (RFC 3501, 6.4.3) and UID EXPUNGE (RFC 4315, 2.1). */
+#include <stdlib.h>
+
+#include "mailbox/imap.h"
+
+void
+imap_cmd_expunge(struct imap *s, struct imap_args *a)
+{
+	struct imap_set set = { 0 };
+	uint32_t *uids = NULL;
+	const char *error;
+	enum store_error e;
+	size_t n, removed;
+	bool uid = s->uid;
+
+	if (uid) {
+		if (imap_sp(a) == -1 || imap_set_parse(a, &set) == -1)
+			goto out;
+	} else if (s->n_view > 0) {
+		/* everything that the client knows of */
+		if ((set.r = calloc(1, sizeof(*set.r))) == NULL) {
+			imap_no(s, "[UNAVAILABLE] Out of memory");
+			goto out;
+		}
+		set.r->lo = 1;
+		set.n = 1;
+	}
+	if (imap_end(a) == -1)
+		goto out;
+	if (s->readonly) {
+		imap_no(s, "[READ-ONLY] Mailbox is read-only");
+		goto out;
+	}
+	if (imap_view_select(s, &set, &uids, &n, &error) == -1) {
+		imap_bad(s, error);
+		goto out;
+	}
+	e = n == 0 ? STORE_OK : folder_expunge(s->folder, uids, n, 0, &removed);
+	if (e != STORE_OK)
+		imap_no_store(s, e);
+	else
+		imap_ok(s, uid ? "UID EXPUNGE completed" : "EXPUNGE completed");
+out:
+	free(uids);
+	imap_set_clear(&set);
+}

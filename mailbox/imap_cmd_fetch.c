@@ -1,0 +1,370 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * FETCH as a task: message by message, item by item, and a large section piece by piece,
+ * while there is room in the output. Nothing of a message is sent before its content could be
+ * opened, so that one that vanished leaves no torn response.
+ */
+#include <event2/buffer.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/compat/compat.h"
+#include "common/proto/date.h"
+#include "common/proto/header.h"
+#include "mailbox/imap.h"
+#include "mailbox/imap_fetch.h"
+
+#define PIECE 65536
+/* Messages and octets looked at in one slice, so that other sessions get their turn. */
+#define SLICE_MESSAGES 500
+#define SLICE_OCTETS (4 * 1024 * 1024)
+
+enum { CACHE_ENVELOPE = 1, CACHE_STRUCTURE = 2, CACHE_BODY = 3 };
+
+struct fetch {
+	struct imap_task task;
+	struct imap_items items;
+	uint32_t *uids;
+	size_t n, i; /* the current message */
+	bool uid_command;
+	bool seen;   /* an item sets \Seen */
+	bool gone;   /* some message was not there any more */
+	const char *done;
+
+	/* within a message; item == SIZE_MAX: not begun */
+	size_t item;
+	bool tell_flags;
+	bool have_content;
+	struct content content;
+	struct mime_tree *tree;
+	struct imap_octets octets;
+	size_t octets_sent;
+	bool in_section;
+	size_t work;
+};
+
+static void
+message_end(struct fetch *f)
+{
+	mime_free(f->tree);
+	f->tree = NULL;
+	if (f->have_content)
+		content_release(&f->content);
+	f->have_content = false;
+	free(f->octets.owned);
+	memset(&f->octets, 0, sizeof(f->octets));
+	f->in_section = false;
+	f->item = SIZE_MAX;
+	f->i++;
+}
+
+static void
+fetch_free(struct imap_task *t)
+{
+	struct fetch *f = (struct fetch *)t;
+
+	message_end(f);
+	imap_items_clear(&f->items);
+	free(f->uids);
+	free(f);
+}
+
+static int
+cache_kind(enum imap_item_kind kind)
+{
+	switch (kind) {
+	case IMAP_ITEM_ENVELOPE:
+		return CACHE_ENVELOPE;
+	case IMAP_ITEM_BODYSTRUCTURE:
+		return CACHE_STRUCTURE;
+	case IMAP_ITEM_BODY:
+		return CACHE_BODY;
+	default:
+		return 0;
+	}
+}
+
+static bool
+needs_content(struct imap *s, struct fetch *f, uint32_t uid)
+{
+	const uint8_t *v;
+	size_t len;
+
+	for (size_t k = 0; k < f->items.n; k++) {
+		int kind = cache_kind(f->items.v[k].kind);
+
+		if (f->items.v[k].kind == IMAP_ITEM_SECTION)
+			return true;
+		if (kind != 0 && folder_cache_get(s->folder, uid, kind, &v, &len) == -1)
+			return true;
+	}
+	return false;
+}
+
+static void
+set_seen(struct imap *s, struct fetch *f, uint32_t uid)
+{
+	size_t changed = 0;
+
+	/* What others changed must be told as such before our own change hides it. */
+	if (folder_highestmodseq(s->folder) != s->walked)
+		imap_view_sync(s, false);
+	if (folder_store(s->folder, &uid, 1, FLAG_OP_ADD, FLAG_SEEN, 0, 0, NULL, NULL,
+		&changed) == STORE_OK &&
+	    changed > 0)
+		f->tell_flags = true;
+	s->modseq = s->walked = folder_highestmodseq(s->folder);
+}
+
+/* Begin with the message f->i. 0: it is gone. */
+static int
+message_begin(struct imap *s, struct fetch *f)
+{
+	uint32_t uid = f->uids[f->i];
+	const struct message *m;
+	size_t at;
+	int exact;
+
+	f->tell_flags = false;
+	at = folder_find(s->folder, uid, &exact);
+	if (!exact)
+		return 0;
+	if (needs_content(s, f, uid)) {
+		if (folder_content(s->folder, uid, &f->content) != STORE_OK)
+			return 0;
+		f->have_content = true;
+	}
+	m = folder_message(s->folder, at);
+	if (f->seen && !s->readonly && (m->flags & FLAG_SEEN) == 0)
+		set_seen(s, f, uid);
+	evbuffer_add_printf(s->out, "* %u FETCH (", imap_view_seq(s, uid));
+	f->item = 0;
+	return 1;
+}
+
+static int
+need_tree(struct fetch *f)
+{
+	if (f->tree == NULL) {
+		f->tree = mime_parse((const char *)f->content.data, f->content.len, NULL);
+		f->work += f->content.len;
+	}
+	return f->tree == NULL ? -1 : 0;
+}
+
+/* From the cache, or made and put there. */
+static void
+cached_item(struct imap *s, struct fetch *f, enum imap_item_kind kind, uint32_t uid)
+{
+	const uint8_t *v;
+	size_t len;
+	struct evbuffer *b;
+	const char *msg = (const char *)f->content.data;
+
+	if (folder_cache_get(s->folder, uid, cache_kind(kind), &v, &len) == 0) {
+		evbuffer_add(s->out, v, len);
+		return;
+	}
+	if (!f->have_content || (b = evbuffer_new()) == NULL) {
+		evbuffer_add(s->out, "NIL", 3);
+		return;
+	}
+	if (kind == IMAP_ITEM_ENVELOPE)
+		imap_print_envelope(b, msg, header_section_len(msg, f->content.len));
+	else if (need_tree(f) == 0)
+		imap_print_structure(
+		    b, msg, f->content.len, f->tree, kind == IMAP_ITEM_BODYSTRUCTURE);
+	len = evbuffer_get_length(b);
+	v = evbuffer_pullup(b, -1);
+	if (v == NULL || len == 0)
+		evbuffer_add(s->out, "NIL", 3);
+	else {
+		folder_cache_put(s->folder, uid, cache_kind(kind), v, len);
+		evbuffer_add_buffer(s->out, b);
+	}
+	evbuffer_free(b);
+}
+
+static void
+section_begin(struct imap *s, struct fetch *f, const struct imap_item *it)
+{
+	evbuffer_add_printf(s->out, "%s ", it->label);
+	if ((it->section->n_path > 0 && need_tree(f) == -1) ||
+	    imap_section_get(it->section, (const char *)f->content.data, f->content.len, f->tree,
+		&f->octets) == -1)
+		f->octets.nil = true;
+	if (f->octets.nil) {
+		evbuffer_add(s->out, "NIL", 3);
+		return;
+	}
+	evbuffer_add_printf(s->out, "{%zu}\r\n", f->octets.len);
+	f->octets_sent = 0;
+	f->in_section = true;
+}
+
+static void
+section_piece(struct imap *s, struct fetch *f)
+{
+	size_t n = f->octets.len - f->octets_sent;
+
+	if (n > PIECE)
+		n = PIECE;
+	if (n > 0)
+		evbuffer_add(s->out, f->octets.data + f->octets_sent, n);
+	f->octets_sent += n;
+	f->work += n;
+	if (f->octets_sent == f->octets.len) {
+		free(f->octets.owned);
+		memset(&f->octets, 0, sizeof(f->octets));
+		f->in_section = false;
+	}
+}
+
+static void
+item_begin(struct imap *s, struct fetch *f, const struct imap_item *it)
+{
+	int exact;
+	uint32_t uid = f->uids[f->i];
+	size_t at = folder_find(s->folder, uid, &exact);
+	const struct message *m = exact ? folder_message(s->folder, at) : NULL;
+	struct message none = { .uid = uid };
+	char date[DATE_MAX];
+
+	if (m == NULL) /* expunged while its content was being sent */
+		m = &none;
+	switch (it->kind) {
+	case IMAP_ITEM_FLAGS:
+		f->tell_flags = false;
+		imap_print_flags(s, m, s->out);
+		break;
+	case IMAP_ITEM_UID:
+		evbuffer_add_printf(s->out, "UID %u", m->uid);
+		break;
+	case IMAP_ITEM_INTERNALDATE:
+		if (date_format_imap(m->internal, 0, date, sizeof(date)) == -1)
+			strlcpy(date, " 1-Jan-1970 00:00:00 +0000", sizeof(date));
+		evbuffer_add_printf(s->out, "INTERNALDATE \"%s\"", date);
+		break;
+	case IMAP_ITEM_SIZE:
+		evbuffer_add_printf(s->out, "RFC822.SIZE %u", m->size);
+		break;
+	case IMAP_ITEM_ENVELOPE:
+		evbuffer_add(s->out, "ENVELOPE ", 9);
+		cached_item(s, f, it->kind, uid);
+		break;
+	case IMAP_ITEM_BODY:
+		evbuffer_add(s->out, "BODY ", 5);
+		cached_item(s, f, it->kind, uid);
+		break;
+	case IMAP_ITEM_BODYSTRUCTURE:
+		evbuffer_add(s->out, "BODYSTRUCTURE ", 14);
+		cached_item(s, f, it->kind, uid);
+		break;
+	case IMAP_ITEM_SECTION:
+		section_begin(s, f, it);
+		break;
+	}
+}
+
+static void
+advance(struct imap *s, struct fetch *f)
+{
+	static const struct imap_item flags = { .kind = IMAP_ITEM_FLAGS };
+
+	if (f->in_section) {
+		section_piece(s, f);
+		return;
+	}
+	if (f->item == SIZE_MAX) {
+		f->work += SLICE_OCTETS / SLICE_MESSAGES;
+		if (!message_begin(s, f)) {
+			f->gone = true;
+			message_end(f);
+		}
+		return;
+	}
+	if (f->item < f->items.n) {
+		if (f->item > 0)
+			evbuffer_add(s->out, " ", 1);
+		item_begin(s, f, &f->items.v[f->item++]);
+		return;
+	}
+	if (f->tell_flags) {
+		evbuffer_add(s->out, " ", 1);
+		item_begin(s, f, &flags);
+	}
+	evbuffer_add(s->out, ")\r\n", 3);
+	message_end(f);
+}
+
+static int
+fetch_step(struct imap *s, struct imap_task *t, size_t unsent)
+{
+	struct fetch *f = (struct fetch *)t;
+
+	f->work = 0;
+	while (f->i < f->n) {
+		if (evbuffer_get_length(s->out) + unsent >= IMAP_HIGH_WATER ||
+		    f->work >= SLICE_OCTETS)
+			return 1;
+		advance(s, f);
+	}
+	if (f->gone && !f->uid_command)
+		imap_no(s, "[EXPUNGEISSUED] Some of the messages no longer exist");
+	else
+		imap_ok(s, "%s", f->done);
+	return 0;
+}
+
+void
+imap_fetch_start(
+    struct imap *s, struct imap_items *items, uint32_t *uids, size_t n, const char *done)
+{
+	struct fetch *f = calloc(1, sizeof(*f));
+
+	if (f == NULL) {
+		imap_items_clear(items);
+		free(uids);
+		imap_no(s, "[UNAVAILABLE] Out of memory");
+		return;
+	}
+	f->task.step = fetch_step;
+	f->task.free = fetch_free;
+	f->items = *items;
+	f->uids = uids;
+	f->n = n;
+	f->item = SIZE_MAX;
+	f->uid_command = s->uid;
+	f->done = done;
+	for (size_t i = 0; i < items->n; i++)
+		if (items->v[i].kind == IMAP_ITEM_SECTION && !items->v[i].section->peek)
+			f->seen = true;
+	items->n = 0;
+	imap_set_task(s, &f->task);
+}
+
+void
+imap_cmd_fetch(struct imap *s, struct imap_args *a)
+{
+	struct imap_set set = { 0 };
+	struct imap_items items = { .n = 0 };
+	uint32_t *uids;
+	const char *error;
+	size_t n;
+
+	if (imap_sp(a) == -1 || imap_set_parse(a, &set) == -1 || imap_sp(a) == -1 ||
+	    imap_items_parse(a, &items) == -1 || imap_end(a) == -1)
+		goto out;
+	if (s->uid && imap_items_add(&items, IMAP_ITEM_UID) == -1) {
+		imap_fail(a, "Too many FETCH items");
+		goto out;
+	}
+	if (imap_view_select(s, &set, &uids, &n, &error) == -1) {
+		imap_bad(s, error);
+		goto out;
+	}
+	imap_fetch_start(s, &items, uids, n, s->uid ? "UID FETCH completed" : "FETCH completed");
+out:
+	imap_items_clear(&items);
+	imap_set_clear(&set);
+}

@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: ISC */
+/* CREATE (with USE, RFC 6154), DELETE, RENAME, SUBSCRIBE, UNSUBSCRIBE. */
+#include <string.h>
+#include <strings.h>
+
+#include "mailbox/imap.h"
+
+static int
+use_attribute(struct imap_args *a, uint32_t *special)
+{
+	static const struct {
+		const char *name;
+		uint32_t bit;
+	} uses[] = {
+		{ "\\Junk", FOLDER_JUNK },
+		{ "\\Sent", FOLDER_SENT },
+		{ "\\Trash", FOLDER_TRASH },
+		{ "\\Drafts", FOLDER_DRAFTS },
+		{ "\\Archive", FOLDER_ARCHIVE },
+	};
+	struct imap_str v;
+
+	if (imap_sp(a) == -1 || imap_char(a, '(') == -1 || imap_atom(a, &v) == -1)
+		return -1;
+	if (!imap_str_is(&v, "USE"))
+		return imap_fail(a, "Unknown CREATE parameter");
+	if (imap_sp(a) == -1 || imap_char(a, '(') == -1)
+		return -1;
+	while (!imap_try_char(a, ')')) {
+		uint32_t bit = UINT32_MAX;
+
+		if (*special != 0 && imap_sp(a) == -1)
+			return -1;
+		if (imap_flag(a, &v) == -1)
+			return -1;
+		for (size_t i = 0; i < sizeof(uses) / sizeof(uses[0]); i++)
+			if (imap_str_is(&v, uses[i].name))
+				bit = uses[i].bit;
+		/* \All, \Flagged, and more than one use: nothing that the store can keep. */
+		*special = *special == 0 ? bit : UINT32_MAX;
+	}
+	return imap_char(a, ')');
+}
+
+static void
+reply(struct imap *s, enum store_error e, const char *text)
+{
+	if (e == STORE_OK)
+		imap_ok(s, "%s", text);
+	else
+		imap_no_store(s, e);
+}
+
+void
+imap_cmd_create(struct imap *s, struct imap_args *a)
+{
+	char name[STORE_NAME_MAX + 1];
+	const char *no;
+	uint32_t special = 0;
+
+	if (imap_sp(a) == -1 || imap_mailbox(a, name, &no) == -1)
+		return;
+	if (imap_peek(a) != -1 && use_attribute(a, &special) == -1)
+		return;
+	if (imap_end(a) == -1)
+		return;
+	if (special == UINT32_MAX)
+		no = "[USEATTR] Special use not supported";
+	if (no != NULL)
+		imap_no(s, "%s", no);
+	else if (strcasecmp(name, "INBOX") == 0)
+		imap_no_store(s, STORE_EXISTS);
+	else
+		reply(s, store_create(s->store, name, special), "CREATE completed");
+}
+
+void
+imap_cmd_delete(struct imap *s, struct imap_args *a)
+{
+	char name[STORE_NAME_MAX + 1];
+	const char *no;
+
+	if (imap_sp(a) == -1 || imap_mailbox(a, name, &no) == -1 || imap_end(a) == -1)
+		return;
+	if (no == NULL && strcasecmp(name, "INBOX") == 0)
+		no = "[CANNOT] INBOX cannot be deleted";
+	if (no != NULL) {
+		imap_no(s, "%s", no);
+		return;
+	}
+	if (s->folder != NULL && strcmp(folder_name(s->folder), name) == 0)
+		imap_view_close(s);
+	reply(s, store_delete(s->store, name), "DELETE completed");
+}
+
+void
+imap_cmd_rename(struct imap *s, struct imap_args *a)
+{
+	char from[STORE_NAME_MAX + 1], to[STORE_NAME_MAX + 1];
+	const char *no, *no_to;
+
+	if (imap_sp(a) == -1 || imap_mailbox(a, from, &no) == -1 || imap_sp(a) == -1 ||
+	    imap_mailbox(a, to, &no_to) == -1 || imap_end(a) == -1)
+		return;
+	if (no == NULL)
+		no = no_to;
+	if (no != NULL)
+		imap_no(s, "%s", no);
+	else
+		reply(s, store_rename(s->store, from, to), "RENAME completed");
+}
+
+static void
+subscribe(struct imap *s, struct imap_args *a, int on, const char *text)
+{
+	char name[STORE_NAME_MAX + 1];
+	const char *no;
+
+	if (imap_sp(a) == -1 || imap_mailbox(a, name, &no) == -1 || imap_end(a) == -1)
+		return;
+	if (no != NULL)
+		imap_no(s, "%s", no);
+	else
+		reply(s, store_subscribe(s->store, name, on), text);
+}
+
+void
+imap_cmd_subscribe(struct imap *s, struct imap_args *a)
+{
+	subscribe(s, a, 1, "SUBSCRIBE completed");
+}
+
+void
+imap_cmd_unsubscribe(struct imap *s, struct imap_args *a)
+{
+	subscribe(s, a, 0, "UNSUBSCRIBE completed");
+}

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: ISC */
+/* CAPABILITY, NOOP, CHECK, LOGOUT, ID (RFC 2971), ENABLE (RFC 5161), NAMESPACE (RFC 2342). */
+#include "common/imap/imap_capability.h"
+#include "mailbox/imap.h"
+
+void
+imap_cmd_capability(struct imap *s, struct imap_args *a)
+{
+	if (imap_end(a) == -1)
+		return;
+	imap_untagged(s, "CAPABILITY " IMAP_CAPABILITY_LOGGED_IN);
+	imap_ok(s, "CAPABILITY completed");
+}
+
+static void
+refreshed(struct imap *s, struct imap_args *a, const char *text)
+{
+	if (imap_end(a) == -1)
+		return;
+	if (s->folder != NULL)
+		folder_refresh(s->folder);
+	imap_ok(s, "%s", text);
+}
+
+void
+imap_cmd_noop(struct imap *s, struct imap_args *a)
+{
+	refreshed(s, a, "NOOP completed");
+}
+
+void
+imap_cmd_check(struct imap *s, struct imap_args *a)
+{
+	store_flush(s->store);
+	refreshed(s, a, "CHECK completed");
+}
+
+void
+imap_cmd_logout(struct imap *s, struct imap_args *a)
+{
+	if (imap_end(a) == -1)
+		return;
+	imap_untagged(s, "BYE Logging out");
+	/* Nothing untagged may come between: the folder is let go first. */
+	imap_view_close(s);
+	imap_ok(s, "LOGOUT completed");
+	s->state = IMAP_ENDED;
+}
+
+void
+imap_cmd_id(struct imap *s, struct imap_args *a)
+{
+	struct imap_str v;
+
+	if (imap_sp(a) == -1)
+		return;
+	if (imap_try_char(a, '(')) {
+		for (int i = 0; !imap_try_char(a, ')'); i++) {
+			if (i == 60) { /* 30 fields: RFC 2971, 3.3 */
+				imap_fail(a, "Too many fields");
+				return;
+			}
+			if ((i > 0 && imap_sp(a) == -1) || imap_astring(a, &v) == -1)
+				return;
+		}
+	} else if (imap_atom(a, &v) == -1 || !imap_str_is(&v, "NIL")) {
+		imap_fail(a, "NIL or a list expected");
+		return;
+	}
+	if (imap_end(a) == -1)
+		return;
+	imap_untagged(s, "ID (\"name\" \"fife\")");
+	imap_ok(s, "ID completed");
+}
+
+/* There is nothing yet that must be enabled: unknown capabilities are passed over. */
+void
+imap_cmd_enable(struct imap *s, struct imap_args *a)
+{
+	struct imap_str v;
+
+	do {
+		if (imap_sp(a) == -1 || imap_atom(a, &v) == -1)
+			return;
+	} while (imap_peek(a) != -1);
+	imap_untagged(s, "ENABLED");
+	imap_ok(s, "ENABLE completed");
+}
+
+void
+imap_cmd_namespace(struct imap *s, struct imap_args *a)
+{
+	if (imap_end(a) == -1)
+		return;
+	imap_untagged(s, "NAMESPACE ((\"\" \"/\")) NIL NIL");
+	imap_ok(s, "NAMESPACE completed");
+}

@@ -1,0 +1,351 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * The IMAP machine: commands of the lexer against state, by a table; replies; see imap.h.
+ */
+#include <event2/buffer.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/compat/compat.h"
+#include "mailbox/imap.h"
+
+#define ANY (IMAP_AUTHENTICATED | IMAP_SELECTED)
+#define UID_TOO 1	/* also as UID ... */
+#define NO_EXPUNGE 2	/* without UID: sequence numbers must not change */
+
+static const struct command {
+	const char *name;
+	unsigned int states;
+	int flags;
+	imap_command_fn run;
+} commands[] = {
+	{ "CAPABILITY", ANY, 0, imap_cmd_capability },
+	{ "NOOP", ANY, 0, imap_cmd_noop },
+	{ "LOGOUT", ANY, 0, imap_cmd_logout },
+	{ "ID", ANY, 0, imap_cmd_id },
+	{ "ENABLE", ANY, 0, imap_cmd_enable },
+	{ "NAMESPACE", ANY, 0, imap_cmd_namespace },
+	{ "LIST", ANY, 0, imap_cmd_list },
+	{ "LSUB", ANY, 0, imap_cmd_lsub },
+	{ "SELECT", ANY, 0, imap_cmd_select },
+	{ "EXAMINE", ANY, 0, imap_cmd_examine },
+	{ "STATUS", ANY, 0, imap_cmd_status },
+	{ "CREATE", ANY, 0, imap_cmd_create },
+	{ "DELETE", ANY, 0, imap_cmd_delete },
+	{ "RENAME", ANY, 0, imap_cmd_rename },
+	{ "SUBSCRIBE", ANY, 0, imap_cmd_subscribe },
+	{ "UNSUBSCRIBE", ANY, 0, imap_cmd_unsubscribe },
+	{ "APPEND", ANY, 0, imap_cmd_append },
+	{ "IDLE", ANY, 0, imap_cmd_idle },
+	{ "CHECK", IMAP_SELECTED, 0, imap_cmd_check },
+	{ "CLOSE", IMAP_SELECTED, 0, imap_cmd_close },
+	{ "UNSELECT", IMAP_SELECTED, 0, imap_cmd_unselect },
+	{ "EXPUNGE", IMAP_SELECTED, UID_TOO, imap_cmd_expunge },
+	{ "FETCH", IMAP_SELECTED, UID_TOO | NO_EXPUNGE, imap_cmd_fetch },
+	{ "STORE", IMAP_SELECTED, UID_TOO | NO_EXPUNGE, imap_cmd_store },
+	{ "SEARCH", IMAP_SELECTED, UID_TOO | NO_EXPUNGE, imap_cmd_search },
+	{ "COPY", IMAP_SELECTED, UID_TOO, imap_cmd_copy },
+	{ "MOVE", IMAP_SELECTED, UID_TOO, imap_cmd_move },
+};
+
+struct imap *
+imap_new(struct store *store, void (*wake)(void *), void *arg)
+{
+	struct imap *s = calloc(1, sizeof(*s));
+
+	if (s == NULL)
+		return NULL;
+	if ((s->out = evbuffer_new()) == NULL) {
+		free(s);
+		return NULL;
+	}
+	s->store = store;
+	s->state = IMAP_AUTHENTICATED;
+	s->wake = wake;
+	s->wake_arg = arg;
+	imap_lex_init(&s->lex, IMAP_LINE_MAX, IMAP_LITERAL_MAX, IMAP_COMMAND_MAX);
+	return s;
+}
+
+void
+imap_free(struct imap *s)
+{
+	if (s == NULL)
+		return;
+	imap_set_task(s, NULL);
+	imap_append_drop(s);
+	imap_view_close(s);
+	imap_lex_clear(&s->lex);
+	evbuffer_free(s->out);
+	free(s);
+}
+
+struct evbuffer *
+imap_output(struct imap *s)
+{
+	return s->out;
+}
+
+int
+imap_ended(const struct imap *s)
+{
+	return s->state == IMAP_ENDED;
+}
+
+int
+imap_idle(const struct imap *s)
+{
+	return s->task == NULL && s->state != IMAP_ENDED;
+}
+
+void
+imap_set_task(struct imap *s, struct imap_task *t)
+{
+	if (s->task != NULL)
+		s->task->free(s->task);
+	s->task = t;
+}
+
+/* ---- replies ---- */
+
+static void
+line(struct imap *s, const char *tag, const char *word, const char *fmt, va_list ap)
+{
+	evbuffer_add_printf(s->out, "%s %s", tag, word);
+	evbuffer_add_vprintf(s->out, fmt, ap);
+	evbuffer_add(s->out, "\r\n", 2);
+}
+
+void
+imap_untagged(struct imap *s, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	line(s, "*", "", fmt, ap);
+	va_end(ap);
+}
+
+void
+imap_ok(struct imap *s, const char *fmt, ...)
+{
+	va_list ap;
+
+	imap_view_sync(s, !s->no_expunge);
+	va_start(ap, fmt);
+	line(s, s->tag, "OK ", fmt, ap);
+	va_end(ap);
+	s->bad = 0;
+}
+
+void
+imap_no(struct imap *s, const char *fmt, ...)
+{
+	va_list ap;
+
+	imap_view_sync(s, !s->no_expunge);
+	va_start(ap, fmt);
+	line(s, s->tag, "NO ", fmt, ap);
+	va_end(ap);
+	s->bad = 0;
+}
+
+void
+imap_bye(struct imap *s, const char *text)
+{
+	if (s->state == IMAP_ENDED)
+		return;
+	imap_untagged(s, "BYE %s", text);
+	imap_set_task(s, NULL);
+	s->state = IMAP_ENDED;
+}
+
+void
+imap_bad(struct imap *s, const char *text)
+{
+	evbuffer_add_printf(s->out, "%s BAD %s\r\n", s->tag, text);
+	if (++s->bad >= IMAP_BAD_MAX)
+		imap_bye(s, "Too many errors");
+}
+
+void
+imap_no_store(struct imap *s, enum store_error e)
+{
+	static const char *const codes[] = {
+		[STORE_NOT_FOUND] = "[NONEXISTENT] ",
+		[STORE_EXISTS] = "[ALREADYEXISTS] ",
+		[STORE_BAD_NAME] = "[CANNOT] ",
+		[STORE_HAS_CHILDREN] = "[HASCHILDREN] ",
+		[STORE_FULL] = "[OVERQUOTA] ",
+		[STORE_NO_SPACE] = "[UNAVAILABLE] ",
+		[STORE_LIMIT] = "[LIMIT] ",
+		[STORE_GONE] = "[EXPUNGEISSUED] ",
+		[STORE_IO] = "[SERVERBUG] ",
+	};
+	const char *code = "";
+
+	if (e > STORE_OK && (size_t)e < sizeof(codes) / sizeof(codes[0]) && codes[e] != NULL)
+		code = codes[e];
+	imap_no(s, "%s%s", code, store_error_text(e));
+}
+
+/* ---- commands ---- */
+
+static const struct command *
+find_command(const struct imap_str *name)
+{
+	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
+		if (imap_str_is(name, commands[i].name))
+			return &commands[i];
+	return NULL;
+}
+
+static void
+run_command(struct imap *s)
+{
+	struct imap_args a;
+	struct imap_str tag, name;
+	const struct command *c;
+
+	imap_args_init(&a, s->lex.buf, s->lex.len);
+	strlcpy(s->tag, "*", sizeof(s->tag));
+	s->uid = false;
+	if (imap_tag(&a, &tag) == -1) {
+		imap_bad(s, "A command starts with a tag");
+		return;
+	}
+	imap_str_copy(&tag, s->tag, sizeof(s->tag));
+	if (imap_sp(&a) == -1 || imap_atom(&a, &name) == -1) {
+		imap_bad(s, "Missing command");
+		return;
+	}
+	if (imap_str_is(&name, "UID")) {
+		s->uid = true;
+		if (imap_sp(&a) == -1 || imap_atom(&a, &name) == -1) {
+			imap_bad(s, "Missing command after UID");
+			return;
+		}
+	}
+	if ((c = find_command(&name)) == NULL || (s->uid && (c->flags & UID_TOO) == 0)) {
+		imap_bad(s, s->uid ? "Unknown UID command" : "Unknown command");
+		return;
+	}
+	if ((c->states & s->state) == 0) {
+		imap_bad(s, "No mailbox selected");
+		return;
+	}
+	s->no_expunge = (c->flags & NO_EXPUNGE) != 0 && !s->uid;
+	c->run(s, &a);
+	if (a.error != NULL)
+		imap_bad(s, a.error);
+	s->no_expunge = s->task != NULL && s->no_expunge;
+}
+
+static void
+announced_literal(struct imap *s)
+{
+	imap_lex_tag(&s->lex, s->tag, sizeof(s->tag));
+	if (imap_append_literal(s))
+		return;
+	if (imap_lex_accept(&s->lex) == 0) {
+		if (s->lex.literal_sync)
+			evbuffer_add_printf(s->out, "+ Ready for literal\r\n");
+		return;
+	}
+	switch (imap_lex_refuse(&s->lex, "Literal too large")) {
+	case 0:
+		imap_bad(s, "[TOOBIG] Literal too large");
+		break;
+	case -1:
+		imap_bad(s, "[TOOBIG] Literal too large");
+		imap_bye(s, "Literal too large to skip");
+	}
+}
+
+static void
+complete(struct imap *s)
+{
+	if (s->append != NULL)
+		imap_append_finish(s);
+	else if (s->idling)
+		imap_idle_line(s, s->lex.buf, s->lex.len);
+	else
+		run_command(s);
+	imap_lex_reset(&s->lex);
+}
+
+static void
+broken(struct imap *s)
+{
+	imap_append_drop(s);
+	imap_lex_tag(&s->lex, s->tag, sizeof(s->tag));
+	if (s->idling) {
+		s->idling = false;
+		strlcpy(s->tag, "*", sizeof(s->tag));
+	}
+	imap_bad(s, s->lex.error);
+	imap_lex_reset(&s->lex);
+}
+
+size_t
+imap_input(struct imap *s, const uint8_t *in, size_t len)
+{
+	size_t done = 0;
+
+	while (imap_idle(s) && evbuffer_get_length(s->out) < IMAP_HIGH_WATER) {
+		size_t used;
+		enum imap_lex_event ev = imap_lex_next(&s->lex, in + done, len - done, &used);
+
+		done += used;
+		switch (ev) {
+		case IMAP_LEX_MORE:
+			return done;
+		case IMAP_LEX_LITERAL:
+			announced_literal(s);
+			break;
+		case IMAP_LEX_DATA:
+			imap_append_data(s, s->lex.data, s->lex.data_len);
+			break;
+		case IMAP_LEX_COMMAND:
+			complete(s);
+			break;
+		case IMAP_LEX_BAD:
+			broken(s);
+			break;
+		case IMAP_LEX_CLOSE:
+			broken(s);
+			imap_bye(s, "Literal too large to skip");
+			break;
+		}
+	}
+	return s->state == IMAP_ENDED ? len : done;
+}
+
+int
+imap_run(struct imap *s, size_t unsent)
+{
+	if (s->state == IMAP_ENDED)
+		return 0;
+	if (s->woken && s->idling) {
+		s->woken = false;
+		imap_view_sync(s, true);
+	}
+	if (s->task == NULL)
+		return 0;
+	if (evbuffer_get_length(s->out) + unsent >= IMAP_HIGH_WATER)
+		return 0;
+	if (s->task->step(s, s->task, unsent) == 0) {
+		imap_set_task(s, NULL);
+		s->no_expunge = false;
+	}
+	return s->task != NULL && evbuffer_get_length(s->out) + unsent < IMAP_HIGH_WATER;
+}
+
+void
+imap_poll(struct imap *s)
+{
+	if (s->idling && s->folder != NULL && folder_refresh(s->folder) == STORE_OK)
+		imap_view_sync(s, true);
+}

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef FIFE_IMAP_FETCH_H
+#define FIFE_IMAP_FETCH_H
+
+/* FETCH: the items as parsed, and what they say of a message (RFC 3501, 6.4.5 and 7.4.2). */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/imap/imap_parse.h"
+#include "common/proto/mime.h"
+
+struct evbuffer;
+struct imap;
+
+#define IMAP_FETCH_ITEMS_MAX 100
+#define IMAP_FETCH_FIELDS_MAX 200 /* names in one HEADER.FIELDS */
+
+enum imap_item_kind {
+	IMAP_ITEM_FLAGS,
+	IMAP_ITEM_UID,
+	IMAP_ITEM_INTERNALDATE,
+	IMAP_ITEM_SIZE,
+	IMAP_ITEM_ENVELOPE,
+	IMAP_ITEM_BODY, /* without extension data */
+	IMAP_ITEM_BODYSTRUCTURE,
+	IMAP_ITEM_SECTION,
+};
+
+enum imap_section_kind {
+	IMAP_SECTION_ALL,
+	IMAP_SECTION_HEADER,
+	IMAP_SECTION_FIELDS,
+	IMAP_SECTION_FIELDS_NOT,
+	IMAP_SECTION_MIME,
+	IMAP_SECTION_TEXT,
+};
+
+struct imap_section {
+	enum imap_section_kind kind;
+	uint32_t path[MIME_DEPTH_MAX];
+	size_t n_path;
+	char **fields;
+	size_t n_fields;
+	bool peek;
+	bool partial;
+	uint32_t offset, count;
+};
+
+struct imap_item {
+	enum imap_item_kind kind;
+	char *label; /* as in the response; sections only */
+	struct imap_section *section;
+};
+
+struct imap_items {
+	struct imap_item v[IMAP_FETCH_ITEMS_MAX];
+	size_t n;
+};
+
+/* One item, a list of them, or ALL, FAST, FULL. -1 with a->error; to be cleared in
+ * both cases. */
+int imap_items_parse(struct imap_args *, struct imap_items *);
+int imap_items_add(struct imap_items *, enum imap_item_kind); /* once */
+void imap_items_clear(struct imap_items *);
+
+/* The octets of a section: borrowed from the message, or made (owned, free()). */
+struct imap_octets {
+	const char *data;
+	size_t len;
+	char *owned;
+	bool nil; /* there is no such part */
+};
+/* tree: needed for sections with a path, otherwise NULL. -1: no memory. */
+int imap_section_get(const struct imap_section *, const char *msg, size_t len,
+    const struct mime_tree *, struct imap_octets *);
+
+void imap_print_envelope(struct evbuffer *, const char *header, size_t len);
+void imap_print_structure(struct evbuffer *, const char *msg, size_t len,
+    const struct mime_tree *, bool extended);
+
+/* Starts a task that sends the items for the UIDs (taken, also on failure), then "OK done". */
+void imap_fetch_start(
+    struct imap *, struct imap_items *, uint32_t *uids, size_t n, const char *done);
+
+#endif

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef FIFE_IMAP_SEARCH_H
+#define FIFE_IMAP_SEARCH_H
+
+/*
+ * SEARCH (RFC 3501, 6.4.4; RFC 4731). Keys are a tree of bounded depth and size. Text is
+ * compared in UTF-8 without regard to case, with runs of white space as one space, after
+ * transfer encodings, charsets and encoded words were undone.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/imap/imap_parse.h"
+#include "common/proto/mime.h"
+#include "mailbox/imap_set.h"
+
+#define IMAP_SEARCH_DEPTH_MAX 50
+#define IMAP_SEARCH_KEYS_MAX 1000
+
+enum imap_key_kind {
+	IMAP_KEY_AND, /* of the children; ALL is one without */
+	IMAP_KEY_OR,
+	IMAP_KEY_NOT,
+	IMAP_KEY_FLAG,	   /* flags: system bit set */
+	IMAP_KEY_KEYWORD,  /* text */
+	IMAP_KEY_RECENT,
+	IMAP_KEY_SEQ,
+	IMAP_KEY_UID,
+	IMAP_KEY_LARGER,
+	IMAP_KEY_SMALLER,
+	IMAP_KEY_BEFORE,   /* day: INTERNALDATE */
+	IMAP_KEY_ON,
+	IMAP_KEY_SINCE,
+	IMAP_KEY_SENTBEFORE, /* day: Date: */
+	IMAP_KEY_SENTON,
+	IMAP_KEY_SENTSINCE,
+	IMAP_KEY_HEADER, /* name and text */
+	IMAP_KEY_BODY,
+	IMAP_KEY_TEXT,
+};
+
+struct imap_key {
+	enum imap_key_kind kind;
+	int cost; /* 0 the index, 1 the header, 2 the body: cheap ones are asked first */
+	struct imap_key *child, *next;
+	uint8_t flag;
+	uint32_t number;
+	int64_t day; /* midnight UTC, seconds */
+	struct imap_set set;
+	char *name;
+	char *text; /* folded */
+	size_t text_len;
+};
+
+enum { IMAP_RETURN_MIN = 1, IMAP_RETURN_MAX = 2, IMAP_RETURN_ALL = 4, IMAP_RETURN_COUNT = 8 };
+
+struct imap_search {
+	struct imap_key *root; /* AND */
+	unsigned int result;   /* IMAP_RETURN_*; 0: the plain form */
+	bool bad_charset;
+};
+
+/* From the space after SEARCH on. -1 with a->error; to be cleared in both cases. */
+int imap_search_parse(struct imap_args *, struct imap_search *);
+void imap_search_clear(struct imap_search *);
+
+/* Folds UTF-8 for comparison; out has room for len * 2 + 1 octets. *space: the last octet before
+ * was white space. Returns the octets written. */
+size_t imap_fold(const char *in, size_t len, char *out, bool *space);
+
+/* Is text (folded) in a field of that name (NULL: in any field)? */
+bool imap_header_find(
+    const char *header, size_t len, const char *name, const char *text, size_t text_len);
+/* ... in the body, or with headers set also in the message's own header? */
+bool imap_text_find(const char *msg, size_t len, const struct mime_tree *, bool headers,
+    const char *text, size_t text_len);
+
+#endif

@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Text search in headers and bodies. Bodies are decoded and compared piece by piece: the
+ * memory needed depends on the text that is looked for, not on the message.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/proto/charset.h"
+#include "common/proto/encoding.h"
+#include "common/proto/header.h"
+#include "mailbox/imap_search.h"
+
+#define PIECE 8192
+#define FIELD_MAX 65536
+
+/*
+ * Case of the scripts that have it and that mail uses most: Latin, Greek, Cyrillic,
+ * Armenian. One character to one character (RFC 5051 in small).
+ */
+static uint32_t
+fold_char(uint32_t c)
+{
+	if (c < 0x80)
+		return c >= 'A' && c <= 'Z' ? c + 32 : c;
+	if (c >= 0xc0 && c <= 0xde && c != 0xd7)
+		return c + 32;
+	if ((c >= 0x100 && c <= 0x12f) || (c >= 0x132 && c <= 0x137) ||
+	    (c >= 0x14a && c <= 0x177) || (c >= 0x460 && c <= 0x481) ||
+	    (c >= 0x48a && c <= 0x4bf) || (c >= 0x4d0 && c <= 0x52f) ||
+	    (c >= 0x1e00 && c <= 0x1e95) || (c >= 0x1ea0 && c <= 0x1eff))
+		return c | 1;
+	if ((c >= 0x139 && c <= 0x148) || (c >= 0x179 && c <= 0x17e))
+		return c & 1 ? c + 1 : c;
+	if (c == 0x178)
+		return 0xff;
+	if (c >= 0x391 && c <= 0x3ab && c != 0x3a2)
+		return c + 32;
+	if (c == 0x3c2) /* final sigma */
+		return 0x3c3;
+	if (c >= 0x410 && c <= 0x42f)
+		return c + 32;
+	if (c >= 0x400 && c <= 0x40f)
+		return c + 80;
+	if (c >= 0x531 && c <= 0x556)
+		return c + 48;
+	return c;
+}
+
+size_t
+imap_fold(const char *in, size_t len, char *out, bool *space)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < len;) {
+		uint32_t c;
+		size_t used = utf8_get(in + i, len - i, &c);
+
+		if (used == 0) { /* not UTF-8: as it is */
+			out[n++] = in[i++];
+			*space = false;
+			continue;
+		}
+		i += used;
+		if (c == ' ' || c == '\t' || c == '\r' || c == '\n' || c == 0xa0) {
+			if (!*space)
+				out[n++] = ' ';
+			*space = true;
+			continue;
+		}
+		*space = false;
+		n += utf8_put(fold_char(c), out + n);
+	}
+	return n;
+}
+
+/* A window over folded text: what a match could begin with is kept. */
+struct window {
+	const char *text;
+	size_t text_len;
+	char *buf; /* text_len + 2 * PIECE * 2 */
+	size_t len;
+	bool space;
+	bool found;
+};
+
+static int
+window_init(struct window *w, const char *text, size_t text_len)
+{
+	memset(w, 0, sizeof(*w));
+	w->text = text;
+	w->text_len = text_len;
+	w->found = text_len == 0;
+	w->buf = malloc(text_len + 2 * PIECE + 1);
+	return w->buf == NULL ? -1 : 0;
+}
+
+/* At most PIECE octets at once. */
+static void
+window_feed(struct window *w, const char *s, size_t len)
+{
+	size_t keep;
+
+	w->len += imap_fold(s, len, w->buf + w->len, &w->space);
+	if (memmem(w->buf, w->len, w->text, w->text_len) != NULL)
+		w->found = true;
+	keep = w->text_len == 0 ? 0 : w->text_len - 1;
+	if (keep > w->len)
+		keep = w->len;
+	memmove(w->buf, w->buf + w->len - keep, keep);
+	w->len = keep;
+}
+
+static void
+window_restart(struct window *w)
+{
+	w->len = 0;
+	w->space = false;
+}
+
+static void
+find_in_fields(struct window *w, const char *header, size_t len, const char *name)
+{
+	struct header_scan scan;
+	struct header_field f;
+
+	header_scan_init(&scan, header, len, true);
+	while (!w->found && header_next(&scan, &f) == HEADER_FIELD) {
+		size_t in = f.value_len < FIELD_MAX ? f.value_len : FIELD_MAX, cap = in * 3 + 4, n;
+		char *value;
+
+		if (name != NULL && (f.name_len == 0 || !header_name_is(&f, name)))
+			continue;
+		if ((value = malloc(cap)) == NULL)
+			return;
+		n = header_decode(f.value, in, value, cap);
+		window_restart(w);
+		if (name == NULL) {
+			window_feed(w, f.name, f.name_len < 256 ? f.name_len : 256);
+			window_feed(w, ": ", 2);
+		}
+		for (size_t at = 0; at < n && !w->found;) {
+			size_t piece = utf8_cut(value + at, n - at, PIECE);
+
+			if (piece == 0)
+				piece = n - at < PIECE ? n - at : PIECE;
+			window_feed(w, value + at, piece);
+			at += piece;
+		}
+		free(value);
+	}
+}
+
+bool
+imap_header_find(
+    const char *header, size_t len, const char *name, const char *text, size_t text_len)
+{
+	struct window w;
+
+	if (text_len == 0)
+		return name == NULL || header_count(header, len, name) > 0;
+	if (window_init(&w, text, text_len) == -1)
+		return false;
+	find_in_fields(&w, header, len, name);
+	free(w.buf);
+	return w.found;
+}
+
+static void
+find_decoded(struct window *w, struct charset_conv *conv, const char *s, size_t len, bool last)
+{
+	char utf8[PIECE];
+	size_t used, made;
+
+	do {
+		charset_conv_feed(conv, s, len, last, utf8, sizeof(utf8), &used, &made);
+		window_feed(w, utf8, made);
+		s += used;
+		len -= used;
+	} while (!w->found && (len > 0 || (last && made > 0)) && (used > 0 || made > 0));
+}
+
+static void
+find_in_leaf(struct window *w, const char *msg, const struct mime_part *p)
+{
+	struct cte_decoder cte;
+	struct charset_conv conv;
+	const char *charset = mime_param_raw(p->params, p->nparams, "charset");
+	const char *s = msg + p->body_off;
+	size_t len = p->body_end - p->body_off;
+	char plain[PIECE];
+
+	if (charset == NULL)
+		charset = "us-ascii";
+	charset_conv_init(&conv, charset, strlen(charset));
+	cte_init(&cte, p->cte);
+	window_restart(w);
+	while (len > 0 && !w->found) {
+		size_t used, made;
+
+		cte_feed(&cte, s, len < PIECE ? len : PIECE, plain, sizeof(plain), &used, &made);
+		find_decoded(w, &conv, plain, made, false);
+		if (used == 0 && made == 0)
+			break;
+		s += used;
+		len -= used;
+	}
+	if (!w->found)
+		find_decoded(w, &conv, plain, cte_finish(&cte, plain, sizeof(plain)), true);
+}
+
+bool
+imap_text_find(const char *msg, size_t len, const struct mime_tree *tree, bool headers,
+    const char *text, size_t text_len)
+{
+	struct window w;
+
+	if (text_len == 0)
+		return true;
+	if (window_init(&w, text, text_len) == -1)
+		return false;
+	for (unsigned int i = 0; i < tree->nparts && !w.found; i++) {
+		const struct mime_part *p = &tree->parts[i];
+
+		if (i > 0 || headers)
+			find_in_fields(&w, msg + p->header_off, p->body_off - p->header_off, NULL);
+		if (!w.found && p->kind == MIME_LEAF &&
+		    (strcmp(p->type, "text") == 0 || strcmp(p->type, "message") == 0))
+			find_in_leaf(&w, msg, p);
+	}
+	free(w.buf);
+	return w.found;
+}

@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: ISC */
+/* The octets behind BODY[section]<partial> (RFC 3501, 6.4.5). */
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/proto/header.h"
+#include "mailbox/imap_fetch.h"
+
+static bool
+wanted(const struct imap_section *sec, const struct header_field *f)
+{
+	bool listed = false;
+
+	for (size_t i = 0; i < sec->n_fields && !listed; i++)
+		listed = f->name_len > 0 && header_name_is(f, sec->fields[i]);
+	return listed == (sec->kind == IMAP_SECTION_FIELDS);
+}
+
+/* The chosen fields as they stand, and an empty line. */
+static int
+fields(const struct imap_section *sec, const char *header, size_t len, struct imap_octets *out)
+{
+	struct header_scan scan;
+	struct header_field f;
+	char *to;
+
+	if ((to = out->owned = malloc(len + 4)) == NULL)
+		return -1;
+	header_scan_init(&scan, header, len, true);
+	while (header_next(&scan, &f) == HEADER_FIELD) {
+		if (!wanted(sec, &f))
+			continue;
+		memcpy(to, header + f.offset, f.length);
+		to += f.length;
+		/* a header that ends in the middle of a line */
+		if (to[-1] != '\n') {
+			memcpy(to, "\r\n", 2);
+			to += 2;
+		}
+	}
+	memcpy(to, "\r\n", 2);
+	out->data = out->owned;
+	out->len = (size_t)(to + 2 - out->owned);
+	return 0;
+}
+
+static int
+whole_message(const struct imap_section *sec, const char *msg, size_t len, struct imap_octets *out)
+{
+	size_t header = sec->kind == IMAP_SECTION_ALL ? 0 : header_section_len(msg, len);
+
+	switch (sec->kind) {
+	case IMAP_SECTION_ALL:
+		out->data = msg;
+		out->len = len;
+		return 0;
+	case IMAP_SECTION_TEXT:
+		out->data = msg + header;
+		out->len = len - header;
+		return 0;
+	case IMAP_SECTION_FIELDS:
+	case IMAP_SECTION_FIELDS_NOT:
+		return fields(sec, msg, header, out);
+	default:
+		out->data = msg;
+		out->len = header;
+		return 0;
+	}
+}
+
+static int
+part(const struct imap_section *sec, const char *msg, const struct mime_tree *tree,
+    struct imap_octets *out)
+{
+	bool self;
+	int i = mime_find(tree, sec->path, sec->n_path, &self);
+	const struct mime_part *p;
+
+	if (i < 0) {
+		out->nil = true;
+		return 0;
+	}
+	p = &tree->parts[i];
+	if (sec->kind != IMAP_SECTION_ALL && sec->kind != IMAP_SECTION_MIME) {
+		/* The header and text of the message within (RFC 3501, 6.4.5). */
+		if (p->kind != MIME_MESSAGE || p->child < 0) {
+			out->nil = true;
+			return 0;
+		}
+		p = &tree->parts[p->child];
+	}
+	switch (sec->kind) {
+	case IMAP_SECTION_ALL:
+	case IMAP_SECTION_TEXT:
+		out->data = msg + p->body_off;
+		out->len = p->body_end - p->body_off;
+		return 0;
+	case IMAP_SECTION_FIELDS:
+	case IMAP_SECTION_FIELDS_NOT:
+		return fields(sec, msg + p->header_off, p->body_off - p->header_off, out);
+	default:
+		out->data = msg + p->header_off;
+		out->len = p->body_off - p->header_off;
+		return 0;
+	}
+}
+
+int
+imap_section_get(const struct imap_section *sec, const char *msg, size_t len,
+    const struct mime_tree *tree, struct imap_octets *out)
+{
+	memset(out, 0, sizeof(*out));
+	if (sec->n_path == 0) {
+		if (whole_message(sec, msg, len, out) == -1)
+			return -1;
+	} else if (part(sec, msg, tree, out) == -1)
+		return -1;
+	if (sec->partial && !out->nil) {
+		size_t skip = sec->offset < out->len ? sec->offset : out->len;
+
+		out->data += skip;
+		out->len -= skip;
+		if (out->len > sec->count)
+			out->len = sec->count;
+	}
+	return 0;
+}

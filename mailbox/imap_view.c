@@ -1,0 +1,315 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * What an IMAP client knows of its selected folder: sequence numbers and UIDs. The
+ * folder itself may change at any time (other sessions, delivery); the view changes only here,
+ * where it is told to the client (RFC 9051, 5.2 and 7.5).
+ */
+#include <event2/buffer.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/compat/compat.h"
+#include "mailbox/imap.h"
+
+static void
+changed(struct folder *f, void *arg)
+{
+	struct imap *s = arg;
+
+	if (s->idling && !s->woken) {
+		s->woken = true;
+		if (s->wake != NULL)
+			s->wake(s->wake_arg);
+	}
+}
+
+static int
+view_add(struct imap *s, const struct message *m)
+{
+	if (s->n_view == s->view_cap) {
+		size_t cap = s->view_cap == 0 ? 64 : s->view_cap * 2;
+		struct imap_view_entry *n = reallocarray(s->view, cap, sizeof(*n));
+
+		if (n == NULL)
+			return -1;
+		s->view = n;
+		s->view_cap = cap;
+	}
+	s->view[s->n_view].uid = m->uid;
+	s->view[s->n_view++].recent = m->recent;
+	return 0;
+}
+
+int
+imap_view_open(struct imap *s, struct folder *f, bool readonly)
+{
+	size_t n = folder_count(f);
+
+	s->folder = f;
+	s->readonly = readonly;
+	s->n_view = 0;
+	for (size_t i = 0; i < n; i++)
+		if (view_add(s, folder_message(f, i)) == -1) {
+			imap_view_close(s);
+			return -1;
+		}
+	if (!readonly)
+		folder_take_recent(f);
+	s->modseq = s->walked = folder_highestmodseq(f);
+	s->expunge_pending = false;
+	s->watch = folder_watch(f, changed, s);
+	s->state = IMAP_SELECTED;
+	return 0;
+}
+
+void
+imap_view_close(struct imap *s)
+{
+	if (s->folder == NULL)
+		return;
+	if (s->watch != NULL)
+		folder_unwatch(s->watch);
+	folder_close(s->folder);
+	s->folder = NULL;
+	s->watch = NULL;
+	free(s->view);
+	s->view = NULL;
+	s->n_view = s->view_cap = 0;
+	if (s->state == IMAP_SELECTED)
+		s->state = IMAP_AUTHENTICATED;
+}
+
+uint32_t
+imap_view_seq(const struct imap *s, uint32_t uid)
+{
+	size_t lo = 0, hi = s->n_view;
+
+	while (lo < hi) {
+		size_t mid = lo + (hi - lo) / 2;
+
+		if (s->view[mid].uid < uid)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo < s->n_view && s->view[lo].uid == uid ? (uint32_t)lo + 1 : 0;
+}
+
+int
+imap_view_select(
+    struct imap *s, struct imap_set *set, uint32_t **uids, size_t *n, const char **error)
+{
+	uint32_t max = (uint32_t)s->n_view;
+
+	*uids = NULL;
+	*n = 0;
+	if (s->uid)
+		max = s->n_view == 0 ? 0 : s->view[s->n_view - 1].uid;
+	/* A range with "*" is cut to what exists; a number of its own must exist. */
+	for (size_t i = 0; i < set->n && !s->uid; i++)
+		if (set->r[i].lo != 0 && set->r[i].hi != 0 &&
+		    (set->r[i].lo > max || set->r[i].hi > max)) {
+			*error = "No message with that sequence number";
+			return -1;
+		}
+	imap_set_resolve(set, max);
+	if ((*uids = reallocarray(NULL, s->n_view + 1, sizeof(**uids))) == NULL) {
+		*error = "Out of memory";
+		return -1;
+	}
+	for (size_t i = 0, k = 0; i < s->n_view && k < set->n; i++) {
+		uint32_t x = s->uid ? s->view[i].uid : (uint32_t)i + 1;
+
+		while (k < set->n && set->r[k].hi < x)
+			k++;
+		if (k < set->n && x >= set->r[k].lo)
+			(*uids)[(*n)++] = s->view[i].uid;
+	}
+	return 0;
+}
+
+/* ---- flags ---- */
+
+static const struct {
+	uint8_t bit;
+	const char *name;
+} system_flags[] = {
+	{ FLAG_ANSWERED, "\\Answered" },
+	{ FLAG_FLAGGED, "\\Flagged" },
+	{ FLAG_DELETED, "\\Deleted" },
+	{ FLAG_SEEN, "\\Seen" },
+	{ FLAG_DRAFT, "\\Draft" },
+};
+#define N_SYSTEM (sizeof(system_flags) / sizeof(system_flags[0]))
+
+void
+imap_print_flags(struct imap *s, const struct message *m, struct evbuffer *out)
+{
+	uint32_t seq = imap_view_seq(s, m->uid);
+	const char *sp = "";
+
+	evbuffer_add(out, "FLAGS (", 7);
+	for (size_t i = 0; i < N_SYSTEM; i++)
+		if (m->flags & system_flags[i].bit) {
+			evbuffer_add_printf(out, "%s%s", sp, system_flags[i].name);
+			sp = " ";
+		}
+	if (seq != 0 && s->view[seq - 1].recent) {
+		evbuffer_add_printf(out, "%s\\Recent", sp);
+		sp = " ";
+	}
+	for (int i = 0; i < STORE_KEYWORDS_MAX && m->keywords >> i != 0; i++)
+		if (m->keywords >> i & 1) {
+			const char *name = folder_keyword(s->folder, i);
+
+			if (name != NULL) {
+				evbuffer_add_printf(out, "%s%s", sp, name);
+				sp = " ";
+			}
+		}
+	evbuffer_add(out, ")", 1);
+}
+
+static int
+count_keywords(struct folder *f)
+{
+	int n = 0;
+
+	while (n < STORE_KEYWORDS_MAX && folder_keyword(f, n) != NULL)
+		n++;
+	return n;
+}
+
+void
+imap_print_flag_list(struct imap *s, const char *before, const char *after)
+{
+	evbuffer_add_printf(s->out, "* %s(\\Answered \\Flagged \\Deleted \\Seen \\Draft", before);
+	s->n_keywords = count_keywords(s->folder);
+	for (int i = 0; i < s->n_keywords; i++)
+		evbuffer_add_printf(s->out, " %s", folder_keyword(s->folder, i));
+	evbuffer_add_printf(s->out, "%s\r\n", after);
+}
+
+int
+imap_flags(struct imap_args *a, struct folder *f, bool create, uint8_t *flags, uint64_t *keywords,
+    bool *no_room)
+{
+	bool list = imap_try_char(a, '(');
+
+	*flags = 0;
+	*keywords = 0;
+	*no_room = false;
+	if (list && imap_try_char(a, ')'))
+		return 0;
+	for (;;) {
+		struct imap_str name;
+		size_t i;
+
+		if (imap_flag(a, &name) == -1)
+			return -1;
+		for (i = 0; i < N_SYSTEM; i++)
+			if (imap_str_is(&name, system_flags[i].name))
+				break;
+		if (i < N_SYSTEM)
+			*flags |= system_flags[i].bit;
+		else if (name.s[0] == '\\') {
+			/* \Recent is the server's; clients that copy all flags send it. */
+			if (!imap_str_is(&name, "\\Recent"))
+				return imap_fail(a, "Unknown system flag");
+		} else {
+			int k = -1;
+
+			if (name.len <= STORE_KEYWORD_LEN_MAX && f != NULL)
+				k = folder_keyword_find(f, name.s, name.len, create);
+			if (k >= 0)
+				*keywords |= (uint64_t)1 << k;
+			else if (create)
+				*no_room = true;
+		}
+		if (list && imap_try_char(a, ')'))
+			return 0;
+		if (!list && imap_peek(a) == -1)
+			return 0;
+		if (imap_sp(a) == -1)
+			return -1;
+	}
+}
+
+/* ---- changes ---- */
+
+/* Messages of the view that are gone, from the end, so that the numbers before stay. */
+static void
+tell_expunged(struct imap *s)
+{
+	size_t out = 0, told = 0;
+
+	for (size_t i = 0; i < s->n_view; i++) {
+		int exact;
+
+		folder_find(s->folder, s->view[i].uid, &exact);
+		if (exact)
+			s->view[out++] = s->view[i];
+		else
+			imap_untagged(s, "%zu EXPUNGE", i + 1 - told++);
+	}
+	s->n_view = out;
+	s->expunge_pending = false;
+}
+
+static void
+tell_flags(struct imap *s)
+{
+	size_t n = folder_count(s->folder);
+
+	for (size_t i = 0; i < n; i++) {
+		const struct message *m = folder_message(s->folder, i);
+		uint32_t seq;
+
+		if (m->modseq <= s->modseq || (seq = imap_view_seq(s, m->uid)) == 0)
+			continue;
+		evbuffer_add_printf(s->out, "* %u FETCH (UID %u ", seq, m->uid);
+		imap_print_flags(s, m, s->out);
+		evbuffer_add(s->out, ")\r\n", 3);
+	}
+}
+
+static void
+tell_new(struct imap *s)
+{
+	uint32_t last = s->n_view == 0 ? 0 : s->view[s->n_view - 1].uid;
+	size_t n = folder_count(s->folder), before = s->n_view, recent = 0;
+
+	for (size_t i = folder_find(s->folder, last + 1, NULL); i < n; i++)
+		if (view_add(s, folder_message(s->folder, i)) == -1)
+			break;
+	if (s->n_view == before)
+		return;
+	if (!s->readonly)
+		folder_take_recent(s->folder);
+	imap_untagged(s, "%zu EXISTS", s->n_view);
+	for (size_t i = 0; i < s->n_view; i++)
+		recent += s->view[i].recent;
+	imap_untagged(s, "%zu RECENT", recent);
+}
+
+void
+imap_view_sync(struct imap *s, bool expunge)
+{
+	uint64_t now;
+
+	if (s->folder == NULL || s->state == IMAP_ENDED)
+		return;
+	now = folder_highestmodseq(s->folder);
+	if (now != s->walked) {
+		/* Whether anything is gone is found out while telling. */
+		s->expunge_pending = true;
+		if (count_keywords(s->folder) != s->n_keywords)
+			imap_print_flag_list(s, "FLAGS ", ")");
+		tell_flags(s);
+		s->modseq = s->walked = now;
+	}
+	if (expunge && s->expunge_pending)
+		tell_expunged(s);
+	/* Also without a new modseq: the count is cheap, and mail must not be missed. */
+	tell_new(s);
+}

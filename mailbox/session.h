@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef FIFE_MAILBOX_SESSION_H
+#define FIFE_MAILBOX_SESSION_H
+
+/*
+ * Sessions of the mailbox process (mailbox/main.c): what a socket that mboxd
+ * passed becomes, by its purpose. A front relays the bytes of a client that has
+ * logged in; the session speaks IMAP from the authenticated state on
+ * (imap_session.c), POP3 in the TRANSACTION state (pop3_session.c), or the
+ * catalogue's delivery messages (deliver.c).
+ */
+
+struct event_base;
+struct msg_mbox_label;
+struct store;
+
+/*
+ * Take fd. The store is borrowed and outlives the session; the label (address,
+ * client) is not kept. ended(arg) is called once when the session is over, never
+ * from inside the start. -1: cannot be served; fd is closed and ended() is
+ * not called.
+ */
+int imap_session_start(struct event_base *, int fd, struct store *,
+    const struct msg_mbox_label *, void (*ended)(void *), void *arg);
+int pop3_session_start(struct event_base *, int fd, struct store *,
+    const struct msg_mbox_label *, void (*ended)(void *), void *arg);
+int deliver_session_start(struct event_base *, int fd, struct store *,
+    const struct msg_mbox_label *, void (*ended)(void *), void *arg);
+
+/* End all of them now, saying so to the client where the protocol can. */
+void imap_sessions_stop(void);
+void pop3_sessions_stop(void);
+void deliver_sessions_stop(void);
+
+/*
+ * The life of a mailbox process, called by mboxd in the forked child: enters the
+ * sandbox with root as its root directory and serves until mboxd says exit.
+ */
+struct mailbox_start {
+	int mboxd_fd;	  /* channel to mboxd */
+	int log_fd;	  /* channel to logd, or -1 */
+	const char *root; /* directory of the mailbox */
+	const char *name; /* of the mailbox, for log lines */
+	unsigned int uid;
+	unsigned int linger_s;
+	unsigned long long quota; /* octets, 0: none */
+	int debug;
+};
+void mailbox_main(const struct mailbox_start *) __attribute__((noreturn));
+
+#endif
