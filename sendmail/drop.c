@@ -35,7 +35,8 @@ write_file(FILE *f, const struct submit *s, const struct message *m, size_t *nex
 }
 
 static int
-drop_one(const struct host *h, const struct submit *s, const struct message *m, size_t *next)
+drop_one(
+    const struct host *h, const struct submit *s, const struct message *m, size_t *next)
 {
 	char tmp[1200], name[1200];
 	uint64_t r[2];

@@ -22,14 +22,16 @@ setting(const char *line, size_t len, const char *name, char *out, size_t cap)
 
 	if (len <= n || memcmp(line, name, n) != 0 || (line[n] != ' ' && line[n] != '\t'))
 		return 0;
-	for (line += n, len -= n; len > 0 && (*line == ' ' || *line == '\t'); line++, len--)
+	for (line += n, len -= n; len > 0 && (*line == ' ' || *line == '\t');
+	     line++, len--)
 		;
 	quoted = len > 0 && *line == '"';
 	if (quoted) {
 		line++;
 		len--;
 	}
-	while (w < len && (quoted ? line[w] != '"' : !isspace((unsigned char)line[w]) && line[w] != '#'))
+	while (w < len && (quoted ? line[w] != '"'
+				  : !isspace((unsigned char)line[w]) && line[w] != '#'))
 		w++;
 	if (w == 0 || w >= cap)
 		return 0;
@@ -52,10 +54,12 @@ host_parse(struct host *h, const char *text, size_t len)
 		while (i < n && (text[i] == ' ' || text[i] == '\t'))
 			i++;
 		if (depth == 0 && i < n && text[i] != '#') {
-			(void)setting(text + i, n - i, "state", h->state, sizeof(h->state));
-			(void)setting(text + i, n - i, "hostname", h->name, sizeof(h->name));
 			(void)setting(
-			    text + i, n - i, "postmaster", postmaster, sizeof(postmaster));
+			    text + i, n - i, "state", h->state, sizeof(h->state));
+			(void)setting(
+			    text + i, n - i, "hostname", h->name, sizeof(h->name));
+			(void)setting(text + i, n - i, "postmaster", postmaster,
+			    sizeof(postmaster));
 		}
 		for (; i < n && text[i] != '#'; i++)
 			depth += text[i] == '{' ? 1 : text[i] == '}' ? -1 : 0;

@@ -22,7 +22,12 @@
 #include "sendmail/message.h"
 #include "sendmail/submit.h"
 
-enum mode { MODE_SUBMIT, MODE_QUEUE, MODE_SMTP, MODE_ALIASES };
+enum mode {
+	MODE_SUBMIT,
+	MODE_QUEUE,
+	MODE_SMTP,
+	MODE_ALIASES
+};
 
 struct options {
 	enum mode mode;
@@ -34,11 +39,11 @@ struct options {
 	int verbose;
 };
 
-static void __attribute__((noreturn))
-usage(void)
+static void __attribute__((noreturn)) usage(void)
 {
-	fprintf(stderr, "usage: sendmail [-itv] [-C fife.conf] [-F name] [-f sender] [address ...]\n"
-			"       sendmail -bp | -bs\n");
+	fprintf(stderr,
+	    "usage: sendmail [-itv] [-C fife.conf] [-F name] [-f sender] [address ...]\n"
+	    "       sendmail -bp | -bs\n");
 	exit(EX_USAGE);
 }
 
@@ -54,7 +59,8 @@ parse_mode(const char *s, struct options *o)
 	else if (strcmp(s, "i") == 0)
 		o->mode = MODE_ALIASES;
 	else {
-		fprintf(stderr, "sendmail: -b%s is not known; fifed(8) is the daemon\n", s);
+		fprintf(
+		    stderr, "sendmail: -b%s is not known; fifed(8) is the daemon\n", s);
 		exit(EX_USAGE);
 	}
 }
@@ -71,7 +77,8 @@ parse_options(int argc, char **argv, struct options *o)
 		o->mode = MODE_QUEUE;
 	else if (strcmp(name, "newaliases") == 0)
 		o->mode = MODE_ALIASES;
-	while ((c = getopt(argc, argv, "A:B:b:C:cd::e:F:f:Gh:IiL:mN:nO:o:p:q::R:r:TtUV:vX:")) != -1)
+	while ((c = getopt(argc, argv,
+		    "A:B:b:C:cd::e:F:f:Gh:IiL:mN:nO:o:p:q::R:r:TtUV:vX:")) != -1)
 		switch (c) {
 		case 'b':
 			parse_mode(optarg, o);
@@ -138,7 +145,8 @@ whoami(char *user, size_t user_cap, char *full, size_t full_cap)
 	struct address a = { .domain = "" };
 
 	*full = '\0';
-	if (pw == NULL || strlcpy(a.local, pw->pw_name, sizeof(a.local)) >= sizeof(a.local) ||
+	if (pw == NULL ||
+	    strlcpy(a.local, pw->pw_name, sizeof(a.local)) >= sizeof(a.local) ||
 	    address_format(&a, user, user_cap) == -1) {
 		snprintf(user, user_cap, "uid%u", (unsigned int)getuid());
 		return;
@@ -202,13 +210,15 @@ give(const struct host *h, struct submit *s, const struct message *m)
 	}
 	if (drop_message(h, s, m) == -1) {
 		fprintf(stderr,
-		    "sendmail: the mail system does not answer, and the message cannot be "
+		    "sendmail: the mail system does not answer, and the message cannot "
+		    "be "
 		    "kept in %s/spool/drop: %s\n",
 		    h->state, strerror(errno));
 		return EX_TEMPFAIL;
 	}
-	fprintf(stderr, "sendmail: the mail system does not take it now%s%s; the message is kept "
-			"and will be sent later\n",
+	fprintf(stderr,
+	    "sendmail: the mail system does not take it now%s%s; the message is kept "
+	    "and will be sent later\n",
 	    s->text[0] == '4' ? ": " : "", s->text[0] == '4' ? s->text : "");
 	return EX_TEMPFAIL;
 }
@@ -216,7 +226,8 @@ give(const struct host *h, struct submit *s, const struct message *m)
 static int
 submit(const struct host *h, const struct options *o, int argc, char **argv)
 {
-	char user[ADDRESS_MAX + 1], full[256], sender[ADDRESS_MAX + 1], from[2 * ADDRESS_MAX];
+	char user[ADDRESS_MAX + 1], full[256], sender[ADDRESS_MAX + 1],
+	    from[2 * ADDRESS_MAX];
 	struct message_facts facts = { .domain = h->name, .time = time(NULL) };
 	struct submit s = { .sender = sender, .verbose = o->verbose };
 	struct message m;
@@ -224,7 +235,8 @@ submit(const struct host *h, const struct options *o, int argc, char **argv)
 
 	whoami(user, sizeof(user), full, sizeof(full));
 	strlcpy(sender, user, sizeof(sender));
-	if (o->sender != NULL && sender_from_option(o->sender, sender, sizeof(sender)) == -1) {
+	if (o->sender != NULL &&
+	    sender_from_option(o->sender, sender, sizeof(sender)) == -1) {
 		fprintf(stderr, "sendmail: -f %s: not an address\n", o->sender);
 		return EX_USAGE;
 	}
@@ -252,7 +264,8 @@ submit(const struct host *h, const struct options *o, int argc, char **argv)
 	arc4random_buf(&facts.unique, sizeof(facts.unique));
 	if (message_finish(&m, &facts, o->from_header) == -1) {
 		fprintf(stderr, "sendmail: %s\n",
-		    errno == EINVAL ? "not an address in To, Cc or Bcc" : strerror(errno));
+		    errno == EINVAL ? "not an address in To, Cc or Bcc"
+				    : strerror(errno));
 		return errno == EINVAL ? EX_DATAERR : EX_OSERR;
 	}
 	if (m.nrcpts == 0) {
@@ -275,7 +288,8 @@ main(int argc, char **argv)
 
 	parse_options(argc, argv, &o);
 	if (host_find(o.conf, &h) == -1) {
-		fprintf(stderr, "sendmail: the path of the state directory is too long\n");
+		fprintf(
+		    stderr, "sendmail: the path of the state directory is too long\n");
 		return EX_CONFIG;
 	}
 	switch (o.mode) {

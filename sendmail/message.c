@@ -212,8 +212,9 @@ is_rcpt_field(const struct header_field *f, int resent)
 {
 	if (resent)
 		return header_name_is(f, "resent-to") || header_name_is(f, "resent-cc") ||
-		    header_name_is(f, "resent-bcc");
-	return header_name_is(f, "to") || header_name_is(f, "cc") || header_name_is(f, "bcc");
+		       header_name_is(f, "resent-bcc");
+	return header_name_is(f, "to") || header_name_is(f, "cc") ||
+	       header_name_is(f, "bcc");
 }
 
 /* 1 with the next field of the header at *pos, 0 at its end: an empty line, the end, or a
@@ -245,7 +246,8 @@ look(const char *text, size_t len, size_t pos, struct header_facts *h)
 }
 
 static int
-add_missing(struct message *m, const struct message_facts *facts, const struct header_facts *h)
+add_missing(
+    struct message *m, const struct message_facts *facts, const struct header_facts *h)
 {
 	char date[DATE_MAX], line[1024], name[512];
 	int n;
@@ -267,9 +269,11 @@ add_missing(struct message *m, const struct message_facts *facts, const struct h
 		if (name[0] == '\0')
 			n = snprintf(line, sizeof(line), "From: %s\n", facts->sender);
 		else if (strcmp(name, facts->full_name) != 0)
-			n = snprintf(line, sizeof(line), "From: %s <%s>\n", name, facts->sender);
+			n = snprintf(
+			    line, sizeof(line), "From: %s <%s>\n", name, facts->sender);
 		else if (strpbrk(name, "\"\\\r\n") == NULL)
-			n = snprintf(line, sizeof(line), "From: \"%s\" <%s>\n", name, facts->sender);
+			n = snprintf(line, sizeof(line), "From: \"%s\" <%s>\n", name,
+			    facts->sender);
 		else
 			n = snprintf(line, sizeof(line), "From: %s\n", facts->sender);
 		/* Folds of encoded words come with CR LF. */

@@ -19,8 +19,8 @@ struct message {
 	size_t cap;
 	char **rcpts; /* as given: perhaps without a domain */
 	size_t nrcpts;
-	int dots;    /* a line of one dot ends it */
-	int cr;	     /* reading: the last octet was a CR */
+	int dots; /* a line of one dot ends it */
+	int cr;   /* reading: the last octet was a CR */
 	int ended;
 	int eight_bit;
 	size_t line; /* where the last line begins */
@@ -28,9 +28,9 @@ struct message {
 
 /* What is known of the submitter. */
 struct message_facts {
-	const char *sender;	/* "user@domain", for From */
-	const char *full_name;	/* may be empty; UTF-8 */
-	const char *domain;	/* for Message-ID */
+	const char *sender;    /* "user@domain", for From */
+	const char *full_name; /* may be empty; UTF-8 */
+	const char *domain;    /* for Message-ID */
 	int64_t time;
 	int zone_min;
 	uint64_t unique;

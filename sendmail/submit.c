@@ -196,7 +196,8 @@ needs_smtputf8(const struct submit *s, const struct message *m)
 }
 
 static void
-set_all(struct submit *s, const struct message *m, enum rcpt_state from, enum rcpt_state to)
+set_all(
+    struct submit *s, const struct message *m, enum rcpt_state from, enum rcpt_state to)
 {
 	for (size_t i = 0; i < m->nrcpts; i++)
 		if (s->rcpt_state[i] == from)
@@ -209,7 +210,8 @@ transaction(struct link *l, struct submit *s, const struct message *m)
 {
 	size_t given = 0;
 	int code = command(l, s->text, sizeof(s->text), "MAIL FROM:<%s>%s%s", s->sender,
-	    m->eight_bit ? " BODY=8BITMIME" : "", needs_smtputf8(s, m) ? " SMTPUTF8" : "");
+	    m->eight_bit ? " BODY=8BITMIME" : "",
+	    needs_smtputf8(s, m) ? " SMTPUTF8" : "");
 
 	if (code == -1)
 		return -1;
@@ -249,9 +251,9 @@ transaction(struct link *l, struct submit *s, const struct message *m)
 	if (code >= 500)
 		fprintf(stderr, "sendmail: %s\n", s->text);
 	set_all(s, m, RCPT_GIVEN,
-	    code < 300	  ? RCPT_DONE :
-		code >= 500 ? RCPT_REFUSED :
-			      RCPT_LATER);
+	    code < 300    ? RCPT_DONE
+	    : code >= 500 ? RCPT_REFUSED
+			  : RCPT_LATER);
 	return 0;
 }
 
@@ -277,7 +279,7 @@ submit_message(const struct host *h, struct submit *s, const struct message *m)
 		return SUBMIT_TEMP;
 	}
 	alive = reply(&l, s->text, sizeof(s->text)) == 220 &&
-	    command(&l, s->text, sizeof(s->text), "EHLO localhost") == 250;
+		command(&l, s->text, sizeof(s->text), "EHLO localhost") == 250;
 	while (alive && pending(s, m, RCPT_PENDING))
 		alive = transaction(&l, s, m) == 0;
 	if (alive)

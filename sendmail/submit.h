@@ -9,16 +9,22 @@
 
 enum submit_result {
 	SUBMIT_OK,
-	SUBMIT_TEMP,	/* nothing was lost: rcpt_state says who is left */
+	SUBMIT_TEMP,    /* nothing was lost: rcpt_state says who is left */
 	SUBMIT_REFUSED, /* some recipients, or the message, for good; text says why */
 };
 
-enum rcpt_state { RCPT_PENDING, RCPT_GIVEN, RCPT_DONE, RCPT_REFUSED, RCPT_LATER };
+enum rcpt_state {
+	RCPT_PENDING,
+	RCPT_GIVEN,
+	RCPT_DONE,
+	RCPT_REFUSED,
+	RCPT_LATER
+};
 
 struct submit {
-	const char *sender;   /* without <> */
-	uint8_t *rcpt_state;  /* one each, enum rcpt_state */
-	char text[1024];      /* the last refusal */
+	const char *sender;  /* without <> */
+	uint8_t *rcpt_state; /* one each, enum rcpt_state */
+	char text[1024];     /* the last refusal */
 	int verbose;
 };
 

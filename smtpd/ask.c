@@ -99,9 +99,11 @@ note_tried(struct session *s, const struct smtp_action *a)
 	if (a->first) {
 		free(s->tried);
 		s->tried = NULL;
+		s->tried_known = 0;
 	}
-	if (len == 0 || s->tried != NULL)
+	if (s->tried_known || (a->first == 1 && len == 0))
 		return;
+	s->tried_known = 1;
 	if (strcmp(a->name, "PLAIN") == 0) {
 		if ((nul = memchr(p, '\0', len)) == NULL)
 			return;

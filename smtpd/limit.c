@@ -29,7 +29,8 @@ key_of(const struct sockaddr *sa, uint8_t key[9])
 	memset(key, 0, 9);
 	if (sa->sa_family == AF_INET) {
 		key[0] = 4;
-		memcpy(key + 1, &((const struct sockaddr_in *)(const void *)sa)->sin_addr, 4);
+		memcpy(key + 1, &((const struct sockaddr_in *)(const void *)sa)->sin_addr,
+		    4);
 	} else if (sa->sa_family == AF_INET6) {
 		const struct in6_addr *a =
 		    &((const struct sockaddr_in6 *)(const void *)sa)->sin6_addr;
@@ -114,12 +115,13 @@ limit_is_loopback(const struct sockaddr *sa)
 	const struct in6_addr *a;
 
 	if (sa->sa_family == AF_INET)
-		return ntohl(((const struct sockaddr_in *)(const void *)sa)->sin_addr.s_addr) >>
-			24 ==
-		    127;
+		return ntohl(((const struct sockaddr_in *)(const void *)sa)
+				 ->sin_addr.s_addr) >>
+			   24 ==
+		       127;
 	if (sa->sa_family != AF_INET6)
 		return 0;
 	a = &((const struct sockaddr_in6 *)(const void *)sa)->sin6_addr;
 	return IN6_IS_ADDR_LOOPBACK(a) ||
-	    (IN6_IS_ADDR_V4MAPPED(a) && a->s6_addr[12] == 127);
+	       (IN6_IS_ADDR_V4MAPPED(a) && a->s6_addr[12] == 127);
 }

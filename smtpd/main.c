@@ -67,8 +67,8 @@ on_conf(struct msg *m)
 			close(fd);
 			break;
 		}
-		(void)tls_certs_add(staged_certs, fd, m->p.tls_cert.key, m->p.tls_cert.names,
-		    m->p.tls_cert.is_default);
+		(void)tls_certs_add(staged_certs, fd, m->p.tls_cert.key,
+		    m->p.tls_cert.names, m->p.tls_cert.is_default);
 		break;
 	default:
 		break;

@@ -9,8 +9,8 @@
 
 enum policy_client {
 	POLICY_STRANGER = 1, /* no login */
-	POLICY_LOGIN,	     /* authenticated */
-	POLICY_LOCAL	     /* a user of this host, by sendmail(8) */
+	POLICY_LOGIN,        /* authenticated */
+	POLICY_LOCAL         /* a user of this host, by sendmail(8) */
 };
 
 /* The reply to RCPT; SMTP_REPLY_RCPT_OK accepts. */

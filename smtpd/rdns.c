@@ -59,7 +59,8 @@ on_address(struct msg *m, void *arg)
 
 	s->dns.id = 0;
 	if (m != NULL && m->p.dns_answer.status == DNS_OK)
-		while (dnsrr_next(m->p.dns_answer.records, m->p.dns_answer.records_len, &off, &rr) == 1)
+		while (dnsrr_next(m->p.dns_answer.records, m->p.dns_answer.records_len,
+			   &off, &rr) == 1)
 			if (rr.len == len && memcmp(rr.data, ip, len) == 0) {
 				s->client_name = s->rdns;
 				s->rdns = NULL;
@@ -81,12 +82,14 @@ on_name(struct msg *m, void *arg)
 	s->dns.id = 0;
 	if (m == NULL || m->p.dns_answer.status != DNS_OK)
 		return;
-	while (dnsrr_next(m->p.dns_answer.records, m->p.dns_answer.records_len, &off, &rr) == 1) {
+	while (dnsrr_next(m->p.dns_answer.records, m->p.dns_answer.records_len, &off,
+		   &rr) == 1) {
 		if (rr.type != DNSRR_PTR || dnsrr_name(&rr, name, NULL) == -1 ||
 		    !address_domain_valid_loose(name, strlen(name)))
 			continue;
 		if ((s->rdns = strdup(name)) != NULL)
-			ask(s, name, client_ip(s, &ip) == 4 ? DNSRR_A : DNSRR_AAAA, on_address);
+			ask(s, name, client_ip(s, &ip) == 4 ? DNSRR_A : DNSRR_AAAA,
+			    on_address);
 		return;
 	}
 }
@@ -100,6 +103,7 @@ ask_client_name(struct session *s)
 
 	if (len == 0 || limit_is_loopback((const struct sockaddr *)&s->peer))
 		return;
-	if (dnsrr_reverse_name(len == 4 ? AF_INET : AF_INET6, ip, name, sizeof(name)) != -1)
+	if (dnsrr_reverse_name(len == 4 ? AF_INET : AF_INET6, ip, name, sizeof(name)) !=
+	    -1)
 		ask(s, name, DNSRR_PTR, on_name);
 }

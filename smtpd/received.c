@@ -40,7 +40,9 @@ is_ascii(const char *s)
 static void
 protocol(const struct received *r, char *buf, size_t cap)
 {
-	const char *base = r->kind == LISTENER_LMTP ? "LMTP" : r->esmtp ? "ESMTP" : "SMTP";
+	const char *base = r->kind == LISTENER_LMTP ? "LMTP"
+			   : r->esmtp               ? "ESMTP"
+						    : "SMTP";
 
 	if (r->smtputf8)
 		base = r->kind == LISTENER_LMTP ? "UTF8LMTP" : "UTF8SMTP";
@@ -60,8 +62,8 @@ received_format(const struct received *r, char *buf, size_t cap)
 	if (date_format(r->time, r->zone_min, date, sizeof(date)) == -1)
 		return -1;
 	if (r->kind == LISTENER_LOCAL)
-		add(buf, cap, &len, "Received: by %s (local user %u)\r\n\tid %s", r->hostname,
-		    r->uid, r->qid);
+		add(buf, cap, &len, "Received: by %s (local user %u)\r\n\tid %s",
+		    r->hostname, r->uid, r->qid);
 	else {
 		protocol(r, with, sizeof(with));
 		add(buf, cap, &len, "Received: from %s (%s%s[%s%s])\r\n",
@@ -79,7 +81,8 @@ received_format(const struct received *r, char *buf, size_t cap)
 }
 
 int
-received_add_missing(const struct received *r, int date, int message_id, char *buf, size_t cap)
+received_add_missing(
+    const struct received *r, int date, int message_id, char *buf, size_t cap)
 {
 	char text[DATE_MAX];
 	size_t len = 0;

@@ -13,8 +13,8 @@ struct received {
 	enum listener_kind kind;
 	const char *helo;
 	const char *client_name; /* verified, or "" */
-	const char *client;	 /* address; ignored for LISTENER_LOCAL */
-	uint32_t uid;		 /* LISTENER_LOCAL */
+	const char *client;      /* address; ignored for LISTENER_LOCAL */
+	uint32_t uid;            /* LISTENER_LOCAL */
 	const char *hostname;
 	const char *tls; /* "TLSv1.3 TLS_AES_256_GCM_SHA384", or "" */
 	int esmtp;
@@ -29,6 +29,7 @@ struct received {
 /* Lines with CR LF. The length, or -1 when it does not fit. */
 int received_format(const struct received *, char *buf, size_t cap);
 /* RFC 6409, 8: Date and Message-ID of a submission that has none. */
-int received_add_missing(const struct received *, int date, int message_id, char *buf, size_t cap);
+int received_add_missing(
+    const struct received *, int date, int message_id, char *buf, size_t cap);
 
 #endif

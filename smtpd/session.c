@@ -64,7 +64,8 @@ session_drop(struct session *s)
 }
 
 void
-session_new(int fd, const struct session_listener *l, const struct sockaddr *peer, int counted)
+session_new(
+    int fd, const struct session_listener *l, const struct sockaddr *peer, int counted)
 {
 	struct smtp_in_facts facts = { .kind = l->kind };
 	struct session *s = calloc(1, sizeof(*s));
@@ -81,9 +82,9 @@ session_new(int fd, const struct session_listener *l, const struct sockaddr *pee
 	s->txn.fd = -1;
 	s->counted = (uint8_t)counted;
 	memcpy(&s->peer, peer,
-	    peer->sa_family == AF_INET6	      ? sizeof(struct sockaddr_in6)
-		: peer->sa_family == AF_INET ? sizeof(struct sockaddr_in)
-					      : sizeof(struct sockaddr));
+	    peer->sa_family == AF_INET6  ? sizeof(struct sockaddr_in6)
+	    : peer->sa_family == AF_INET ? sizeof(struct sockaddr_in)
+					 : sizeof(struct sockaddr));
 	TAILQ_INSERT_TAIL(&sessions, s, entry);
 	smtpd_stats.sessions++;
 	smtpd_stats.connections++;
@@ -101,7 +102,7 @@ session_new(int fd, const struct session_listener *l, const struct sockaddr *pee
 	s->conn = conn_new(daemon_base(), fd, INPUT_MAX, on_conn, s);
 	facts.auth_without_tls = (uint8_t)l->auth_without_tls;
 	facts.starttls = l->tls == LISTENER_TLS_STARTTLS && s->kind != LISTENER_LOCAL &&
-	    smtpd_tls() != NULL;
+			 smtpd_tls() != NULL;
 	facts.tls = l->tls == LISTENER_TLS_IMPLICIT;
 	s->in = smtp_in_new(smtpd_in_conf(), &facts);
 	if (s->conn == NULL || s->in == NULL) {
@@ -109,7 +110,8 @@ session_new(int fd, const struct session_listener *l, const struct sockaddr *pee
 		return;
 	}
 	conn_peer(s->conn, s->client, sizeof(s->client), NULL);
-	log_fact(LOG_SMTP, LOGL_DEBUG, "connect", KS("client", s->client), KU("session", s->id));
+	log_fact(LOG_SMTP, LOGL_DEBUG, "connect", KS("client", s->client),
+	    KU("session", s->id));
 	if (l->tls == LISTENER_TLS_IMPLICIT) {
 		struct ssl_ctx_st *ctx = smtpd_tls();
 
@@ -136,9 +138,9 @@ log_refused(struct session *s, const struct smtp_action *a)
 	else
 		smtpd_stats.deferred++;
 	log_fact(LOG_SMTP, LOGL_INFO, "refused", KS("from", smtp_in_sender(s->in)),
-	    KS("to", a->name[0] != '\0'		  ? a->name
-		    : smtp_in_nrcpt(s->in) == 1 ? smtp_in_rcpt(s->in, 0)
-						  : ""),
+	    KS("to", a->name[0] != '\0'          ? a->name
+		     : smtp_in_nrcpt(s->in) == 1 ? smtp_in_rcpt(s->in, 0)
+						 : ""),
 	    KS("client", s->client), KS("helo", smtp_in_helo(s->in)), KU("code", a->code),
 	    KS("reason", a->text));
 }
@@ -219,8 +221,8 @@ first_chunk(struct evbuffer *in, const char **p)
 static int
 can_read(const struct session *s)
 {
-	return !s->closing && !s->handshake && !s->txn.spilling && !smtp_in_waiting(s->in) &&
-	    conn_unsent(s->conn) <= OUTPUT_MAX;
+	return !s->closing && !s->handshake && !s->txn.spilling &&
+	       !smtp_in_waiting(s->in) && conn_unsent(s->conn) <= OUTPUT_MAX;
 }
 
 static void
@@ -338,7 +340,8 @@ session_stop_all(void (*cb)(void))
 }
 
 void
-session_reply_committed(struct session *s, int code, const char *enhanced, const char *text)
+session_reply_committed(
+    struct session *s, int code, const char *enhanced, const char *text)
 {
 	smtp_in_commit_answer(s->in, code, enhanced, text);
 	/* Stopping: this was what we waited for. */

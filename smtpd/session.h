@@ -21,8 +21,8 @@ struct smtpd_stats {
 	uint64_t refused_connections;
 	uint64_t messages;
 	uint64_t refused_rcpts;
-	uint64_t rejected;  /* messages, 5xx */
-	uint64_t deferred;  /* messages, 4xx */
+	uint64_t rejected; /* messages, 5xx */
+	uint64_t deferred; /* messages, 4xx */
 	uint64_t login_failures;
 	uint32_t sessions;
 };
@@ -36,7 +36,8 @@ struct session_listener {
 };
 
 /* Takes fd. address: key of smtpd/limit.h, given back at the end. */
-void session_new(int fd, const struct session_listener *, const struct sockaddr *, int counted);
+void session_new(
+    int fd, const struct session_listener *, const struct sockaddr *, int counted);
 /* 421 to those that are idle; cb when the last one is gone. */
 void session_stop_all(void (*cb)(void));
 

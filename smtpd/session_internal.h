@@ -15,7 +15,7 @@ struct ask {
 
 /* The message that is being received; all zero between messages. */
 struct txn {
-	uint64_t id;	  /* 0: none at queued */
+	uint64_t id;      /* 0: none at queued */
 	uint64_t channel; /* serial of the channel to queued that knows it */
 	int fd;
 	uint64_t written;
@@ -45,19 +45,20 @@ struct session {
 	uint8_t closing;
 	uint8_t running;
 	uint8_t progress; /* the deadline starts anew */
-	uint32_t uid;	  /* LISTENER_LOCAL */
+	uint32_t uid;     /* LISTENER_LOCAL */
 	char client[64];
 	char *client_name; /* verified, NULL: none */
-	char *rdns;	   /* not verified yet */
+	char *rdns;        /* not verified yet */
 
-	struct ask ask;	 /* the engine waits for it */
+	struct ask ask; /* the engine waits for it */
 	struct ask dns;
-	uint8_t sasl;	 /* an exchange is open at authd */
+	uint8_t sasl; /* an exchange is open at authd */
 	uint64_t sasl_channel;
 	uint64_t login;
 	uint64_t login_channel;
 	char *login_address;
-	char *tried; /* the name in a login that goes on, for the log */
+	uint8_t tried_known; /* the name has been said, be it empty: a password follows */
+	char *tried;         /* the name in a login that goes on, for the log */
 
 	struct txn txn;
 };

@@ -20,7 +20,7 @@ int
 smtp_auth_offered(const struct smtp_in *e)
 {
 	return (e->facts.kind == LISTENER_SMTP || e->facts.kind == LISTENER_SUBMISSION) &&
-	    (e->facts.tls || e->facts.auth_without_tls) && !e->authenticated;
+	       (e->facts.tls || e->facts.auth_without_tls) && !e->authenticated;
 }
 
 static void
@@ -29,12 +29,11 @@ ask(struct smtp_in *e, int first)
 	e->state = ST_AUTH;
 	e->lex.auth = 1;
 	e->wait = WAIT_SASL;
-	smtp_in_act(e,
-	    &(struct smtp_action) { .type = SMTP_ACT_SASL,
-		.name = e->mechanism,
-		.data = e->sasl != NULL ? e->sasl : "",
-		.len = e->sasl_len,
-		.first = first });
+	smtp_in_act(e, &(struct smtp_action){ .type = SMTP_ACT_SASL,
+			   .name = e->mechanism,
+			   .data = e->sasl != NULL ? e->sasl : "",
+			   .len = e->sasl_len,
+			   .first = first });
 }
 
 /* Back to the command phase. */
@@ -102,7 +101,7 @@ smtp_auth_line(struct smtp_in *e, const char *line, size_t len)
 		return;
 	}
 	leave(e);
-	smtp_in_act(e, &(struct smtp_action) { .type = SMTP_ACT_SASL_ABORT });
+	smtp_in_act(e, &(struct smtp_action){ .type = SMTP_ACT_SASL_ABORT });
 	smtp_in_error(e, r);
 }
 
@@ -113,7 +112,7 @@ challenge(struct smtp_in *e, const uint8_t *data, size_t len)
 
 	if (len > CHALLENGE_MAX || base64_encode(data, len, text, sizeof(text)) == -1) {
 		leave(e);
-		smtp_in_act(e, &(struct smtp_action) { .type = SMTP_ACT_SASL_ABORT });
+		smtp_in_act(e, &(struct smtp_action){ .type = SMTP_ACT_SASL_ABORT });
 		smtp_in_reply(e, SMTP_REPLY_AUTH_TEMP);
 		return;
 	}
@@ -122,8 +121,8 @@ challenge(struct smtp_in *e, const uint8_t *data, size_t len)
 }
 
 void
-smtp_in_sasl_answer(
-    struct smtp_in *e, enum sasl_status status, const uint8_t *data, size_t len, const char *text)
+smtp_in_sasl_answer(struct smtp_in *e, enum sasl_status status, const uint8_t *data,
+    size_t len, const char *text)
 {
 	if (e->wait != WAIT_SASL)
 		return;

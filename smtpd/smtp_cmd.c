@@ -69,7 +69,7 @@ run_ehlo(struct smtp_in *e, const struct smtp_command *c, int more)
 	}
 	memcpy(e->out + e->out_len, buf, (size_t)n);
 	smtp_in_act(e,
-	    &(struct smtp_action) {
+	    &(struct smtp_action){
 		.type = SMTP_ACT_REPLY, .data = e->out + e->out_len, .len = (size_t)n });
 	e->out_len += (size_t)n;
 }
@@ -94,9 +94,11 @@ qualify(const struct smtp_in *e, struct address *a)
 {
 	struct address root;
 
-	if (e->facts.kind != LISTENER_LOCAL || a->local[0] == '\0' || a->domain[0] != '\0')
+	if (e->facts.kind != LISTENER_LOCAL || a->local[0] == '\0' ||
+	    a->domain[0] != '\0')
 		return;
-	if ((strcasecmp(a->local, "root") == 0 || strcasecmp(a->local, "postmaster") == 0) &&
+	if ((strcasecmp(a->local, "root") == 0 ||
+		strcasecmp(a->local, "postmaster") == 0) &&
 	    e->conf->root[0] != '\0' &&
 	    address_parse(e->conf->root, strlen(e->conf->root), &root) == 0)
 		*a = root;
@@ -163,14 +165,15 @@ run_rcpt(struct smtp_in *e, const struct smtp_command *c, int more)
 		return;
 	}
 	e->wait = WAIT_RCPT;
-	smtp_in_act(e, &(struct smtp_action) { .type = SMTP_ACT_RCPT, .name = e->pending });
+	smtp_in_act(
+	    e, &(struct smtp_action){ .type = SMTP_ACT_RCPT, .name = e->pending });
 }
 
 static void
 run_data(struct smtp_in *e, const struct smtp_command *c, int more)
 {
 	e->wait = WAIT_OPEN;
-	smtp_in_act(e, &(struct smtp_action) { .type = SMTP_ACT_OPEN });
+	smtp_in_act(e, &(struct smtp_action){ .type = SMTP_ACT_OPEN });
 }
 
 static void
@@ -226,7 +229,7 @@ run_starttls(struct smtp_in *e, const struct smtp_command *c, int more)
 	else {
 		smtp_in_reset(e);
 		smtp_in_reply(e, SMTP_REPLY_TLS_GO);
-		smtp_in_act(e, &(struct smtp_action) { .type = SMTP_ACT_STARTTLS });
+		smtp_in_act(e, &(struct smtp_action){ .type = SMTP_ACT_STARTTLS });
 		e->state = ST_TLS;
 		e->wait = WAIT_TLS;
 	}

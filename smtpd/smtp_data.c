@@ -13,8 +13,18 @@
 
 #include "common/proto/encoding.h"
 
-enum state { SOL, DOT, DOT_CR, LINE, CR };
-enum part { PART_START, PART_NAME, PART_REST };
+enum state {
+	SOL,
+	DOT,
+	DOT_CR,
+	LINE,
+	CR
+};
+enum part {
+	PART_START,
+	PART_NAME,
+	PART_REST
+};
 
 /* A line whose field name would be longer than this is no header line. */
 #define NAME_MAX_LEN 100
@@ -162,8 +172,8 @@ hand_out(struct smtp_data *d, const char *in, size_t from, size_t to, const char
 }
 
 enum smtp_data_result
-smtp_data_feed(struct smtp_data *d, const char *in, size_t len, size_t *used, const char **span,
-    size_t *span_len)
+smtp_data_feed(struct smtp_data *d, const char *in, size_t len, size_t *used,
+    const char **span, size_t *span_len)
 {
 	size_t i = 0, start = 0;
 	enum smtp_data_result result = SMTP_DATA_MORE;

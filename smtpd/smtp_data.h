@@ -18,15 +18,15 @@
 
 enum smtp_data_fault {
 	SMTP_DATA_GOOD,
-	SMTP_DATA_BARE,	  /* CR or LF alone */
+	SMTP_DATA_BARE, /* CR or LF alone */
 	SMTP_DATA_NUL,
-	SMTP_DATA_SIZE,	  /* over size_max */
+	SMTP_DATA_SIZE,   /* over size_max */
 	SMTP_DATA_HEADER, /* header section over SMTP_HEADER_MAX */
-	SMTP_DATA_HOPS	  /* more Received fields than hops_max: a loop */
+	SMTP_DATA_HOPS    /* more Received fields than hops_max: a loop */
 };
 
 struct smtp_data {
-	uint64_t size;	/* octets handed out so far */
+	uint64_t size;  /* octets handed out so far */
 	uint64_t total; /* octets read, the refused included */
 	uint64_t size_max;
 	uint32_t hops;
@@ -45,14 +45,17 @@ struct smtp_data {
 	char name[12];
 };
 
-enum smtp_data_result { SMTP_DATA_MORE, SMTP_DATA_END };
+enum smtp_data_result {
+	SMTP_DATA_MORE,
+	SMTP_DATA_END
+};
 
 void smtp_data_init(struct smtp_data *, uint64_t size_max, uint32_t hops_max);
 /*
  * Takes *used octets and hands out one span of them (length 0: none). MORE with *used
  * below len: call again for the rest. END: *used is behind the end.
  */
-enum smtp_data_result smtp_data_feed(struct smtp_data *, const char *in, size_t len, size_t *used,
-    const char **span, size_t *span_len);
+enum smtp_data_result smtp_data_feed(struct smtp_data *, const char *in, size_t len,
+    size_t *used, const char **span, size_t *span_len);
 
 #endif

@@ -92,7 +92,7 @@ smtp_in_act(struct smtp_in *e, const struct smtp_action *a)
 static void
 act_simple(struct smtp_in *e, enum smtp_action_type type)
 {
-	smtp_in_act(e, &(struct smtp_action) { .type = type });
+	smtp_in_act(e, &(struct smtp_action){ .type = type });
 }
 
 static void
@@ -119,9 +119,9 @@ out_ready(struct smtp_in *e)
 static void
 act_reply(struct smtp_in *e, size_t from)
 {
-	smtp_in_act(e,
-	    &(struct smtp_action) {
-		.type = SMTP_ACT_REPLY, .data = e->out + from, .len = e->out_len - from });
+	smtp_in_act(e, &(struct smtp_action){ .type = SMTP_ACT_REPLY,
+			   .data = e->out + from,
+			   .len = e->out_len - from });
 }
 
 void
@@ -176,11 +176,10 @@ smtp_in_error(struct smtp_in *e, enum smtp_reply r)
 void
 smtp_in_refuse(struct smtp_in *e, enum smtp_reply r, const char *rcpt, const char *text)
 {
-	smtp_in_act(e,
-	    &(struct smtp_action) { .type = SMTP_ACT_REFUSED,
-		.name = rcpt,
-		.code = smtp_reply_code(r),
-		.text = smtp_reply_text(r) });
+	smtp_in_act(e, &(struct smtp_action){ .type = SMTP_ACT_REFUSED,
+			   .name = rcpt,
+			   .code = smtp_reply_code(r),
+			   .text = smtp_reply_text(r) });
 	if (*text != '\0')
 		smtp_in_reply_text(e, smtp_reply_code(r), smtp_reply_enhanced(r), text);
 	else
@@ -243,12 +242,13 @@ data_input(struct smtp_in *e, const char *in, size_t len)
 {
 	const char *span;
 	size_t used, span_len;
-	enum smtp_data_result r = smtp_data_feed(&e->data, in, len, &used, &span, &span_len);
+	enum smtp_data_result r =
+	    smtp_data_feed(&e->data, in, len, &used, &span, &span_len);
 
 	if (span_len > 0 && e->content_failed == SMTP_REPLY_NONE)
-		smtp_in_act(e,
-		    &(struct smtp_action) {
-			.type = SMTP_ACT_CONTENT, .data = span, .len = span_len });
+		smtp_in_act(
+		    e, &(struct smtp_action){
+			   .type = SMTP_ACT_CONTENT, .data = span, .len = span_len });
 	if (r == SMTP_DATA_END)
 		data_end(e);
 	else if (e->data.total / 2 > e->conf->size_max + 1024 * 1024)
@@ -319,7 +319,8 @@ smtp_in_next(struct smtp_in *e, struct smtp_action *a)
 		e->lmtp_left--;
 		memset(a, 0, sizeof(*a));
 		a->type = SMTP_ACT_REPLY;
-		a->data = e->lmtp_reply != NULL ? e->lmtp_reply : "451 4.3.0 No memory\r\n";
+		a->data =
+		    e->lmtp_reply != NULL ? e->lmtp_reply : "451 4.3.0 No memory\r\n";
 		a->len = strlen(a->data);
 		return 1;
 	}
@@ -387,9 +388,9 @@ add_rcpt(struct smtp_in *e, char *address)
 void
 smtp_in_rcpt_answer(struct smtp_in *e, enum rclass rclass, const char *text)
 {
-	enum policy_client client = e->facts.kind == LISTENER_LOCAL ? POLICY_LOCAL :
-	    e->authenticated					    ? POLICY_LOGIN :
-								      POLICY_STRANGER;
+	enum policy_client client = e->facts.kind == LISTENER_LOCAL ? POLICY_LOCAL
+				    : e->authenticated              ? POLICY_LOGIN
+								    : POLICY_STRANGER;
 	enum smtp_reply r;
 
 	if (e->wait != WAIT_RCPT)
@@ -428,9 +429,9 @@ smtp_in_open_answer(struct smtp_in *e, enum answer_status status)
 		return;
 	}
 	smtp_in_refuse(e,
-	    status == MSG_FULL				    ? SMTP_REPLY_QUEUE_FULL :
-		status == MSG_PERM || status == MSG_DENIED ? SMTP_REPLY_QUEUE_REFUSED :
-							      SMTP_REPLY_QUEUE_TEMP,
+	    status == MSG_FULL                           ? SMTP_REPLY_QUEUE_FULL
+	    : status == MSG_PERM || status == MSG_DENIED ? SMTP_REPLY_QUEUE_REFUSED
+							 : SMTP_REPLY_QUEUE_TEMP,
 	    "", "");
 	e->forget = 1;
 	e->state = ST_HELLO;

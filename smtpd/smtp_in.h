@@ -23,8 +23,8 @@
 /* The same for all sessions; borrowed, may change between calls. */
 struct smtp_in_conf {
 	char hostname[256];
-	char banner[256];	  /* behind the host's name; may be empty */
-	char default_domain[256]; /* for addresses without one, LISTENER_LOCAL */
+	char banner[256];           /* behind the host's name; may be empty */
+	char default_domain[256];   /* for addresses without one, LISTENER_LOCAL */
 	char root[ADDRESS_MAX + 1]; /* who gets root's mail, LISTENER_LOCAL */
 	uint64_t size_max;
 	uint32_t rcpts_max;
@@ -35,8 +35,8 @@ struct smtp_in_conf {
 /* Of one connection. */
 struct smtp_in_facts {
 	enum listener_kind kind;
-	uint8_t tls;		  /* is on */
-	uint8_t starttls;	  /* may be offered */
+	uint8_t tls;      /* is on */
+	uint8_t starttls; /* may be offered */
 	uint8_t auth_without_tls;
 };
 
@@ -45,15 +45,15 @@ struct smtp_in;
 enum smtp_action_type {
 	SMTP_ACT_REPLY = 1, /* data: octets for the client */
 	SMTP_ACT_STARTTLS,  /* throw unread input away, handshake, smtp_in_tls_ready() */
-	SMTP_ACT_RCPT,	    /* name: recipient; smtp_in_rcpt_answer() */
-	SMTP_ACT_SASL,	    /* name: mechanism, first, data; smtp_in_sasl_answer() */
+	SMTP_ACT_RCPT,      /* name: recipient; smtp_in_rcpt_answer() */
+	SMTP_ACT_SASL,      /* name: mechanism, first, data; smtp_in_sasl_answer() */
 	SMTP_ACT_SASL_ABORT,
-	SMTP_ACT_OPEN,	    /* a transaction at the queue; smtp_in_open_answer() */
-	SMTP_ACT_CONTENT,   /* data: append; smtp_in_content_failed() if that fails */
-	SMTP_ACT_COMMIT,    /* content is complete; smtp_in_commit_answer() */
-	SMTP_ACT_ABORT,	    /* forget the transaction that was opened */
-	SMTP_ACT_REFUSED,   /* for the log: name (recipient or empty), code, text */
-	SMTP_ACT_CLOSE	    /* the last one */
+	SMTP_ACT_OPEN,    /* a transaction at the queue; smtp_in_open_answer() */
+	SMTP_ACT_CONTENT, /* data: append; smtp_in_content_failed() if that fails */
+	SMTP_ACT_COMMIT,  /* content is complete; smtp_in_commit_answer() */
+	SMTP_ACT_ABORT,   /* forget the transaction that was opened */
+	SMTP_ACT_REFUSED, /* for the log: name (recipient or empty), code, text */
+	SMTP_ACT_CLOSE    /* the last one */
 };
 
 struct smtp_action {
@@ -88,8 +88,8 @@ int smtp_in_in_data(const struct smtp_in *);
 void smtp_in_tls_ready(struct smtp_in *);
 /* text: words for the client instead of the usual ones, may be "". */
 void smtp_in_rcpt_answer(struct smtp_in *, enum rclass, const char *text);
-void smtp_in_sasl_answer(
-    struct smtp_in *, enum sasl_status, const uint8_t *data, size_t len, const char *text);
+void smtp_in_sasl_answer(struct smtp_in *, enum sasl_status, const uint8_t *data,
+    size_t len, const char *text);
 void smtp_in_open_answer(struct smtp_in *, enum answer_status);
 /* The content cannot be kept. The rest is read and the refusal comes at its end. */
 void smtp_in_content_failed(struct smtp_in *, enum answer_status);

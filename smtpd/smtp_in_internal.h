@@ -15,18 +15,25 @@
 #define BAD_RCPTS_FACTOR 5
 
 enum state {
-	ST_START,   /* no EHLO */
+	ST_START, /* no EHLO */
 	ST_HELLO,
 	ST_MAIL,
-	ST_RCPT,    /* at least one recipient */
-	ST_AUTH,    /* lines are responses */
+	ST_RCPT, /* at least one recipient */
+	ST_AUTH, /* lines are responses */
 	ST_DATA,
-	ST_TLS,	    /* handshake */
+	ST_TLS, /* handshake */
 	ST_CLOSED,
 };
 #define ST_BIT(s) (1u << (s))
 
-enum wait { WAIT_NONE, WAIT_TLS, WAIT_RCPT, WAIT_SASL, WAIT_OPEN, WAIT_COMMIT };
+enum wait {
+	WAIT_NONE,
+	WAIT_TLS,
+	WAIT_RCPT,
+	WAIT_SASL,
+	WAIT_OPEN,
+	WAIT_COMMIT
+};
 
 struct smtp_in {
 	const struct smtp_in_conf *conf;
@@ -52,12 +59,12 @@ struct smtp_in {
 	uint8_t body;
 	uint8_t smtputf8;
 	uint8_t opened;
-	uint8_t refused_rcpt;		/* one of them was */
-	uint8_t forget;			/* it is over once the queued actions are done */
+	uint8_t refused_rcpt;           /* one of them was */
+	uint8_t forget;                 /* it is over once the queued actions are done */
 	enum smtp_reply content_failed; /* SMTP_REPLY_NONE while all is well */
 
-	char *pending;	/* the recipient that is asked about */
-	char *sasl;	/* decoded response */
+	char *pending; /* the recipient that is asked about */
+	char *sasl;    /* decoded response */
 	size_t sasl_len;
 	int sasl_first; /* nothing of this exchange has been asked yet */
 	char mechanism[SMTP_MECHANISM_MAX + 1];
@@ -73,11 +80,13 @@ struct smtp_in {
 
 void smtp_in_act(struct smtp_in *, const struct smtp_action *);
 void smtp_in_reply(struct smtp_in *, enum smtp_reply);
-void smtp_in_reply_text(struct smtp_in *, int code, const char *enhanced, const char *text);
+void smtp_in_reply_text(
+    struct smtp_in *, int code, const char *enhanced, const char *text);
 /* A reply to something that the client did wrong: counted. */
 void smtp_in_error(struct smtp_in *, enum smtp_reply);
 /* Something is refused that the log should know: rcpt may be "". */
-void smtp_in_refuse(struct smtp_in *, enum smtp_reply, const char *rcpt, const char *text);
+void smtp_in_refuse(
+    struct smtp_in *, enum smtp_reply, const char *rcpt, const char *text);
 /* Reply and close. */
 void smtp_in_end(struct smtp_in *, enum smtp_reply);
 /* Forget the transaction, at the queue as well. */

@@ -16,13 +16,14 @@
 #define SMTP_AUTH_LINE_MAX 12288
 
 enum smtp_lex_result {
-	SMTP_LEX_MORE,	  /* everything was taken, the line goes on */
-	SMTP_LEX_LINE,	  /* buf and len hold it, without CR LF, with a NUL behind */
+	SMTP_LEX_MORE, /* everything was taken, the line goes on */
+	SMTP_LEX_LINE, /* buf and len hold it, without CR LF, with a NUL behind */
 	SMTP_LEX_LONG,
 	SMTP_LEX_NUL,
 	SMTP_LEX_BARE_CR,
 	/* Told at once, because who sends it waits for an answer and sends no CR LF. The
-	 * rest up to CR LF is skipped without another word, unless there are more of them. */
+	 * rest up to CR LF is skipped without another word, unless there are more of
+	 * them. */
 	SMTP_LEX_BARE_LF,
 	SMTP_LEX_MEMORY
 };
@@ -40,6 +41,7 @@ struct smtp_lex {
 void smtp_lex_init(struct smtp_lex *);
 void smtp_lex_clear(struct smtp_lex *);
 /* Takes octets up to the end of one line at most. */
-enum smtp_lex_result smtp_lex_feed(struct smtp_lex *, const char *in, size_t len, size_t *used);
+enum smtp_lex_result smtp_lex_feed(
+    struct smtp_lex *, const char *in, size_t len, size_t *used);
 
 #endif

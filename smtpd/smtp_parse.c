@@ -152,11 +152,13 @@ parse_parameter(struct parameters *ps, struct cursor w)
 }
 
 static enum smtp_reply
-parse_path(struct smtp_command *cmd, struct cursor *c, unsigned int flags, enum smtp_reply bad)
+parse_path(
+    struct smtp_command *cmd, struct cursor *c, unsigned int flags, enum smtp_reply bad)
 {
 	size_t used;
 
-	if (c->len == 0 || *c->p != '<' || path_parse(c->p, c->len, flags, &cmd->path, &used) == -1)
+	if (c->len == 0 || *c->p != '<' ||
+	    path_parse(c->p, c->len, flags, &cmd->path, &used) == -1)
 		return bad;
 	if (used < c->len && c->p[used] != ' ' && c->p[used] != '\t')
 		return bad;
@@ -174,7 +176,8 @@ parse_mail(struct smtp_command *cmd, struct cursor *c, unsigned int flags)
 
 	if (keyword_colon(c, "from") == -1)
 		return SMTP_REPLY_SYNTAX_MAIL;
-	r = parse_path(cmd, c, ADDRESS_NULL | (flags & SMTP_PARSE_NO_DOMAIN ? ADDRESS_NO_DOMAIN : 0),
+	r = parse_path(cmd, c,
+	    ADDRESS_NULL | (flags & SMTP_PARSE_NO_DOMAIN ? ADDRESS_NO_DOMAIN : 0),
 	    SMTP_REPLY_BAD_SENDER);
 	while (r == SMTP_REPLY_NONE && c->len > 0) {
 		r = parse_parameter(&ps, word(c));
@@ -211,7 +214,8 @@ parse_helo(struct smtp_command *cmd, struct cursor *c, unsigned int flags)
 	if (c->len > SMTP_HELO_MAX || !utf8_valid(c->p, c->len))
 		return SMTP_REPLY_BAD_HELO;
 	for (size_t i = 0; i < c->len; i++)
-		if ((unsigned char)c->p[i] <= ' ' || strchr("()<>@,;\\\"\177", c->p[i]) != NULL)
+		if ((unsigned char)c->p[i] <= ' ' ||
+		    strchr("()<>@,;\\\"\177", c->p[i]) != NULL)
 			return SMTP_REPLY_BAD_HELO;
 	memcpy(cmd->word, c->p, c->len);
 	cmd->word[c->len] = '\0';
@@ -257,7 +261,8 @@ parse_anything(struct smtp_command *cmd, struct cursor *c, unsigned int flags)
 static const struct {
 	const char *name;
 	enum smtp_verb verb;
-	enum smtp_reply (*parse)(struct smtp_command *, struct cursor *, unsigned int flags);
+	enum smtp_reply (*parse)(
+	    struct smtp_command *, struct cursor *, unsigned int flags);
 } verbs[] = {
 	{ "mail", SMTP_MAIL, parse_mail },
 	{ "rcpt", SMTP_RCPT, parse_rcpt },

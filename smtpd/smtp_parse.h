@@ -39,10 +39,10 @@ enum smtp_verb {
 
 struct smtp_command {
 	enum smtp_verb verb;
-	struct address path; /* MAIL, RCPT */
+	struct address path;          /* MAIL, RCPT */
 	char word[SMTP_HELO_MAX + 1]; /* name of HELO, mechanism of AUTH in capitals */
-	uint64_t size; /* SIZE=, 0 when not said */
-	uint8_t body;  /* enum body_type */
+	uint64_t size;                /* SIZE=, 0 when not said */
+	uint8_t body;                 /* enum body_type */
 	uint8_t smtputf8;
 	/* AUTH: initial response, still base64; NULL: none; "=" has length 0. Borrowed
 	 * from the line. */

@@ -77,10 +77,10 @@ smtp_reply_put_text(
 		n = (size_t)snprintf(prefix, sizeof(prefix), "%03d ", code);
 		if (*enhanced != '\0')
 			n = (size_t)snprintf(prefix, sizeof(prefix), "%03d %s ", code,
-			    enhanced_suits(enhanced, code) ? enhanced :
-				code < 300		   ? "2.0.0" :
-				code < 500		   ? "4.0.0" :
-							     "5.0.0");
+			    enhanced_suits(enhanced, code) ? enhanced
+			    : code < 300                   ? "2.0.0"
+			    : code < 500                   ? "4.0.0"
+							   : "5.0.0");
 		room = SMTP_REPLY_LINE_MAX - n;
 		more = left > room;
 		if (more)
@@ -89,7 +89,9 @@ smtp_reply_put_text(
 			room = left;
 		len = put(buf, len, cap, prefix, n);
 		for (size_t i = 0; i < room; i++)
-			clean[i] = (unsigned char)text[i] < ' ' || text[i] == 127 ? '?' : text[i];
+			clean[i] = (unsigned char)text[i] < ' ' || text[i] == 127
+				       ? '?'
+				       : text[i];
 		len = put(buf, len, cap, clean, room);
 		len = put(buf, len, cap, "\r\n", 2);
 		text += room;
@@ -105,8 +107,10 @@ smtp_reply_put(char *buf, size_t len, size_t cap, enum smtp_reply r, const char 
 	const char *src = replies[r].text, *h = strstr(src, "%h");
 
 	if (h != NULL) {
-		snprintf(text, sizeof(text), "%.*s%s%s", (int)(h - src), src, hostname, h + 2);
+		snprintf(
+		    text, sizeof(text), "%.*s%s%s", (int)(h - src), src, hostname, h + 2);
 		src = text;
 	}
-	return smtp_reply_put_text(buf, len, cap, replies[r].code, replies[r].enhanced, src);
+	return smtp_reply_put_text(
+	    buf, len, cap, replies[r].code, replies[r].enhanced, src);
 }

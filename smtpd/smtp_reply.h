@@ -25,7 +25,8 @@ const char *smtp_reply_text(enum smtp_reply);
 
 /* Appends the reply with CR LF; cap should have room for SMTP_REPLY_MAX. Returns the
  * new length. */
-size_t smtp_reply_put(char *buf, size_t len, size_t cap, enum smtp_reply, const char *hostname);
+size_t smtp_reply_put(
+    char *buf, size_t len, size_t cap, enum smtp_reply, const char *hostname);
 /*
  * The same for words of others: controls become "?", a long text becomes several
  * lines, an enhanced code that does not suit code is replaced by x.0.0. enhanced

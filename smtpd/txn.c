@@ -3,7 +3,8 @@
  * A message's way through the host: queued gives a descriptor, the content is written
  * there (memory first, a file when it grows), filterd judges it, queued commits.
  *
- *	txn_open --OPENED--> txn_write* (--SPILLED-->) txn_commit --VERDICT--> --COMMITTED-->
+ *	txn_open --OPENED--> txn_write* (--SPILLED-->) txn_commit --VERDICT-->
+ *--COMMITTED-->
  *
  * Whatever peer is lost on the way, the client gets a 4xx and sends it again; without
  * filterd nothing passes unjudged.
@@ -141,7 +142,8 @@ txn_open(struct session *s)
 	strlcpy(q.client, s->client, sizeof(q.client));
 	strlcpy(q.helo, smtp_in_helo(s->in), sizeof(q.helo));
 	s->ask.channel = s->txn.channel;
-	s->ask.id = channel_ask(ch, MSG_SMTPD_QUEUED_BEGIN, &q, -1, OPEN_MS, on_opened, s);
+	s->ask.id =
+	    channel_ask(ch, MSG_SMTPD_QUEUED_BEGIN, &q, -1, OPEN_MS, on_opened, s);
 	if (s->ask.id == 0 || send_rcpts(s, ch) == -1) {
 		txn_abort(s);
 		smtp_in_open_answer(s->in, MSG_TEMP);
@@ -218,8 +220,9 @@ on_spilled(struct msg *m, void *arg)
 	if (m != NULL && m->p.txn_status.status == MSG_OK)
 		fd = msg_take_fd(m);
 	if (fd == -1)
-		content_failed(s,
-		    m != NULL && m->p.txn_status.status == MSG_FULL ? MSG_FULL : MSG_TEMP);
+		content_failed(s, m != NULL && m->p.txn_status.status == MSG_FULL
+				      ? MSG_FULL
+				      : MSG_TEMP);
 	else if (copy_content(s->txn.fd, fd, s->txn.written) == -1) {
 		content_failed(s, status_of_errno());
 		close(fd);
@@ -305,7 +308,8 @@ make_prefix(const struct session *s, char *buf, size_t cap)
 	if (s->txn.headers_len > 0)
 		memcpy(buf + len, s->txn.headers, s->txn.headers_len);
 	len += s->txn.headers_len;
-	if (s->kind == LISTENER_SUBMISSION || s->kind == LISTENER_LOCAL || r.authenticated) {
+	if (s->kind == LISTENER_SUBMISSION || s->kind == LISTENER_LOCAL ||
+	    r.authenticated) {
 		extra = received_add_missing(
 		    &r, !d->has_date, !d->has_message_id, buf + len, cap - len);
 		if (extra == -1)
@@ -397,15 +401,17 @@ static void
 reject(struct session *s, const struct msg_filter_verdict *v)
 {
 	int defer = v->action == VERDICT_DEFER, code = v->code;
-	const char *text = v->text[0] != '\0' ? v->text :
-	    defer			       ? "The message cannot be taken now" :
-						 "The message is refused";
-	const char *enhanced = v->enhanced[0] != '\0' ? v->enhanced : defer ? "4.7.1" : "5.7.1";
+	const char *text = v->text[0] != '\0' ? v->text
+			   : defer            ? "The message cannot be taken now"
+					      : "The message is refused";
+	const char *enhanced = v->enhanced[0] != '\0' ? v->enhanced
+			       : defer                ? "4.7.1"
+						      : "5.7.1";
 
 	if (code / 100 != (defer ? 4 : 5))
 		code = defer ? 451 : 550;
-	log_fact(LOG_SMTP, LOGL_INFO, defer ? "deferred" : "rejected", KS("qid", s->txn.qid),
-	    KS("from", smtp_in_sender(s->in)),
+	log_fact(LOG_SMTP, LOGL_INFO, defer ? "deferred" : "rejected",
+	    KS("qid", s->txn.qid), KS("from", smtp_in_sender(s->in)),
 	    KS("to", smtp_in_nrcpt(s->in) == 1 ? smtp_in_rcpt(s->in, 0) : ""),
 	    KU("nrcpt", smtp_in_nrcpt(s->in)), KU("size", s->txn.written),
 	    KS("client", s->client), KS("judge", v->judge), KU("code", code),
@@ -423,7 +429,8 @@ headers_are_sane(const uint8_t *p, size_t len)
 	if (len < 2 || memcmp(p + len - 2, "\r\n", 2) != 0 || p[0] == ' ' || p[0] == '\t')
 		return 0;
 	for (size_t i = 0, line = 0; i < len; i++) {
-		if (p[i] == '\0' || (p[i] == '\r' && (i + 1 == len || p[i + 1] != '\n')) ||
+		if (p[i] == '\0' ||
+		    (p[i] == '\r' && (i + 1 == len || p[i + 1] != '\n')) ||
 		    (p[i] == '\n' && (i == 0 || p[i - 1] != '\r')))
 			return 0;
 		if (p[i] == '\r' && i == line)

@@ -12,13 +12,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static void
 run(struct message *m, const uint8_t *data, size_t size, size_t piece, int flags)
 {
-	const struct message_facts facts = { .sender = "a@b.c", .full_name = "A \"B\" \xc3\xa4",
-		.domain = "b.c" };
+	const struct message_facts facts = {
+		.sender = "a@b.c", .full_name = "A \"B\" \xc3\xa4", .domain = "b.c"
+	};
 	int r = 1;
 
 	message_init(m, flags & 1);
 	for (size_t pos = 0; pos < size && r == 1; pos += piece)
-		r = message_read(m, (const char *)data + pos, piece < size - pos ? piece : size - pos);
+		r = message_read(
+		    m, (const char *)data + pos, piece < size - pos ? piece : size - pos);
 	if (r == -1 || message_read_end(m) == -1)
 		abort();
 	(void)message_finish(m, &facts, flags & 2);

@@ -22,8 +22,8 @@ feed(struct smtp_data *d, const uint8_t *data, size_t size, size_t piece, uint8_
 	while (pos < size) {
 		size_t n = piece < size - pos ? piece : size - pos, used, span_len;
 		const char *span;
-		enum smtp_data_result r =
-		    smtp_data_feed(d, (const char *)data + pos, n, &used, &span, &span_len);
+		enum smtp_data_result r = smtp_data_feed(
+		    d, (const char *)data + pos, n, &used, &span, &span_len);
 
 		if (used == 0 || used > n || *out_len + span_len > size)
 			abort();
@@ -53,12 +53,14 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (feed(&b, data, size, 1 + data[0] % 7, out + size, &b_len, &b_end) != ended ||
 	    a_end != b_end || a.fault != b.fault || a.total != b.total)
 		abort();
-	if (a.fault == SMTP_DATA_GOOD && (a_len != b_len || memcmp(out, out + size, a_len) != 0))
+	if (a.fault == SMTP_DATA_GOOD &&
+	    (a_len != b_len || memcmp(out, out + size, a_len) != 0))
 		abort();
 	/* The only end is CR LF "." CR LF, the first CR LF perhaps that of DATA. */
 	if (ended) {
 		if (a_end < 3 || memcmp(data + a_end - 3, ".\r\n", 3) != 0 ||
-		    (a_end > 3 && (a_end < 5 || memcmp(data + a_end - 5, "\r\n", 2) != 0)))
+		    (a_end > 3 &&
+			(a_end < 5 || memcmp(data + a_end - 5, "\r\n", 2) != 0)))
 			abort();
 		for (i = 0; i + 3 < a_end; i++) {
 			bare |= data[i] == '\r' && data[i + 1] != '\n';

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
-/* Whole dialogues: what comes out must not depend on how the input was cut. The first octet
- * chooses the kind of listener and TLS. */
+/* Whole dialogues: what comes out must not depend on how the input was cut. The first
+ * octet chooses the kind of listener and TLS. */
 #include <stdint.h>
 
 #define DIALOGUE_OUT (256 * 1024)

@@ -22,7 +22,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		if ((c.verb == SMTP_MAIL || c.verb == SMTP_RCPT) &&
 		    address_format(&c.path, buf, sizeof(buf)) == -1)
 			abort();
-		if (c.verb == SMTP_EHLO && (c.word[0] == '\0' || strpbrk(c.word, " <>\r\n") != NULL))
+		if (c.verb == SMTP_EHLO &&
+		    (c.word[0] == '\0' || strpbrk(c.word, " <>\r\n") != NULL))
 			abort();
 		if (c.initial != NULL && c.initial_len > size)
 			abort();

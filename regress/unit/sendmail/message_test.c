@@ -34,21 +34,27 @@ static const struct row rows[] = {
 	{ "hello\n", 1, 0, DATE FROM ID "\nhello\n", "" },
 	{ "", 1, 0, DATE FROM ID "\n", "" },
 	{ "\nhello", 1, 0, DATE FROM ID "\nhello\n", "" },
-	{ "Subject: x\n\nhello\n.\nrest\n", 1, 0, DATE FROM ID "Subject: x\n\nhello\n", "" },
-	{ "Subject: x\n\nhello\n.\nrest\n", 0, 0, DATE FROM ID "Subject: x\n\nhello\n.\nrest\n", "" },
-	{ "Subject: x\r\n\r\na\rb\r\nc\0d\r\n", 1, 0, DATE FROM ID "Subject: x\n\na\nb\nc\n", "" },
+	{ "Subject: x\n\nhello\n.\nrest\n", 1, 0, DATE FROM ID "Subject: x\n\nhello\n",
+	    "" },
+	{ "Subject: x\n\nhello\n.\nrest\n", 0, 0,
+	    DATE FROM ID "Subject: x\n\nhello\n.\nrest\n", "" },
+	{ "Subject: x\r\n\r\na\rb\r\nc\0d\r\n", 1, 0,
+	    DATE FROM ID "Subject: x\n\na\nb\nc\n", "" },
 	{ "From: a@b.c\nDate: d\nMessage-id: <x>\nTo: e\n\n", 1, 0,
 	    "From: a@b.c\nDate: d\nMessage-id: <x>\nTo: e\n\n", "" },
 	{ "From x Mon\nFrom: a@b.c\nDate: d\nMessage-id: <x>\n\n", 1, 0,
 	    "From: a@b.c\nDate: d\nMessage-id: <x>\n\n", "" },
-	{ "From: a@b.c\nDate: d\nMessage-id: <x>\nTo: \"A, B\" <a@b.c>,\n\troot\nBcc: d@e.f,\n g@h.i\n"
+	{ "From: a@b.c\nDate: d\nMessage-id: <x>\nTo: \"A, B\" <a@b.c>,\n\troot\nBcc: "
+	  "d@e.f,\n g@h.i\n"
 	  "Cc: team: x@y.z, a@b.c;\n\nBcc: no\n",
 	    1, 1,
 	    "From: a@b.c\nDate: d\nMessage-id: <x>\nTo: \"A, B\" <a@b.c>,\n\troot\n"
 	    "Cc: team: x@y.z, a@b.c;\n\nBcc: no\n",
 	    "a@b.c root d@e.f g@h.i x@y.z " },
-	{ "From: a@b.c\nDate: d\nMessage-id: <x>\nTo: old@b.c\nResent-To: new@b.c\nResent-Bcc: s@b.c\n\n",
-	    1, 1, "From: a@b.c\nDate: d\nMessage-id: <x>\nTo: old@b.c\nResent-To: new@b.c\n\n",
+	{ "From: a@b.c\nDate: d\nMessage-id: <x>\nTo: old@b.c\nResent-To: "
+	  "new@b.c\nResent-Bcc: s@b.c\n\n",
+	    1, 1,
+	    "From: a@b.c\nDate: d\nMessage-id: <x>\nTo: old@b.c\nResent-To: new@b.c\n\n",
 	    "new@b.c s@b.c " },
 };
 
@@ -66,12 +72,15 @@ test_rows(void **state)
 
 			message_init(&m, rows[i].dots);
 			for (size_t pos = 0; pos < len; pos += pieces[p])
-				assert_int_not_equal(message_read(&m, rows[i].in + pos,
-						    pos + pieces[p] < len ? pieces[p] : len - pos),
+				assert_int_not_equal(
+				    message_read(&m, rows[i].in + pos,
+					pos + pieces[p] < len ? pieces[p] : len - pos),
 				    -1);
 			assert_int_equal(message_read_end(&m), 0);
-			assert_int_equal(message_finish(&m, &facts, rows[i].from_header), 0);
-			if (m.len != strlen(rows[i].out) || memcmp(m.text, rows[i].out, m.len) != 0)
+			assert_int_equal(
+			    message_finish(&m, &facts, rows[i].from_header), 0);
+			if (m.len != strlen(rows[i].out) ||
+			    memcmp(m.text, rows[i].out, m.len) != 0)
 				fail_msg("row %zu: %.*s", i, (int)m.len, m.text);
 			for (size_t j = 0; j < m.nrcpts; j++) {
 				strcat(rcpts, m.rcpts[j]);

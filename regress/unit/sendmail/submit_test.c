@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: ISC */
-/* With the suite down nothing may get lost, and nothing may be called kept that is not. */
+/* With the suite down nothing may get lost, and nothing may be called kept that is not.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -51,7 +52,9 @@ teardown(void **state)
 static void
 make_message(struct message *m, const char *rcpt)
 {
-	const struct message_facts facts = { .sender = "a@b.c", .full_name = "", .domain = "b.c" };
+	const struct message_facts facts = {
+		.sender = "a@b.c", .full_name = "", .domain = "b.c"
+	};
 
 	message_init(m, 0);
 	assert_int_equal(message_add_rcpts(m, rcpt, strlen(rcpt)), 0);
@@ -139,20 +142,24 @@ test_dialogues(void **state)
 		enum submit_result result;
 		enum rcpt_state states[2];
 	} rows[] = {
-		{ { "220 x", "250-x\r\n250 y", "250 ok", "250 ok", "250 ok", "354 go", "250 ok", "221 x" },
+		{ { "220 x", "250-x\r\n250 y", "250 ok", "250 ok", "250 ok", "354 go",
+		      "250 ok", "221 x" },
 		    SUBMIT_OK, { RCPT_DONE, RCPT_DONE } },
-		{ { "220 x", "250 y", "250 ok", "550 5.1.1 no", "250 ok", "354 go", "250 ok", "221 x" },
+		{ { "220 x", "250 y", "250 ok", "550 5.1.1 no", "250 ok", "354 go",
+		      "250 ok", "221 x" },
 		    SUBMIT_REFUSED, { RCPT_REFUSED, RCPT_DONE } },
-		{ { "220 x", "250 y", "250 ok", "451 later", "250 ok", "354 go", "250 ok", "221 x" },
+		{ { "220 x", "250 y", "250 ok", "451 later", "250 ok", "354 go", "250 ok",
+		      "221 x" },
 		    SUBMIT_TEMP, { RCPT_LATER, RCPT_DONE } },
-		{ { "220 x", "250 y", "250 ok", "250 ok", "452 4.5.3 many", "354 go", "250 ok", "250 ok",
-		      "250 ok", "354 go", "250 ok", "221 x" },
+		{ { "220 x", "250 y", "250 ok", "250 ok", "452 4.5.3 many", "354 go",
+		      "250 ok", "250 ok", "250 ok", "354 go", "250 ok", "221 x" },
 		    SUBMIT_OK, { RCPT_DONE, RCPT_DONE } },
-		{ { "220 x", "250 y", "250 ok", "250 ok", "250 ok", "354 go", "554 5.7.1 virus", "221 x" },
+		{ { "220 x", "250 y", "250 ok", "250 ok", "250 ok", "354 go",
+		      "554 5.7.1 virus", "221 x" },
 		    SUBMIT_REFUSED, { RCPT_REFUSED, RCPT_REFUSED } },
 		/* Dead behind the final dot. */
-		{ { "220 x", "250 y", "250 ok", "250 ok", "250 ok", "354 go" }, SUBMIT_TEMP,
-		    { RCPT_LATER, RCPT_LATER } },
+		{ { "220 x", "250 y", "250 ok", "250 ok", "250 ok", "354 go" },
+		    SUBMIT_TEMP, { RCPT_LATER, RCPT_LATER } },
 		{ { "421 busy" }, SUBMIT_TEMP, { RCPT_LATER, RCPT_LATER } },
 		{ { "nonsense" }, SUBMIT_TEMP, { RCPT_LATER, RCPT_LATER } },
 		{ { "220 x", "250 y", "552 5.3.4 large", "221 x" }, SUBMIT_REFUSED,
@@ -167,8 +174,8 @@ test_dialogues(void **state)
 		pid_t pid = serve(rows[i].replies);
 
 		make_message(&m, "x@y.z, root");
-		if (submit_message(&host, &s, &m) != rows[i].result || states[0] != rows[i].states[0] ||
-		    states[1] != rows[i].states[1])
+		if (submit_message(&host, &s, &m) != rows[i].result ||
+		    states[0] != rows[i].states[0] || states[1] != rows[i].states[1])
 			fail_msg("row %zu: %d %d", i, states[0], states[1]);
 		message_clear(&m);
 		kill(pid, SIGKILL);

@@ -80,7 +80,8 @@ dialogue_put(char *buf, size_t *len, const char *data, size_t n)
 static enum rclass
 dialogue_class(const char *address)
 {
-	if (strcmp(address, "alice@example.test") == 0 || strcasecmp(address, "postmaster") == 0 ||
+	if (strcmp(address, "alice@example.test") == 0 ||
+	    strcasecmp(address, "postmaster") == 0 ||
 	    strcmp(address, "\xc3\xbc@example.test") == 0)
 		return RCLASS_LOCAL;
 	if (strcmp(address, "full@example.test") == 0)
@@ -103,10 +104,11 @@ dialogue_sasl(struct dialogue *d, const struct smtp_action *a)
 	int login = strcmp(a->name, "LOGIN") == 0;
 
 	if (a->first == 1 && a->len == 0)
-		smtp_in_sasl_answer(d->e, SASL_CONTINUE, (const uint8_t *)"Username:",
-		    login ? 9 : 0, "");
+		smtp_in_sasl_answer(
+		    d->e, SASL_CONTINUE, (const uint8_t *)"Username:", login ? 9 : 0, "");
 	else if (login && a->len == 18 && memcmp(a->data, "alice@example.test", 18) == 0)
-		smtp_in_sasl_answer(d->e, SASL_CONTINUE, (const uint8_t *)"Password:", 9, "");
+		smtp_in_sasl_answer(
+		    d->e, SASL_CONTINUE, (const uint8_t *)"Password:", 9, "");
 	else if (login && a->len == 6 && memcmp(a->data, "secret", 6) == 0)
 		smtp_in_sasl_answer(d->e, SASL_OK, NULL, 0, "");
 	else if (a->len == sizeof(good) - 1 && memcmp(a->data, good, a->len) == 0)
@@ -189,7 +191,8 @@ dialogue_feed(struct dialogue *d, const char *in, size_t len, size_t piece)
 	while (pos < len && !d->closed) {
 		end = piece == 0 || piece > len - pos ? len : pos + piece;
 		while (pos < end && !d->closed) {
-			/* What was fed may vanish after the call: a copy finds borrowers. */
+			/* What was fed may vanish after the call: a copy finds borrowers.
+			 */
 			char *copy = malloc(end - pos);
 			size_t used;
 

@@ -71,14 +71,18 @@ test_policy(void **state)
 {
 	(void)state;
 	assert_int_equal(policy_rcpt(POLICY_STRANGER, RCLASS_LOCAL), SMTP_REPLY_RCPT_OK);
-	assert_int_equal(policy_rcpt(POLICY_STRANGER, RCLASS_REMOTE), SMTP_REPLY_RELAY_DENIED);
+	assert_int_equal(
+	    policy_rcpt(POLICY_STRANGER, RCLASS_REMOTE), SMTP_REPLY_RELAY_DENIED);
 	assert_int_equal(policy_rcpt(POLICY_LOGIN, RCLASS_REMOTE), SMTP_REPLY_RCPT_OK);
 	assert_int_equal(policy_rcpt(POLICY_LOCAL, RCLASS_REMOTE), SMTP_REPLY_RCPT_OK);
-	assert_int_equal(policy_rcpt(POLICY_LOGIN, RCLASS_UNKNOWN), SMTP_REPLY_RCPT_UNKNOWN);
+	assert_int_equal(
+	    policy_rcpt(POLICY_LOGIN, RCLASS_UNKNOWN), SMTP_REPLY_RCPT_UNKNOWN);
 	assert_int_equal(policy_rcpt(POLICY_LOGIN, RCLASS_TEMP), SMTP_REPLY_RCPT_TEMP);
 	/* A class that a later authd may know is no acceptance. */
-	assert_int_equal(policy_rcpt(POLICY_LOGIN, (enum rclass)99), SMTP_REPLY_RCPT_TEMP);
-	assert_int_equal(policy_rcpt(POLICY_STRANGER, (enum rclass)0), SMTP_REPLY_RCPT_TEMP);
+	assert_int_equal(
+	    policy_rcpt(POLICY_LOGIN, (enum rclass)99), SMTP_REPLY_RCPT_TEMP);
+	assert_int_equal(
+	    policy_rcpt(POLICY_STRANGER, (enum rclass)0), SMTP_REPLY_RCPT_TEMP);
 }
 
 int

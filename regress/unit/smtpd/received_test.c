@@ -16,25 +16,33 @@ static const struct {
 	struct received r;
 	const char *text;
 } rows[] = {
-	{ { COMMON, .kind = LISTENER_SMTP, .helo = "a.test", .client_name = "", .client = "192.0.2.1",
-	      .tls = "", .rcpt = "x@y.z" },
-	    "Received: from a.test ([192.0.2.1])\r\n\tby mx.test with SMTP id Q1\r\n\tfor <x@y.z>; " DATE },
+	{ { COMMON, .kind = LISTENER_SMTP, .helo = "a.test", .client_name = "",
+	      .client = "192.0.2.1", .tls = "", .rcpt = "x@y.z" },
+	    "Received: from a.test ([192.0.2.1])\r\n\tby mx.test with SMTP id "
+	    "Q1\r\n\tfor <x@y.z>; " DATE },
 	{ { COMMON, .kind = LISTENER_SMTP, .helo = "a.test", .client_name = "b.test",
-	      .client = "2001:db8::1", .tls = "TLSv1.3 TLS_AES_256_GCM_SHA384", .rcpt = "", .esmtp = 1 },
+	      .client = "2001:db8::1", .tls = "TLSv1.3 TLS_AES_256_GCM_SHA384",
+	      .rcpt = "", .esmtp = 1 },
 	    "Received: from a.test (b.test [IPv6:2001:db8::1])\r\n"
-	    "\t(using TLSv1.3 TLS_AES_256_GCM_SHA384)\r\n\tby mx.test with ESMTPS id Q1; " DATE },
-	{ { COMMON, .kind = LISTENER_SUBMISSION, .helo = "a", .client_name = "", .client = "192.0.2.1",
-	      .tls = "x", .rcpt = "", .esmtp = 1, .authenticated = 1 },
-	    "Received: from a ([192.0.2.1])\r\n\t(using x)\r\n\tby mx.test with ESMTPSA id Q1; " DATE },
-	{ { COMMON, .kind = LISTENER_LMTP, .helo = "\xc3\xa4", .client_name = "", .client = "local",
-	      .tls = "", .rcpt = "", .esmtp = 1, .smtputf8 = 1 },
-	    "Received: from \xc3\xa4 ([local])\r\n\tby mx.test with UTF8LMTP id Q1; " DATE },
-	{ { COMMON, .kind = LISTENER_SMTP, .helo = "\xc3\xa4", .client_name = "", .client = "192.0.2.1",
-	      .tls = "", .rcpt = "", .esmtp = 1 },
-	    "Received: from unknown ([192.0.2.1])\r\n\tby mx.test with ESMTP id Q1; " DATE },
-	{ { COMMON, .kind = LISTENER_LOCAL, .helo = "x", .client_name = "", .client = "local",
-	      .tls = "", .rcpt = "root@x.y", .uid = 12, .esmtp = 1 },
-	    "Received: by mx.test (local user 12)\r\n\tid Q1\r\n\tfor <root@x.y>; " DATE },
+	    "\t(using TLSv1.3 TLS_AES_256_GCM_SHA384)\r\n\tby mx.test with ESMTPS id "
+	    "Q1; " DATE },
+	{ { COMMON, .kind = LISTENER_SUBMISSION, .helo = "a", .client_name = "",
+	      .client = "192.0.2.1", .tls = "x", .rcpt = "", .esmtp = 1,
+	      .authenticated = 1 },
+	    "Received: from a ([192.0.2.1])\r\n\t(using x)\r\n\tby mx.test with ESMTPSA "
+	    "id Q1; " DATE },
+	{ { COMMON, .kind = LISTENER_LMTP, .helo = "\xc3\xa4", .client_name = "",
+	      .client = "local", .tls = "", .rcpt = "", .esmtp = 1, .smtputf8 = 1 },
+	    "Received: from \xc3\xa4 ([local])\r\n\tby mx.test with UTF8LMTP id "
+	    "Q1; " DATE },
+	{ { COMMON, .kind = LISTENER_SMTP, .helo = "\xc3\xa4", .client_name = "",
+	      .client = "192.0.2.1", .tls = "", .rcpt = "", .esmtp = 1 },
+	    "Received: from unknown ([192.0.2.1])\r\n\tby mx.test with ESMTP id "
+	    "Q1; " DATE },
+	{ { COMMON, .kind = LISTENER_LOCAL, .helo = "x", .client_name = "",
+	      .client = "local", .tls = "", .rcpt = "root@x.y", .uid = 12, .esmtp = 1 },
+	    "Received: by mx.test (local user 12)\r\n\tid Q1\r\n\tfor "
+	    "<root@x.y>; " DATE },
 };
 
 static void

@@ -111,7 +111,8 @@ go_away(enum role role)
 static void
 answer_opened(struct channel *ch, struct msg *m)
 {
-	struct msg_txn_opened r = { .txn = m->p.txn_begin.txn, .memory_max = fake.memory_max };
+	struct msg_txn_opened r = { .txn = m->p.txn_begin.txn,
+		.memory_max = fake.memory_max };
 
 	fake.begins++;
 	strcpy(r.qid, "Q7");
@@ -136,7 +137,8 @@ static void
 answer_committed(struct channel *ch, struct msg *m)
 {
 	const struct msg_txn_commit *c = &m->p.txn_commit;
-	struct msg_txn_status r = { .txn = c->txn, .status = (uint8_t)fake.commit_status };
+	struct msg_txn_status r = { .txn = c->txn,
+		.status = (uint8_t)fake.commit_status };
 	ssize_t n;
 
 	fake.commits++;
@@ -172,7 +174,9 @@ static void
 on_message(struct channel *ch, struct msg *m, void *arg)
 {
 	struct msg_rcpt_class c = { .rclass = RCLASS_LOCAL };
-	struct msg_sasl_result sr = { .status = SASL_OK, .login = 9, .address = "alice@example.test" };
+	struct msg_sasl_result sr = {
+		.status = SASL_OK, .login = 9, .address = "alice@example.test"
+	};
 
 	if ((int)m->type == fake.break_at) {
 		/* Not from inside its own callback. */
@@ -234,8 +238,10 @@ connect_peer(enum role role)
 	int sv[2];
 
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, sv), 0);
-	to_peer[role] = channel_new(base, sv[0], ROLE_SMTPD, 0, role, on_message, on_lost_here, NULL);
-	at_peer[role] = channel_new(base, sv[1], role, 0, ROLE_SMTPD, on_message, on_lost_there, NULL);
+	to_peer[role] =
+	    channel_new(base, sv[0], ROLE_SMTPD, 0, role, on_message, on_lost_here, NULL);
+	at_peer[role] = channel_new(
+	    base, sv[1], role, 0, ROLE_SMTPD, on_message, on_lost_there, NULL);
 }
 
 static int
@@ -299,7 +305,8 @@ client(enum listener_kind kind)
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, sv), 0);
 	fcntl(sv[1], F_SETFL, O_NONBLOCK);
 	session_new(sv[0], &l,
-	    kind == LISTENER_LOCAL ? &sun : (const struct sockaddr *)(const void *)&sin, 0);
+	    kind == LISTENER_LOCAL ? &sun : (const struct sockaddr *)(const void *)&sin,
+	    0);
 	return sv[1];
 }
 
@@ -310,7 +317,7 @@ turn(int fd)
 
 	event_base_loop(base, EVLOOP_NONBLOCK);
 	while (got_len < sizeof(got) - 1 &&
-	    (n = read(fd, got + got_len, sizeof(got) - 1 - got_len)) > 0)
+	       (n = read(fd, got + got_len, sizeof(got) - 1 - got_len)) > 0)
 		got_len += (size_t)n;
 	got[got_len] = '\0';
 }
@@ -365,7 +372,9 @@ expect(const char *s)
 		fail_msg("no «%s» in:\n%s", s, got);
 }
 
-#define ENVELOPE "EHLO client.example\r\nMAIL FROM:<bob@remote.test>\r\nRCPT TO:<alice@example.test>\r\nDATA\r\n"
+#define ENVELOPE                                                      \
+	"EHLO client.example\r\nMAIL FROM:<bob@remote.test>\r\nRCPT " \
+	"TO:<alice@example.test>\r\nDATA\r\n"
 #define MESSAGE "Subject: x\r\n\r\nhello\r\n.\r\n"
 
 static void
@@ -382,8 +391,9 @@ test_accept(void **state)
 	assert_int_equal(fake.sealed, 1);
 	assert_int_equal(fake.disposition, DISPOSITION_ACCEPT);
 	assert_string_equal(fake.content, "Subject: x\r\n\r\nhello\r\n");
-	assert_non_null(strstr(fake.prefix, "Received: from client.example ([local])\r\n\tby mx.example.test "
-					    "with ESMTP id Q7\r\n\tfor <alice@example.test>; "));
+	assert_non_null(strstr(fake.prefix,
+	    "Received: from client.example ([local])\r\n\tby mx.example.test "
+	    "with ESMTP id Q7\r\n\tfor <alice@example.test>; "));
 	assert_non_null(strstr(fake.prefix, "\r\nX-Judged: yes\r\n"));
 	assert_null(strstr(fake.prefix, "Message-ID"));
 	assert_int_equal(smtpd_stats.messages, 1);
@@ -475,7 +485,8 @@ test_lost_peers(void **state)
 		{ ROLE_AUTHD, MSG_SMTPD_AUTHD_RCPT, "\r\n451 4.3.0 Cannot tell" },
 		{ ROLE_QUEUED, MSG_SMTPD_QUEUED_BEGIN, "\r\n451 4.3.0 The queue" },
 		{ ROLE_QUEUED, MSG_SMTPD_QUEUED_COMMIT, "\r\n451 4.3.0 The queue" },
-		{ ROLE_FILTERD, MSG_SMTPD_FILTERD_CHECK, "\r\n451 4.3.0 The message cannot" },
+		{ ROLE_FILTERD, MSG_SMTPD_FILTERD_CHECK,
+		    "\r\n451 4.3.0 The message cannot" },
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
@@ -539,7 +550,8 @@ test_submission(void **state)
 	int fd = client(LISTENER_SUBMISSION);
 
 	say(fd,
-	    "EHLO x\r\nAUTH PLAIN AGFsaWNlAHNlY3JldA==\r\nMAIL FROM:<alice@example.test>\r\n"
+	    "EHLO x\r\nAUTH PLAIN AGFsaWNlAHNlY3JldA==\r\nMAIL "
+	    "FROM:<alice@example.test>\r\n"
 	    "RCPT TO:<x@remote.test>\r\nDATA\r\n" MESSAGE,
 	    7);
 	expect("\r\n235 2.7.0 ");
@@ -555,7 +567,10 @@ test_local(void **state)
 {
 	int fd = client(LISTENER_LOCAL);
 
-	say(fd, "EHLO x\r\nMAIL FROM:<root>\r\nRCPT TO:<x@remote.test>\r\nDATA\r\nbody only\r\n.\r\n", 6);
+	say(fd,
+	    "EHLO x\r\nMAIL FROM:<root>\r\nRCPT TO:<x@remote.test>\r\nDATA\r\nbody "
+	    "only\r\n.\r\n",
+	    6);
 	expect("queued as Q7");
 	assert_non_null(strstr(fake.prefix, "Received: by mx.example.test (local user "));
 	assert_string_equal(fake.prefix + strlen(fake.prefix) - 4, "\r\n\r\n");
@@ -625,10 +640,10 @@ int
 main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
-	const struct CMUnitTest tests[] = { T(test_accept), T(test_large), T(test_spill_at_the_end),
-		T(test_verdicts), T(test_queue_full), T(test_lost_peers), T(test_client_vanishes),
-		T(test_submission), T(test_local), T(test_deaf_client), T(test_half_closed),
-		T(test_stop) };
+	const struct CMUnitTest tests[] = { T(test_accept), T(test_large),
+		T(test_spill_at_the_end), T(test_verdicts), T(test_queue_full),
+		T(test_lost_peers), T(test_client_vanishes), T(test_submission),
+		T(test_local), T(test_deaf_client), T(test_half_closed), T(test_stop) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: ISC */
-/* Whole dialogues with the engine, each in one piece and in pieces of 1, 2, 3 and 7 octets. */
+/* Whole dialogues with the engine, each in one piece and in pieces of 1, 2, 3 and 7
+ * octets. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -30,101 +31,132 @@ static const struct row rows[] = {
 	    IN(ENVELOPE "DATA\r\nSubject: x\r\n\r\nhello\r\n..dot\r\n.\r\nQUIT\r\n"),
 	    ENVELOPE_CODES "354 250 221 ", 1, "Subject: x\r\n\r\nhello\r\n.dot\r\n" },
 	{ "two messages", LISTENER_SMTP, 0,
-	    IN(ENVELOPE "DATA\r\na\r\n.\r\nMAIL FROM:<>\r\nRCPT TO:<Postmaster>\r\nDATA\r\n.\r\nQUIT\r\n"),
+	    IN(ENVELOPE "DATA\r\na\r\n.\r\nMAIL FROM:<>\r\nRCPT "
+			"TO:<Postmaster>\r\nDATA\r\n.\r\nQUIT\r\n"),
 	    ENVELOPE_CODES "354 250 250 250 354 250 221 ", 2, "" },
-	{ "helo", LISTENER_SMTP, 0, IN("helo x\r\nmail from:<>\r\nrcpt to:<alice@example.test>\r\n"),
+	{ "helo", LISTENER_SMTP, 0,
+	    IN("helo x\r\nmail from:<>\r\nrcpt to:<alice@example.test>\r\n"),
 	    "220 250 250 250 ", 0, NULL },
 	{ "out of order", LISTENER_SMTP, 0,
-	    IN("MAIL FROM:<a@b>\r\nRCPT TO:<a@b>\r\nDATA\r\n" HELLO "RCPT TO:<a@b>\r\nDATA\r\n"
+	    IN("MAIL FROM:<a@b>\r\nRCPT TO:<a@b>\r\nDATA\r\n" HELLO
+	       "RCPT TO:<a@b>\r\nDATA\r\n"
 	       "MAIL FROM:<a@b.c>\r\nMAIL FROM:<a@b.c>\r\nDATA\r\n"),
 	    "220 503 503 503 250 503 503 250 503 503 ", 0, NULL },
 	{ "syntax", LISTENER_SMTP, 0,
-	    IN("EHLO\r\nEHLO a b\r\nEHLO a<b\r\nFOO\r\n\r\n" HELLO "MAIL\r\nMAIL FROM\r\nMAIL FROM:a@b\r\n"
-	       "MAIL FROM:<a@b.c> FOO=1\r\nMAIL FROM:<a@b.c> SIZE=x\r\nMAIL FROM:<a@b.c> SIZE=1 SIZE=1\r\n"
+	    IN("EHLO\r\nEHLO a b\r\nEHLO a<b\r\nFOO\r\n\r\n" HELLO
+	       "MAIL\r\nMAIL FROM\r\nMAIL FROM:a@b\r\n"
+	       "MAIL FROM:<a@b.c> FOO=1\r\nMAIL FROM:<a@b.c> SIZE=x\r\nMAIL FROM:<a@b.c> "
+	       "SIZE=1 SIZE=1\r\n"
 	       "MAIL FROM:<a@b.c>x\r\nDATA x\r\nRSET x\r\nQUIT x\r\n"),
-	    "220 501 501 501 500 500 250 501 501 501 555 501 501 501 503 501 501 ", 0, NULL },
-	{ "harmless ones", LISTENER_SMTP, 0, IN("NOOP\r\nNOOP x\r\nRSET\r\nVRFY a\r\nHELP\r\nEXPN a\r\n"),
+	    "220 501 501 501 500 500 250 501 501 501 555 501 501 501 503 501 501 ", 0,
+	    NULL },
+	{ "harmless ones", LISTENER_SMTP, 0,
+	    IN("NOOP\r\nNOOP x\r\nRSET\r\nVRFY a\r\nHELP\r\nEXPN a\r\n"),
 	    "220 250 250 250 252 214 502 ", 0, NULL },
 	{ "parameters", LISTENER_SMTP, 0,
-	    IN(HELLO "MAIL FROM:<a@b.c> SIZE=100 BODY=8BITMIME SMTPUTF8 AUTH=<>\r\nRSET\r\n"
-	       "MAIL FROM:<a@b.c> BODY=BINARYMIME\r\nMAIL FROM: <a@b.c> size=1\r\n"
-	       "RCPT TO:<alice@example.test> NOTIFY=NEVER\r\n"),
+	    IN(HELLO
+		"MAIL FROM:<a@b.c> SIZE=100 BODY=8BITMIME SMTPUTF8 AUTH=<>\r\nRSET\r\n"
+		"MAIL FROM:<a@b.c> BODY=BINARYMIME\r\nMAIL FROM: <a@b.c> size=1\r\n"
+		"RCPT TO:<alice@example.test> NOTIFY=NEVER\r\n"),
 	    HELLO_CODES "250 250 501 250 555 ", 0, NULL },
 	{ "size said", LISTENER_SMTP, 0,
-	    IN(HELLO "MAIL FROM:<a@b.c> SIZE=100001\r\nMAIL FROM:<a@b.c> SIZE=99999999999999999999\r\n"
-	       "MAIL FROM:<a@b.c> SIZE=100000\r\n"),
+	    IN(HELLO "MAIL FROM:<a@b.c> SIZE=100001\r\nMAIL FROM:<a@b.c> "
+		     "SIZE=99999999999999999999\r\n"
+		     "MAIL FROM:<a@b.c> SIZE=100000\r\n"),
 	    HELLO_CODES "552 552 250 ", 0, NULL },
 	{ "recipients", LISTENER_SMTP, 0,
-	    IN(HELLO "MAIL FROM:<a@b.c>\r\nRCPT TO:<x@remote.test>\r\nRCPT TO:<who@example.test>\r\n"
-	       "RCPT TO:<off@example.test>\r\nRCPT TO:<full@example.test>\r\n"
-	       "RCPT TO:<temp@example.test>\r\nRCPT TO:<>\r\nRCPT TO:<root>\r\nDATA\r\n"),
+	    IN(HELLO "MAIL FROM:<a@b.c>\r\nRCPT TO:<x@remote.test>\r\nRCPT "
+		     "TO:<who@example.test>\r\n"
+		     "RCPT TO:<off@example.test>\r\nRCPT TO:<full@example.test>\r\n"
+		     "RCPT TO:<temp@example.test>\r\nRCPT TO:<>\r\nRCPT "
+		     "TO:<root>\r\nDATA\r\n"),
 	    HELLO_CODES "250 550 550 550 452 451 501 501 554 ", 0, NULL },
 	{ "smtputf8", LISTENER_SMTP, 0,
-	    IN(HELLO "MAIL FROM:<\xc3\xa4@b.c>\r\nMAIL FROM:<a@b.c>\r\nRCPT TO:<\xc3\xbc@example.test>\r\n"
-	       "RSET\r\nMAIL FROM:<\xc3\xa4@b.c> SMTPUTF8\r\nRCPT TO:<\xc3\xbc@example.test>\r\n"
-	       "DATA\r\n\xc3\xa4\r\n.\r\n"),
+	    IN(HELLO "MAIL FROM:<\xc3\xa4@b.c>\r\nMAIL FROM:<a@b.c>\r\nRCPT "
+		     "TO:<\xc3\xbc@example.test>\r\n"
+		     "RSET\r\nMAIL FROM:<\xc3\xa4@b.c> SMTPUTF8\r\nRCPT "
+		     "TO:<\xc3\xbc@example.test>\r\n"
+		     "DATA\r\n\xc3\xa4\r\n.\r\n"),
 	    HELLO_CODES "553 250 553 250 250 250 354 250 ", 1, "\xc3\xa4\r\n" },
 	{ "submission", LISTENER_SUBMISSION, 1,
-	    IN(HELLO "MAIL FROM:<alice@example.test>\r\nAUTH PLAIN AGFsaWNlQGV4YW1wbGUudGVzdABzZWNyZXQ=\r\n"
-	       "AUTH PLAIN\r\nMAIL FROM:<alice@example.test>\r\nRCPT TO:<x@remote.test>\r\n"
-	       "DATA\r\n\r\n.\r\n"),
+	    IN(HELLO "MAIL FROM:<alice@example.test>\r\nAUTH PLAIN "
+		     "AGFsaWNlQGV4YW1wbGUudGVzdABzZWNyZXQ=\r\n"
+		     "AUTH PLAIN\r\nMAIL FROM:<alice@example.test>\r\nRCPT "
+		     "TO:<x@remote.test>\r\n"
+		     "DATA\r\n\r\n.\r\n"),
 	    HELLO_CODES "530 235 503 250 250 354 250 ", 1, "\r\n" },
 	{ "auth without initial response", LISTENER_SUBMISSION, 1,
 	    IN(HELLO "AUTH PLAIN\r\nAGFsaWNlQGV4YW1wbGUudGVzdABzZWNyZXQ=\r\n"),
 	    HELLO_CODES "334 235 ", 0, NULL },
 	{ "auth login", LISTENER_SMTP, 1,
-	    IN(HELLO "AUTH LOGIN\r\nYWxpY2VAZXhhbXBsZS50ZXN0\r\nc2VjcmV0\r\nMAIL FROM:<a@b.c>\r\n"
-	       "RCPT TO:<x@remote.test>\r\n"),
+	    IN(HELLO "AUTH LOGIN\r\nYWxpY2VAZXhhbXBsZS50ZXN0\r\nc2VjcmV0\r\nMAIL "
+		     "FROM:<a@b.c>\r\n"
+		     "RCPT TO:<x@remote.test>\r\n"),
 	    HELLO_CODES "334 334 235 250 250 ", 0, NULL },
 	{ "auth garbage", LISTENER_SMTP, 1,
-	    IN("AUTH PLAIN\r\n" HELLO "AUTH\r\nAUTH FOO\r\nAUTH PLAIN !!!!\r\nAUTH PLAIN\r\n*\r\n"
-	       "AUTH PLAIN\r\na\r\nAUTH PLAIN =\r\nAUTH PLAIN AAAA\r\nNOOP\r\nAUTH PLAIN A B\r\n"),
+	    IN("AUTH PLAIN\r\n" HELLO
+	       "AUTH\r\nAUTH FOO\r\nAUTH PLAIN !!!!\r\nAUTH PLAIN\r\n*\r\n"
+	       "AUTH PLAIN\r\na\r\nAUTH PLAIN =\r\nAUTH PLAIN AAAA\r\nNOOP\r\nAUTH PLAIN "
+	       "A B\r\n"),
 	    "220 503 250 501 504 501 334 501 334 501 535 535 250 501 ", 0, NULL },
 	{ "auth tries", LISTENER_SMTP, 1,
-	    IN(HELLO "AUTH PLAIN AAAA\r\nAUTH PLAIN AAAA\r\nAUTH PLAIN AAAA\r\nAUTH PLAIN AAAA\r\n"
-	       "AUTH PLAIN AAAA\r\nNOOP\r\n"),
+	    IN(HELLO "AUTH PLAIN AAAA\r\nAUTH PLAIN AAAA\r\nAUTH PLAIN AAAA\r\nAUTH "
+		     "PLAIN AAAA\r\n"
+		     "AUTH PLAIN AAAA\r\nNOOP\r\n"),
 	    HELLO_CODES "535 535 535 535 535 421 ", 0, NULL },
 	{ "auth in plain text", LISTENER_SUBMISSION, 0,
-	    IN(HELLO "AUTH PLAIN AGFsaWNlQGV4YW1wbGUudGVzdABzZWNyZXQ=\r\nMAIL FROM:<a@b.c>\r\n"),
+	    IN(HELLO "AUTH PLAIN AGFsaWNlQGV4YW1wbGUudGVzdABzZWNyZXQ=\r\nMAIL "
+		     "FROM:<a@b.c>\r\n"),
 	    HELLO_CODES "538 530 ", 0, NULL },
 	{ "auth within a transaction", LISTENER_SMTP, 1,
-	    IN(HELLO "MAIL FROM:<a@b.c>\r\nAUTH PLAIN AAAA\r\n"), HELLO_CODES "250 503 ", 0, NULL },
+	    IN(HELLO "MAIL FROM:<a@b.c>\r\nAUTH PLAIN AAAA\r\n"), HELLO_CODES "250 503 ",
+	    0, NULL },
 	{ "local", LISTENER_LOCAL, 0,
 	    IN(HELLO "MAIL FROM:<cron>\r\nRCPT TO:<root>\r\nRCPT TO:<x@remote.test>\r\n"
-	       "AUTH PLAIN AAAA\r\nDATA\r\n.\r\n"),
+		     "AUTH PLAIN AAAA\r\nDATA\r\n.\r\n"),
 	    HELLO_CODES "250 250 250 503 354 250 ", 1, "" },
 	{ "lmtp", LISTENER_LMTP, 0,
-	    IN("EHLO x\r\nHELO x\r\nLHLO x\r\nMAIL FROM:<>\r\nRCPT TO:<alice@example.test>\r\n"
-	       "RCPT TO:<who@example.test>\r\nRCPT TO:<list@example.test>\r\nDATA\r\n.\r\nNOOP\r\n"),
+	    IN("EHLO x\r\nHELO x\r\nLHLO x\r\nMAIL FROM:<>\r\nRCPT "
+	       "TO:<alice@example.test>\r\n"
+	       "RCPT TO:<who@example.test>\r\nRCPT "
+	       "TO:<list@example.test>\r\nDATA\r\n.\r\nNOOP\r\n"),
 	    "220 502 502 250 250 250 550 250 354 250 250 250 ", 1, "" },
 	{ "lmtp refused content", LISTENER_LMTP, 0,
 	    IN("LHLO x\r\nMAIL FROM:<>\r\nRCPT TO:<alice@example.test>\r\n"
 	       "RCPT TO:<list@example.test>\r\nDATA\r\n\n\r\n.\r\nQUIT\r\n"),
 	    "220 250 250 250 250 354 550 550 221 ", 0, NULL },
 	{ "lhlo on smtp", LISTENER_SMTP, 0, IN("LHLO x\r\n"), "220 502 ", 0, NULL },
-	{ "http", LISTENER_SMTP, 0, IN("GET / HTTP/1.1\r\nHost: x\r\n\r\n"), "220 554 ", 0, NULL },
-	{ "nul in a command", LISTENER_SMTP, 0, IN("NOOP \0\r\nNOOP\r\n"), "220 500 250 ", 0, NULL },
-	{ "bare cr in a command", LISTENER_SMTP, 0, IN("NOOP\rQUIT\r\nNOOP\r\r\nNOOP\r\n"),
-	    "220 500 500 250 ", 0, NULL },
-	{ "bare lf in a command", LISTENER_SMTP, 0, IN("NOOP\nQUIT\r\nNOOP\r\n\nNOOP\r\nNOOP\r\n"),
-	    "220 500 250 500 250 ", 0, NULL },
-	{ "bare lf in auth", LISTENER_SMTP, 1, IN(HELLO "AUTH PLAIN\r\nAAAA\nx\r\nNOOP\r\n"),
-	    HELLO_CODES "334 500 250 ", 0, NULL },
+	{ "http", LISTENER_SMTP, 0, IN("GET / HTTP/1.1\r\nHost: x\r\n\r\n"), "220 554 ",
+	    0, NULL },
+	{ "nul in a command", LISTENER_SMTP, 0, IN("NOOP \0\r\nNOOP\r\n"), "220 500 250 ",
+	    0, NULL },
+	{ "bare cr in a command", LISTENER_SMTP, 0,
+	    IN("NOOP\rQUIT\r\nNOOP\r\r\nNOOP\r\n"), "220 500 500 250 ", 0, NULL },
+	{ "bare lf in a command", LISTENER_SMTP, 0,
+	    IN("NOOP\nQUIT\r\nNOOP\r\n\nNOOP\r\nNOOP\r\n"), "220 500 250 500 250 ", 0,
+	    NULL },
+	{ "bare lf in auth", LISTENER_SMTP, 1,
+	    IN(HELLO "AUTH PLAIN\r\nAAAA\nx\r\nNOOP\r\n"), HELLO_CODES "334 500 250 ", 0,
+	    NULL },
 	{ "errors", LISTENER_SMTP, 0,
-	    IN("A\r\nA\r\nA\r\nA\r\nA\r\nA\r\nA\r\nA\r\nA\r\nA\r\nA\r\nA\r\nA\r\nA\r\nA\r\nA\r\nA\r\nA\r\n"
+	    IN("A\r\nA\r\nA\r\nA\r\nA\r\nA\r\nA\r\nA\r\nA\r\nA\r\nA\r\nA\r\nA\r\nA\r\nA\r"
+	       "\nA\r\nA\r\nA\r\n"
 	       "A\r\nA\r\nA\r\nNOOP\r\n"),
-	    "220 500 500 500 500 500 500 500 500 500 500 500 500 500 500 500 500 500 500 500 500 500 "
+	    "220 500 500 500 500 500 500 500 500 500 500 500 500 500 500 500 500 500 500 "
+	    "500 500 500 "
 	    "421 ",
 	    0, NULL },
-	{ "empty message", LISTENER_SMTP, 0, IN(ENVELOPE "DATA\r\n.\r\n"), ENVELOPE_CODES "354 250 ", 1,
-	    "" },
+	{ "empty message", LISTENER_SMTP, 0, IN(ENVELOPE "DATA\r\n.\r\n"),
+	    ENVELOPE_CODES "354 250 ", 1, "" },
 	{ "dots", LISTENER_SMTP, 0, IN(ENVELOPE "DATA\r\n..\r\n.a\r\n...\r\n. \r\n.\r\n"),
 	    ENVELOPE_CODES "354 250 ", 1, ".\r\na\r\n..\r\n \r\n" },
-	{ "nul in content", LISTENER_SMTP, 0, IN(ENVELOPE "DATA\r\na\0b\r\n.\r\nNOOP\r\n"),
-	    ENVELOPE_CODES "354 550 250 ", 0, NULL },
+	{ "nul in content", LISTENER_SMTP, 0,
+	    IN(ENVELOPE "DATA\r\na\0b\r\n.\r\nNOOP\r\n"), ENVELOPE_CODES "354 550 250 ",
+	    0, NULL },
 	{ "rset and ehlo forget", LISTENER_SMTP, 0,
-	    IN(ENVELOPE "RSET\r\nRCPT TO:<alice@example.test>\r\nMAIL FROM:<a@b.c>\r\n" HELLO
-	       "RCPT TO:<alice@example.test>\r\n"),
+	    IN(ENVELOPE
+		"RSET\r\nRCPT TO:<alice@example.test>\r\nMAIL FROM:<a@b.c>\r\n" HELLO
+		"RCPT TO:<alice@example.test>\r\n"),
 	    ENVELOPE_CODES "250 503 250 250 503 ", 0, NULL },
 	{ "quit ends it", LISTENER_SMTP, 0, IN("QUIT\r\nNOOP\r\n"), "220 221 ", 0, NULL },
 };
@@ -170,15 +202,14 @@ test_rows(void **state)
 			dialogue_feed(&d, r->in, r->len, pieces[p]);
 			codes(d.out, got, sizeof(got));
 			if (strcmp(got, r->codes) != 0)
-				fail_msg("%s (%zu):\n%s\n%s\n%s", r->name, pieces[p], r->codes, got,
-				    d.out);
+				fail_msg("%s (%zu):\n%s\n%s\n%s", r->name, pieces[p],
+				    r->codes, got, d.out);
 			if (d.committed != r->committed)
 				fail_msg("%s: %u messages", r->name, d.committed);
 			if (d.opened != d.committed + d.aborted)
 				fail_msg("%s: a transaction was left open", r->name);
-			if (r->content != NULL &&
-			    (strlen(r->content) != d.content_len ||
-				strcmp(r->content, d.content) != 0))
+			if (r->content != NULL && (strlen(r->content) != d.content_len ||
+						      strcmp(r->content, d.content) != 0))
 				fail_msg("%s: content %s", r->name, d.content);
 			dialogue_clear(&d);
 		}
@@ -193,21 +224,36 @@ test_smuggling(void **state)
 		const char *s;
 		size_t len;
 	} ends[] = {
-		{ IN("\n.\n") }, { IN("\n.\r\n") }, { IN("\r\n.\n") }, { IN("\r\n.\r") },
-		{ IN("\r.\r") }, { IN("\r.\r\n") }, { IN("\r.\n") }, { IN("\n.\r") },
-		{ IN("\r\n\0.\r\n") }, { IN("\r\n.\0\r\n") }, { IN("\r\r\n.\r\r\n") },
-		{ IN("\r\n.\r\r\n") }, { IN("\r\n.\n\r\n") }, { IN("\n\r\n.\n") }, { IN("\n\n.\r\n") },
-		{ IN("\r\n\r.\r\n") }, { IN("\r\n\n.\r\n") }, { IN("\n.\r\r\n") },
+		{ IN("\n.\n") },
+		{ IN("\n.\r\n") },
+		{ IN("\r\n.\n") },
+		{ IN("\r\n.\r") },
+		{ IN("\r.\r") },
+		{ IN("\r.\r\n") },
+		{ IN("\r.\n") },
+		{ IN("\n.\r") },
+		{ IN("\r\n\0.\r\n") },
+		{ IN("\r\n.\0\r\n") },
+		{ IN("\r\r\n.\r\r\n") },
+		{ IN("\r\n.\r\r\n") },
+		{ IN("\r\n.\n\r\n") },
+		{ IN("\n\r\n.\n") },
+		{ IN("\n\n.\r\n") },
+		{ IN("\r\n\r.\r\n") },
+		{ IN("\r\n\n.\r\n") },
+		{ IN("\n.\r\r\n") },
 	};
-	static const char evil[] = "MAIL FROM:<evil@b.c>\r\nRCPT TO:<alice@example.test>\r\n"
-				   "DATA\r\nsmuggled\r\n.\r\nQUIT\r\n";
+	static const char evil[] =
+	    "MAIL FROM:<evil@b.c>\r\nRCPT TO:<alice@example.test>\r\n"
+	    "DATA\r\nsmuggled\r\n.\r\nQUIT\r\n";
 	char in[1024], got[256];
 
 	(void)state;
 	for (size_t i = 0; i < N(ends); i++)
 		for (size_t p = 0; p < N(pieces); p++) {
 			struct dialogue d;
-			size_t n = (size_t)snprintf(in, sizeof(in), "%s", ENVELOPE "DATA\r\nfirst");
+			size_t n = (size_t)snprintf(
+			    in, sizeof(in), "%s", ENVELOPE "DATA\r\nfirst");
 
 			memcpy(in + n, ends[i].s, ends[i].len);
 			n += ends[i].len;
@@ -216,9 +262,10 @@ test_smuggling(void **state)
 			dialogue_init(&d, LISTENER_SMTP, 0);
 			dialogue_feed(&d, in, n, pieces[p]);
 			codes(d.out, got, sizeof(got));
-			if (strcmp(got, "250 250 250 354 550 221 ") != 0 || d.committed != 0 ||
-			    d.opened != 1 || d.aborted != 1)
-				fail_msg("variant %zu in pieces of %zu: %s", i, pieces[p], d.out);
+			if (strcmp(got, "250 250 250 354 550 221 ") != 0 ||
+			    d.committed != 0 || d.opened != 1 || d.aborted != 1)
+				fail_msg("variant %zu in pieces of %zu: %s", i, pieces[p],
+				    d.out);
 			dialogue_clear(&d);
 		}
 	/* The lonely real one. */
@@ -226,7 +273,8 @@ test_smuggling(void **state)
 		struct dialogue d;
 
 		dialogue_init(&d, LISTENER_SMTP, 0);
-		dialogue_feed(&d, IN(ENVELOPE "DATA\r\nfirst\r\n.\r\n.\r\nNOOP\r\n"), pieces[p]);
+		dialogue_feed(
+		    &d, IN(ENVELOPE "DATA\r\nfirst\r\n.\r\n.\r\nNOOP\r\n"), pieces[p]);
 		codes(d.out, got, sizeof(got));
 		assert_string_equal(got, "250 250 250 354 250 500 250 ");
 		dialogue_clear(&d);
@@ -244,7 +292,8 @@ test_starttls(void **state)
 	/* Injected behind STARTTLS: in one piece it is refused, in pieces never read. */
 	for (size_t p = 0; p < N(pieces); p++) {
 		dialogue_init(&d, LISTENER_SMTP, 0);
-		dialogue_feed(&d, IN(HELLO "STARTTLS\r\nMAIL FROM:<a@b.c>\r\n"), pieces[p]);
+		dialogue_feed(
+		    &d, IN(HELLO "STARTTLS\r\nMAIL FROM:<a@b.c>\r\n"), pieces[p]);
 		codes(d.out, got, sizeof(got));
 		assert_true(strcmp(got, "250 554 ") == 0 || strcmp(got, "250 220 ") == 0);
 		if (pieces[p] == 0)
@@ -262,7 +311,10 @@ test_starttls(void **state)
 	assert_int_equal(smtp_in_input(d.e, "NOOP\r\n", 6), 0);
 	smtp_in_tls_ready(d.e);
 	dialogue_act(&d);
-	dialogue_feed(&d, IN("RCPT TO:<alice@example.test>\r\nMAIL FROM:<a@b.c>\r\n" HELLO "STARTTLS\r\n"), 1);
+	dialogue_feed(&d,
+	    IN("RCPT TO:<alice@example.test>\r\nMAIL FROM:<a@b.c>\r\n" HELLO
+	       "STARTTLS\r\n"),
+	    1);
 	codes(d.out + n, got, sizeof(got));
 	assert_string_equal(got, "220 503 503 250 503 ");
 	assert_non_null(strstr(d.out + n, "AUTH PLAIN LOGIN\r\n"));
@@ -281,7 +333,8 @@ test_many_recipients(void **state)
 	dialogue_init(&d, LISTENER_SMTP, 0);
 	dialogue_feed(&d, IN(HELLO "MAIL FROM:<a@b.c>\r\n"), 0);
 	for (int i = 0; i < 10000; i++) {
-		int n = snprintf(line, sizeof(line), "RCPT TO:<list%d@example.test>\r\n", i);
+		int n =
+		    snprintf(line, sizeof(line), "RCPT TO:<list%d@example.test>\r\n", i);
 
 		dialogue_feed(&d, line, (size_t)n, 0);
 	}
@@ -301,7 +354,8 @@ test_many_recipients(void **state)
 	dialogue_init(&d, LISTENER_SMTP, 0);
 	dialogue_feed(&d, IN(HELLO "MAIL FROM:<a@b.c>\r\n"), 0);
 	for (int i = 0; i < 10000 && !d.closed; i++) {
-		int n = snprintf(line, sizeof(line), "RCPT TO:<guess%d@example.test>\r\n", i);
+		int n =
+		    snprintf(line, sizeof(line), "RCPT TO:<guess%d@example.test>\r\n", i);
 
 		dialogue_feed(&d, line, (size_t)n, 0);
 	}
@@ -380,7 +434,8 @@ test_content_limits(void **state)
 	d.conf.size_max = 10000000;
 	dialogue_feed(&d, IN(ENVELOPE "DATA\r\n"), 0);
 	for (int i = 0; i < 30000; i++)
-		dialogue_feed(&d, IN("X-Endless: 0123456789012345678901234567890123456789\r\n"), 0);
+		dialogue_feed(
+		    &d, IN("X-Endless: 0123456789012345678901234567890123456789\r\n"), 0);
 	dialogue_feed(&d, IN("\r\n.\r\nNOOP\r\n"), 0);
 	assert_non_null(strstr(d.out, "\r\n552 5.3.4 Header"));
 	dialogue_clear(&d);
@@ -406,7 +461,8 @@ test_header_facts(void **state)
 	for (size_t p = 0; p < N(pieces); p++) {
 		dialogue_init(&d, LISTENER_SMTP, 0);
 		dialogue_feed(&d,
-		    IN(ENVELOPE "DATA\r\nDATE : x\r\nX: Message-ID: y\r\n From: z\r\n\r\nFrom: z\r\n.\r\n"),
+		    IN(ENVELOPE "DATA\r\nDATE : x\r\nX: Message-ID: y\r\n From: "
+				"z\r\n\r\nFrom: z\r\n.\r\n"),
 		    pieces[p]);
 		assert_int_equal(smtp_in_content(d.e)->has_date, 1);
 		assert_int_equal(smtp_in_content(d.e)->has_message_id, 0);
@@ -452,7 +508,8 @@ test_local_addresses(void **state)
 
 	(void)state;
 	dialogue_init(&d, LISTENER_LOCAL, 0);
-	dialogue_feed(&d, IN(HELLO "MAIL FROM:<cron>\r\nRCPT TO:<root>\r\nDATA\r\n.\r\n"), 0);
+	dialogue_feed(
+	    &d, IN(HELLO "MAIL FROM:<cron>\r\nRCPT TO:<root>\r\nDATA\r\n.\r\n"), 0);
 	assert_string_equal(d.sender, "cron@example.test");
 	assert_string_equal(d.rcpt, "alice@example.test");
 	dialogue_clear(&d);
