@@ -277,7 +277,8 @@ static void
 test_round_trip(void **state)
 {
 	struct pair *p = *state;
-	struct iovec iov[2] = { { "ab", 2 }, { "cde", 3 } };
+	char ab[] = "ab", cde[] = "cde";
+	struct iovec iov[2] = { { ab, 2 }, { cde, 3 } };
 	struct ibuf *b;
 	struct imsg m;
 	uint32_t v = 4711, got;
