@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef FIFE_DELIVERD_REMOTE_H
+#define FIFE_DELIVERD_REMOTE_H
+
+/*
+ * The remote half of deliverd:
+ *	jobs.c		what queued wants delivered, and the results to it
+ *	walk.c		where to: a route, or the hosts of a domain, one after another
+ *	session.c	a connection: common/conn.h and the engine of smtp_out.h
+ * A job has at most one session at a time. Pointers between job and session are
+ * cleared by both sides' ends.
+ */
+
+#include <sys/queue.h>
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/channel.h"
+#include "common/msg.h"
+#include "common/proto/dnshosts.h"
+#include "common/proto/routeurl.h"
+#include "deliverd/remote/smtp_out.h"
+
+#define JOBS_MAX 4096
+#define JOB_RCPTS_MAX 20000
+
+struct session;
+struct ssl_ctx_st;
+
+enum job_state { JOB_COLLECTING, JOB_WAITING, JOB_RESOLVING, JOB_RUNNING };
+
+/* Why it did not work at one host; kept until another one has been tried. */
+struct trouble {
+	bool set;
+	enum job_status status;
+	char enhanced[16];
+	char mta[256];
+	char reply[1024];
+	char text[512];
+};
+
+struct job {
+	TAILQ_ENTRY(job) entry;	  /* of all */
+	TAILQ_ENTRY(job) waiting; /* for a place */
+	enum job_state state;
+	uint64_t channel; /* of queued */
+	uint64_t id;
+	char qid[24];
+	char sender[321];
+	char domain[256];
+	char route[512];
+	char envid[101];
+	int fd;
+	uint64_t size; /* of the content in fd */
+	uint8_t *prefix;
+	size_t prefix_len;
+	enum body_type body;
+	bool smtputf8;
+	uint8_t ret;
+	struct smtp_out_rcpt *rcpts; /* those without a result yet; strings are ours */
+	size_t n_rcpts, cap_rcpts;
+	bool *settled; /* by index of rcpts, while a session works on them */
+
+	struct routeurl url;
+	bool mx;
+	struct dnshost hosts[DNSHOSTS_MAX];
+	size_t n_hosts, host_at, addr_at;
+	unsigned int tries;
+	uint64_t dns_channel, dns_ask;
+	struct trouble trouble;
+	struct session *session;
+	struct smtp_out_message message; /* that the engine borrows */
+};
+
+struct remote_stats {
+	uint64_t jobs, delivered, deferred, failed, connections, connect_failed, reused, tls;
+	uint32_t running, waiting, sessions, idle;
+};
+
+/* main.c */
+extern struct msg_conf_deliverd remote_conf;
+extern struct remote_stats remote_stats;
+const char *remote_helo(void);
+struct ssl_ctx_st *remote_tls(void); /* NULL: there is no TLS to be had */
+
+/* jobs.c */
+void jobs_message(struct channel *, struct msg *);
+void jobs_channel_lost(struct channel *);
+/* Start what waits while there are places; called from the loop. */
+void jobs_pump(void);
+/* Drop what can be dropped; true when nothing is left. */
+bool jobs_stop(void);
+/* The result of a recipient, by its index in rcpts. */
+void job_result(struct job *, size_t i, enum job_status, const char *enhanced, const char *mta,
+    const char *reply, const char *text, bool dsn);
+/* The same for all that have none. */
+void job_result_rest(struct job *, enum job_status, const char *enhanced, const char *mta,
+    const char *reply, const char *text);
+/* Every recipient has its result: tell queued, free it. */
+void job_end(struct job *);
+/* Take those with a result out of rcpts, so that the rest can be tried anew. */
+void job_compact(struct job *);
+
+/* walk.c */
+void walk_start(struct job *);
+void walk_stop(struct job *);
+/* This host did not work: on to the next, or give up. */
+void walk_next(struct job *, const struct trouble *);
+/* The connection that was used again had gone: as if there had been none. */
+void walk_again(struct job *);
+
+/* session.c */
+/* A connection that is open already and leads there; true when it takes the job. */
+bool session_reuse(struct job *);
+void session_open(struct job *, const struct dnshost *, const struct dnsaddr *, bool plain);
+/* The job leaves it; the connection is closed. */
+void session_abort(struct session *);
+bool session_past_end(const struct session *);
+void session_quit_all_idle(void);
+
+#endif

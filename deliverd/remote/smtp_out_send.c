@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: ISC */
+/* What the client of smtp_out.h says: the commands of the envelope, and the content. */
+#include <event2/buffer.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "common/compat/compat.h"
+#include "common/proto/address.h"
+#include "deliverd/remote/smtp_out_int.h"
+
+void
+smtp_out_say(struct smtp_out *o, const char *fmt, ...)
+{
+	va_list ap;
+	int n;
+
+	va_start(ap, fmt);
+	n = evbuffer_add_vprintf(o->out, fmt, ap);
+	va_end(ap);
+	if (n == -1)
+		smtp_out_no_memory(o);
+}
+
+static bool
+is_ascii(const char *s)
+{
+	for (; *s != '\0'; s++)
+		if ((unsigned char)*s >= 0x80)
+			return false;
+	return true;
+}
+
+/*
+ * An address in the form that the server can take: as it is, or with the domain in
+ * A-labels. -1: it needs SMTPUTF8, or is no address at all (a line end within).
+ */
+static int
+wire_address(const struct smtp_out *o, const char *in, char out[ADDRESS_MAX + 1])
+{
+	struct address a;
+	char domain[ADDRESS_DOMAIN_MAX + 1];
+
+	if (strlen(in) > ADDRESS_MAX || strpbrk(in, "\r\n") != NULL)
+		return -1;
+	/* Angles are legal within quotes only. */
+	if (strpbrk(in, "<>") != NULL &&
+	    address_parse_flags(in, strlen(in), ADDRESS_NO_DOMAIN, &a) == -1)
+		return -1;
+	if (is_ascii(in) || (o->ext & EXT_SMTPUTF8)) {
+		strlcpy(out, in, ADDRESS_MAX + 1);
+		return 0;
+	}
+	if (address_parse(in, strlen(in), &a) == -1 || !is_ascii(a.local) ||
+	    address_domain_ascii(a.domain, domain, sizeof(domain)) == -1)
+		return -1;
+	strlcpy(a.domain, domain, sizeof(a.domain));
+	return address_format(&a, out, ADDRESS_MAX + 1) == -1 ? -1 : 0;
+}
+
+static int
+send_mail(struct smtp_out *o)
+{
+	const struct smtp_out_message *m = o->m;
+	char sender[ADDRESS_MAX + 1];
+
+	if (wire_address(o, m->sender, sender) == -1)
+		return -1;
+	smtp_out_say(o, "MAIL FROM:<%s>", sender);
+	if (o->ext & EXT_SIZE)
+		smtp_out_say(o, " SIZE=%llu", (unsigned long long)m->size);
+	if ((o->ext & EXT_8BITMIME) && m->body != BODY_7BIT)
+		smtp_out_say(o, " BODY=8BITMIME");
+	if ((o->ext & EXT_SMTPUTF8) && m->smtputf8)
+		smtp_out_say(o, " SMTPUTF8");
+	if (o->ext & EXT_DSN) {
+		if (m->ret == 1 || m->ret == 2)
+			smtp_out_say(o, " RET=%s", m->ret == 1 ? "FULL" : "HDRS");
+		if (m->envid[0] != '\0' && strpbrk(m->envid, " \r\n") == NULL)
+			smtp_out_say(o, " ENVID=%s", m->envid);
+	}
+	smtp_out_say(o, "\r\n");
+	o->mail_sent = true;
+	return 0;
+}
+
+static int
+send_rcpt(struct smtp_out *o, const struct smtp_out_rcpt *r)
+{
+	static const char *const words[] = { "SUCCESS", "FAILURE", "DELAY" };
+	char address[ADDRESS_MAX + 1];
+
+	if (wire_address(o, r->address, address) == -1)
+		return -1;
+	smtp_out_say(o, "RCPT TO:<%s>", address);
+	if (o->ext & EXT_DSN) {
+		const char *sep = " NOTIFY=";
+
+		if (r->notify & SMTP_OUT_NOTIFY_NEVER)
+			smtp_out_say(o, " NOTIFY=NEVER");
+		for (int i = 0; i < 3 && !(r->notify & SMTP_OUT_NOTIFY_NEVER); i++)
+			if (r->notify & 1u << i) {
+				smtp_out_say(o, "%s%s", sep, words[i]);
+				sep = ",";
+			}
+		if (r->orcpt[0] != '\0' && strpbrk(r->orcpt, " \r\n") == NULL)
+			smtp_out_say(o, " ORCPT=%s", r->orcpt);
+	}
+	smtp_out_say(o, "\r\n");
+	return 0;
+}
+
+static void
+settle_waiting(struct smtp_out *o, const char *enhanced, const char *text)
+{
+	for (size_t i = 0; i < o->m->n_rcpts; i++)
+		if (o->rcpts[i].state == R_WAIT)
+			smtp_out_settle(o, i, JOB_FAILED, enhanced, "", text);
+}
+
+/* MAIL and the recipients, as many at once as the server allows. */
+void
+smtp_out_send_envelope(struct smtp_out *o)
+{
+	if (!o->mail_sent) {
+		if ((o->ext & EXT_SIZE) && o->size_max != 0 && o->m->size > o->size_max) {
+			settle_waiting(o, "5.3.4",
+			    "The message is too big for the remote host: send a smaller one, or a "
+			    "link.");
+			return;
+		}
+		if (send_mail(o) == -1) {
+			settle_waiting(o, "5.6.7",
+			    "The sender's address has letters beyond ASCII, which the remote host "
+			    "cannot handle: send from another address.");
+			return;
+		}
+		if (!(o->ext & EXT_PIPELINING))
+			return;
+	}
+	for (; o->next_send < o->m->n_rcpts; o->next_send++) {
+		struct rcpt *r = &o->rcpts[o->next_send];
+
+		if (r->state != R_WAIT)
+			continue;
+		if (send_rcpt(o, &o->m->rcpts[o->next_send]) == -1) {
+			smtp_out_settle(o, o->next_send, JOB_FAILED, "5.6.7", "",
+			    "The address has letters beyond ASCII, which the remote host cannot "
+			    "handle: use another address of the recipient.");
+			continue;
+		}
+		r->state = R_SENT;
+		if (!(o->ext & EXT_PIPELINING)) {
+			o->next_send++;
+			return;
+		}
+	}
+}
+
+/* ---- content ---- */
+
+static int
+put(struct smtp_out *o, const void *data, size_t len)
+{
+	if (len == 0 || evbuffer_add(o->out, data, len) == 0)
+		return 0;
+	smtp_out_no_memory(o);
+	return -1;
+}
+
+/* RFC 5321, 2.3.8: CR and LF never go out alone; a lone one ends a line. */
+int
+smtp_out_content(struct smtp_out *o, const void *data, size_t len)
+{
+	const char *p = data, *end = p + len;
+
+	if (o->state != S_CONTENT)
+		return -1;
+	while (p < end) {
+		const char *start = p;
+
+		if (o->held_cr) {
+			o->held_cr = false;
+			if (put(o, "\r\n", 2) == -1)
+				return -1;
+			o->at_line_start = true;
+			if (*p == '\n') {
+				p++;
+				continue;
+			}
+		}
+		if (o->at_line_start && *p == '.' && put(o, ".", 1) == -1)
+			return -1;
+		while (p < end && *p != '\r' && *p != '\n')
+			p++;
+		if (put(o, start, (size_t)(p - start)) == -1)
+			return -1;
+		if (p > start)
+			o->at_line_start = false;
+		if (p == end)
+			break;
+		if (*p++ == '\r')
+			o->held_cr = true;
+		else {
+			if (put(o, "\r\n", 2) == -1)
+				return -1;
+			o->at_line_start = true;
+		}
+	}
+	return 0;
+}
+
+int
+smtp_out_content_end(struct smtp_out *o)
+{
+	if (o->state != S_CONTENT)
+		return -1;
+	if (o->held_cr || !o->at_line_start) {
+		if (put(o, "\r\n", 2) == -1)
+			return -1;
+	}
+	if (put(o, ".\r\n", 3) == -1)
+		return -1;
+	o->state = S_END;
+	return 0;
+}
