@@ -595,7 +595,7 @@ sched_add(struct sched *s, uint64_t id, uint32_t dest, uint32_t sender, int64_t 
 
 	if (dest_room(s, dest) == -1)
 		return 0;
-	if (i == 0 && s->nitems == s->items_cap) {
+	if (i == 0 && s->nitems >= s->items_cap) {
 		uint32_t cap = s->items_cap == 0 ? 256 : s->items_cap * 2;
 		struct item *n = reallocarray(s->items, cap, sizeof(*n));
 		uint32_t *h;
@@ -609,8 +609,6 @@ sched_add(struct sched *s, uint64_t id, uint32_t dest, uint32_t sender, int64_t 
 		s->heap = h;
 		s->items_cap = cap;
 	}
-	if (s->items_cap == 0)
-		return 0;
 	if (i != 0)
 		s->free = s->items[i].next;
 	else
