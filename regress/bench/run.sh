@@ -213,9 +213,13 @@ spawn_fife() {
 		sleep 0.1
 	done
 }
-configure_fife() { # adds a line; Postfix scans for no viruses either
+configure_fife() { # adds a setting of the queue; Postfix scans for no viruses either
 	sed 's/antivirus yes/antivirus no/' "$run/fife.conf" >"$run/fife.conf.edited"
-	[ -z "$1" ] || echo "$1" >>"$run/fife.conf.edited"
+	if [ -n "$1" ] && grep -q '^queue {' "$run/fife.conf.edited"; then
+		sed -i "s/^queue {/&\n\t$1/" "$run/fife.conf.edited"
+	elif [ -n "$1" ]; then
+		printf '\nqueue {\n\t%s\n}\n' "$1" >>"$run/fife.conf.edited"
+	fi
 	mv "$run/fife.conf.edited" "$run/fife.conf"
 }
 fife_users() {
@@ -336,7 +340,7 @@ if wants postfix; then
 fi
 if wants fife; then
 	stop_fife
-	configure_fife 'queue { hold yes }'
+	configure_fife 'hold yes'
 	spawn_fife
 fi
 r=0
@@ -407,7 +411,7 @@ END {
 		}
 		ratio = rate[1] > 0 && rate[2] != "" ? sprintf("%.2f", rate[2] / rate[1]) : "-"
 		printf form, title[w], show(rate[1], "%.0f"), show(rate[2], "%.0f"), ratio,
-		    show(c[1], "%.2f"), show(c[2], "%.2f"), lat[1], lat[2], err[1] + err[2]
+		    show(c[1], "%.2f"), show(c[2], "%.2f"), lat[1], lat[2], err[1] "/" err[2]
 	}
 	if (all > 0)
 		printf "\nof the processor time used during the measurements, %.0f %% was other work (and interrupts)\n",
