@@ -138,7 +138,9 @@ setup:
 	sh etc/install-packages.sh
 check: setup
 	$(MAKE) all
+	$(MAKE) CC=clang all
 	$(MAKE) SAN=1 all unit
+	$(MAKE) fuzz-build
 	python3 regress/check.py
 unit-check:
 	$(MAKE) SAN=1 unit
@@ -167,6 +169,7 @@ install: all
 	ln -sf ../sbin/sendmail $(DESTDIR)$(PREFIX)/bin/newaliases
 	install -m 0644 etc/fife.conf $(DESTDIR)$(PREFIX)/etc/fife.conf.sample
 	install -m 0644 etc/fife.sysusers etc/fife.service $(DESTDIR)$(PREFIX)/share/fife/
+	install -m 0755 etc/rc.d/* $(DESTDIR)$(PREFIX)/share/fife/
 	for m in man/*.[1-9]; do s=$${m##*.}; mkdir -p $(DESTDIR)$(PREFIX)/share/man/man$$s && \
 	    install -m 0644 $$m $(DESTDIR)$(PREFIX)/share/man/man$$s/ || exit 1; done
 uninstall:

@@ -2,17 +2,18 @@
 # SPDX-License-Identifier: ISC
 """Runs all tests and ends with «N passed, N failed, N skipped».
 
-usage: check.py [unit] [lint] [e2e] [e2e-san] [WORD ...]   (default: everything)
+usage: check.py [unit] [fuzz] [lint] [e2e] [e2e-san] [WORD ...]   (default: everything)
 A WORD that is none of these selects the tests whose name contains it.
 """
 import os
 import re
 import subprocess
 import sys
+import tempfile
 import time
 
 TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-STAGES = ("unit", "lint", "e2e", "e2e-san")
+STAGES = ("unit", "fuzz", "lint", "e2e", "e2e-san")
 counts = {"passed": 0, "failed": 0, "skipped": 0}
 failures = []
 
@@ -68,6 +69,32 @@ def unit_tests(words):
             bad = 1
         if bad:
             print(out[-3000:] + err[-6000:], flush=True)
+
+
+def fuzz_tests(words):
+    """Each target over its kept corpus and a fixed number of runs from a fixed seed; `make fuzz` searches."""
+    root = os.path.join(TOP, "regress/fuzz")
+    for folder, _, files in sorted(os.walk(root)):
+        for f in sorted(files):
+            if not f.endswith("_fuzz.c"):
+                continue
+            name = os.path.relpath(os.path.join(folder, f), root)[:-2]
+            if words and not any(w in name for w in words):
+                continue
+            corpus = os.path.join(root, name[:-len("_fuzz")] + ".corpus")
+            command = [os.path.join(TOP, "build/fuzz/bin", name), "-seed=1", "-runs=3000", "-timeout=20",
+                       "-rss_limit_mb=3000", "-artifact_prefix=" + os.path.join(TOP, "build/fuzz/")]
+            with tempfile.TemporaryDirectory() as scratch:
+                try:
+                    p = subprocess.run(command + [scratch] + ([corpus] if os.path.isdir(corpus) else []), cwd=TOP,
+                                       stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                                       timeout=300)
+                    ok, out = p.returncode == 0, p.stdout.decode(errors="replace")
+                except (subprocess.TimeoutExpired, OSError) as e:
+                    ok, out = False, str(e)
+            report("passed" if ok else "failed", "fuzz " + name)
+            if not ok:
+                print(out[-4000:], flush=True)
 
 
 def lint_tests(words):
@@ -129,6 +156,8 @@ def main():
     words = [a for a in sys.argv[1:] if a not in STAGES]
     if "unit" in stages:
         unit_tests(words)
+    if "fuzz" in stages:
+        fuzz_tests(words)
     if "lint" in stages and not words:
         lint_tests(words)
     if "e2e" in stages:
