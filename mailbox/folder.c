@@ -1,0 +1,943 @@
+/* SPDX-License-Identifier: ISC */
+/* An open folder: its messages in memory, flags, expunge, content, watchers. */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+#include "common/log.h"
+#include "common/proto/encoding.h"
+#include "mailbox/store_int.h"
+
+#define EXPUNGED_KEEP 200000
+#define CACHE_VALUE_MAX 65536
+#define CACHE_KINDS 16
+
+/* ---- loading ---- */
+
+static int
+open_dirs(struct folder *f)
+{
+	static const char *const subs[] = { "cur", "new", "tmp" };
+	char dir[MAILDIR_NAME_MAX + 1];
+
+	if (maildir_folder_dir(f->name, dir, sizeof(dir)) == -1) {
+		errno = ENAMETOOLONG;
+		return -1;
+	}
+	f->dirfd = openat(f->store->mailfd, dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (f->dirfd == -1)
+		return -1;
+	f->curfd = openat(f->dirfd, "cur", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (f->curfd == -1 && errno == ENOENT) {
+		for (size_t i = 0; i < 3; i++)
+			if (mkdirat(f->dirfd, subs[i], 0700) == -1 && errno != EEXIST)
+				return -1;
+		f->curfd = openat(f->dirfd, "cur", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	}
+	return f->curfd == -1 ? -1 : 0;
+}
+
+/* What a killed process left half written. */
+static void
+clean_tmp(int dirfd)
+{
+	int fd = openat(dirfd, "tmp", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	struct dirent *e;
+	DIR *d;
+
+	if (fd == -1)
+		return;
+	if ((d = fdopendir(fd)) == NULL) {
+		close(fd);
+		return;
+	}
+	while ((e = readdir(d)) != NULL)
+		if (strncmp(e->d_name, TMP_PREFIX, strlen(TMP_PREFIX)) == 0)
+			(void)unlinkat(fd, e->d_name, 0);
+	closedir(d);
+}
+
+enum store_error
+folder_load(struct folder *f)
+{
+	enum store_error error;
+
+	if (f->loaded)
+		return STORE_OK;
+	if (open_dirs(f) == -1) {
+		error = errno == ENOENT ? STORE_NOT_FOUND : store_errno(f->name);
+		folder_unload(f);
+		return error;
+	}
+	f->loaded = true;
+	if ((error = index_load(f)) != STORE_OK) {
+		folder_unload(f);
+		return error;
+	}
+	if (f->recover && (error = folder_recover_bounds(f)) != STORE_OK) {
+		folder_unload(f);
+		return error;
+	}
+	clean_tmp(f->dirfd);
+	f->times_logged = true;
+	return STORE_OK;
+}
+
+enum store_error
+folder_recover_bounds(struct folder *f)
+{
+	enum store_error error = folder_meta_load(f);
+
+	if (error != STORE_OK)
+		return error;
+	if (!f->fresh) {
+		if (f->uidnext < f->uid_reserved)
+			f->uidnext = f->uid_reserved;
+		if (f->modseq < f->modseq_reserved)
+			f->modseq = f->modseq_reserved;
+	}
+	f->fresh = false;
+	f->dirty = true;
+	return STORE_OK;
+}
+
+void
+folder_unload(struct folder *f)
+{
+	if (f->dirfd != -1)
+		close(f->dirfd);
+	if (f->curfd != -1)
+		close(f->curfd);
+	f->dirfd = f->curfd = -1;
+	free(f->msgs);
+	f->msgs = NULL;
+	f->n = f->cap = f->unseen = 0;
+	map_clear(&f->names);
+	map_clear(&f->cache);
+	free(f->dirty_blocks);
+	f->dirty_blocks = NULL;
+	f->dirty_blocks_len = 0;
+	free(f->deleted);
+	f->deleted = NULL;
+	f->n_deleted = f->deleted_cap = 0;
+	free(f->renames);
+	f->renames = NULL;
+	f->n_renames = f->renames_cap = 0;
+	free(f->expunged);
+	f->expunged = NULL;
+	f->n_expunged = f->expunged_cap = 0;
+	f->loaded = false;
+	f->racy = false;
+}
+
+void
+folder_free(struct folder *f)
+{
+	struct folder_watch *w;
+
+	if (f == NULL)
+		return;
+	folder_unload(f);
+	map_clear(&f->unlinks);
+	for (int i = 0; i < f->n_keywords; i++)
+		free(f->keywords[i]);
+	while ((w = LIST_FIRST(&f->watches)) != NULL) {
+		LIST_REMOVE(w, entry);
+		w->folder = NULL;
+	}
+	free(f);
+}
+
+enum store_error
+folder_open(struct store *s, const char *name, struct folder **out)
+{
+	char canonical[STORE_NAME_MAX + 1];
+	enum store_error error;
+	struct folder *f;
+
+	*out = NULL;
+	if (maildir_folder_canonical(name, canonical, sizeof(canonical)) == -1)
+		return STORE_NOT_FOUND;
+	if ((f = folder_lookup(s, canonical)) == NULL) {
+		if ((error = folders_refresh(s, 0)) != STORE_OK)
+			return error;
+		if ((f = folder_lookup(s, canonical)) == NULL)
+			return STORE_NOT_FOUND;
+	}
+	if ((error = folder_load(f)) != STORE_OK)
+		return error;
+	f->refs++;
+	if ((error = folder_refresh(f)) != STORE_OK) {
+		folder_close(f);
+		return error;
+	}
+	*out = f;
+	return STORE_OK;
+}
+
+void
+folder_close(struct folder *f)
+{
+	if (f == NULL || --f->refs > 0)
+		return;
+	if (f->detached)
+		folder_free(f);
+}
+
+const char *
+folder_name(const struct folder *f)
+{
+	return f->name;
+}
+
+enum store_error
+folder_refresh(struct folder *f)
+{
+	struct stat cur, new;
+
+	if (f->gone || f->detached)
+		return STORE_NOT_FOUND;
+	if (fstat(f->curfd, &cur) == -1 || cur.st_nlink == 0 ||
+	    fstatat(f->dirfd, "new", &new, AT_SYMLINK_NOFOLLOW) == -1) {
+		if (mkdirat(f->dirfd, "new", 0700) == 0)
+			return STORE_OK;
+		f->gone = true;
+		return STORE_NOT_FOUND;
+	}
+	if (!f->needs_scan && !f->recover && !f->racy && time_same(&cur.st_mtim, &f->cur_time) &&
+	    time_same(&new.st_mtim, &f->new_time))
+		return STORE_OK;
+	return folder_scan(f);
+}
+
+/* ---- reading ---- */
+
+uint32_t
+folder_uidvalidity(const struct folder *f)
+{
+	return f->uidvalidity;
+}
+
+uint32_t
+folder_uidnext(const struct folder *f)
+{
+	return f->uidnext;
+}
+
+uint64_t
+folder_highestmodseq(const struct folder *f)
+{
+	return f->modseq;
+}
+
+size_t
+folder_count(const struct folder *f)
+{
+	return f->n;
+}
+
+const struct message *
+folder_message(const struct folder *f, size_t i)
+{
+	return i < f->n ? &f->msgs[i] : NULL;
+}
+
+size_t
+folder_find(const struct folder *f, uint32_t uid, int *exact)
+{
+	size_t lo = 0, hi = f->n;
+
+	/* Without gaps the UID tells the place. */
+	if (f->n > 0 && uid >= f->msgs[0].uid) {
+		size_t guess = uid - f->msgs[0].uid;
+
+		if (guess < f->n && f->msgs[guess].uid == uid) {
+			if (exact != NULL)
+				*exact = 1;
+			return guess;
+		}
+	}
+	while (lo < hi) {
+		size_t mid = lo + (hi - lo) / 2;
+
+		if (f->msgs[mid].uid < uid)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	if (exact != NULL)
+		*exact = lo < f->n && f->msgs[lo].uid == uid;
+	return lo;
+}
+
+struct message *
+folder_message_by_uid(struct folder *f, uint32_t uid)
+{
+	int exact;
+	size_t i = folder_find(f, uid, &exact);
+
+	return exact ? &f->msgs[i] : NULL;
+}
+
+size_t
+folder_unseen(const struct folder *f)
+{
+	return f->unseen;
+}
+
+size_t
+folder_take_recent(struct folder *f)
+{
+	struct log_record r;
+	size_t n = 0;
+
+	for (size_t i = 0; i < f->n; i++)
+		if (f->msgs[i].recent) {
+			f->msgs[i].recent = 0;
+			folder_mark(f, f->msgs[i].uid);
+			n++;
+		}
+	if (n > 0) {
+		log_begin(&r, LOG_RECENT, f);
+		(void)log_write(f->store, &r);
+	}
+	return n;
+}
+
+void
+folder_expunged_since(
+    struct folder *f, uint64_t modseq, void (*cb)(uint32_t uid, void *), void *arg)
+{
+	size_t i = f->n_expunged;
+
+	while (i > 0 && f->expunged[i - 1].modseq > modseq)
+		i--;
+	for (; i < f->n_expunged; i++)
+		cb(f->expunged[i].uid, arg);
+}
+
+/* ---- watchers ---- */
+
+struct folder_watch *
+folder_watch(struct folder *f, void (*cb)(struct folder *, void *), void *arg)
+{
+	struct folder_watch *w = calloc(1, sizeof(*w));
+
+	if (w == NULL)
+		return NULL;
+	w->folder = f;
+	w->cb = cb;
+	w->arg = arg;
+	LIST_INSERT_HEAD(&f->watches, w, entry);
+	return w;
+}
+
+void
+folder_unwatch(struct folder_watch *w)
+{
+	if (w == NULL)
+		return;
+	if (w->folder != NULL)
+		LIST_REMOVE(w, entry);
+	free(w);
+}
+
+void
+folder_changed(struct folder *f)
+{
+	struct folder_watch *w, *next;
+
+	if (!f->notify)
+		return;
+	f->notify = false;
+	for (w = LIST_FIRST(&f->watches); w != NULL; w = next) {
+		next = LIST_NEXT(w, entry);
+		w->cb(f, w->arg);
+	}
+}
+
+/* ---- keywords ---- */
+
+int
+folder_keyword_find(struct folder *f, const char *name, size_t len, int create)
+{
+	struct log_record r;
+	char *copy;
+
+	for (int i = 0; i < f->n_keywords; i++)
+		if (ascii_equal(name, len, f->keywords[i]))
+			return i;
+	if (!create || f->n_keywords == STORE_KEYWORDS_MAX || len == 0 ||
+	    len > STORE_KEYWORD_LEN_MAX || memchr(name, '\n', len) != NULL)
+		return -1;
+	if ((copy = strndup(name, len)) == NULL)
+		return -1;
+	log_begin(&r, LOG_KEYWORD, f);
+	log_bytes(&r, name, len);
+	if (log_write(f->store, &r) != STORE_OK) {
+		free(copy);
+		return -1;
+	}
+	f->keywords[f->n_keywords] = copy;
+	f->dirty = true;
+	f->n_keywords++;
+	(void)folder_meta_save(f, 0);
+	return f->n_keywords - 1;
+}
+
+const char *
+folder_keyword(const struct folder *f, int i)
+{
+	return i >= 0 && i < f->n_keywords ? f->keywords[i] : NULL;
+}
+
+/* ---- changes in memory ---- */
+
+void
+folder_mark(struct folder *f, uint32_t uid)
+{
+	size_t block = uid / INDEX_BLOCK, octet = block / 8;
+
+	f->dirty = true;
+	if (octet >= f->dirty_blocks_len) {
+		size_t len = octet + octet / 2 + 64;
+		uint8_t *p = realloc(f->dirty_blocks, len);
+
+		if (p == NULL) {
+			/* The log has it; only the next start will be slower. */
+			log_warnx("no memory to note a change of %s", f->name);
+			return;
+		}
+		memset(p + f->dirty_blocks_len, 0, len - f->dirty_blocks_len);
+		f->dirty_blocks = p;
+		f->dirty_blocks_len = len;
+	}
+	f->dirty_blocks[octet] |= (uint8_t)(1u << block % 8);
+}
+
+int
+folder_insert(struct folder *f, const struct message *m, const char *name)
+{
+	size_t i;
+	char *copy;
+
+	if (f->n == f->cap) {
+		size_t cap = f->cap + f->cap / 2 + 64;
+		struct message *p = reallocarray(f->msgs, cap, sizeof(*p));
+
+		if (p == NULL)
+			return -1;
+		f->msgs = p;
+		f->cap = cap;
+	}
+	if ((copy = strdup(name)) == NULL || map_put(&f->names, m->uid, copy, strlen(copy)) == -1)
+		return -1;
+	i = f->n > 0 && f->msgs[f->n - 1].uid > m->uid ? folder_find(f, m->uid, NULL) : f->n;
+	memmove(f->msgs + i + 1, f->msgs + i, (f->n - i) * sizeof(*f->msgs));
+	memset(f->msgs + i, 0, sizeof(*f->msgs));
+	f->msgs[i].uid = m->uid;
+	f->msgs[i].size = m->size;
+	f->msgs[i].internal = m->internal;
+	f->msgs[i].modseq = m->modseq;
+	f->msgs[i].keywords = m->keywords;
+	f->msgs[i].flags = m->flags;
+	f->msgs[i].recent = m->recent;
+	f->n++;
+	f->octets += m->size;
+	f->unseen += (m->flags & FLAG_SEEN) == 0;
+	if (m->uid >= f->uidnext)
+		f->uidnext = m->uid + 1;
+	if (m->modseq > f->modseq)
+		f->modseq = m->modseq;
+	folder_mark(f, m->uid);
+	f->notify = true;
+	return 0;
+}
+
+static void
+push_u32(uint32_t **list, size_t *n, size_t *cap, uint32_t v)
+{
+	if (*n == *cap) {
+		size_t more = *cap + *cap / 2 + 64;
+		uint32_t *p = reallocarray(*list, more, sizeof(*p));
+
+		if (p == NULL) {
+			log_warnx("no memory for work put off");
+			return;
+		}
+		*list = p;
+		*cap = more;
+	}
+	(*list)[(*n)++] = v;
+}
+
+static void
+push_expunged(struct folder *f, uint32_t uid, uint64_t modseq)
+{
+	if (f->n_expunged >= EXPUNGED_KEEP && f->refs == 0)
+		f->n_expunged = 0;
+	if (f->n_expunged == f->expunged_cap) {
+		size_t cap = f->expunged_cap + f->expunged_cap / 2 + 64;
+		struct expunged *p = reallocarray(f->expunged, cap, sizeof(*p));
+
+		if (p == NULL) {
+			log_warnx("no memory for an expunged message");
+			return;
+		}
+		f->expunged = p;
+		f->expunged_cap = cap;
+	}
+	f->expunged[f->n_expunged++] = (struct expunged) { modseq, uid };
+}
+
+static void
+remove_one(struct folder *f, const struct message *m, uint64_t modseq)
+{
+	char name[MAILDIR_NAME_MAX + 1], *copy;
+
+	if (index_name(f, m->uid, name) == 0 && (copy = strdup(name)) != NULL)
+		(void)map_put(&f->unlinks, m->uid, copy, strlen(copy));
+	map_remove(&f->names, m->uid);
+	if (f->cache.n > 0)
+		for (unsigned int kind = 0; kind < CACHE_KINDS; kind++)
+			map_remove(&f->cache, (uint64_t)m->uid << 8 | kind);
+	push_u32(&f->deleted, &f->n_deleted, &f->deleted_cap, m->uid);
+	push_expunged(f, m->uid, modseq);
+	folder_mark(f, m->uid);
+	f->octets -= m->size < f->octets ? m->size : f->octets;
+	f->unseen -= (m->flags & FLAG_SEEN) == 0;
+}
+
+/* uids ascending, otherwise some are passed over. */
+void
+folder_remove(struct folder *f, const uint32_t *uids, size_t n, uint64_t modseq)
+{
+	size_t from = n > 0 ? folder_find(f, uids[0], NULL) : f->n, to = from;
+
+	for (size_t j = 0; from < f->n; from++) {
+		while (j < n && uids[j] < f->msgs[from].uid)
+			j++;
+		if (j < n && uids[j] == f->msgs[from].uid)
+			remove_one(f, &f->msgs[from], modseq);
+		else {
+			if (to != from)
+				f->msgs[to] = f->msgs[from];
+			to++;
+		}
+	}
+	f->n = to;
+	if (modseq > f->modseq)
+		f->modseq = modseq;
+	f->dirty = true;
+	f->notify = true;
+}
+
+void
+folder_queue_rename(struct folder *f, uint32_t uid)
+{
+	push_u32(&f->renames, &f->n_renames, &f->renames_cap, uid);
+}
+
+void
+folder_apply_flags(struct folder *f, struct message *m, uint8_t flags, uint64_t keywords,
+    uint64_t modseq)
+{
+	const uint64_t in_name = (UINT64_C(1) << 26) - 1;
+
+	if (m->flags != flags || ((m->keywords ^ keywords) & in_name) != 0)
+		folder_queue_rename(f, m->uid);
+	f->unseen -= (m->flags & FLAG_SEEN) == 0;
+	f->unseen += (flags & FLAG_SEEN) == 0;
+	m->flags = flags;
+	m->keywords = keywords;
+	m->modseq = modseq;
+	if (modseq > f->modseq)
+		f->modseq = modseq;
+	folder_mark(f, m->uid);
+	f->notify = true;
+}
+
+enum store_error
+folder_add(struct folder *f, const struct message *m, const char *name, const struct delivered *d)
+{
+	struct log_record r;
+	enum store_error error;
+
+	log_begin(&r, LOG_ADD, f);
+	log_u32(&r, m->uid);
+	log_u32(&r, m->size);
+	log_u64(&r, (uint64_t)m->internal);
+	log_u64(&r, m->modseq);
+	log_u64(&r, m->keywords);
+	log_u8(&r, m->flags);
+	log_u8(&r, m->recent);
+	log_bytes(&r, name, strlen(name));
+	log_u8(&r, d != NULL);
+	if (d != NULL) {
+		log_u64(&r, d->queue_id);
+		log_u32(&r, d->rcpt);
+		log_u64(&r, d->size);
+		log_u32(&r, d->crc);
+	}
+	if ((error = log_write(f->store, &r)) != STORE_OK)
+		return error;
+	if (folder_insert(f, m, name) == -1 || (d != NULL && delivered_add(f->store, d) == -1)) {
+		errno = ENOMEM;
+		return store_errno("adding a message");
+	}
+	return STORE_OK;
+}
+
+/* ---- flags and expunge ---- */
+
+struct change {
+	size_t i;
+	uint64_t keywords;
+	uint8_t flags;
+};
+
+enum store_error
+folder_store(struct folder *f, const uint32_t *uids, size_t n, enum flag_op op, uint8_t flags,
+    uint64_t keywords, uint64_t unchanged_since, uint32_t *failed, size_t *n_failed,
+    size_t *changed)
+{
+	struct change *c;
+	struct log_record r;
+	enum store_error error;
+	uint64_t modseq;
+	size_t k = 0;
+	int exact;
+
+	if (changed != NULL)
+		*changed = 0;
+	if (n_failed != NULL)
+		*n_failed = 0;
+	if (f->gone || f->detached)
+		return STORE_NOT_FOUND;
+	if (n == 0)
+		return STORE_OK;
+	if ((error = folder_reserve(f, 0)) != STORE_OK)
+		return error;
+	if ((c = reallocarray(NULL, n, sizeof(*c))) == NULL)
+		return store_errno("STORE");
+	modseq = f->modseq + 1;
+	log_begin(&r, LOG_FLAGS, f);
+	log_u64(&r, modseq);
+	for (size_t j = 0; j < n; j++) {
+		size_t i = folder_find(f, uids[j], &exact);
+		const struct message *m = &f->msgs[i];
+		uint8_t nf;
+		uint64_t nk;
+
+		if (!exact)
+			continue;
+		if (unchanged_since != 0 && m->modseq > unchanged_since) {
+			if (failed != NULL && n_failed != NULL)
+				failed[(*n_failed)++] = m->uid;
+			continue;
+		}
+		nf = op == FLAG_OP_SET ? flags
+		    : op == FLAG_OP_ADD ? (uint8_t)(m->flags | flags)
+					: (uint8_t)(m->flags & ~flags);
+		nk = op == FLAG_OP_SET ? keywords
+		    : op == FLAG_OP_ADD ? m->keywords | keywords
+					: m->keywords & ~keywords;
+		if (nf == m->flags && nk == m->keywords)
+			continue;
+		c[k++] = (struct change) { i, nk, nf };
+		log_u32(&r, m->uid);
+		log_u8(&r, nf);
+		log_u64(&r, nk);
+	}
+	if (k == 0)
+		free(r.buf);
+	else if ((error = log_write(f->store, &r)) == STORE_OK) {
+		for (size_t j = 0; j < k; j++)
+			folder_apply_flags(
+			    f, &f->msgs[c[j].i], c[j].flags, c[j].keywords, modseq);
+		if (changed != NULL)
+			*changed = k;
+	}
+	free(c);
+	folder_changed(f);
+	return error;
+}
+
+enum store_error
+folder_expunge(struct folder *f, const uint32_t *uids, size_t n, int any, size_t *removed)
+{
+	struct log_record r;
+	enum store_error error;
+	uint32_t *list;
+	size_t k = 0;
+
+	if (removed != NULL)
+		*removed = 0;
+	if (f->gone || f->detached)
+		return STORE_NOT_FOUND;
+	if (n == 0)
+		return STORE_OK;
+	if ((error = folder_reserve(f, 0)) != STORE_OK)
+		return error;
+	if ((list = reallocarray(NULL, n, sizeof(*list))) == NULL)
+		return store_errno("EXPUNGE");
+	log_begin(&r, LOG_EXPUNGE, f);
+	log_u64(&r, f->modseq + 1);
+	for (size_t j = 0; j < n; j++) {
+		const struct message *m = folder_message_by_uid(f, uids[j]);
+
+		if (m == NULL || (!any && (m->flags & FLAG_DELETED) == 0))
+			continue;
+		list[k++] = m->uid;
+		log_u32(&r, m->uid);
+	}
+	if (k == 0)
+		free(r.buf);
+	else if ((error = log_write(f->store, &r)) == STORE_OK) {
+		folder_remove(f, list, k, f->modseq + 1);
+		if (removed != NULL)
+			*removed = k;
+	}
+	free(list);
+	folder_changed(f);
+	return error;
+}
+
+/* ---- work put off ---- */
+
+void
+folder_times_before(struct folder *f)
+{
+	struct stat st;
+
+	if (fstat(f->curfd, &st) == -1 || !time_same(&st.st_mtim, &f->cur_time))
+		f->needs_scan = true;
+}
+
+void
+folder_times_after(struct folder *f)
+{
+	struct stat st;
+
+	if (f->needs_scan || fstat(f->curfd, &st) == -1)
+		return;
+	f->cur_time = st.st_mtim;
+	f->times_logged = false;
+}
+
+int
+folder_rename_work(struct folder *f, int max)
+{
+	char name[MAILDIR_NAME_MAX + 1], want[MAILDIR_NAME_MAX + MAILDIR_FLAGS_SIZE], *copy;
+	struct log_record r;
+	size_t done = 0, renamed = 0;
+
+	if (f->n_renames == 0 || max <= 0 || f->gone)
+		return max;
+	folder_times_before(f);
+	log_begin(&r, LOG_NAMES, f);
+	for (; done < f->n_renames && max > 0; done++) {
+		uint32_t uid = f->renames[done];
+		const struct message *m = folder_message_by_uid(f, uid);
+		struct maildir_name parsed;
+
+		if (m == NULL || index_name(f, uid, name) == -1)
+			continue;
+		maildir_name_parse(name, &parsed);
+		memcpy(want, name, parsed.base_len);
+		maildir_flags_print(m->flags, m->keywords, want + parsed.base_len);
+		if (strcmp(name, want) == 0 || strlen(want) > MAILDIR_NAME_MAX)
+			continue;
+		max--;
+		if (renameat(f->curfd, name, f->curfd, want) == -1) {
+			if (errno == ENOENT)
+				f->needs_scan = true;
+			continue;
+		}
+		log_u32(&r, uid);
+		log_bytes(&r, want, strlen(want));
+		if ((copy = strdup(want)) != NULL)
+			(void)map_put(&f->names, uid, copy, strlen(copy));
+		folder_mark(f, uid);
+		renamed++;
+	}
+	f->n_renames -= done;
+	memmove(f->renames, f->renames + done, f->n_renames * sizeof(*f->renames));
+	/* If this is lost, the scan finds names that agree with the flags. */
+	if (renamed > 0)
+		(void)log_write(f->store, &r);
+	else
+		free(r.buf);
+	folder_times_after(f);
+	return max;
+}
+
+int
+folder_unlink_work(struct folder *f, int max)
+{
+	bool left = false;
+
+	if (f->unlinks.cap == 0 || max <= 0)
+		return max;
+	folder_times_before(f);
+	for (size_t i = 0; i < f->unlinks.cap; i++) {
+		struct map_slot *slot = &f->unlinks.slots[i];
+
+		if (slot->value == NULL)
+			continue;
+		if (max-- <= 0) {
+			left = true;
+			break;
+		}
+		if (unlinkat(f->curfd, slot->value, 0) == -1 && errno != ENOENT)
+			log_warn("unlink %s in %s", (char *)slot->value, f->name);
+		map_remove(&f->unlinks, slot->key);
+	}
+	if (!left)
+		map_clear(&f->unlinks);
+	f->dirty = true;
+	folder_times_after(f);
+	return max > 0 ? max : 0;
+}
+
+/* ---- content ---- */
+
+/* Somebody gave the file other flags since we looked. */
+static int
+find_renamed(struct folder *f, char *name)
+{
+	struct maildir_name m;
+	struct dirent *e;
+	DIR *d;
+	int fd = openat(f->dirfd, "cur", O_RDONLY | O_DIRECTORY | O_CLOEXEC), r = -1;
+
+	if (fd == -1)
+		return -1;
+	if ((d = fdopendir(fd)) == NULL) {
+		close(fd);
+		return -1;
+	}
+	maildir_name_parse(name, &m);
+	while (r == -1 && (e = readdir(d)) != NULL)
+		if (strncmp(e->d_name, name, m.base_len) == 0 &&
+		    (e->d_name[m.base_len] == ':' || e->d_name[m.base_len] == '\0') &&
+		    strlen(e->d_name) <= MAILDIR_NAME_MAX) {
+			(void)strlcpy(name, e->d_name, MAILDIR_NAME_MAX + 1);
+			r = openat(f->curfd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+		}
+	closedir(d);
+	return r;
+}
+
+/* A file with bare LFs, as IMAP sees it. */
+static enum store_error
+map_converted(const uint8_t *in, size_t len, struct content *c)
+{
+	size_t n = len;
+	uint8_t *out;
+
+	for (size_t i = 0; i < len; i++)
+		n += in[i] == '\n' && (i == 0 || in[i - 1] != '\r');
+	out = mmap(NULL, n, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (out == MAP_FAILED)
+		return store_errno("content");
+	c->data = out;
+	c->len = n;
+	for (size_t i = 0; i < len; i++) {
+		if (in[i] == '\n' && (i == 0 || in[i - 1] != '\r'))
+			*out++ = '\r';
+		*out++ = in[i];
+	}
+	return STORE_OK;
+}
+
+enum store_error
+folder_content(struct folder *f, uint32_t uid, struct content *c)
+{
+	char name[MAILDIR_NAME_MAX + 1];
+	struct maildir_name parsed;
+	enum store_error error = STORE_OK;
+	struct stat st;
+	void *map;
+	int fd;
+
+	c->data = (const uint8_t *)"";
+	c->len = 0;
+	if (folder_message_by_uid(f, uid) == NULL)
+		return STORE_NOT_FOUND;
+	if (index_name(f, uid, name) == -1)
+		return STORE_IO;
+	fd = openat(f->curfd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	if (fd == -1 && errno == ENOENT) {
+		f->needs_scan = true;
+		if ((fd = find_renamed(f, name)) == -1)
+			return STORE_GONE;
+	}
+	if (fd == -1)
+		return store_errno(name);
+	if (fstat(fd, &st) == -1 || !S_ISREG(st.st_mode) || st.st_size > UINT32_MAX) {
+		error = STORE_IO;
+		goto done;
+	}
+	if (st.st_size == 0)
+		goto done;
+	map = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE | MAP_POPULATE, fd, 0);
+	if (map == MAP_FAILED) {
+		error = store_errno("content");
+		goto done;
+	}
+	maildir_name_parse(name, &parsed);
+	if (parsed.crlf_size != 0) {
+		error = map_converted(map, (size_t)st.st_size, c);
+		munmap(map, (size_t)st.st_size);
+	} else {
+		c->data = map;
+		c->len = (size_t)st.st_size;
+	}
+done:
+	close(fd);
+	return error;
+}
+
+void
+content_release(struct content *c)
+{
+	if (c->len > 0)
+		munmap((void *)(uintptr_t)c->data, c->len);
+	c->data = NULL;
+	c->len = 0;
+}
+
+int
+folder_cache_get(struct folder *f, uint32_t uid, int kind, const uint8_t **data, size_t *len)
+{
+	return index_cache(f, uid, kind, data, len);
+}
+
+void
+folder_cache_put(struct folder *f, uint32_t uid, int kind, const uint8_t *data, size_t len)
+{
+	struct store *s = f->store;
+	uint8_t *copy;
+
+	if (len == 0 || len > CACHE_VALUE_MAX || kind < 0 || kind >= CACHE_KINDS || f->gone ||
+	    s->cache_pending > 2 * CACHE_PENDING_MAX || folder_message_by_uid(f, uid) == NULL ||
+	    (copy = malloc(len)) == NULL)
+		return;
+	memcpy(copy, data, len);
+	if (map_put(&f->cache, (uint64_t)uid << 8 | (unsigned int)kind, copy, len) == -1)
+		return;
+	if (s->cache_pending == 0) {
+		struct timespec now;
+
+		clock_gettime(CLOCK_MONOTONIC, &now);
+		s->cache_since = now.tv_sec;
+	}
+	s->cache_pending += len + 32;
+	f->dirty = true;
+	/* A first FETCH of a large folder would wait for the timer's turn. */
+	if (s->cache_pending > CACHE_PENDING_MAX && s->checkpoint_failed.tv_sec == 0)
+		(void)index_checkpoint(s);
+}

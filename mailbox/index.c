@@ -1,0 +1,809 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * The index of a mailbox: one lmdb environment, index/data.mdb. It is
+ * written by checkpoints only, each one synced transaction, so that after a
+ * power loss it is the state of the last checkpoint. Keys, numbers in
+ * network order:
+ *
+ *	"M"			version and layout, generation, next folder id, last UIDVALIDITY
+ *	"F" folder		a folder: see folder_put()
+ *	"B" folder block	its messages with UIDs block*48 … block*48+47, as struct message
+ *	"N" folder uid		name of the message's file in cur/
+ *	"C" folder uid kind	cached value
+ *	"X" folder uid		file that is expunged and still to be unlinked
+ *	"D" queue-id rcpt	a delivery that the queue may ask for again
+ *
+ * Values that do not decode make the index "lost": it is thrown away and rebuilt.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stddef.h>
+
+#include "common/log.h"
+#include "mailbox/store_int.h"
+
+#define VERSION 1u
+/* Changes when struct message or the byte order does. */
+#define LAYOUT                                                                                     \
+	(0x01020304u ^ ((uint32_t)sizeof(struct message) << 8) ^                                   \
+	    (uint32_t)offsetof(struct message, flags))
+#define MAP_FIRST (UINT64_C(1) << 30)
+#define MAP_LAST (UINT64_C(1) << 38)
+#define KEY_MAX 16
+
+struct key {
+	uint8_t b[KEY_MAX];
+	MDB_val v;
+};
+
+static void
+put_be(uint8_t *p, uint64_t v, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		p[i] = (uint8_t)(v >> (8 * (n - 1 - i)));
+}
+
+static uint64_t
+get_be(const uint8_t *p, size_t n)
+{
+	uint64_t v = 0;
+
+	for (size_t i = 0; i < n; i++)
+		v = v << 8 | p[i];
+	return v;
+}
+
+/* kind, a (4), b (4), c (1); len octets of it. */
+static MDB_val *
+key_make(struct key *k, char kind, uint32_t a, uint32_t b, uint8_t c, size_t len)
+{
+	k->b[0] = (uint8_t)kind;
+	put_be(k->b + 1, a, 4);
+	put_be(k->b + 5, b, 4);
+	k->b[9] = c;
+	k->v.mv_data = k->b;
+	k->v.mv_size = len;
+	return &k->v;
+}
+#define KEY_FOLDER 5
+#define KEY_MESSAGE 9
+#define KEY_CACHE 10
+
+static enum store_error
+index_failed(const char *what, int rc)
+{
+	if (rc == ENOSPC || rc == EDQUOT)
+		return STORE_NO_SPACE;
+	log_warnx("index: %s: %s", what, mdb_strerror(rc));
+	return STORE_IO;
+}
+
+/* ---- reading ---- */
+
+/* The one reader, renewed after each checkpoint: nothing else writes. */
+static MDB_txn *
+reader(struct store *s)
+{
+	int rc;
+
+	if (s->env == NULL)
+		return NULL;
+	if (s->rtxn == NULL)
+		rc = mdb_txn_begin(s->env, NULL, MDB_RDONLY, &s->rtxn);
+	else if (!s->rtxn_live)
+		rc = mdb_txn_renew(s->rtxn);
+	else
+		return s->rtxn;
+	if (rc != 0) {
+		(void)index_failed("read transaction", rc);
+		return NULL;
+	}
+	s->rtxn_live = true;
+	return s->rtxn;
+}
+
+static void
+reader_reset(struct store *s)
+{
+	if (s->rtxn_live)
+		mdb_txn_reset(s->rtxn);
+	s->rtxn_live = false;
+}
+
+static int
+index_get(struct store *s, MDB_val *key, MDB_val *value)
+{
+	MDB_txn *txn = reader(s);
+
+	return txn == NULL ? MDB_PANIC : mdb_get(txn, s->dbi, key, value);
+}
+
+int
+index_name(struct folder *f, uint32_t uid, char *out)
+{
+	struct map_slot *slot = map_get(&f->names, uid);
+	struct key k;
+	MDB_val v;
+
+	if (slot != NULL) {
+		v.mv_data = slot->value;
+		v.mv_size = slot->len;
+	} else if (index_get(f->store, key_make(&k, 'N', f->id, uid, 0, KEY_MESSAGE), &v) != 0)
+		return -1;
+	if (v.mv_size == 0 || v.mv_size > MAILDIR_NAME_MAX || memchr(v.mv_data, '/', v.mv_size) ||
+	    memchr(v.mv_data, '\0', v.mv_size) || *(char *)v.mv_data == '.')
+		return -1;
+	memcpy(out, v.mv_data, v.mv_size);
+	out[v.mv_size] = '\0';
+	return 0;
+}
+
+int
+index_cache(struct folder *f, uint32_t uid, int kind, const uint8_t **data, size_t *len)
+{
+	struct map_slot *slot;
+	struct key k;
+	MDB_val v;
+
+	if (f->cache.n > 0 &&
+	    (slot = map_get(&f->cache, (uint64_t)uid << 8 | (uint8_t)kind)) != NULL) {
+		*data = slot->value;
+		*len = slot->len;
+		return 0;
+	}
+	if (index_get(f->store, key_make(&k, 'C', f->id, uid, (uint8_t)kind, KEY_CACHE), &v) != 0)
+		return -1;
+	*data = v.mv_data;
+	*len = v.mv_size;
+	return 0;
+}
+
+enum store_error
+index_load(struct folder *f)
+{
+	struct store *s = f->store;
+	MDB_txn *txn = reader(s);
+	MDB_cursor *c;
+	struct key k;
+	MDB_val key, v;
+	uint32_t last = 0;
+	int rc;
+
+	f->octets = 0;
+	if (txn == NULL)
+		return STORE_IO;
+	if ((rc = mdb_cursor_open(txn, s->dbi, &c)) != 0)
+		return index_failed("cursor", rc);
+	key = *key_make(&k, 'B', f->id, 0, 0, KEY_MESSAGE);
+	for (rc = mdb_cursor_get(c, &key, &v, MDB_SET_RANGE); rc == 0;
+	     rc = mdb_cursor_get(c, &key, &v, MDB_NEXT)) {
+		size_t n = v.mv_size / sizeof(struct message);
+
+		if (key.mv_size != KEY_MESSAGE || memcmp(key.mv_data, k.b, KEY_FOLDER) != 0)
+			break;
+		if (n == 0 || v.mv_size % sizeof(struct message) != 0 || n > INDEX_BLOCK)
+			goto damaged;
+		if (f->cap - f->n < n) {
+			size_t cap = f->n + f->n / 2 + 1024;
+			struct message *m = reallocarray(f->msgs, cap, sizeof(*m));
+
+			if (m == NULL) {
+				mdb_cursor_close(c);
+				errno = ENOMEM;
+				return store_errno("index");
+			}
+			f->msgs = m;
+			f->cap = cap;
+		}
+		memcpy(f->msgs + f->n, v.mv_data, v.mv_size);
+		for (size_t i = f->n; i < f->n + n; i++) {
+			if (f->msgs[i].uid <= last || f->msgs[i].uid >= f->uidnext)
+				goto damaged;
+			last = f->msgs[i].uid;
+			f->octets += f->msgs[i].size;
+			f->unseen += (f->msgs[i].flags & FLAG_SEEN) == 0;
+		}
+		f->n += n;
+	}
+	mdb_cursor_close(c);
+	return STORE_OK;
+damaged:
+	mdb_cursor_close(c);
+	log_warnx("index: messages of %s are damaged; they are taken from the files", f->name);
+	f->n = f->unseen = 0;
+	f->octets = 0;
+	f->recover = true;
+	/* Every block is written anew, or removed. */
+	folder_mark(f, f->uidnext);
+	if (f->dirty_blocks != NULL)
+		memset(f->dirty_blocks, 0xff, f->dirty_blocks_len);
+	return STORE_OK;
+}
+
+/* ---- folders ---- */
+
+struct bytes {
+	uint8_t *buf;
+	size_t len, cap;
+};
+
+static void
+bytes_put(struct bytes *b, const void *data, size_t n)
+{
+	if (b->cap - b->len < n) {
+		b->len = b->cap + 1; /* over: seen by the caller */
+		return;
+	}
+	memcpy(b->buf + b->len, data, n);
+	b->len += n;
+}
+
+static void
+bytes_num(struct bytes *b, uint64_t v, size_t n)
+{
+	uint8_t raw[8];
+
+	put_be(raw, v, n);
+	if (b->len <= b->cap)
+		bytes_put(b, raw, n);
+}
+
+#define FOLDER_RECORD_MAX                                                                          \
+	(128 + STORE_NAME_MAX + STORE_KEYWORDS_MAX * (STORE_KEYWORD_LEN_MAX + 1))
+
+static int
+folder_put(MDB_txn *txn, struct folder *f)
+{
+	uint8_t buf[FOLDER_RECORD_MAX];
+	struct bytes b = { buf, 0, sizeof(buf) };
+	struct key k;
+	MDB_val v;
+
+	bytes_num(&b, f->uidvalidity, 4);
+	bytes_num(&b, f->uidnext, 4);
+	bytes_num(&b, f->uid_reserved, 4);
+	bytes_num(&b, f->modseq, 8);
+	bytes_num(&b, f->modseq_reserved, 8);
+	bytes_num(&b, f->octets, 8);
+	bytes_num(&b, f->special, 4);
+	bytes_num(&b, (uint64_t)f->cur_time.tv_sec, 8);
+	bytes_num(&b, (uint64_t)f->cur_time.tv_nsec, 4);
+	bytes_num(&b, (uint64_t)f->new_time.tv_sec, 8);
+	bytes_num(&b, (uint64_t)f->new_time.tv_nsec, 4);
+	bytes_num(&b, strlen(f->name), 2);
+	bytes_put(&b, f->name, strlen(f->name));
+	bytes_num(&b, (uint64_t)f->n_keywords, 1);
+	for (int i = 0; i < f->n_keywords; i++) {
+		bytes_num(&b, strlen(f->keywords[i]), 1);
+		bytes_put(&b, f->keywords[i], strlen(f->keywords[i]));
+	}
+	if (b.len > b.cap)
+		return ENOMEM;
+	v.mv_data = buf;
+	v.mv_size = b.len;
+	return mdb_put(txn, f->store->dbi, key_make(&k, 'F', f->id, 0, 0, KEY_FOLDER), &v, 0);
+}
+
+struct taker {
+	const uint8_t *p;
+	size_t len;
+	bool failed;
+};
+
+static uint64_t
+take(struct taker *t, size_t n)
+{
+	uint64_t v;
+
+	if (t->failed || t->len < n) {
+		t->failed = true;
+		return 0;
+	}
+	v = get_be(t->p, n);
+	t->p += n;
+	t->len -= n;
+	return v;
+}
+
+static bool
+take_text(struct taker *t, size_t n, char *out, size_t cap)
+{
+	if (t->failed || n > t->len || n == 0 || n >= cap || memchr(t->p, '\0', n) != NULL) {
+		t->failed = true;
+		return false;
+	}
+	memcpy(out, t->p, n);
+	out[n] = '\0';
+	t->p += n;
+	t->len -= n;
+	return true;
+}
+
+static int
+folder_get(struct store *s, uint32_t id, MDB_val *v)
+{
+	struct taker t = { v->mv_data, v->mv_size, false };
+	struct folder tmp = { 0 }, *f;
+	char name[STORE_NAME_MAX + 1], again[STORE_NAME_MAX + 1];
+	char keyword[STORE_KEYWORD_LEN_MAX + 1];
+	size_t n;
+
+	tmp.uidvalidity = (uint32_t)take(&t, 4);
+	tmp.uidnext = (uint32_t)take(&t, 4);
+	tmp.uid_reserved = (uint32_t)take(&t, 4);
+	tmp.modseq = take(&t, 8);
+	tmp.modseq_reserved = take(&t, 8);
+	tmp.octets = take(&t, 8);
+	tmp.special = (uint32_t)take(&t, 4);
+	tmp.cur_time.tv_sec = (time_t)take(&t, 8);
+	tmp.cur_time.tv_nsec = (long)take(&t, 4);
+	tmp.new_time.tv_sec = (time_t)take(&t, 8);
+	tmp.new_time.tv_nsec = (long)take(&t, 4);
+	n = (size_t)take(&t, 2);
+	if (!take_text(&t, n, name, sizeof(name)) || tmp.uidnext == 0 || tmp.uidvalidity == 0 ||
+	    maildir_folder_canonical(name, again, sizeof(again)) == -1 || strcmp(name, again) != 0)
+		return -1;
+	if ((f = folder_table_add(s, name)) == NULL)
+		return -1;
+	f->id = id;
+	f->uidvalidity = tmp.uidvalidity;
+	f->uidnext = tmp.uidnext;
+	f->uid_reserved = tmp.uid_reserved;
+	f->modseq = tmp.modseq;
+	f->modseq_reserved = tmp.modseq_reserved;
+	f->octets = tmp.octets;
+	f->special = tmp.special;
+	f->cur_time = tmp.cur_time;
+	f->new_time = tmp.new_time;
+	n = (size_t)take(&t, 1);
+	for (size_t i = 0; i < n && i < STORE_KEYWORDS_MAX; i++) {
+		size_t len = (size_t)take(&t, 1);
+
+		if (!take_text(&t, len, keyword, sizeof(keyword)) ||
+		    (f->keywords[f->n_keywords] = strdup(keyword)) == NULL)
+			return -1;
+		f->n_keywords++;
+	}
+	return t.failed || t.len != 0 ? -1 : 0;
+}
+
+/* Files that were expunged and are not unlinked yet. */
+static int
+unlinks_get(struct store *s, const uint8_t *key, MDB_val *v)
+{
+	struct folder *f = store_folder_by_id(s, (uint32_t)get_be(key + 1, 4));
+	char *copy;
+
+	if (f == NULL)
+		return 0;
+	if (v->mv_size == 0 || v->mv_size > MAILDIR_NAME_MAX || memchr(v->mv_data, '/', v->mv_size))
+		return -1;
+	if ((copy = strndup(v->mv_data, v->mv_size)) == NULL)
+		return -1;
+	return map_put(&f->unlinks, get_be(key + 5, 4), copy, strlen(copy));
+}
+
+static int
+delivered_get(struct store *s, const uint8_t *key, MDB_val *v)
+{
+	struct taker t = { v->mv_data, v->mv_size, false };
+	struct delivered d = { 0 };
+
+	d.queue_id = get_be(key + 1, 8);
+	d.rcpt = (uint32_t)get_be(key + 9, 4);
+	d.size = take(&t, 8);
+	d.crc = (uint32_t)take(&t, 4);
+	d.folder = (uint32_t)take(&t, 4);
+	d.uid = (uint32_t)take(&t, 4);
+	return t.failed || t.len != 0 ? -1 : delivered_add(s, &d);
+}
+
+/* All of one kind, keys of just that length. */
+static int
+walk(struct store *s, char kind, size_t key_len, int (*cb)(struct store *, const uint8_t *, MDB_val *))
+{
+	MDB_txn *txn = reader(s);
+	MDB_cursor *c;
+	MDB_val key = { 1, &kind }, v;
+	int rc, r = 0;
+
+	if (txn == NULL || mdb_cursor_open(txn, s->dbi, &c) != 0)
+		return -1;
+	for (rc = mdb_cursor_get(c, &key, &v, MDB_SET_RANGE); rc == 0 && r == 0;
+	     rc = mdb_cursor_get(c, &key, &v, MDB_NEXT)) {
+		if (*(char *)key.mv_data != kind)
+			break;
+		r = key.mv_size != key_len ? -1 : cb(s, key.mv_data, &v);
+	}
+	mdb_cursor_close(c);
+	return r == 0 && (rc == 0 || rc == MDB_NOTFOUND) ? 0 : -1;
+}
+
+static int
+folder_cb(struct store *s, const uint8_t *key, MDB_val *v)
+{
+	return folder_get(s, (uint32_t)get_be(key + 1, 4), v);
+}
+
+/* ---- opening ---- */
+
+/* 1: there is none; -1: damaged. */
+static int
+meta_get(struct store *s)
+{
+	MDB_val key = { 1, (void *)(uintptr_t) "M" }, v;
+	struct taker t;
+	int rc = index_get(s, &key, &v);
+
+	if (rc == MDB_NOTFOUND)
+		return 1;
+	if (rc != 0)
+		return -1;
+	t = (struct taker) { v.mv_data, v.mv_size, false };
+	if (take(&t, 4) != VERSION || take(&t, 4) != LAYOUT)
+		return -1;
+	s->generation = take(&t, 8);
+	s->next_id = (uint32_t)take(&t, 4);
+	s->last_uidvalidity = (uint32_t)take(&t, 4);
+	return t.failed || t.len != 0 ? -1 : 0;
+}
+
+static int
+env_open(struct store *s)
+{
+	MDB_txn *txn;
+	int rc, cwd = open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	/* lmdb wants a path, and we have a directory. */
+	if (cwd == -1 || fchdir(s->indexfd) == -1) {
+		rc = errno;
+		goto done;
+	}
+	if ((rc = mdb_env_create(&s->env)) != 0)
+		goto done;
+	if ((rc = mdb_env_set_mapsize(s->env, MAP_FIRST)) != 0 ||
+	    (rc = mdb_env_open(s->env, "data.mdb", MDB_NOSUBDIR | MDB_NOLOCK | MDB_NOTLS | MDB_NORDAHEAD,
+		 0600)) != 0)
+		goto done;
+	/* dbi 1 is the main one, always open. */
+	if ((rc = mdb_txn_begin(s->env, NULL, MDB_RDONLY, &txn)) != 0)
+		goto done;
+	rc = mdb_dbi_open(txn, NULL, 0, &s->dbi);
+	mdb_txn_abort(txn);
+done:
+	if (cwd != -1) {
+		if (fchdir(cwd) == -1)
+			log_warn("going back to the root directory");
+		close(cwd);
+	}
+	return rc;
+}
+
+void
+index_close(struct store *s)
+{
+	if (s->rtxn != NULL)
+		mdb_txn_abort(s->rtxn);
+	s->rtxn = NULL;
+	s->rtxn_live = false;
+	if (s->env != NULL)
+		mdb_env_close(s->env);
+	s->env = NULL;
+}
+
+static void
+forget_all(struct store *s)
+{
+	for (size_t i = 0; i < s->n_folders; i++)
+		folder_free(s->folders[i]);
+	s->n_folders = 0;
+	s->n_delivered = 0;
+	s->generation = 0;
+	s->next_id = 1;
+	s->last_uidvalidity = 0;
+}
+
+enum store_error
+index_open(struct store *s)
+{
+	int rc = env_open(s), meta;
+
+	if (rc == ENOSPC || rc == EDQUOT || rc == EACCES || rc == EMFILE || rc == ENOMEM) {
+		index_close(s);
+		return index_failed("opening", rc);
+	}
+	meta = rc == 0 ? meta_get(s) : -1;
+	if (meta == 0 &&
+	    (walk(s, 'F', KEY_FOLDER, folder_cb) == -1 ||
+		walk(s, 'X', KEY_MESSAGE, unlinks_get) == -1 || walk(s, 'D', 13, delivered_get) == -1))
+		meta = -1;
+	if (meta == 0)
+		return STORE_OK;
+	s->index_lost = true;
+	if (meta == 1) {
+		s->next_id = 1;
+		return STORE_OK;
+	}
+	log_warnx("the index is damaged (%s): it is rebuilt from the files",
+	    rc != 0 ? mdb_strerror(rc) : "it does not decode");
+	forget_all(s);
+	index_close(s);
+	if (unlinkat(s->indexfd, "data.mdb", 0) == -1 && errno != ENOENT)
+		return store_errno("index/data.mdb");
+	if ((rc = env_open(s)) != 0) {
+		index_close(s);
+		return index_failed("opening", rc);
+	}
+	return STORE_OK;
+}
+
+/* ---- writing ---- */
+
+static int
+put_blocks(MDB_txn *txn, struct folder *f)
+{
+	struct key k;
+	MDB_val v;
+	int rc;
+
+	for (uint32_t block = 0; block < f->dirty_blocks_len * 8; block++) {
+		size_t from, to;
+
+		if (f->dirty_blocks[block / 8] == 0) {
+			block |= 7;
+			continue;
+		}
+		if ((f->dirty_blocks[block / 8] & 1u << block % 8) == 0)
+			continue;
+		from = folder_find(f, block * INDEX_BLOCK, NULL);
+		for (to = from; to < f->n && f->msgs[to].uid / INDEX_BLOCK == block; to++)
+			;
+		key_make(&k, 'B', f->id, block, 0, KEY_MESSAGE);
+		if (from == to) {
+			rc = mdb_del(txn, f->store->dbi, &k.v, NULL);
+			if (rc == MDB_NOTFOUND)
+				rc = 0;
+		} else {
+			v.mv_data = f->msgs + from;
+			v.mv_size = (to - from) * sizeof(*f->msgs);
+			rc = mdb_put(txn, f->store->dbi, &k.v, &v, 0);
+		}
+		if (rc != 0)
+			return rc;
+	}
+	return 0;
+}
+
+static int
+compare_slots(const void *a, const void *b)
+{
+	const struct map_slot *const *x = a, *const *y = b;
+
+	return (*x)->key < (*y)->key ? -1 : (*x)->key > (*y)->key;
+}
+
+/* In order of keys: lmdb is several times faster then. */
+static int
+put_map(MDB_txn *txn, struct folder *f, const struct map *m, char kind)
+{
+	struct map_slot **order;
+	struct key k;
+	size_t n = 0;
+	int rc = 0;
+
+	if (m->n == 0)
+		return 0;
+	if ((order = reallocarray(NULL, m->n, sizeof(struct map_slot *))) == NULL)
+		return ENOMEM;
+	for (size_t i = 0; i < m->cap; i++)
+		if (m->slots[i].value != NULL)
+			order[n++] = &m->slots[i];
+	qsort(order, n, sizeof(struct map_slot *), compare_slots);
+	for (size_t i = 0; i < n && rc == 0; i++) {
+		uint64_t key = order[i]->key;
+		MDB_val v = { order[i]->len, order[i]->value };
+
+		if (kind == 'C')
+			key_make(&k, kind, f->id, (uint32_t)(key >> 8), (uint8_t)key, KEY_CACHE);
+		else
+			key_make(&k, kind, f->id, (uint32_t)key, 0, KEY_MESSAGE);
+		rc = mdb_put(txn, f->store->dbi, &k.v, &v, 0);
+	}
+	free(order);
+	return rc;
+}
+
+/* Deletes every record whose key begins with the first len octets of key. */
+static int
+del_prefix(MDB_txn *txn, struct store *s, const struct key *prefix, size_t len)
+{
+	MDB_cursor *c;
+	MDB_val key = { len, (void *)(uintptr_t)prefix->b }, v;
+	int rc;
+
+	if ((rc = mdb_cursor_open(txn, s->dbi, &c)) != 0)
+		return rc;
+	while ((rc = mdb_cursor_get(c, &key, &v, MDB_SET_RANGE)) == 0) {
+		if (key.mv_size < len || memcmp(key.mv_data, prefix->b, len) != 0) {
+			rc = 0;
+			break;
+		}
+		if ((rc = mdb_cursor_del(c, 0)) != 0)
+			break;
+		key.mv_size = len;
+		key.mv_data = (void *)(uintptr_t)prefix->b;
+	}
+	mdb_cursor_close(c);
+	return rc == MDB_NOTFOUND ? 0 : rc;
+}
+
+static int
+del_messages(MDB_txn *txn, struct folder *f)
+{
+	struct key k;
+	int rc;
+
+	for (size_t i = 0; i < f->n_deleted; i++) {
+		/* It may have come back by a recovery. */
+		if (folder_message_by_uid(f, f->deleted[i]) != NULL)
+			continue;
+		rc = mdb_del(
+		    txn, f->store->dbi, key_make(&k, 'N', f->id, f->deleted[i], 0, KEY_MESSAGE), NULL);
+		if (rc != 0 && rc != MDB_NOTFOUND)
+			return rc;
+		key_make(&k, 'C', f->id, f->deleted[i], 0, KEY_MESSAGE);
+		if ((rc = del_prefix(txn, f->store, &k, KEY_MESSAGE)) != 0)
+			return rc;
+	}
+	return 0;
+}
+
+static int
+put_folder(MDB_txn *txn, struct folder *f)
+{
+	struct key k;
+	int rc;
+
+	if ((rc = folder_put(txn, f)) != 0 || (rc = put_blocks(txn, f)) != 0 ||
+	    (rc = del_messages(txn, f)) != 0 || (rc = put_map(txn, f, &f->names, 'N')) != 0 ||
+	    (rc = put_map(txn, f, &f->cache, 'C')) != 0)
+		return rc;
+	key_make(&k, 'X', f->id, 0, 0, KEY_FOLDER);
+	if ((rc = del_prefix(txn, f->store, &k, KEY_FOLDER)) != 0)
+		return rc;
+	return put_map(txn, f, &f->unlinks, 'X');
+}
+
+static int
+put_delivered(MDB_txn *txn, struct store *s)
+{
+	uint8_t raw[13] = { 'D' }, value[20];
+	MDB_val key = { sizeof(raw), raw }, v = { sizeof(value), value };
+	struct key first = { .b = { 'D' } };
+	int rc;
+
+	if (s->delivered_pruned && (rc = del_prefix(txn, s, &first, 1)) != 0)
+		return rc;
+	for (size_t i = 0; i < s->n_delivered; i++) {
+		const struct delivered *d = &s->delivered[i];
+
+		if (!d->dirty && !s->delivered_pruned)
+			continue;
+		put_be(raw + 1, d->queue_id, 8);
+		put_be(raw + 9, d->rcpt, 4);
+		put_be(value, d->size, 8);
+		put_be(value + 8, d->crc, 4);
+		put_be(value + 12, d->folder, 4);
+		put_be(value + 16, d->uid, 4);
+		if ((rc = mdb_put(txn, s->dbi, &key, &v, 0)) != 0)
+			return rc;
+	}
+	return 0;
+}
+
+static int
+put_meta(MDB_txn *txn, struct store *s)
+{
+	uint8_t raw[24];
+	MDB_val key = { 1, (void *)(uintptr_t) "M" }, v = { sizeof(raw), raw };
+
+	put_be(raw, VERSION, 4);
+	put_be(raw + 4, LAYOUT, 4);
+	put_be(raw + 8, s->generation + 1, 8);
+	put_be(raw + 16, s->next_id, 4);
+	put_be(raw + 20, s->last_uidvalidity, 4);
+	return mdb_put(txn, s->dbi, &key, &v, 0);
+}
+
+static int
+write_all(struct store *s)
+{
+	static const char kinds[] = { 'F', 'B', 'N', 'C', 'X' };
+	struct key k;
+	MDB_txn *txn;
+	int rc;
+
+	if ((rc = mdb_txn_begin(s->env, NULL, 0, &txn)) != 0)
+		return rc;
+	for (size_t i = 0; i < s->n_removed && rc == 0; i++)
+		for (size_t j = 0; j < sizeof(kinds) && rc == 0; j++) {
+			key_make(&k, kinds[j], s->removed_ids[i], 0, 0, KEY_FOLDER);
+			rc = del_prefix(txn, s, &k, KEY_FOLDER);
+		}
+	for (size_t i = 0; i < s->n_folders && rc == 0; i++)
+		if (s->folders[i]->dirty)
+			rc = put_folder(txn, s->folders[i]);
+	if (rc == 0)
+		rc = put_delivered(txn, s);
+	if (rc == 0)
+		rc = put_meta(txn, s);
+	if (rc != 0) {
+		mdb_txn_abort(txn);
+		return rc;
+	}
+	return mdb_txn_commit(txn);
+}
+
+static void
+written(struct store *s)
+{
+	s->generation++;
+	for (size_t i = 0; i < s->n_folders; i++) {
+		struct folder *f = s->folders[i];
+
+		if (!f->dirty)
+			continue;
+		f->dirty = false;
+		f->times_logged = true;
+		map_clear(&f->names);
+		map_clear(&f->cache);
+		free(f->dirty_blocks);
+		f->dirty_blocks = NULL;
+		f->dirty_blocks_len = 0;
+		f->n_deleted = 0;
+	}
+	for (size_t i = 0; i < s->n_delivered; i++)
+		s->delivered[i].dirty = false;
+	s->delivered_pruned = false;
+	s->n_removed = 0;
+	s->cache_pending = 0;
+}
+
+enum store_error
+index_checkpoint(struct store *s)
+{
+	size_t map;
+	MDB_envinfo info;
+	int rc;
+
+	reader_reset(s);
+	for (size_t i = 0; i < s->n_folders; i++)
+		if (s->folders[i]->dirty)
+			folder_meta_top_up(s->folders[i]);
+	while ((rc = write_all(s)) == MDB_MAP_FULL) {
+		mdb_env_info(s->env, &info);
+		map = info.me_mapsize * 2;
+		if (map > MAP_LAST || mdb_env_set_mapsize(s->env, map) != 0)
+			break;
+	}
+	if (rc != 0) {
+		clock_gettime(CLOCK_MONOTONIC, &s->checkpoint_failed);
+		return index_failed("checkpoint", rc);
+	}
+	written(s);
+	s->checkpoint_failed = (struct timespec) { 0 };
+	return log_reset(s);
+}
+
+void
+index_forget_folder(struct store *s, uint32_t id)
+{
+	uint32_t *ids = reallocarray(s->removed_ids, s->n_removed + 1, sizeof(*ids));
+
+	if (ids == NULL) {
+		log_warnx("no memory to remove a folder from the index");
+		return;
+	}
+	s->removed_ids = ids;
+	ids[s->n_removed++] = id;
+}

@@ -1,0 +1,299 @@
+/* SPDX-License-Identifier: ISC */
+/* A mailbox as a whole: opening, flushing, closing; see store.h and store_int.h. */
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+
+#include "common/log.h"
+#include "mailbox/store_int.h"
+
+#define LOCK_WAIT_MS 5000
+#define LOADED_MAX 16 /* folders kept in memory that nobody has open */
+#define CACHE_AGE_S 5
+#define RETRY_S 10
+#define CLOSE_ROUNDS 1000 /* what cannot be removed must not hold the end up */
+
+static char boot_id[COMPAT_BOOT_ID_SIZE];
+
+const char *
+store_error_text(enum store_error e)
+{
+	switch (e) {
+	case STORE_OK:
+		return "Done";
+	case STORE_NOT_FOUND:
+		return "No such mailbox or message";
+	case STORE_EXISTS:
+		return "Mailbox exists already";
+	case STORE_BAD_NAME:
+		return "This mailbox name cannot be used";
+	case STORE_HAS_CHILDREN:
+		return "Mailbox has inferior names";
+	case STORE_FULL:
+		return "Quota exceeded";
+	case STORE_NO_SPACE:
+		return "No space left on the server";
+	case STORE_LIMIT:
+		return "A limit of this mailbox is reached";
+	case STORE_GONE:
+		return "The message is gone";
+	case STORE_IO:
+		return "Internal error of the mailbox";
+	}
+	return "Unknown error";
+}
+
+enum store_error
+store_errno(const char *what)
+{
+	int e = errno;
+
+	if (e == ENOSPC || e == EDQUOT || e == EFBIG) {
+		log_warn("%s", what);
+		return STORE_NO_SPACE;
+	}
+	log_warn("%s", what);
+	return STORE_IO;
+}
+
+int
+time_same(const struct timespec *a, const struct timespec *b)
+{
+	return a->tv_sec == b->tv_sec && a->tv_nsec == b->tv_nsec;
+}
+
+void
+store_set_boot_id(const char *id)
+{
+	(void)strlcpy(boot_id, id, sizeof(boot_id));
+}
+
+struct folder *
+store_folder_by_id(struct store *s, uint32_t id)
+{
+	for (size_t i = 0; i < s->n_folders; i++)
+		if (s->folders[i]->id == id)
+			return s->folders[i];
+	return NULL;
+}
+
+/* A process that is just ending may still have it. */
+static enum store_error
+take_lock(struct store *s)
+{
+	static const struct timespec pause = { 0, 20 * 1000 * 1000 };
+
+	s->lockfd = openat(s->indexfd, "lock", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	if (s->lockfd == -1)
+		return store_errno("index/lock");
+	for (int ms = 0; flock(s->lockfd, LOCK_EX | LOCK_NB) == -1; ms += 20) {
+		if (errno == EINTR)
+			continue;
+		if (errno != EWOULDBLOCK || ms >= LOCK_WAIT_MS) {
+			log_warnx("the mailbox is in use by another process");
+			return STORE_IO;
+		}
+		nanosleep(&pause, NULL);
+	}
+	return STORE_OK;
+}
+
+static int
+make_dir(int at, const char *name)
+{
+	return mkdirat(at, name, 0700) == -1 && errno != EEXIST ? -1 : 0;
+}
+
+static int
+open_dir(int at, const char *name)
+{
+	return openat(at, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+}
+
+/*
+ * After another boot, or without an index: every folder is compared with its files
+ * before anything else, and a checkpoint ends the doubt.
+ */
+static enum store_error
+recover(struct store *s)
+{
+	enum store_error error;
+
+	for (size_t i = 0; i < s->n_folders; i++) {
+		struct folder *f = s->folders[i];
+
+		f->recover = true;
+		error = f->loaded ? folder_recover_bounds(f) : folder_load(f);
+		if (error == STORE_NOT_FOUND)
+			continue;
+		if (error != STORE_OK || (error = folder_scan(f)) != STORE_OK)
+			return error;
+		if (s->log_len > LOG_CHECKPOINT && (error = index_checkpoint(s)) != STORE_OK)
+			return error;
+		if (!f->dirty && f->n_renames == 0)
+			folder_unload(f);
+	}
+	if ((error = index_checkpoint(s)) != STORE_OK)
+		return error;
+	s->other_boot = false;
+	s->recovered = true;
+	return STORE_OK;
+}
+
+enum store_error
+store_open(int dirfd, uint64_t quota, struct store **out)
+{
+	struct store *s = calloc(1, sizeof(*s));
+	enum store_error error = STORE_IO;
+
+	*out = NULL;
+	if (s == NULL)
+		return STORE_IO;
+	s->mailfd = s->indexfd = s->lockfd = s->logfd = -1;
+	s->quota = quota;
+	if (boot_id[0] == '\0' && compat_boot_id(boot_id) == -1)
+		log_debug("no boot id: every open compares the files");
+	(void)strlcpy(s->boot, boot_id, sizeof(s->boot));
+	if ((s->dirfd = fcntl(dirfd, F_DUPFD_CLOEXEC, 3)) == -1 ||
+	    make_dir(dirfd, "Maildir") == -1 || make_dir(dirfd, "Maildir/cur") == -1 ||
+	    make_dir(dirfd, "Maildir/new") == -1 || make_dir(dirfd, "Maildir/tmp") == -1 ||
+	    make_dir(dirfd, "index") == -1 || (s->mailfd = open_dir(dirfd, "Maildir")) == -1 ||
+	    (s->indexfd = open_dir(dirfd, "index")) == -1) {
+		error = store_errno("mailbox directory");
+		goto fail;
+	}
+	if ((error = take_lock(s)) != STORE_OK || (error = index_open(s)) != STORE_OK ||
+	    (error = log_open(s)) != STORE_OK || (error = subscriptions_load(s)) != STORE_OK ||
+	    (error = folders_refresh(s, 1)) != STORE_OK)
+		goto fail;
+	if (s->other_boot && (error = recover(s)) != STORE_OK)
+		goto fail;
+	s->trash = true; /* until looked */
+	*out = s;
+	return STORE_OK;
+fail:
+	store_close(s);
+	return error;
+}
+
+/* One round of what was put off; returns nonzero while there is more. */
+static int
+work(struct store *s, int max)
+{
+	for (size_t i = 0; i < s->n_folders && max > 0; i++) {
+		struct folder *f = s->folders[i];
+
+		if (!f->loaded)
+			continue;
+		max = folder_rename_work(f, max);
+		max = folder_unlink_work(f, max);
+	}
+	return trash_work(s, max) == 0;
+}
+
+static void
+log_times(struct folder *f)
+{
+	struct log_record r;
+
+	log_begin(&r, LOG_TIMES, f);
+	log_u64(&r, (uint64_t)f->cur_time.tv_sec);
+	log_u32(&r, (uint32_t)f->cur_time.tv_nsec);
+	log_u64(&r, (uint64_t)f->new_time.tv_sec);
+	log_u32(&r, (uint32_t)f->new_time.tv_nsec);
+	if (log_write(f->store, &r) == STORE_OK)
+		f->times_logged = true;
+}
+
+static void
+unload_some(struct store *s)
+{
+	size_t loaded = 0;
+
+	for (size_t i = 0; i < s->n_folders; i++)
+		loaded += s->folders[i]->loaded && s->folders[i]->refs == 0;
+	for (size_t i = 0; i < s->n_folders && loaded > LOADED_MAX; i++) {
+		struct folder *f = s->folders[i];
+
+		if (f->loaded && f->refs == 0 && !f->dirty && f->n_renames == 0) {
+			folder_unload(f);
+			loaded--;
+		}
+	}
+}
+
+static void
+flush(struct store *s)
+{
+	struct timespec now;
+
+	for (size_t i = 0; i < s->n_folders; i++)
+		if (s->folders[i]->loaded && !s->folders[i]->times_logged)
+			log_times(s->folders[i]);
+	(void)log_sync(s);
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	if (s->checkpoint_failed.tv_sec != 0 && now.tv_sec - s->checkpoint_failed.tv_sec < RETRY_S)
+		return;
+	if (s->log_len > LOG_CHECKPOINT || s->cache_pending > CACHE_PENDING_MAX ||
+	    (s->cache_pending > 0 && now.tv_sec - s->cache_since >= CACHE_AGE_S)) {
+		(void)index_checkpoint(s);
+		unload_some(s);
+	}
+}
+
+void
+store_flush(struct store *s)
+{
+	(void)work(s, FLUSH_BATCH);
+	flush(s);
+}
+
+void
+store_close(struct store *s)
+{
+	if (s == NULL)
+		return;
+	if (s->env != NULL && s->logfd != -1) {
+		for (int i = 0; i < CLOSE_ROUNDS && work(s, FLUSH_BATCH); i++)
+			;
+		flush(s);
+		if (s->log_len > LOG_LEAVE || s->cache_pending > 0)
+			(void)index_checkpoint(s);
+	}
+	index_close(s);
+	for (size_t i = 0; i < s->n_folders; i++)
+		folder_free(s->folders[i]);
+	free(s->folders);
+	subscriptions_free(s);
+	free(s->delivered);
+	free(s->removed_ids);
+	if (s->logfd != -1)
+		close(s->logfd);
+	/* Last: whoever waits for it finds all done. */
+	if (s->lockfd != -1)
+		close(s->lockfd);
+	if (s->indexfd != -1)
+		close(s->indexfd);
+	if (s->mailfd != -1)
+		close(s->mailfd);
+	if (s->dirfd != -1)
+		close(s->dirfd);
+	free(s);
+}
+
+uint64_t
+store_used(struct store *s)
+{
+	uint64_t used = 0;
+
+	for (size_t i = 0; i < s->n_folders; i++)
+		used += s->folders[i]->octets;
+	return used;
+}
+
+uint64_t
+store_quota(const struct store *s)
+{
+	return s->quota;
+}

@@ -1,0 +1,276 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef FIFE_MAILBOX_STORE_INT_H
+#define FIFE_MAILBOX_STORE_INT_H
+
+/*
+ * The inside of the store (store.h), shared by its files:
+ *	store.c		open, close, flush, quota
+ *	store_folders.c	the tree of folders, subscriptions
+ *	folder.c	an open folder: messages, flags, expunge, watchers
+ *	folder_meta.c	fife-folder: what survives the loss of the index
+ *	scan.c		what other programs did in the Maildir
+ *	append.c	APPEND and COPY
+ *	delivery.c	local delivery and its memory
+ *	log.c		the change log; index.c: lmdb
+ *
+ * Order of every change: check, append to the log (page cache: survives kill -9),
+ * apply in memory. Checkpoints write memory to lmdb in one synced transaction
+ * and begin the log anew. So lmdb is consistent at any moment, and the log holds
+ * what happened since. After another boot the tail of the log may be missing: every
+ * folder is compared with its files then ("recover"), and UIDNEXT and
+ * HIGHESTMODSEQ continue at the bound that fife-folder has reserved.
+ */
+
+#include <lmdb.h>
+#include <stdbool.h>
+#include <sys/queue.h>
+#include <time.h>
+
+#include "common/compat/compat.h"
+#include "mailbox/maildir.h"
+#include "mailbox/store.h"
+
+#define RESERVE_UIDS 1024
+#define RESERVE_MODSEQ 4096
+#define LOG_CHECKPOINT (1024 * 1024) /* octets of log that make a checkpoint due */
+#define LOG_LEAVE (64 * 1024)	     /* shorter ones are left for the next open */
+#define CACHE_PENDING_MAX (4 * 1024 * 1024)
+#define FLUSH_BATCH 2000 /* renames and unlinks a store_flush() */
+#define TMP_PREFIX "fife."
+#define META_FILE "fife-folder"
+
+/* A hash from uint64 to an owned pointer and length; key 0 is not used. */
+struct map_slot {
+	uint64_t key;
+	void *value; /* NULL with key set: deleted */
+	size_t len;
+};
+struct map {
+	struct map_slot *slots;
+	size_t n, cap; /* n counts deleted ones */
+};
+/* Takes value (freed when replaced). -1: no memory, value is freed. */
+int map_put(struct map *, uint64_t key, void *value, size_t len);
+struct map_slot *map_get(const struct map *, uint64_t key);
+void map_remove(struct map *, uint64_t key);
+void map_clear(struct map *);
+
+struct expunged {
+	uint64_t modseq;
+	uint32_t uid;
+};
+
+struct folder_watch {
+	LIST_ENTRY(folder_watch) entry;
+	struct folder *folder;
+	void (*cb)(struct folder *, void *);
+	void *arg;
+};
+
+struct folder {
+	struct store *store;
+	char name[STORE_NAME_MAX + 1];
+	/* kept in the index also while it is not loaded */
+	uint32_t id;
+	uint32_t uidvalidity;
+	uint32_t uidnext;
+	uint32_t uid_reserved; /* UIDs below may be given */
+	uint64_t modseq;
+	uint64_t modseq_reserved;
+	uint64_t octets; /* of all messages */
+	uint32_t special;
+	char *keywords[STORE_KEYWORDS_MAX];
+	int n_keywords;
+	struct timespec cur_time, new_time; /* of the directories, as known */
+
+	bool loaded;
+	bool gone;	   /* its directory is not there any more */
+	bool fresh;	   /* its UIDVALIDITY is new: no UID was given yet */
+	bool recover;	   /* compare with the files before use */
+	bool needs_scan;
+	bool racy;	   /* the scan was within the clock's grain of a change */
+	bool times_logged; /* cur_time and new_time are in the log */
+	bool meta_missing; /* fife-folder has still to be written */
+	bool detached;	   /* not in the table any more; goes with its last reference */
+	bool dirty;	   /* differs from the index */
+	bool notify;
+	int refs;
+	int dirfd, curfd;
+
+	struct message *msgs;
+	size_t n, cap;
+	size_t unseen;
+
+	/* since the last checkpoint */
+	uint8_t *dirty_blocks; /* bitmap of uid / INDEX_BLOCK */
+	size_t dirty_blocks_len;
+	struct map names; /* uid: file name */
+	struct map cache; /* uid << 8 | kind: octets */
+	uint32_t *deleted;
+	size_t n_deleted, deleted_cap;
+
+	/* work put off: files whose flags are not in their names, files to remove */
+	uint32_t *renames;
+	size_t n_renames, renames_cap;
+	struct map unlinks; /* uid: file name */
+
+	struct expunged *expunged;
+	size_t n_expunged, expunged_cap;
+	LIST_HEAD(, folder_watch) watches;
+};
+
+struct delivered {
+	uint64_t queue_id;
+	uint64_t size;
+	uint32_t rcpt;
+	uint32_t crc;
+	uint32_t folder;
+	uint32_t uid;
+	bool dirty;	/* not in the index */
+	bool verified;	/* written by this process, or compared with its file */
+};
+
+struct store {
+	int dirfd, mailfd, indexfd, lockfd;
+	MDB_env *env;
+	MDB_dbi dbi;
+	MDB_txn *rtxn;
+	bool rtxn_live;
+
+	int logfd;
+	uint64_t log_len;
+	uint64_t generation;
+	bool log_unsynced; /* changes that nothing else makes durable */
+	bool replaying;
+	bool index_lost;
+	bool other_boot; /* the log's tail may be missing; until recover() is done */
+	bool recovered;	 /* it was so at the start */
+	char boot[COMPAT_BOOT_ID_SIZE];
+
+	uint64_t quota;
+	uint32_t next_id;
+	uint32_t last_uidvalidity;
+	struct timespec list_time; /* of Maildir/, as the table of folders knows it */
+	struct folder **folders;   /* in order of names */
+	size_t n_folders, folders_cap;
+	uint32_t *removed_ids; /* folders to take out of the index */
+	size_t n_removed;
+	char **subscriptions; /* in order */
+	size_t n_subscriptions;
+
+	struct delivered *delivered; /* in order of queue id, rcpt */
+	size_t n_delivered, delivered_cap;
+	uint64_t oldest_live;
+	bool delivered_pruned;
+
+	size_t cache_pending;
+	time_t cache_since;
+	bool trash;
+	unsigned int trash_counter;
+	struct timespec checkpoint_failed;
+};
+
+#define INDEX_BLOCK 48u /* UIDs a record */
+
+/* ---- log.c ---- */
+/* Opens index/log; replays what belongs to the generation. */
+enum store_error log_open(struct store *);
+enum store_error log_reset(struct store *); /* after a checkpoint */
+int log_sync(struct store *);
+
+struct log_record {
+	uint8_t *buf;
+	size_t len, cap;
+	bool failed; /* no memory */
+};
+enum log_type {
+	LOG_ADD = 1,
+	LOG_FLAGS,
+	LOG_EXPUNGE,
+	LOG_NAMES,
+	LOG_RECENT,
+	LOG_TIMES,
+	LOG_KEYWORD,
+	LOG_FORGET, /* a delivery that turned out not to be there */
+};
+void log_begin(struct log_record *, enum log_type, const struct folder *);
+void log_u8(struct log_record *, uint8_t);
+void log_u32(struct log_record *, uint32_t);
+void log_u64(struct log_record *, uint64_t);
+void log_bytes(struct log_record *, const void *, size_t); /* with its length, 16 bits */
+/* Writes and frees it. */
+enum store_error log_write(struct store *, struct log_record *);
+
+/* One record's payload, for replay and fuzzing. */
+int log_apply(struct store *, const uint8_t *, size_t);
+
+/* ---- index.c ---- */
+enum store_error index_open(struct store *);
+void index_close(struct store *);
+/* Everything in memory to lmdb, then the log anew. */
+enum store_error index_checkpoint(struct store *);
+/* Records of a folder's messages into f->msgs. */
+enum store_error index_load(struct folder *);
+/* The name of a message's file into out (MAILDIR_NAME_MAX + 1); -1: none. */
+int index_name(struct folder *, uint32_t uid, char *out);
+int index_cache(struct folder *, uint32_t uid, int kind, const uint8_t **, size_t *);
+void index_forget_folder(struct store *, uint32_t id);
+
+/* ---- store.c ---- */
+enum store_error store_errno(const char *what); /* logs errno, but for full disks */
+struct folder *store_folder_by_id(struct store *, uint32_t id);
+int time_same(const struct timespec *, const struct timespec *);
+
+/* ---- store_folders.c ---- */
+struct folder *folder_lookup(struct store *, const char *name);
+struct folder *folder_table_add(struct store *, const char *name);
+enum store_error folders_refresh(struct store *, int force);
+enum store_error subscriptions_load(struct store *);
+void subscriptions_free(struct store *);
+int trash_work(struct store *, int max); /* returns what is left of max */
+/* Canonical already; special and missing parents as store_create(). */
+enum store_error folder_make(struct store *, const char *name, uint32_t special);
+
+/* ---- folder_meta.c ---- */
+/* Read fife-folder; a folder without one gets a new UIDVALIDITY. */
+enum store_error folder_meta_load(struct folder *);
+enum store_error folder_meta_save(struct folder *, int sync);
+/* Raise the reserves while that costs nothing: before a checkpoint, which syncs. */
+void folder_meta_top_up(struct folder *);
+/* Room for n more UIDs and one more modseq, durably. */
+enum store_error folder_reserve(struct folder *, size_t n);
+
+/* ---- folder.c ---- */
+enum store_error folder_load(struct folder *);
+void folder_unload(struct folder *);
+/* UIDNEXT and HIGHESTMODSEQ to the bounds that were reserved. */
+enum store_error folder_recover_bounds(struct folder *);
+void folder_free(struct folder *); /* of the table */
+void folder_mark(struct folder *, uint32_t uid); /* its record has changed */
+struct message *folder_message_by_uid(struct folder *, uint32_t uid);
+/* In memory: keeps the order. Takes nothing. -1: no memory. */
+int folder_insert(struct folder *, const struct message *, const char *name);
+void folder_remove(struct folder *, const uint32_t *uids, size_t n, uint64_t modseq);
+void folder_apply_flags(struct folder *, struct message *, uint8_t flags, uint64_t keywords,
+    uint64_t modseq);
+void folder_queue_rename(struct folder *, uint32_t uid);
+void folder_changed(struct folder *);  /* watchers, once the operation is complete */
+int folder_rename_work(struct folder *, int max);
+int folder_unlink_work(struct folder *, int max);
+/* Log and insert a new message. delivered may be NULL. */
+enum store_error folder_add(struct folder *, const struct message *, const char *name,
+    const struct delivered *);
+/* Before and after a change of ours to cur: so that ours is not taken for
+ * somebody else's, and somebody else's not for ours. */
+void folder_times_before(struct folder *);
+void folder_times_after(struct folder *);
+
+/* ---- scan.c ---- */
+enum store_error folder_scan(struct folder *);
+
+/* ---- delivery.c ---- */
+struct delivered *delivered_find(struct store *, uint64_t queue_id, uint32_t rcpt);
+int delivered_add(struct store *, const struct delivered *);
+void delivered_forget(struct store *, uint64_t queue_id, uint32_t rcpt);
+
+#endif
