@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef FIFE_OUTCOME_H
+#define FIFE_OUTCOME_H
+
+/* What came of a delivery to one mailbox, as queued wants it for a recipient. */
+
+#include "common/msg.h"
+
+struct outcome {
+	enum job_status status;
+	char enhanced[16]; /* RFC 3463; its class fits the status */
+	char text[512];
+};
+
+/* printf style. */
+void outcome_set(struct outcome *, enum job_status, const char *enhanced, const char *, ...)
+    __attribute__((format(printf, 4, 5)));
+/* From a mailbox's answer; a code that contradicts its status is not believed. */
+void outcome_from_mailbox(struct outcome *, const struct msg_delivered *);
+/* From authd's word that an address leads nowhere; status is not MSG_OK. */
+void outcome_from_authd(struct outcome *, enum answer_status, const char *text);
+
+#endif
