@@ -68,9 +68,9 @@ hosts_from_mx(const struct wire_answer *w, const char *self, uint32_t (*random)(
 
 	*null_mx = *loop = 0;
 	while (n < MX_CONSIDERED_MAX && dnsrr_next(w->records, w->len, &off, &rr) == 1) {
-		uint16_t pref;
+		uint16_t nums[3];
 
-		if (dnsrr_name(&rr, list[n].name, &pref) == -1)
+		if (rr.type != DNSRR_MX || dnsrr_name(&rr, list[n].name, nums) == -1)
 			continue;
 		if (strcmp(list[n].name, ".") == 0) {
 			roots++;
@@ -79,9 +79,9 @@ hosts_from_mx(const struct wire_answer *w, const char *self, uint32_t (*random)(
 		others++;
 		if (!address_domain_valid_loose(list[n].name, strlen(list[n].name)))
 			continue;
-		list[n].preference = pref;
-		if (strcasecmp(list[n].name, self) == 0 && pref < cut)
-			cut = pref;
+		list[n].preference = nums[0];
+		if (strcasecmp(list[n].name, self) == 0 && nums[0] < cut)
+			cut = nums[0];
 		n++;
 	}
 	/* RFC 7505, 3: only where it stands alone. */

@@ -82,7 +82,7 @@ dnsrr_next(const uint8_t *buf, size_t len, size_t *off, struct dnsrr *rr)
 }
 
 int
-dnsrr_name(const struct dnsrr *rr, char name[DNSRR_NAME_MAX + 1], uint16_t *nums)
+dnsrr_name(const struct dnsrr *rr, char name[DNSRR_NAME_MAX + 1], uint16_t nums[3])
 {
 	size_t n, len;
 
