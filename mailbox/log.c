@@ -139,7 +139,9 @@ log_write(struct store *s, struct log_record *r)
 		if (n >= 0)
 			errno = ENOSPC;
 		error = store_errno("change log");
-		(void)ftruncate(s->logfd, (off_t)s->log_len);
+		/* The next record is written over the rest of this one. */
+		if (ftruncate(s->logfd, (off_t)s->log_len) == -1)
+			log_warn("change log");
 		goto done;
 	}
 	s->log_len += r->len;
@@ -463,7 +465,8 @@ log_replay(struct store *s, const uint8_t *buf, size_t len)
 		log_info("change log: %zu octets at the end were not complete", len - pos);
 	}
 	s->log_len = pos;
-	(void)ftruncate(s->logfd, (off_t)pos);
+	if (ftruncate(s->logfd, (off_t)pos) == -1)
+		log_warn("change log");
 }
 
 enum store_error

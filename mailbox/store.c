@@ -64,9 +64,10 @@ time_same(const struct timespec *a, const struct timespec *b)
 }
 
 void
-store_set_boot_id(const char *id)
+store_prepare(void)
 {
-	(void)strlcpy(boot_id, id, sizeof(boot_id));
+	if (boot_id[0] == '\0' && compat_boot_id(boot_id) == -1)
+		boot_id[0] = '\0';
 }
 
 struct folder *
@@ -152,8 +153,7 @@ store_open(int dirfd, uint64_t quota, struct store **out)
 		return STORE_IO;
 	s->mailfd = s->indexfd = s->lockfd = s->logfd = -1;
 	s->quota = quota;
-	if (boot_id[0] == '\0' && compat_boot_id(boot_id) == -1)
-		log_debug("no boot id: every open compares the files");
+	store_prepare();
 	(void)strlcpy(s->boot, boot_id, sizeof(s->boot));
 	if ((s->dirfd = fcntl(dirfd, F_DUPFD_CLOEXEC, 3)) == -1 ||
 	    make_dir(dirfd, "Maildir") == -1 || make_dir(dirfd, "Maildir/cur") == -1 ||
@@ -247,6 +247,15 @@ store_flush(struct store *s)
 {
 	(void)work(s, FLUSH_BATCH);
 	flush(s);
+}
+
+int
+store_busy(const struct store *s)
+{
+	for (size_t i = 0; i < s->n_folders; i++)
+		if (s->folders[i]->n_renames > 0 || s->folders[i]->unlinks.cap > 0)
+			return 1;
+	return s->trash;
 }
 
 void

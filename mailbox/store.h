@@ -53,11 +53,14 @@ const char *store_error_text(enum store_error); /* a sentence for the user */
  * directory dirfd, which stays the caller's. Takes the mailbox's lock. quota: octets, 0 none.
  */
 enum store_error store_open(int dirfd, uint64_t quota, struct store **);
-/* The kernel's boot id for all stores of this process, where /proc is out of reach. */
-void store_set_boot_id(const char *);
+/* Learns the kernel's boot id while /proc is in reach; forked children inherit it. Without
+ * it every opening compares the index with the files. */
+void store_prepare(void);
 void store_close(struct store *); /* writes what is pending */
 /* Flags not yet in the index on disk are written; called by a timer (1 s) and at exit. */
 void store_flush(struct store *);
+/* Work put off (renames, unlinks) is left: flush again soon. */
+int store_busy(const struct store *);
 uint64_t store_used(struct store *); /* octets, for quota */
 uint64_t store_quota(const struct store *);
 

@@ -16,6 +16,7 @@
 #include "common/daemon.h"
 #include "common/log.h"
 #include "common/proto/charset.h"
+#include "mailbox/store.h"
 #include "mboxd/cells.h"
 #include "mboxd/dirs.h"
 #include "mboxd/sync.h"
@@ -50,6 +51,7 @@ on_open(void)
 {
 	/* Mailbox processes inherit the tables: after their chroot none can be opened. */
 	(void)charset_preload();
+	store_prepare();
 	return 0;
 }
 

@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * The mailbox process: forked by mboxd for one mailbox, with that mailbox's uid and its
+ * directory as root. It serves all sessions of the mailbox, which mboxd passes
+ * with their purpose, and says when there are none; mboxd then lets it go.
+ */
+#include <errno.h>
+#include <event2/event.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/channel.h"
+#include "common/compat/compat.h"
+#include "common/log.h"
+#include "common/sandbox.h"
+#include "mailbox/session.h"
+#include "mailbox/store.h"
+
+#define FLUSH_MS 1000
+#define FLUSH_BUSY_MS 50 /* while there is work put off */
+#define FILES_MAX 4096
+
+static struct {
+	struct event_base *base;
+	struct channel *mboxd;
+	struct channel *logd;
+	struct store *store;
+	struct event *ev_flush;
+	struct event *ev_linger;
+	struct timeval linger;
+	const char *name;
+	uint64_t taken; /* sessions, also those that could not be served */
+	size_t sessions;
+	uint64_t quota;
+	int dirfd;
+	int stopping;
+} me;
+
+static void
+stop(const char *why)
+{
+	if (me.stopping)
+		return;
+	me.stopping = 1;
+	log_debug("%s: ends: %s", me.name, why);
+	imap_sessions_stop();
+	pop3_sessions_stop();
+	deliver_sessions_stop();
+	event_base_loopbreak(me.base);
+}
+
+static void
+say_idle(void)
+{
+	struct msg_mbox_idle idle = { .sessions_taken = me.taken };
+
+	if (me.sessions == 0 && !me.stopping && me.mboxd != NULL)
+		(void)channel_send(me.mboxd, MSG_MAILBOX_MBOXD_IDLE, 0, &idle, -1);
+}
+
+static void
+on_linger(evutil_socket_t fd, short what, void *arg)
+{
+	say_idle();
+}
+
+static void
+session_ended(void *arg)
+{
+	if (--me.sessions == 0 && !me.stopping)
+		event_add(me.ev_linger, &me.linger);
+}
+
+/* The store is opened for the first session, so that a failure is tried again. */
+static int
+open_store(void)
+{
+	enum store_error error;
+	struct stat st;
+
+	if (me.store != NULL)
+		return 0;
+	if (fstat(me.dirfd, &st) == -1 || st.st_nlink == 0) {
+		log_warnx("%s: the mailbox directory is gone", me.name);
+		return -1;
+	}
+	if ((error = store_open(me.dirfd, me.quota, &me.store)) != STORE_OK) {
+		log_warnx("%s: cannot be opened: %s", me.name, store_error_text(error));
+		return -1;
+	}
+	return 0;
+}
+
+static void
+session_start(struct msg *m)
+{
+	const struct msg_mbox_label *label = &m->p.mbox_label;
+	int fd = msg_take_fd(m), r = -1;
+
+	me.taken++;
+	event_del(me.ev_linger);
+	if (open_store() == -1 || me.stopping) {
+		close(fd);
+		if (me.sessions == 0)
+			event_add(me.ev_linger, &me.linger);
+		return;
+	}
+	switch (label->purpose) {
+	case MBOX_IMAP:
+		r = imap_session_start(me.base, fd, me.store, label, session_ended, NULL);
+		break;
+	case MBOX_POP3:
+		r = pop3_session_start(me.base, fd, me.store, label, session_ended, NULL);
+		break;
+	case MBOX_DELIVER:
+		r = deliver_session_start(me.base, fd, me.store, label, session_ended, NULL);
+		break;
+	default:
+		log_warnx("%s: a session of unknown purpose %u", me.name, label->purpose);
+		close(fd);
+		break;
+	}
+	if (r == 0)
+		me.sessions++;
+	else if (me.sessions == 0)
+		event_add(me.ev_linger, &me.linger);
+}
+
+static void
+logd_lost(struct channel *ch, const char *why, void *arg)
+{
+	if (me.logd == ch) {
+		me.logd = NULL;
+		log_set_channel(NULL);
+		log_set_stderr(0);
+	}
+}
+
+static void
+no_message(struct channel *ch, struct msg *m, void *arg)
+{
+}
+
+static void
+logd_take(int fd)
+{
+	if (me.logd != NULL) {
+		log_set_channel(NULL);
+		channel_free(me.logd);
+	}
+	me.logd = channel_new(
+	    me.base, fd, ROLE_MAILBOX, 0, ROLE_LOGD, no_message, logd_lost, NULL);
+	if (me.logd != NULL)
+		log_set_channel(me.logd);
+}
+
+static void
+mboxd_message(struct channel *ch, struct msg *m, void *arg)
+{
+	switch (m->type) {
+	case MSG_MBOXD_MAILBOX_SESSION:
+		session_start(m);
+		break;
+	case MSG_MBOXD_MAILBOX_LOG:
+		logd_take(msg_take_fd(m));
+		break;
+	case MSG_MBOXD_MAILBOX_YIELD:
+		say_idle();
+		break;
+	case MSG_MBOXD_MAILBOX_EXIT:
+		stop("told by mboxd");
+		break;
+	default:
+		break;
+	}
+}
+
+static void
+mboxd_lost(struct channel *ch, const char *why, void *arg)
+{
+	me.mboxd = NULL;
+	stop("mboxd is gone");
+}
+
+static void
+on_flush(evutil_socket_t fd, short what, void *arg)
+{
+	static const struct timeval slow = { FLUSH_MS / 1000, 0 }, fast = { 0, FLUSH_BUSY_MS * 1000 };
+	int more = 0;
+
+	if (me.store != NULL) {
+		store_flush(me.store);
+		more = store_busy(me.store);
+	}
+	event_add(me.ev_flush, more ? &fast : &slow);
+}
+
+static int
+cell_enter(const struct mailbox_start *start)
+{
+	struct sandbox sandbox = { .role = ROLE_MAILBOX,
+		.root = start->root,
+		.uid = start->uid,
+		.gid = start->uid,
+		.files_max = FILES_MAX };
+	const char *what = "";
+
+	if (sandbox_enter(&sandbox, &what) == -1) {
+		log_warn("%s: sandbox: %s", start->name, what);
+		return -1;
+	}
+	if ((me.dirfd = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC)) == -1) {
+		log_warn("%s: root directory", start->name);
+		return -1;
+	}
+	return 0;
+}
+
+void
+mailbox_main(const struct mailbox_start *start)
+{
+	static const struct timeval first = { FLUSH_MS / 1000, 0 };
+	struct event_config *cfg;
+
+	log_init("mailbox", start->debug);
+	signal(SIGPIPE, SIG_IGN);
+	me.name = start->name;
+	me.quota = start->quota;
+	me.linger.tv_sec = (time_t)start->linger_s;
+	/* Nothing is read from anybody before this. */
+	if (cell_enter(start) == -1)
+		_exit(1);
+	if ((cfg = event_config_new()) == NULL)
+		_exit(1);
+	event_config_set_flag(cfg, EVENT_BASE_FLAG_NOLOCK);
+	me.base = event_base_new_with_config(cfg);
+	event_config_free(cfg);
+	if (me.base == NULL)
+		_exit(1);
+	me.ev_flush = event_new(me.base, -1, 0, on_flush, NULL);
+	me.ev_linger = event_new(me.base, -1, 0, on_linger, NULL);
+	me.mboxd = channel_new(me.base, start->mboxd_fd, ROLE_MAILBOX, 0, ROLE_MBOXD,
+	    mboxd_message, mboxd_lost, NULL);
+	if (me.ev_flush == NULL || me.ev_linger == NULL || me.mboxd == NULL ||
+	    event_add(me.ev_flush, &first) == -1)
+		_exit(1);
+	if (start->log_fd != -1)
+		logd_take(start->log_fd);
+	(void)event_base_dispatch(me.base);
+	store_close(me.store);
+	if (me.logd != NULL)
+		channel_flush(me.logd, 200);
+	_exit(0);
+}
