@@ -139,7 +139,9 @@ static void
 send_result(struct job *j, uint32_t num, const char *address, const struct outcome *o)
 {
 	struct channel *ch = channel_find(j->queued);
-	struct msg_job_result m = { .job = j->id, .rcpt = num, .status = (uint8_t)o->status };
+	struct msg_job_result m = {
+		.job = j->id, .rcpt = num, .status = (uint8_t)o->status
+	};
 
 	if (o->status == JOB_DELIVERED)
 		stats.delivered++;
@@ -186,19 +188,22 @@ say_delivered(const struct rcpt *r, struct outcome *o)
 		snprintf(what, sizeof(what), "forwarded to %zu address%s", r->n_forwards,
 		    r->n_forwards == 1 ? "" : "es");
 	else if (r->n_forwards > 0)
-		snprintf(what, sizeof(what), "delivered to %zu mailbox%s, forwarded to %zu address%s",
+		snprintf(what, sizeof(what),
+		    "delivered to %zu mailbox%s, forwarded to %zu address%s",
 		    r->n_delivered, r->n_delivered == 1 ? "" : "es", r->n_forwards,
 		    r->n_forwards == 1 ? "" : "es");
 	else if (r->n_delivered == 1)
 		snprintf(what, sizeof(what), "delivered to the mailbox");
 	else
-		snprintf(what, sizeof(what), "delivered to %zu mailboxes", r->n_delivered);
+		snprintf(
+		    what, sizeof(what), "delivered to %zu mailboxes", r->n_delivered);
 	if (r->n_failed == 0)
 		outcome_set(o, JOB_DELIVERED, "2.0.0", "%s", what);
 	else
 		outcome_set(o, JOB_DELIVERED, "2.0.0", "%s; not to %s%s: %s %s", what,
 		    r->targets.v[r->failed_target].address,
-		    r->n_failed > 1 ? " and others" : "", r->failed.enhanced, r->failed.text);
+		    r->n_failed > 1 ? " and others" : "", r->failed.enhanced,
+		    r->failed.text);
 }
 
 /* Every target has its outcome. */
@@ -247,8 +252,8 @@ is_loop(struct job *j, const char *address, struct outcome *o)
 {
 	if (!j->looked) {
 		if (delivered_to_read(&j->delivered_to, j->fd, j->size) == -1) {
-			outcome_set(o, JOB_DEFERRED, "4.3.0", "the message cannot be read: %s",
-			    strerror(errno));
+			outcome_set(o, JOB_DEFERRED, "4.3.0",
+			    "the message cannot be read: %s", strerror(errno));
 			delivered_to_clear(&j->delivered_to);
 			return 1;
 		}
@@ -256,8 +261,8 @@ is_loop(struct job *j, const char *address, struct outcome *o)
 	}
 	if (!delivered_to_has(&j->delivered_to, address))
 		return 0;
-	outcome_set(o, JOB_FAILED, "5.4.6", "mail loop: the message has been delivered to %s before",
-	    address);
+	outcome_set(o, JOB_FAILED, "5.4.6",
+	    "mail loop: the message has been delivered to %s before", address);
 	return 1;
 }
 

@@ -12,11 +12,11 @@
 #include "common/channel.h"
 #include "deliverd/local/mailboxes.h"
 
-#define JOBS_MAX 4096		 /* beyond: DONE without results, so queued tries again */
-#define JOBS_RCPTS_MAX 100000	 /* of one job */
-#define JOBS_RCPTS_AT_ONCE 8	 /* recipients of one job that are in work */
-#define JOBS_TARGETS_AT_ONCE 32	 /* mailboxes of one recipient that are in work */
-#define JOBS_EXPANDS_MAX 10000	 /* of one job, as queued takes them */
+#define JOBS_MAX 4096           /* beyond: DONE without results, so queued tries again */
+#define JOBS_RCPTS_MAX 100000   /* of one job */
+#define JOBS_RCPTS_AT_ONCE 8    /* recipients of one job that are in work */
+#define JOBS_TARGETS_AT_ONCE 32 /* mailboxes of one recipient that are in work */
+#define JOBS_EXPANDS_MAX 10000  /* of one job, as queued takes them */
 
 void jobs_init(mailboxes_peer);
 /* A message of queued; others are ignored. */

@@ -107,7 +107,7 @@ arm_tick(void)
 	struct timeval tv = { TICK_MS / 1000, (TICK_MS % 1000) * 1000 };
 
 	if (idle_ms < TICK_MS)
-		tv = (struct timeval) { 0, 10 * 1000 };
+		tv = (struct timeval){ 0, 10 * 1000 };
 	if (!TAILQ_EMPTY(&sessions) && !event_pending(ev_tick, EV_TIMEOUT, NULL))
 		event_add(ev_tick, &tv);
 }
@@ -231,7 +231,8 @@ session_fail(struct session *s, const struct outcome *o)
 
 	log_debug("session on %s: %s", s->mailbox, o->text);
 	session_detach(s);
-	while ((p = TAILQ_FIRST(&s->flying)) != NULL || (p = TAILQ_FIRST(&s->waiting)) != NULL) {
+	while ((p = TAILQ_FIRST(&s->flying)) != NULL ||
+	       (p = TAILQ_FIRST(&s->waiting)) != NULL) {
 		parcel_remove(p);
 		parcel_end(p, o);
 	}
@@ -283,12 +284,14 @@ on_delivered(struct msg *m, void *arg)
 	parcel_remove(p);
 	session_touch(s);
 	if (m == NULL) {
-		outcome_set(&o, JOB_DEFERRED, "4.3.0", "the mailbox process did not answer");
+		outcome_set(
+		    &o, JOB_DEFERRED, "4.3.0", "the mailbox process did not answer");
 		channel_break(s->ch, "no answer in time"); /* no matter if lost already */
 	} else if (m->type == MSG_MAILBOX_LDELIVER_DELIVERED)
 		outcome_from_mailbox(&o, &m->p.delivered);
 	else
-		outcome_set(&o, JOB_DEFERRED, "4.3.0", "the mailbox process answered wrongly");
+		outcome_set(
+		    &o, JOB_DEFERRED, "4.3.0", "the mailbox process answered wrongly");
 	if (s->n_waiting > 0)
 		session_kick(s);
 	else if (s->n_flying == 0)
@@ -390,8 +393,8 @@ session_open(struct session *s)
 	q.token = s->token;
 	strlcpy(q.mailbox, s->mailbox, sizeof(q.mailbox));
 	s->authd = channel_serial(authd);
-	s->ask = channel_ask(
-	    authd, MSG_LDELIVER_AUTHD_OPEN, &q, -1, open_ms, on_opening, s);
+	s->ask =
+	    channel_ask(authd, MSG_LDELIVER_AUTHD_OPEN, &q, -1, open_ms, on_opening, s);
 	if (s->ask == 0) {
 		outcome_set(&o, JOB_DEFERRED, "4.3.5",
 		    "the directory of users cannot be asked now");
@@ -420,8 +423,8 @@ mailboxes_session(struct msg *m)
 		session_fail(s, &o);
 		return;
 	}
-	s->ch = channel_new(base, msg_take_fd(m), ROLE_DELIVERD_LOCAL, instance, ROLE_MAILBOX,
-	    on_message, on_lost, s);
+	s->ch = channel_new(base, msg_take_fd(m), ROLE_DELIVERD_LOCAL, instance,
+	    ROLE_MAILBOX, on_message, on_lost, s);
 	if (s->ch == NULL) {
 		outcome_set(&o, JOB_DEFERRED, "4.3.0", "no memory for a session");
 		session_fail(s, &o);
@@ -485,7 +488,8 @@ on_tick(evutil_socket_t fd, short what, void *arg)
 }
 
 struct parcel *
-mailboxes_deliver(const char *mailbox, mailboxes_fill fill, mailboxes_done done, void *arg)
+mailboxes_deliver(
+    const char *mailbox, mailboxes_fill fill, mailboxes_done done, void *arg)
 {
 	struct session *s;
 	struct parcel *p = calloc(1, sizeof(*p));

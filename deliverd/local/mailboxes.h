@@ -52,7 +52,7 @@ struct mailboxes_stats {
 	size_t waiting; /* deliveries that the mailbox has not got */
 	size_t in_flight;
 	uint64_t opened; /* sessions since the start */
-	uint64_t lost;	 /* of these, ended by the other side or without an answer */
+	uint64_t lost;   /* of these, ended by the other side or without an answer */
 };
 void mailboxes_get_stats(struct mailboxes_stats *);
 /* Milliseconds after which idle sessions end and openings are given up; for tests. */

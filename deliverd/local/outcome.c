@@ -10,7 +10,8 @@
 #include "common/compat/compat.h"
 
 void
-outcome_set(struct outcome *o, enum job_status status, const char *enhanced, const char *fmt, ...)
+outcome_set(
+    struct outcome *o, enum job_status status, const char *enhanced, const char *fmt, ...)
 {
 	va_list ap;
 
@@ -83,8 +84,8 @@ outcome_from_mailbox(struct outcome *o, const struct msg_delivered *d)
 		break;
 	}
 	class = status == JOB_DELIVERED ? '2' : status == JOB_FAILED ? '5' : '4';
-	outcome_set(o, status, enhanced_valid(d->enhanced, class) ? d->enhanced : code, "%s",
-	    d->text[0] != '\0' ? d->text : text);
+	outcome_set(o, status, enhanced_valid(d->enhanced, class) ? d->enhanced : code,
+	    "%s", d->text[0] != '\0' ? d->text : text);
 }
 
 void

@@ -13,8 +13,8 @@ struct outcome {
 };
 
 /* printf style. */
-void outcome_set(struct outcome *, enum job_status, const char *enhanced, const char *, ...)
-    __attribute__((format(printf, 4, 5)));
+void outcome_set(struct outcome *, enum job_status, const char *enhanced, const char *,
+    ...) __attribute__((format(printf, 4, 5)));
 /* From a mailbox's answer; a code that contradicts its status is not believed. */
 void outcome_from_mailbox(struct outcome *, const struct msg_delivered *);
 /* From authd's word that an address leads nowhere; status is not MSG_OK. */

@@ -56,6 +56,8 @@ whole_fields(const uint8_t *rest, size_t len, size_t room)
 {
 	size_t end = 0;
 
+	if (len > 0 && (rest[0] == ' ' || rest[0] == '\t'))
+		return 0; /* it would go on with our last line */
 	if (len <= room)
 		return len;
 	for (size_t i = 0; i < room; i++)
@@ -74,7 +76,8 @@ prefix_build(uint8_t *buf, size_t cap, const char *sender, const char *address,
 
 	copy_clean(from, sizeof(from), sender);
 	copy_clean(to, sizeof(to), address);
-	n = snprintf((char *)buf, cap, "Return-Path: <%s>\r\nDelivered-To: %s\r\n", from, to);
+	n = snprintf(
+	    (char *)buf, cap, "Return-Path: <%s>\r\nDelivered-To: %s\r\n", from, to);
 	if (n < 0 || (size_t)n >= cap)
 		return 0;
 	len = whole_fields(rest, rest_len, cap - (size_t)n);
@@ -83,30 +86,25 @@ prefix_build(uint8_t *buf, size_t cap, const char *sender, const char *address,
 	return (size_t)n + len;
 }
 
-/* The key by which two spellings of a mailbox are one. */
-static int
-key_of(const char *s, char *key, size_t cap)
-{
-	struct address a;
-
-	return address_of(s, &a) == 0 && address_fold_key(&a, key, cap) != -1 ? 0 : -1;
-}
-
 static int
 add_field(struct delivered_to *d, const struct header_field *f)
 {
 	char value[ADDRESS_MAX + 16], key[ADDRESS_MAX + 1], *p = value, **keys;
+	struct address a;
 	size_t len;
 
 	if (!header_name_is(f, "Delivered-To"))
 		return 0;
 	len = header_unfold(f->value, f->value_len, value, sizeof(value));
 	if (len > 1 && value[0] == '<' && value[len - 1] == '>') {
-		value[len - 1] = '\0';
+		value[--len] = '\0';
 		p++;
+		len--;
 	}
-	if (key_of(p, key, sizeof(key)) == -1)
-		return 0; /* not one that we wrote */
+	/* Others write what they like into it; ours can be read. */
+	if (address_parse(p, len, &a) == -1 ||
+	    address_fold_key(&a, key, sizeof(key)) == -1)
+		return 0;
 	if (d->n == PREFIX_DELIVERED_TO_MAX) {
 		d->too_many = 1;
 		return 0;
@@ -183,10 +181,11 @@ int
 delivered_to_has(const struct delivered_to *d, const char *address)
 {
 	char key[ADDRESS_MAX + 1];
+	struct address a;
 
 	if (d->too_many)
 		return 1;
-	if (key_of(address, key, sizeof(key)) == -1)
+	if (address_of(address, &a) == -1 || address_fold_key(&a, key, sizeof(key)) == -1)
 		return 0;
 	for (size_t i = 0; i < d->n; i++)
 		if (strcmp(d->keys[i], key) == 0)

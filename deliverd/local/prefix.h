@@ -11,9 +11,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define PREFIX_MAX 8192			  /* octets, the bound of struct msg_deliver */
-#define PREFIX_HEADER_MAX (256 * 1024)	  /* octets of the content looked at for a loop */
-#define PREFIX_DELIVERED_TO_MAX 200	  /* fields; with more of them it is a loop */
+#define PREFIX_MAX 8192                /* octets, the bound of struct msg_deliver */
+#define PREFIX_HEADER_MAX (256 * 1024) /* octets of the content looked at for a loop */
+#define PREFIX_DELIVERED_TO_MAX 200    /* fields; with more of them it is a loop */
 
 /*
  * "Return-Path: <sender>" and "Delivered-To: address", each with CRLF, and then rest

@@ -76,7 +76,8 @@ on_answer(struct msg *m, void *arg)
 		outcome_set(&o, JOB_DEFERRED, "4.3.5",
 		    "the directory of users does not answer now");
 	else if (m->type != MSG_AUTHD_LDELIVER_RESOLVED)
-		outcome_set(&o, JOB_DEFERRED, "4.3.0", "the directory of users answered wrongly");
+		outcome_set(
+		    &o, JOB_DEFERRED, "4.3.0", "the directory of users answered wrongly");
 	else if (m->p.resolved.status != MSG_OK)
 		outcome_from_authd(
 		    &o, (enum answer_status)m->p.resolved.status, m->p.resolved.text);
@@ -103,8 +104,8 @@ targets_resolve(struct channel *authd, const char *address, targets_cb cb, void 
 	r->arg = arg;
 	r->channel = channel_serial(authd);
 	strlcpy(a.address, address, sizeof(a.address));
-	r->id = channel_ask(authd, MSG_LDELIVER_AUTHD_RESOLVE, &a, -1, RESOLVE_TIMEOUT_MS,
-	    on_answer, r);
+	r->id = channel_ask(
+	    authd, MSG_LDELIVER_AUTHD_RESOLVE, &a, -1, RESOLVE_TIMEOUT_MS, on_answer, r);
 	if (r->id == 0) {
 		free(r);
 		return NULL;
