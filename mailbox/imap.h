@@ -114,6 +114,8 @@ int imap_view_open(struct imap *, struct folder *, bool readonly);
 void imap_view_close(struct imap *);
 /* Tell of new, changed and (when allowed) expunged messages. */
 void imap_view_sync(struct imap *, bool expunge);
+/* FLAGS, when there are keywords that the client does not know. */
+void imap_view_tell_keywords(struct imap *);
 /* Sequence number of a UID, 0 when it is not in the view. */
 uint32_t imap_view_seq(const struct imap *, uint32_t uid);
 /* The messages of a set as ascending UIDs (malloc'd), by s->uid. -1 with error: a

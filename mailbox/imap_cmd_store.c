@@ -65,6 +65,7 @@ imap_cmd_store(struct imap *s, struct imap_args *a)
 	}
 	s->modseq = s->walked = folder_highestmodseq(s->folder);
 	s->expunge_pending = true;
+	imap_view_tell_keywords(s);
 	if (silent) {
 		imap_ok(s, "%s", done);
 		goto out;

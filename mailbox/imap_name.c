@@ -35,7 +35,7 @@ imap_print_string(struct evbuffer *out, const char *s, size_t len)
 	for (size_t i = 0; i < len && quotable; i++) {
 		unsigned char c = (unsigned char)s[i];
 
-		quotable = c >= 0x20 && c < 0x7f;
+		quotable = (c >= 0x20 && c < 0x7f) || c == '\t';
 	}
 	if (!quotable) {
 		evbuffer_add_printf(out, "{%zu}\r\n", len);

@@ -102,7 +102,10 @@ leaf(struct printer *p, const struct mime_part *part)
 
 	imap_print_nstring(p->out, part->type);
 	sp_nstring(p, part->subtype);
-	params(p, part->params, part->nparams);
+	if (part->has_type || strcmp(part->type, "text") != 0)
+		params(p, part->params, part->nparams);
+	else /* RFC 2045, 5.2 */
+		evbuffer_add_printf(p->out, " (\"charset\" \"us-ascii\")");
 	sp_nstring(p, part->id);
 	sp_nstring(p, part->description);
 	sp_nstring(p, part->encoding == NULL ? "7bit" : part->encoding);

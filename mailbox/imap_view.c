@@ -237,6 +237,13 @@ imap_flags(struct imap_args *a, struct folder *f, bool create, uint8_t *flags, u
 
 /* ---- changes ---- */
 
+void
+imap_view_tell_keywords(struct imap *s)
+{
+	if (count_keywords(s->folder) != s->n_keywords)
+		imap_print_flag_list(s, "FLAGS ", ")");
+}
+
 /* Messages of the view that are gone, from the end, so that the numbers before stay. */
 static void
 tell_expunged(struct imap *s)
@@ -303,8 +310,7 @@ imap_view_sync(struct imap *s, bool expunge)
 	if (now != s->walked) {
 		/* Whether anything is gone is found out while telling. */
 		s->expunge_pending = true;
-		if (count_keywords(s->folder) != s->n_keywords)
-			imap_print_flag_list(s, "FLAGS ", ")");
+		imap_view_tell_keywords(s);
 		tell_flags(s);
 		s->modseq = s->walked = now;
 	}

@@ -248,9 +248,6 @@ test_sections(void **state)
 	mime_free(tree);
 }
 
-#define ENVELOPE                                                                                   \
-	"(\"Wed, 17 Jul 1996 02:23:25 -0700 (PDT)\" "                                              \
-	"\"=?utf-8?Q?Gr=C3=BC=C3=9Fe?= from\tthe IMAP4rev1 WG\" "
 #define GRAY "((\"Terry Gray\" NIL \"gray\" \"cac.washington.edu\")) "
 
 static void
@@ -259,9 +256,8 @@ test_envelope(void **state)
 	struct evbuffer *b = evbuffer_new();
 
 	imap_print_envelope(b, message, sizeof(message) - 1);
-	/* a tab is no character of a quoted string that all clients take: a literal */
 	is(b, "(\"Wed, 17 Jul 1996 02:23:25 -0700 (PDT)\" "
-	      "{47}\r\n=?utf-8?Q?Gr=C3=BC=C3=9Fe?= from\tthe IMAP4rev1 WG " GRAY GRAY GRAY
+	      "\"=?utf-8?Q?Gr=C3=BC=C3=9Fe?= from\tthe IMAP4rev1 WG\" " GRAY GRAY GRAY
 	      "((NIL NIL \"imap\" \"cac.washington.edu\")(\"Q \\\"x\\\"\" NIL \"q\" \"x\")) "
 	      "((NIL NIL \"minutes\" \"CNRI.Reston.VA.US\")) NIL NIL "
 	      "\"<B27397-0100000@cac.washington.edu>\")");
@@ -291,13 +287,10 @@ test_structure(void **state)
 	      "(\"text\" \"plain\" (\"charset\" \"utf-8\") \"<id@x>\" NIL \"base64\" 8 0) "
 	      "\"mixed\")");
 	imap_print_structure(b, message, sizeof(message) - 1, tree, true);
-	assert_non_null(evbuffer_search(b,
-			    "NIL (\"attachment\" (\"filename\" \"x.txt\")) NIL NIL) \"mixed\" "
-			    "(\"boundary\" \"b1\") NIL NIL NIL)",
-			    70, NULL)
-			    .pos >= 0
-	    ? b
-	    : NULL);
+	evbuffer_add(b, "", 1);
+	assert_non_null(strstr((char *)evbuffer_pullup(b, -1),
+	    "NIL (\"attachment\" (\"filename\" \"x.txt\")) NIL NIL) \"mixed\" "
+	    "(\"boundary\" \"b1\") NIL NIL NIL)"));
 	evbuffer_drain(b, evbuffer_get_length(b));
 	mime_free(tree);
 	tree = mime_parse(plain, sizeof(plain) - 1, NULL);
