@@ -173,7 +173,7 @@ add_human(struct text *t, const struct bounce *b)
 	for (size_t i = 0; i < b->nrcpt; i++) {
 		const struct bounce_rcpt *r = &b->rcpts[i];
 
-		clean(r->address, buf, sizeof(buf), 0);
+		clean(r->address, buf, 800, 0);
 		addf(t, "\r\n<%s>\r\n", buf);
 		if (r->reply[0] != '\0') {
 			if (r->mta[0] != '\0') {

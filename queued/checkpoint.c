@@ -3,6 +3,7 @@
  *
  * SPDX-License-Identifier: ISC
  */
+#include <sys/mman.h>
 #include <sys/stat.h>
 
 #include <errno.h>
@@ -202,6 +203,8 @@ checkpoint_load(struct checkpoint *c, struct index *ix, struct loc *at)
 	MDB_txn *txn;
 	MDB_cursor *cur = NULL;
 	MDB_val k, v;
+	MDB_envinfo info;
+	MDB_stat st;
 	int rv, result = -1;
 
 	rv = mdb_txn_begin(c->env, NULL, MDB_RDONLY, &txn);
@@ -237,6 +240,10 @@ checkpoint_load(struct checkpoint *c, struct index *ix, struct loc *at)
 	if (rv != MDB_NOTFOUND)
 		goto fail;
 	result = 1;
+	/* What was read once need not stay mapped in. */
+	if (mdb_env_info(c->env, &info) == 0 && mdb_env_stat(c->env, &st) == 0)
+		(void)madvise(info.me_mapaddr, (info.me_last_pgno + 1) * st.ms_psize,
+		    MADV_DONTNEED);
 	goto out;
 unusable:
 	log_warnx("checkpoint: not usable, the journal is read whole");

@@ -552,6 +552,8 @@ deliver_start(void)
 	struct timeval tv = { 1, 0 };
 	struct qmsg *m;
 
+	pump_set = no_new = syncing = sync_failures = 0;
+	route_start();
 	pump_ev = event_new(daemon_base(), -1, 0, on_pump, NULL);
 	timer_ev = event_new(daemon_base(), -1, 0, on_timer, NULL);
 	if (pump_ev == NULL || timer_ev == NULL || event_add(timer_ev, &tv) == -1)
@@ -565,6 +567,11 @@ void
 deliver_stop(void)
 {
 	no_new = 1;
+	if (pump_ev != NULL)
+		event_free(pump_ev);
+	if (timer_ev != NULL)
+		event_free(timer_ev);
+	pump_ev = timer_ev = NULL;
 }
 
 void

@@ -36,6 +36,7 @@ uint32_t deliver_jobs(void);
 const char *deliver_degraded(void);
 
 /* route.c */
+void route_start(void);
 void route_pump(void);
 void route_changed(const char *domain);
 void route_peer_lost(void);

@@ -217,5 +217,6 @@ void
 drop_stop(void)
 {
 	if (ev != NULL)
-		event_del(ev);
+		event_free(ev);
+	ev = NULL;
 }

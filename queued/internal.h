@@ -15,6 +15,7 @@ struct queued {
 	struct sched *sched;
 	struct msg_conf_queued conf;
 	struct retry retry;
+	const char *root; /* of the spool; NULL: the root directory, which is the chroot */
 	int stopping;
 };
 extern struct queued queued;

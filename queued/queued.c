@@ -96,7 +96,8 @@ on_tick(evutil_socket_t fd, short what, void *arg)
 static int
 on_start(void)
 {
-	struct spool_conf sc = { .root = "/", .disk_reserve = queued.conf.disk_reserve };
+	struct spool_conf sc = { .root = queued.root != NULL ? queued.root : "/",
+		.disk_reserve = queued.conf.disk_reserve };
 	struct timeval tv = { 0, TICK_US };
 	char why[256];
 	struct index *ix;
@@ -190,13 +191,16 @@ on_stop(void)
 	queued.stopping = 1;
 	deliver_stop();
 	drop_stop();
-	event_del(tick_ev);
+	event_free(tick_ev);
+	tick_ev = NULL;
 	/* Whoever waits for a COMMITTED gets it: the sync tells them. */
 	(void)journal_sync(spool_journal(queued.spool));
 	for (unsigned int i = 0; (ch = daemon_peer_at(ROLE_SMTPD, i)) != NULL; i++)
 		channel_flush(ch, 200);
 	spool_close(queued.spool);
 	queued.spool = NULL;
+	sched_free(queued.sched);
+	queued.sched = NULL;
 	daemon_stopped();
 }
 

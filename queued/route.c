@@ -60,6 +60,12 @@ out:
 }
 
 void
+route_start(void)
+{
+	asking = 0;
+}
+
+void
 route_pump(void)
 {
 	struct index *ix = spool_index(queued.spool);

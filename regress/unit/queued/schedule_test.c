@@ -1,0 +1,272 @@
+/*
+ * The schedule: turns, bounds, back-off, routes that change; and a model run.
+ *
+ * SPDX-License-Identifier: ISC
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "queued/schedule.h"
+
+static uint32_t list[200000];
+
+static void
+route(struct sched *s, uint32_t dest, enum sched_class class, const char *key)
+{
+	char name[32];
+
+	snprintf(name, sizeof(name), "d%u.test", dest);
+	sched_bind(s, dest, name);
+	assert_int_equal(sched_set_route(s, dest, class, key), 0);
+}
+
+static void
+test_turns_between_groups(void **state)
+{
+	struct sched *s = sched_new(100, 10);
+	uint64_t first = 0;
+
+	(void)state;
+	route(s, 1, SCHED_REMOTE, "a");
+	route(s, 2, SCHED_REMOTE, "b");
+	for (uint32_t i = 0; i < 50; i++)
+		sched_add(s, i + 1, 1, 0, 0, 10, &list[i]);
+	list[50] = 0;
+	sched_add(s, 1000, 2, 0, 0, 10, &list[50]);
+	/* The single one is not behind the fifty. */
+	for (int i = 0; i < 2; i++) {
+		uint32_t item = sched_pop(s, SCHED_REMOTE);
+
+		assert_true(item != 0);
+		if (sched_id(s, item) == 1000)
+			first = (uint64_t)i + 1;
+	}
+	assert_true(first != 0);
+	/* Ten at a time to one place. */
+	for (int i = 0; i < 9; i++)
+		assert_true(sched_pop(s, SCHED_REMOTE) != 0);
+	assert_int_equal(sched_pop(s, SCHED_REMOTE), 0);
+	assert_int_equal(sched_pop(s, SCHED_LOCAL), 0);
+	sched_free(s);
+}
+
+static void
+test_turns_between_senders(void **state)
+{
+	struct sched *s = sched_new(1000, 1000);
+	int at = -1;
+
+	(void)state;
+	memset(list, 0, sizeof(list));
+	route(s, 1, SCHED_LOCAL, "local");
+	for (uint32_t i = 0; i < 500; i++)
+		sched_add(s, i + 1, 1, 3, 0, 10, &list[i]);
+	sched_add(s, 1000, 1, 4, 0, 10, &list[500]);
+	for (int i = 0; i < 3; i++) {
+		uint32_t item = sched_pop(s, SCHED_LOCAL);
+
+		if (sched_id(s, item) == 1000)
+			at = i;
+	}
+	assert_true(at != -1);
+	sched_free(s);
+}
+
+static void
+test_backoff(void **state)
+{
+	struct sched *s = sched_new(100, 10);
+	uint32_t item;
+
+	(void)state;
+	memset(list, 0, sizeof(list));
+	route(s, 1, SCHED_REMOTE, "dead");
+	for (uint32_t i = 0; i < 20; i++)
+		sched_add(s, i + 1, 1, i, 0, 10, &list[i]);
+	for (int i = 0; i < 2; i++) {
+		item = sched_pop(s, SCHED_REMOTE);
+		assert_true(item != 0);
+		sched_job_end(s, item, 1, 0, 10);
+		sched_requeue(s, item, 1000, 10);
+	}
+	/* Left alone, then one probe at a time. */
+	assert_int_equal(sched_pop(s, SCHED_REMOTE), 0);
+	assert_int_equal(sched_blocked_until(s, 1), 70);
+	assert_int_equal(sched_next_due(s), 70);
+	sched_wake(s, 69);
+	assert_int_equal(sched_pop(s, SCHED_REMOTE), 0);
+	sched_wake(s, 70);
+	item = sched_pop(s, SCHED_REMOTE);
+	assert_true(item != 0);
+	assert_int_equal(sched_pop(s, SCHED_REMOTE), 0);
+	/* It answers again: all may go. */
+	sched_job_end(s, item, 0, 1, 71);
+	sched_remove(s, item, &list[sched_id(s, item) - 1]);
+	for (int i = 0; i < 10; i++)
+		assert_true(sched_pop(s, SCHED_REMOTE) != 0);
+	assert_int_equal(sched_pop(s, SCHED_REMOTE), 0);
+	sched_free(s);
+}
+
+static void
+test_routes(void **state)
+{
+	struct sched *s = sched_new(100, 10);
+	uint32_t item;
+
+	(void)state;
+	memset(list, 0, sizeof(list));
+	sched_bind(s, 5, "x.test");
+	sched_add(s, 1, 5, 0, 0, 10, &list[0]);
+	assert_int_equal(sched_need_route(s, 10), 5);
+	assert_int_equal(sched_need_route(s, 10), UINT32_MAX);
+	sched_no_route(s, 5, 15);
+	assert_int_equal(sched_need_route(s, 14), UINT32_MAX);
+	assert_int_equal(sched_next_due(s), 15);
+	assert_int_equal(sched_need_route(s, 15), 5);
+	assert_int_equal(sched_set_route(s, 5, SCHED_REMOTE, "mx:x.test"), 0);
+	item = sched_pop(s, SCHED_REMOTE);
+	assert_int_equal(sched_id(s, item), 1);
+	/* While it runs the route changes; its place is given back all the same. */
+	sched_forget_route(s, UINT32_MAX);
+	sched_job_end(s, item, 0, 0, 20);
+	sched_requeue(s, item, 0, 20);
+	assert_int_equal(sched_need_route(s, 20), 5);
+	assert_int_equal(sched_set_route(s, 5, SCHED_LOCAL, "local"), 0);
+	assert_int_equal(sched_pop(s, SCHED_REMOTE), 0);
+	assert_int_equal(sched_pop(s, SCHED_LOCAL), item);
+	sched_job_end(s, item, 0, 1, 20);
+	/* The slot gets another name. */
+	sched_requeue(s, item, 100, 20);
+	sched_remove(s, item, &list[0]);
+	assert_int_equal(list[0], 0);
+	sched_bind(s, 5, "y.test");
+	assert_int_equal(sched_class(s, 5), SCHED_UNKNOWN);
+	sched_free(s);
+}
+
+static void
+test_join(void **state)
+{
+	struct sched *s = sched_new(1, 1);
+	uint32_t a, b, c;
+	struct sched_stats st;
+
+	(void)state;
+	memset(list, 0, sizeof(list));
+	route(s, 1, SCHED_REMOTE, "relay");
+	route(s, 2, SCHED_REMOTE, "relay");
+	route(s, 3, SCHED_REMOTE, "other");
+	a = sched_add(s, 7, 1, 0, 0, 10, &list[0]);
+	b = sched_add(s, 7, 2, 0, 0, 10, &list[0]);
+	c = sched_add(s, 7, 3, 0, 0, 10, &list[0]);
+	assert_int_equal(sched_pop(s, SCHED_REMOTE), a);
+	assert_int_equal(sched_join(s, b, a), 0);
+	assert_int_equal(sched_join(s, c, a), -1);
+	sched_job_end(s, a, 0, 1, 10);
+	sched_job_end(s, b, 0, 1, 10);
+	sched_remove(s, a, &list[0]);
+	sched_remove(s, b, &list[0]);
+	assert_int_equal(sched_pop(s, SCHED_REMOTE), c);
+	sched_job_end(s, c, 0, 1, 10);
+	sched_remove(s, c, &list[0]);
+	assert_int_equal(list[0], 0);
+	sched_stats(s, &st);
+	assert_int_equal(st.running + st.ready + st.waiting, 0);
+	sched_free(s);
+}
+
+/* Random operations: nothing is lost, nothing runs twice, bounds hold. */
+static void
+test_model(void **state)
+{
+	enum { N = 3000, DESTS = 40 };
+	struct sched *s = sched_new(50, 5);
+	static uint8_t known[N];
+	static uint32_t running[N];
+	uint32_t nrunning = 0, item, dest;
+	int64_t now = 1;
+	int done = 0, added = 0;
+	struct sched_stats st;
+
+	(void)state;
+	srand(3);
+	memset(list, 0, sizeof(list));
+	for (long step = 0; step < 400000 && done < N; step++) {
+		int what = rand() % 10;
+
+		now += rand() % 3 == 0;
+		sched_wake(s, now);
+		while ((dest = sched_need_route(s, now)) != UINT32_MAX) {
+			char key[16];
+
+			snprintf(key, sizeof(key), "g%u", dest % 7);
+			if (rand() % 4 == 0)
+				sched_no_route(s, dest, now + 2);
+			else
+				sched_set_route(s, dest,
+				    dest % 3 == 0 ? SCHED_LOCAL : SCHED_REMOTE, key);
+		}
+		if (what < 3 && added < N) {
+			uint32_t d = (uint32_t)rand() % DESTS;
+
+			sched_bind(s, d, d % 2 ? "odd" : "even");
+			item = sched_add(s, (uint64_t)added, d, (uint32_t)rand(),
+			    now + rand() % 20 - 10, now, &list[added]);
+			assert_true(item != 0);
+			known[added++] = 1;
+		} else if (what < 6) {
+			item = sched_pop(s, rand() % 2 ? SCHED_LOCAL : SCHED_REMOTE);
+			if (item != 0) {
+				assert_int_equal(known[sched_id(s, item)], 1);
+				known[sched_id(s, item)] = 2;
+				running[nrunning++] = item;
+			}
+		} else if (what < 9 && nrunning > 0) {
+			uint32_t k = (uint32_t)rand() % nrunning;
+			uint64_t id;
+
+			item = running[k];
+			running[k] = running[--nrunning];
+			id = sched_id(s, item);
+			sched_job_end(s, item, rand() % 3 == 0, rand() % 2, now);
+			if (rand() % 2) {
+				sched_remove(s, item, &list[id]);
+				assert_int_equal(list[id], 0);
+				known[id] = 3;
+				done++;
+			} else {
+				sched_requeue(s, item, now + rand() % 10 - 3, now);
+				known[id] = 1;
+			}
+		} else if (rand() % 50 == 0)
+			sched_forget_route(s, rand() % 2 ? UINT32_MAX : (uint32_t)rand() % DESTS);
+		sched_stats(s, &st);
+		assert_int_equal(st.running, nrunning);
+		assert_true(nrunning <= 100);
+		assert_int_equal(st.running + st.ready + st.waiting, added - done);
+	}
+	assert_int_equal(done, N);
+	sched_free(s);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_turns_between_groups),
+		cmocka_unit_test(test_turns_between_senders),
+		cmocka_unit_test(test_backoff),
+		cmocka_unit_test(test_routes),
+		cmocka_unit_test(test_join),
+		cmocka_unit_test(test_model),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
