@@ -47,13 +47,14 @@ port() {
 }
 
 # --- certificate ---
+# (some clients look for an address among the DNS names only)
 mkdir -p "$RUN/tls" "$RUN/bin" "$RUN/signatures"
 if [ ! -s "$RUN/tls/cert.pem" ]; then
 	(
 		umask 077
 		openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 3650 \
 			-subj /CN=mail.example.test \
-			-addext 'subjectAltName=DNS:localhost,DNS:mail.example.test,IP:127.0.0.1,IP:::1' \
+			-addext 'subjectAltName=DNS:localhost,DNS:mail.example.test,DNS:127.0.0.1,IP:127.0.0.1,IP:::1' \
 			-keyout "$RUN/tls/key.pem.new" -out "$RUN/tls/cert.pem.new" 2>"$RUN/tls/log"
 	) || die "openssl: $(cat "$RUN/tls/log")"
 	rm -f "$RUN/tls/log"
