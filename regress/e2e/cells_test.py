@@ -229,10 +229,12 @@ def test_mailbox_cannot_open_anothers():
     uids = {u: os.stat(os.path.join(mail, u)).st_uid for u in ("alice", "bob")}
     assert uids["alice"] != uids["bob"]
     for who, other in (("alice", "bob"), ("bob", "alice")):
-        p = subprocess.run([sys.executable, "-c", f"import os; os.listdir({os.path.join(mail, other)!r})"],
-                           user=uids[who], group=uids[who], extra_groups=[],
+        p = subprocess.run(["/bin/ls", os.path.join(mail, who)], user=uids[who], group=uids[who], extra_groups=[],
                            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-        assert p.returncode != 0 and b"PermissionError" in p.stderr
+        assert p.returncode == 0, p.stderr  # its own, as a check of this test
+        p = subprocess.run(["/bin/ls", os.path.join(mail, other)], user=uids[who], group=uids[who], extra_groups=[],
+                           stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        assert p.returncode != 0 and b"Permission denied" in p.stderr
     # and a mailbox process of alice runs as alice, in alice's directory
     c = fife.imap()
     try:
