@@ -96,25 +96,29 @@ drop(struct imap_lex *l, const char *why)
 static void
 add(struct imap_lex *l, const char *s, size_t len)
 {
-	if (l->error == NULL) {
-		if (l->len - l->line + len > l->line_max || l->len + len > l->command_max)
-			drop(l, too_long);
-		else if (grow(l, len) == -1)
-			drop(l, no_memory);
-	}
-	if (l->error != NULL) {
-		/* The tag must still be known for the reply. */
-		if (l->len < 64 && l->line == 0 && grow(l, 64) == 0) {
-			size_t n = len < 64 - l->len ? len : 64 - l->len;
+	size_t room, n = len;
 
+	if (l->error == NULL) {
+		/* Up to the bound it is kept, the tag must still be known for the reply. */
+		room = l->line_max - (l->len - l->line);
+		if (room > l->command_max - l->len)
+			room = l->command_max - l->len;
+		if (n > room)
+			n = room;
+		if (grow(l, n) == -1) {
+			drop(l, no_memory);
+			n = 0;
+		} else {
 			memcpy(l->buf + l->len, s, n);
 			l->len += n;
+			if (n < len)
+				drop(l, too_long);
 		}
-		keep_tail(l, s, len);
-		return;
+		s += n;
+		len -= n;
 	}
-	memcpy(l->buf + l->len, s, len);
-	l->len += len;
+	if (l->error != NULL)
+		keep_tail(l, s, len);
 }
 
 /*
