@@ -222,6 +222,31 @@ def test_private_key_is_in_keyd_alone():
     assert not any(v for k, v in found.items() if k != "keyd"), found
 
 
+def as_uid(uid, root, path):
+    """What a process with that uid and root gets when it lists path."""
+    r, w = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        said = "opened"
+        try:
+            if root:
+                os.chroot(root)
+                os.chdir("/")
+            os.setgroups([])
+            os.setresgid(uid, uid, uid)
+            os.setresuid(uid, uid, uid)
+            os.listdir(path)
+        except OSError as e:
+            said = type(e).__name__
+        os.write(w, said.encode())
+        os._exit(0)
+    os.close(w)
+    said = os.read(r, 100).decode()
+    os.close(r)
+    os.waitpid(pid, 0)
+    return said
+
+
 def test_mailbox_cannot_open_anothers():
     fife.imap().logout()
     fife.imap("bob@example.test").logout()
@@ -229,12 +254,12 @@ def test_mailbox_cannot_open_anothers():
     uids = {u: os.stat(os.path.join(mail, u)).st_uid for u in ("alice", "bob")}
     assert uids["alice"] != uids["bob"]
     for who, other in (("alice", "bob"), ("bob", "alice")):
-        p = subprocess.run(["/bin/ls", os.path.join(mail, who)], user=uids[who], group=uids[who], extra_groups=[],
-                           stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-        assert p.returncode == 0, p.stderr  # its own, as a check of this test
-        p = subprocess.run(["/bin/ls", os.path.join(mail, other)], user=uids[who], group=uids[who], extra_groups=[],
-                           stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-        assert p.returncode != 0 and b"Permission denied" in p.stderr
+        own, others = os.path.join(mail, who), os.path.join(mail, other)
+        assert as_uid(uids[who], own, "/Maildir") == "opened"  # the test can tell
+        assert as_uid(uids[who], None, others) == "PermissionError"
+        assert as_uid(uids[who], None, os.path.join(others, "Maildir/new")) == "PermissionError"
+        assert as_uid(uids[who], own, "/../" + other) == "FileNotFoundError"
+        assert as_uid(uids[who], own, others) == "FileNotFoundError"
     # and a mailbox process of alice runs as alice, in alice's directory
     c = fife.imap()
     try:
