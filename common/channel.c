@@ -34,6 +34,7 @@ struct waiter {
 	TAILQ_ENTRY(waiter) chain;    /* same bucket */
 	TAILQ_ENTRY(waiter) by_time;  /* same deadline list */
 	uint64_t id;
+	enum msg_type type; /* of the question */
 	uint64_t deadline;
 	channel_answer_cb cb;
 	void *arg;
@@ -68,6 +69,7 @@ struct channel {
 	void *arg;
 	/* channel_ask_wait() */
 	uint64_t wait_id;
+	enum msg_type wait_type;
 	struct msg *wait_msg;
 	int wait_done;
 	struct imsg wait_imsg;
@@ -312,6 +314,7 @@ channel_ask(struct channel *ch, enum msg_type type, const void *payload, int fd,
 		return 0;
 	}
 	w->id = ++ch->next_id;
+	w->type = type;
 	w->deadline = now_ms() + timeout_ms;
 	w->cb = cb;
 	w->arg = arg;
@@ -347,26 +350,35 @@ channel_forget(struct channel *ch, uint64_t id)
 	free(w);
 }
 
-static void
+/*
+ * The asker reads the payload that belongs to its question, so another kind of
+ * answer, whose octets it would take for pointers, must not reach it.
+ */
+static const char *
 answer(struct channel *ch, const struct msg_info *info, struct msg *m)
 {
 	struct waiter *w;
 
 	if (ch->wait_msg != NULL && m->id == ch->wait_id) {
+		if (ch->wait_done || !msg_answers(ch->wait_type, m->type))
+			return "answer to another question";
 		*ch->wait_msg = *m;
 		m->fd = -1;
 		ch->wait_done = 1;
-		return;
+		return NULL;
 	}
 	if ((w = waiter_find(ch, m->id)) == NULL)
-		return; /* too late: the asker has gone */
+		return NULL; /* too late: the asker has gone */
+	if (!msg_answers(w->type, m->type))
+		return "answer to another question";
 	if (info->flags & MSG_F_PART) {
 		w->cb(m, w->arg);
-		return;
+		return NULL;
 	}
 	waiter_remove(ch, w);
 	w->cb(m, w->arg);
 	free(w);
+	return NULL;
 }
 
 /* One message. Returns NULL, or what is wrong with it. */
@@ -397,7 +409,7 @@ dispatch(struct channel *ch, struct imsg *imsg, struct msg *m)
 		ch->instance = m->p.hello.instance;
 		ch->hello_seen = 1;
 	} else if (info->flags & MSG_F_ANSWER)
-		answer(ch, info, m);
+		return answer(ch, info, m);
 	else
 		ch->message(ch, m, ch->arg);
 	return NULL;
@@ -498,6 +510,7 @@ channel_ask_wait(
 		ch->wait_imsg.hdr.len = 0;
 	}
 	ch->wait_id = ++ch->next_id;
+	ch->wait_type = type;
 	if (channel_send(ch, type, ch->wait_id, payload, -1) == -1)
 		return -1;
 	ch->wait_msg = m;

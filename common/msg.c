@@ -159,6 +159,22 @@ msg_info(uint32_t type)
 	return NULL;
 }
 
+int
+msg_answers(enum msg_type request, enum msg_type answer)
+{
+	const struct msg_info *end = catalogue + sizeof(catalogue) / sizeof(catalogue[0]);
+	const struct msg_info *i = msg_info(request);
+
+	if (i == NULL || i->flags & MSG_F_ANSWER)
+		return 0;
+	while (i < end && !(i->flags & MSG_F_ANSWER))
+		i++;
+	for (; i < end && i->flags & MSG_F_ANSWER; i++)
+		if (i->type == answer)
+			return 1;
+	return 0;
+}
+
 const char *
 msg_name(uint32_t type)
 {

@@ -85,6 +85,8 @@ struct msg_info {
 const struct msg_info *msg_info(uint32_t type);
 /* Walk the table: i from 0 until NULL. For tests. */
 const struct msg_info *msg_info_at(size_t i);
+/* Is that the kind of answer that belongs to this request? */
+int msg_answers(enum msg_type request, enum msg_type answer);
 /* The name without MSG_, or "unknown". */
 const char *msg_name(uint32_t type);
 

@@ -174,18 +174,30 @@ static int raw_fd;
 static struct imsgbuf raw;
 
 static int
-setup_raw(void **state)
+setup_raw_as(enum role self)
 {
 	int fds[2];
 
 	lost_a = seen = 0;
 	base = event_base_new();
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
-	a = channel_new(base, fds[0], ROLE_QUEUED, 0, ROLE_AUTHD, on_message_a, on_lost_a, NULL);
+	a = channel_new(base, fds[0], self, 0, ROLE_AUTHD, on_message_a, on_lost_a, NULL);
 	raw_fd = fds[1];
 	imsgbuf_init(&raw, raw_fd);
 	imsgbuf_allow_fdpass(&raw);
 	return 0;
+}
+
+static int
+setup_raw(void **state)
+{
+	return setup_raw_as(ROLE_QUEUED);
+}
+
+static int
+setup_raw_smtpd(void **state)
+{
+	return setup_raw_as(ROLE_SMTPD);
 }
 
 static int
@@ -234,6 +246,27 @@ raw_good(void **state)
 	raw_changed(-1);
 	UNTIL(seen == 1);
 	assert_int_equal(lost_a, 0);
+}
+
+/* A peer that answers with a payload of another kind: the asker must not see it. */
+static void
+raw_other_answer(void **state)
+{
+	struct msg_rcpt_class r = { .rclass = RCLASS_LOCAL, .text = "AAAAAAAAAAAAAAAAAAAAAAAA" };
+	struct msg_sasl q = { .session = 1 };
+	struct ibuf *buf = ibuf_dynamic(64, 1024);
+	uint64_t id;
+
+	nothing = answers = 0;
+	id = channel_ask(a, MSG_FRONT_AUTHD_SASL, &q, -1, 60000, on_answer, NULL);
+	raw_hello(MSG_VERSION, ROLE_AUTHD);
+	msg_encode(MSG_AUTHD_SMTPD_RCPT_CLASS, id, &r, buf);
+	raw_send(MSG_AUTHD_SMTPD_RCPT_CLASS, ibuf_data(buf), ibuf_size(buf), -1);
+	ibuf_free(buf);
+	UNTIL(lost_a == 1);
+	assert_string_equal(why_a, "answer to another question");
+	assert_int_equal(answers, 0);
+	assert_int_equal(nothing, 1);
 }
 
 static void
@@ -354,6 +387,8 @@ main(void)
 		T(waiters_hear_of_the_end),
 		T(sending_what_does_not_belong),
 		TR(raw_good),
+		cmocka_unit_test_setup_teardown(
+		    raw_other_answer, setup_raw_smtpd, teardown_raw),
 		TR(raw_no_hello),
 		TR(raw_wrong_version),
 		TR(raw_wrong_role),

@@ -165,12 +165,44 @@ bounds_are_kept(void **state)
 	assert_int_equal(msg_decode(MSG_QUEUED_AUTHD_ROUTE, &view, &m), -1);
 }
 
+static void
+answers_belong_to_requests(void **state)
+{
+	const struct msg_info *i;
+
+	assert_true(msg_answers(MSG_FRONT_AUTHD_SASL, MSG_AUTHD_FRONT_SASL_RESULT));
+	assert_false(msg_answers(MSG_FRONT_AUTHD_SASL, MSG_AUTHD_SMTPD_RCPT_CLASS));
+	assert_true(msg_answers(MSG_LDELIVER_AUTHD_RESOLVE, MSG_AUTHD_LDELIVER_TARGET));
+	assert_true(msg_answers(MSG_LDELIVER_AUTHD_RESOLVE, MSG_AUTHD_LDELIVER_RESOLVED));
+	assert_false(msg_answers(MSG_LDELIVER_AUTHD_RESOLVE, MSG_AUTHD_LDELIVER_OPENING));
+	for (enum msg_type t = MSG_AUTHD_MBOXD_CREATE; t <= MSG_AUTHD_MBOXD_REMOVE; t++)
+		assert_true(msg_answers(t, MSG_MBOXD_AUTHD_DONE));
+	assert_true(msg_answers(MSG_SMTPD_QUEUED_BEGIN, MSG_QUEUED_SMTPD_OPENED));
+	assert_false(msg_answers(MSG_SMTPD_QUEUED_BEGIN, MSG_QUEUED_SMTPD_COMMITTED));
+	/* Every answer has a request above it that goes the other way. */
+	for (size_t n = 0; (i = msg_info_at(n)) != NULL; n++) {
+		int found = 0;
+
+		if (!(i->flags & MSG_F_ANSWER))
+			continue;
+		for (size_t k = 0; k < n; k++) {
+			const struct msg_info *r = msg_info_at(k);
+
+			if (msg_answers(r->type, i->type) && (r->from & i->to) != 0 &&
+			    (r->to & i->from) != 0)
+				found = 1;
+		}
+		assert_true(found);
+	}
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(table_is_in_order),
 		cmocka_unit_test(every_message_round_trips),
+		cmocka_unit_test(answers_belong_to_requests),
 		cmocka_unit_test(bounds_are_kept),
 	};
 
