@@ -260,7 +260,7 @@ folders() { # suite
 	while [ $i -lt $users ]; do
 		case $1 in
 		postfix) echo "$work/postfix/mail/example.test/u$i/Maildir/new" ;;
-		fife) echo "$run/mail/example.test/u$i/Maildir/new" ;;
+		fife) echo "$run/mail/example.test/u$i/Maildir/new" "$run/mail/example.test/u$i/Maildir/cur" ;;
 		esac
 		i=$((i + 1))
 	done
