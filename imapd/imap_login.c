@@ -490,10 +490,10 @@ imap_login_opened(void *arg, bool ok, const char *text)
 }
 
 void
-imap_login_timeout(void *arg)
+imap_login_bye(void *arg, const char *text)
 {
 	struct imap_login *l = arg;
 
-	evbuffer_add_printf(l->out, "* BYE Autologout\r\n");
+	evbuffer_add_printf(l->out, "* BYE %s\r\n", text);
 	end(l);
 }

@@ -27,6 +27,6 @@ struct evbuffer *imap_login_output(void *);
 void imap_login_tls_ready(void *);
 void imap_login_result(void *, enum login_status, const uint8_t *data, size_t, const char *text);
 void imap_login_opened(void *, bool ok, const char *text);
-void imap_login_timeout(void *);
+void imap_login_bye(void *, const char *text);
 
 #endif

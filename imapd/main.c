@@ -18,7 +18,7 @@ static const struct front_protocol imap = {
 	.login_tls_ready = imap_login_tls_ready,
 	.login_result = imap_login_result,
 	.login_opened = imap_login_opened,
-	.login_timeout = imap_login_timeout,
+	.login_bye = imap_login_bye,
 };
 
 int

@@ -380,10 +380,10 @@ pop3_login_opened(void *arg, bool is_ok, const char *text)
 }
 
 void
-pop3_login_timeout(void *arg)
+pop3_login_bye(void *arg, const char *text)
 {
 	struct pop3_login *l = arg;
 
-	evbuffer_add_printf(l->out, "-ERR closing, too many failures or too long a silence\r\n");
+	evbuffer_add_printf(l->out, "-ERR %s\r\n", text);
 	end(l);
 }

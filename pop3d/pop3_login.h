@@ -26,6 +26,6 @@ struct evbuffer *pop3_login_output(void *);
 void pop3_login_tls_ready(void *);
 void pop3_login_result(void *, enum login_status, const uint8_t *data, size_t, const char *text);
 void pop3_login_opened(void *, bool ok, const char *text);
-void pop3_login_timeout(void *);
+void pop3_login_bye(void *, const char *text);
 
 #endif

@@ -73,7 +73,8 @@ struct front_protocol {
 	    void *, enum login_status, const uint8_t *data, size_t len, const char *text);
 	/* The last reply before the relay, or the refusal. */
 	void (*login_opened)(void *, bool ok, const char *text);
-	void (*login_timeout)(void *);
+	/* A last line before the close. */
+	void (*login_bye)(void *, const char *text);
 };
 
 #define FRONT_LOGINS_MAX 5 /* failed ones on a connection, then it is closed */

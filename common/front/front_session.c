@@ -24,6 +24,10 @@
 #define CLOSE_MS 5000
 #define EARLY_MAX 1024
 #define EARLY_MS 30000
+/* A client that does not read its replies is not read from: before the login the
+ * machine would else turn few octets of a stranger into many of ours. */
+#define OUTPUT_MAX 65536
+#define STEP_MAX 4096
 
 enum state { HANDSHAKE, LOGIN, ASKING, DELAY, OPENING, RELAY };
 
@@ -37,12 +41,15 @@ struct session {
 	uint8_t key[LIMIT_KEY_SIZE];
 	bool trusted; /* no waits */
 	bool eof;     /* the client closed its sending half */
+	bool paused;  /* too much output is unsent */
 	bool auth_without_tls, starttls;
 	char client[64];
 	char tls[32];
 
 	uint64_t ask_id, ask_channel;
+	bool exchange; /* authd holds an exchange of ours, asked or not */
 	char mechanism[32];
+	char tried[321]; /* the name that a login was tried with */
 	unsigned int failures;
 	struct event *timer; /* DELAY, OPENING */
 	uint64_t login_id;
@@ -60,6 +67,7 @@ struct early {
 static LIST_HEAD(, session) sessions = LIST_HEAD_INITIALIZER(sessions);
 static LIST_HEAD(, early) early = LIST_HEAD_INITIALIZER(early);
 static size_t n_early;
+static struct event *early_timer;
 static struct front_counts counts;
 static uint64_t next_id = 1;
 
@@ -75,10 +83,12 @@ forget_question(struct session *s)
 	struct channel *ch = channel_find(s->ask_channel);
 	struct msg_session_id m = { .session = s->id };
 
-	if (s->ask_id == 0)
-		return;
 	channel_forget(ch, s->ask_id);
 	s->ask_id = 0;
+	/* Between challenge and response there is no question, but an exchange. */
+	if (!s->exchange)
+		return;
+	s->exchange = false;
 	if (ch != NULL)
 		channel_send(ch, MSG_FRONT_AUTHD_SASL_ABORT, 0, &m, -1);
 }
@@ -206,9 +216,11 @@ early_free(struct early *e)
 	free(e);
 }
 
+/* A socket that nobody asks for keeps its mailbox process from going to sleep. */
 static void
-early_expire(void)
+early_expire(evutil_socket_t fd, short what, void *arg)
 {
+	static const struct timeval again = { 5, 0 };
 	uint64_t now = now_ms();
 	struct early *e, *next;
 
@@ -217,6 +229,10 @@ early_expire(void)
 		if (now - e->since > EARLY_MS)
 			early_free(e);
 	}
+	if (early_timer == NULL)
+		early_timer = event_new(daemon_base(), -1, 0, early_expire, NULL);
+	if (early_timer != NULL && !LIST_EMPTY(&early))
+		event_add(early_timer, &again);
 }
 
 static void
@@ -224,7 +240,6 @@ early_add(struct msg *m)
 {
 	struct early *e;
 
-	early_expire();
 	if (n_early >= EARLY_MAX || (e = calloc(1, sizeof(*e))) == NULL)
 		return; /* the descriptor is closed with the message */
 	e->token = m->p.mbox_session.token;
@@ -234,6 +249,7 @@ early_add(struct msg *m)
 	strlcpy(e->text, m->p.mbox_session.text, sizeof(e->text));
 	LIST_INSERT_HEAD(&early, e, entry);
 	n_early++;
+	early_expire(-1, 0, NULL);
 }
 
 void
@@ -270,7 +286,7 @@ denied(struct session *s)
 	s->state = LOGIN;
 	front.proto->login_result(s->login, LOGIN_DENIED, NULL, 0, "");
 	if (++s->failures >= FRONT_LOGINS_MAX) {
-		front.proto->login_timeout(s->login);
+		front.proto->login_bye(s->login, "Too many failed logins");
 		session_close(s);
 		return;
 	}
@@ -306,7 +322,7 @@ refused(struct session *s, const struct msg_sasl_result *r)
 
 	counts.failed++;
 	log_fact(LOG_LOGIN, LOGL_WARN, "login-failed", KS("proto", front.proto->name),
-	    KS("user", r->address), KS("client", s->client), KS("method", s->mechanism),
+	    KS("user", s->tried), KS("client", s->client), KS("method", s->mechanism),
 	    KS("tls", s->tls), KS("text", r->text));
 	if (delay == 0) {
 		denied(s);
@@ -324,6 +340,10 @@ sasl_answer(struct msg *m, void *arg)
 	const struct msg_sasl_result *r = m == NULL ? NULL : &m->p.sasl_result;
 
 	s->ask_id = 0;
+	if (m != NULL && r->status != SASL_CONTINUE)
+		s->exchange = false;
+	else if (m == NULL)
+		forget_question(s); /* authd may be at it still */
 	if (m != NULL && m->type == MSG_AUTHD_FRONT_SASL_RESULT) {
 		switch (r->status) {
 		case SASL_OK:
@@ -349,6 +369,24 @@ sasl_answer(struct msg *m, void *arg)
 	feed(s);
 }
 
+/* The name in a PLAIN response (RFC 4616, 2), for the log: authd does not say who was refused. */
+static void
+remember_tried(struct session *s, const struct login_sasl *sasl)
+{
+	const uint8_t *name = sasl->len == 0 ? NULL : memchr(sasl->data, '\0', sasl->len);
+	size_t len;
+
+	s->tried[0] = '\0';
+	if (name == NULL)
+		return;
+	name++;
+	len = strnlen((const char *)name, sasl->len - (size_t)(name - sasl->data));
+	if (len < sizeof(s->tried)) {
+		memcpy(s->tried, name, len);
+		s->tried[len] = '\0';
+	}
+}
+
 static void
 ask_authd(struct session *s, const struct login_sasl *sasl)
 {
@@ -360,11 +398,13 @@ ask_authd(struct session *s, const struct login_sasl *sasl)
 	strlcpy(m.mechanism, sasl->mechanism, sizeof(m.mechanism));
 	strlcpy(s->mechanism, sasl->mechanism, sizeof(s->mechanism));
 	strlcpy(m.client, s->client, sizeof(m.client));
+	remember_tried(s, sasl);
 	s->state = ASKING;
 	if (ch != NULL) {
 		s->ask_channel = channel_serial(ch);
 		s->ask_id = channel_ask(
 		    ch, MSG_FRONT_AUTHD_SASL, &m, -1, SASL_TIMEOUT_MS, sasl_answer, s);
+		s->exchange = s->exchange || s->ask_id != 0;
 	}
 	if (s->ask_id == 0) {
 		s->state = LOGIN;
@@ -405,14 +445,25 @@ feed(struct session *s)
 {
 	struct evbuffer *in = conn_input(s->conn);
 
+	if (s->paused) {
+		s->paused = false;
+		conn_resume(s->conn);
+	}
 	while (s->state == LOGIN) {
 		struct login_sasl sasl;
 		struct evbuffer_iovec v;
 		size_t took = 0;
-		enum login_action action = front.proto->login_action(s->login, &sasl);
+		enum login_action action;
 
+		if (conn_unsent(s->conn) > OUTPUT_MAX) {
+			s->paused = true;
+			conn_pause(s->conn);
+			return; /* CONN_LOW_WATER goes on */
+		}
+		action = front.proto->login_action(s->login, &sasl);
 		if (action == LOGIN_NONE && evbuffer_peek(in, -1, NULL, &v, 1) > 0) {
-			took = front.proto->login_input(s->login, v.iov_base, v.iov_len);
+			took = front.proto->login_input(
+			    s->login, v.iov_base, v.iov_len < STEP_MAX ? v.iov_len : STEP_MAX);
 			evbuffer_drain(in, took);
 			action = front.proto->login_action(s->login, &sasl);
 		}
@@ -476,6 +527,10 @@ conn_event(struct conn *c, enum conn_event ev, void *arg)
 	case CONN_INPUT:
 		feed(s);
 		break;
+	case CONN_LOW_WATER:
+		if (s->paused)
+			feed(s);
+		break;
 	case CONN_EOF:
 		/* "printf ... | nc" may have said all it wants, the login included. */
 		s->eof = true;
@@ -487,7 +542,7 @@ conn_event(struct conn *c, enum conn_event ev, void *arg)
 		break;
 	case CONN_TIMEOUT:
 		if (s->login != NULL)
-			front.proto->login_timeout(s->login);
+			front.proto->login_bye(s->login, "Autologout; too long without a login");
 		session_close(s);
 		break;
 	default:
