@@ -92,9 +92,9 @@ clean(const char *in, char *out, size_t cap, int ascii)
 	out[n] = '\0';
 }
 
-/* A paragraph, filled, each line after the indent. */
+/* A paragraph, filled, each line after the indent, the first with more before it. */
 static void
-add_filled(struct text *t, const char *indent, const char *words)
+add_filled(struct text *t, const char *indent, const char *lead, const char *words)
 {
 	size_t col = 0;
 
@@ -112,8 +112,9 @@ add_filled(struct text *t, const char *indent, const char *words)
 			col = 0;
 		}
 		if (col == 0) {
-			addf(t, "%s", indent);
-			col = strlen(indent);
+			addf(t, "%s%s", indent, lead);
+			col = strlen(indent) + strlen(lead);
+			lead = "";
 		} else {
 			add(t, " ", 1);
 			col++;
@@ -169,7 +170,7 @@ add_human(struct text *t, const struct bounce *b)
 		    date);
 		break;
 	}
-	add_filled(t, "", buf);
+	add_filled(t, "", "", buf);
 	for (size_t i = 0; i < b->nrcpt; i++) {
 		const struct bounce_rcpt *r = &b->rcpts[i];
 
@@ -181,14 +182,14 @@ add_human(struct text *t, const struct bounce *b)
 				addf(t, "    %s said:\r\n", buf);
 			}
 			clean(r->reply, buf, sizeof(buf), 0);
-			add_filled(t, "        ", buf);
+			add_filled(t, "        ", "", buf);
 		}
 		if (r->text[0] != '\0') {
 			clean(r->text, buf, sizeof(buf), 0);
-			add_filled(t, "    ", buf);
+			add_filled(t, "    ", "", buf);
 		}
 		if (b->action == BOUNCE_FAILED)
-			add_filled(t, "    What you can do: ",
+			add_filled(t, "    ", "What you can do: ",
 			    bounce_advice(r->enhanced, r->reply));
 		if (b->action == BOUNCE_DELAYED && r->until != 0 &&
 		    date_format(r->until, date_local_zone(r->until), date, sizeof(date)) != -1)

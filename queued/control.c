@@ -402,6 +402,11 @@ hold_each(struct walk *w, struct qmsg *m, const struct spool_view *v)
 static void
 hold_end(struct walk *w)
 {
+	if (w->last_id == 0) {
+		ctl_text(w->ctl, "the whole queue is held; new messages are still accepted");
+		ctl_done(w->ctl, CTL_OK, NULL);
+		return;
+	}
 	change_end(w, w->count == 1 ? "message is held" : "messages are held");
 }
 
@@ -567,9 +572,9 @@ facts(struct ctl *c)
 	ctl_u64(c, "recipients", ix->nlive_rcpts);
 	ctl_u64(c, "deferred", ix->ndeferred);
 	ctl_u64(c, "held", ix->nheld);
-	ctl_bool(c, "queue_held", spool_held(queued.spool));
+	ctl_bool(c, "queue-held", spool_held(queued.spool));
 	ctl_time(c, "oldest", oldest != NULL ? (int64_t)oldest->created : 0);
-	ctl_u64(c, "disk_free", spool_disk_free(queued.spool));
+	ctl_u64(c, "disk-free", spool_disk_free(queued.spool));
 }
 
 static void
@@ -595,13 +600,13 @@ queue_stats(struct ctl *c, int argc, char **argv)
 	ctl_u64(c, "octets", ix->octets);
 	ctl_u64(c, "destinations", ix->ndests);
 	ctl_u64(c, "routes", st.groups);
-	ctl_u64(c, "routes_waiting", st.blocked);
+	ctl_u64(c, "routes-waiting", st.blocked);
 	ctl_u64(c, "ready", st.ready);
 	ctl_u64(c, "waiting", st.waiting);
 	ctl_u64(c, "jobs", deliver_jobs());
 	ctl_u64(c, "transactions", txn_count());
 	ctl_u64(c, "segments", segments);
-	ctl_u64(c, "journal_octets", journal_octets(spool_journal(queued.spool)));
+	ctl_u64(c, "journal-octets", journal_octets(spool_journal(queued.spool)));
 	ctl_row_end(c);
 	ctl_done(c, CTL_OK, NULL);
 }

@@ -330,6 +330,20 @@ on_note_durable(int error, void *arg)
 	free(id);
 }
 
+static void
+log_note(const struct record *r, enum bounce_action action)
+{
+	static const char *const events[] = { "bounced", "warned", "reported", "reported" };
+	const struct note *n = &r->notes[action];
+	char qid[QID_SIZE];
+
+	qid_format(n->id, qid);
+	log_fact(LOG_DELIVERY, LOGL_INFO, events[action], KS("qid", r->qid), KS("notice", qid),
+	    KS("to", r->view.rec.sender), KU("nrcpt", n->n));
+	log_fact(LOG_SMTP, LOGL_INFO, "queued", KS("qid", qid), KS("from", ""),
+	    KU("size", n->len), KU("nrcpt", 1), KS("about", r->qid));
+}
+
 /* Everything in one group: notifications first, what ends it last. */
 static int
 group_write(struct record *r)
@@ -365,6 +379,7 @@ group_write(struct record *r)
 
 		if (r->notes[i].text == NULL)
 			continue;
+		log_note(r, (enum bounce_action)i);
 		id = malloc(sizeof(*id));
 		if (id == NULL)
 			continue; /* it is live after the next start */
