@@ -143,8 +143,10 @@ scan_entry(struct scan *s, const char *name, bool in_new)
 	i = folder_find(f, p.uid, &exact);
 	if (f->recover && !whole(f, name, &p))
 		return 0;
+	/* Ours of before a kill or crash: never beyond what was reserved. */
 	if (!exact)
-		return scan_note(s, name, f->recover || p.uid >= f->uidnext ? p.uid : 0, false);
+		return scan_note(s, name,
+		    p.uid < f->uid_reserved && (f->recover || p.uid >= f->uidnext) ? p.uid : 0, false);
 	if (index_name(f, p.uid, known) == 0) {
 		if (strcmp(known, name) == 0) {
 			s->seen[i] = 1;
