@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <event2/event.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -177,7 +176,7 @@ ask_daemon(struct context *cx, const struct route *route, int argc, char **argv)
 		q.secret = secret;
 	}
 	if ((route->flags & WITH_STDIN) &&
-	    (q.fd = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3)) == -1) {
+	    (q.fd = spool_input(STDIN_FILENO)) == -1) {
 		fprintf(stderr, "fifectl: standard input: %s\n", strerror(errno));
 		return CTL_REFUSED;
 	}

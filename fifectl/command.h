@@ -29,4 +29,9 @@ int command_enter_state(const struct context *);
  * -1 with the sentence printed. The caller wipes buf. */
 int secret_read(const char *what, char *buf, size_t cap);
 
+/* All of a descriptor as a file of its own, at its start; -1 with errno, EFBIG
+ * beyond SPOOL_MAX octets. */
+#define SPOOL_MAX (64u * 1024 * 1024)
+int spool_input(int from);
+
 #endif
