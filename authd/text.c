@@ -2,7 +2,10 @@
 /* dump and load of the directory; see text.h. */
 #include "authd/text.h"
 
+#include <sys/stat.h>
+
 #include <errno.h>
+#include <event2/event.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,7 +18,8 @@
 #include "common/proto/routeurl.h"
 
 #define VALUE_MAX 32768
-#define LOAD_MAX (64u * 1024 * 1024)
+#define LOAD_MAX (64 * 1024 * 1024)
+#define LOAD_SLICE_MS 20
 #define LINE_WORDS_MAX 1024
 
 static void
@@ -35,35 +39,71 @@ dump_user(struct ctl *c, const char *key, const char *value, int secrets)
 	    secrets ? u.password.crypt : "");
 }
 
+/* A dump on its way: as much as fifectl takes, then the others' turn. */
+struct dump {
+	int secrets;
+	int table;
+	char key[512];
+	char value[VALUE_MAX];
+};
+
+static void
+dump_gone(struct ctl *c, void *arg)
+{
+	freezero(arg, sizeof(struct dump));
+}
+
+static void
+dump_more(struct ctl *c, void *arg)
+{
+	static const char *const words[DIR_TABLES] = { "domain", "user", "alias", "route" };
+	struct dump *d = arg;
+
+	while (d->table < DIR_TABLES) {
+		enum dir_status st = directory_next(auth.directory, (enum dir_table)d->table, d->key,
+		    sizeof(d->key), d->value, sizeof(d->value));
+
+		if (st == DIR_NONE) {
+			d->table++;
+			d->key[0] = '\0';
+			continue;
+		}
+		if (st != DIR_OK) {
+			ctl_done(c, CTL_TEMPFAIL, "%s", dir_status_text(st));
+			dump_gone(c, d);
+			return;
+		}
+		if (d->table == DIR_USERS)
+			dump_user(c, d->key, d->value, d->secrets);
+		else
+			ctl_text(c, "%s %s%s%s", words[d->table], d->key, d->value[0] ? " " : "",
+			    d->value);
+		if (ctl_full(c)) {
+			ctl_on_room(c, dump_more, d);
+			return;
+		}
+	}
+	ctl_done(c, CTL_OK, NULL);
+	dump_gone(c, d);
+}
+
 void
 text_dump(struct ctl *c, int argc, char **argv)
 {
-	static const char *const words[DIR_TABLES] = { "domain", "user", "alias", "route" };
 	int secrets = argc == 1 && strcmp(argv[0], "--secrets") == 0;
-	char *value = malloc(VALUE_MAX);
-	enum dir_status st = DIR_FULL;
+	struct dump *d;
 
 	if (argc == 1 && !secrets) {
-		free(value);
 		ctl_done(c, CTL_USAGE, "%s: expected --secrets or nothing", argv[0]);
 		return;
 	}
-	for (int t = 0; value != NULL && t < DIR_TABLES; t++) {
-		char key[512] = "";
-
-		while ((st = directory_next(
-			    auth.directory, t, key, sizeof(key), value, VALUE_MAX)) == DIR_OK) {
-			if (t == DIR_USERS)
-				dump_user(c, key, value, secrets);
-			else
-				ctl_text(c, "%s %s%s%s", words[t], key, value[0] ? " " : "", value);
-		}
+	if ((d = calloc(1, sizeof(*d))) == NULL) {
+		ctl_done(c, CTL_TEMPFAIL, "no memory");
+		return;
 	}
-	free(value);
-	if (st == DIR_NONE)
-		ctl_done(c, CTL_OK, NULL);
-	else
-		ctl_done(c, CTL_TEMPFAIL, "%s", dir_status_text(st));
+	d->secrets = secrets;
+	ctl_on_gone(c, dump_gone, d);
+	dump_more(c, d);
 }
 
 /* ---- load ---- */
@@ -158,71 +198,114 @@ load_line(char *line)
 	return "expected domain, user, alias or route";
 }
 
+/*
+ * The whole file, or NULL. Only a regular one (fifectl makes a memory file of its
+ * standard input): reading a pipe would make everybody wait for its writer.
+ */
 static char *
 read_all(int fd, size_t *len)
 {
-	char *buf = NULL;
-	size_t cap = 0;
+	struct stat st;
+	char *buf;
+	size_t size;
 
 	*len = 0;
-	for (;;) {
-		ssize_t n;
+	if (fstat(fd, &st) == -1 || !S_ISREG(st.st_mode) || st.st_size < 0 ||
+	    st.st_size > LOAD_MAX || (buf = malloc((size_t)st.st_size + 1)) == NULL)
+		return NULL;
+	size = (size_t)st.st_size;
+	while (*len < size) {
+		ssize_t n = pread(fd, buf + *len, size - *len, (off_t)*len);
 
-		if (*len + 1 >= cap) {
-			char *bigger;
-
-			cap = cap == 0 ? 65536 : cap * 2;
-			if (cap > LOAD_MAX || (bigger = realloc(buf, cap)) == NULL)
-				break;
-			buf = bigger;
-		}
-		n = read(fd, buf + *len, cap - *len - 1);
 		if (n == -1 && errno == EINTR)
 			continue;
-		if (n <= 0) {
-			buf[*len] = '\0';
-			if (n == 0)
-				return buf;
-			break;
+		if (n == -1) {
+			freezero(buf, size + 1);
+			return NULL;
 		}
+		if (n == 0)
+			break; /* it has become shorter */
 		*len += (size_t)n;
 	}
-	free(buf);
-	return NULL;
+	buf[*len] = '\0';
+	return buf;
 }
 
-/*
- * fifectl hands over its standard input as a regular file, so that reading it
- * does not make others wait for a slow writer.
- */
+/* A load on its way. Each line is on the disk before the next, which takes a while:
+ * those who ask about recipients and logins have their turn in between. */
+struct load {
+	struct ctl *ctl;
+	struct event *ev;
+	char *text;
+	size_t len;
+	char *rest;
+	int number;
+};
+
+static void
+load_free(struct load *l)
+{
+	if (l->ev != NULL)
+		event_free(l->ev);
+	freezero(l->text, l->len + 1); /* perhaps with hashes */
+	free(l);
+}
+
+static void
+load_gone(struct ctl *c, void *arg)
+{
+	load_free(arg);
+	auth_changed("");
+}
+
+static void
+load_more(evutil_socket_t fd, short what, void *arg)
+{
+	static const struct timeval soon = { 0, 1000 };
+	uint64_t end = now_ms() + LOAD_SLICE_MS;
+	struct load *l = arg;
+	const char *bad = NULL;
+	char *line;
+
+	while (bad == NULL && (line = strsep(&l->rest, "\n")) != NULL) {
+		l->number++;
+		bad = load_line(line);
+		if (bad == NULL && l->rest != NULL && now_ms() >= end &&
+		    event_add(l->ev, &soon) == 0)
+			return;
+	}
+	auth_changed("");
+	if (bad != NULL)
+		ctl_done(l->ctl, CTL_REFUSED, "line %d: %s; the lines before it are loaded",
+		    l->number, bad);
+	else
+		ctl_done(l->ctl, CTL_OK, NULL);
+	load_free(l);
+}
+
 void
 text_load(struct ctl *c, int argc, char **argv)
 {
-	int fd = ctl_take_fd(c), number = 0;
-	char *text, *rest, *line;
-	const char *bad = NULL;
-	size_t len;
+	struct load *l = calloc(1, sizeof(*l));
+	int fd = ctl_take_fd(c);
 
-	if (fd == -1) {
+	if (fd == -1)
 		ctl_done(c, CTL_USAGE, "expected the text on standard input");
-		return;
-	}
-	text = read_all(fd, &len);
-	close(fd);
-	if (text == NULL || memchr(text, '\0', len) != NULL) {
-		free(text);
+	else if (l == NULL || (l->ev = event_new(daemon_base(), -1, 0, load_more, l)) == NULL)
+		ctl_done(c, CTL_TEMPFAIL, "no memory");
+	else if ((l->text = read_all(fd, &l->len)) == NULL ||
+	    memchr(l->text, '\0', l->len) != NULL)
 		ctl_done(c, CTL_REFUSED, "the input cannot be read as text of at most 64 MB");
+	else {
+		close(fd);
+		l->ctl = c;
+		l->rest = l->text;
+		ctl_on_gone(c, load_gone, l);
+		load_more(-1, 0, l);
 		return;
 	}
-	rest = text;
-	while (bad == NULL && (line = strsep(&rest, "\n")) != NULL) {
-		number++;
-		bad = load_line(line);
-	}
-	free(text);
-	auth_changed("");
-	if (bad != NULL)
-		ctl_done(c, CTL_REFUSED, "line %d: %s; the lines before it are loaded", number, bad);
-	else
-		ctl_done(c, CTL_OK, NULL);
+	if (fd != -1)
+		close(fd);
+	if (l != NULL)
+		load_free(l);
 }
