@@ -458,7 +458,8 @@ read_some(struct channel *ch)
 
 	if (n == 1)
 		return 1;
-	channel_break(ch, n == 0 ? "closed" : strerror(errno));
+	/* A reset is an end that left something of ours unread: no fault of the peer's. */
+	channel_break(ch, n == 0 || errno == ECONNRESET ? "closed" : strerror(errno));
 	return 0;
 }
 
