@@ -22,6 +22,8 @@
 #include "queued/internal.h"
 #include "queued/job.h"
 #include "queued/qid.h"
+#include "queued/submit.h"
+#include "queued/txn.h"
 
 #define HASH 1024
 #define STARTS_MAX 64	      /* in one turn of the loop */
@@ -276,6 +278,20 @@ sync_pump(void)
 
 /* Giving out. */
 
+/*
+ * Below this id nothing will be delivered any more. A message gets its id when it
+ * begins and may be overtaken by later ones until it is complete.
+ */
+static uint64_t
+oldest_live(void)
+{
+	uint64_t oldest = index_oldest(spool_index(queued.spool));
+
+	if (txn_oldest() < oldest)
+		oldest = txn_oldest();
+	return submit_oldest() < oldest ? submit_oldest() : oldest;
+}
+
 static int
 send_job(struct channel *ch, struct job *j, struct qmsg *m, const struct spool_view *v, int fd)
 {
@@ -293,7 +309,7 @@ send_job(struct channel *ch, struct job *j, struct qmsg *m, const struct spool_v
 	/* The key of a group by MX is "mx:" and the domain. */
 	if (!j->local && strncmp(route, "mx:", 3) != 0)
 		strlcpy(job.route, route, sizeof(job.route));
-	job.oldest_live = index_oldest(ix);
+	job.oldest_live = oldest_live();
 	job.junk = (m->flags & QM_JUNK) != 0;
 	strlcpy(job.envid, v->rec.envid, sizeof(job.envid));
 	job.ret = v->rec.ret;

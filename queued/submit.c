@@ -3,6 +3,8 @@
  *
  * SPDX-License-Identifier: ISC
  */
+#include <sys/queue.h>
+
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,6 +23,7 @@
 #include "queued/sys.h"
 
 struct pending {
+	TAILQ_ENTRY(pending) entry; /* by id */
 	struct spool *spool;
 	uint64_t id;
 	int rd; /* body file, or -1 */
@@ -34,9 +37,13 @@ struct pending {
 	void *arg;
 };
 
+static TAILQ_HEAD(, pending) pendings = TAILQ_HEAD_INITIALIZER(pendings);
+
 static void
 pending_free(struct pending *p)
 {
+	if (p->id != 0)
+		TAILQ_REMOVE(&pendings, p, entry);
 	if (p->rd != -1)
 		close(p->rd);
 	free(p->list);
@@ -186,6 +193,7 @@ submit_message(
 		error = ENOSPC;
 		goto fail;
 	}
+	TAILQ_INSERT_TAIL(&pendings, p, entry);
 	qid_format(p->id, qid);
 	if (address_put(p->sender, sizeof(p->sender), s->sender, s->sender_len, s->hostname) ==
 		-1 ||
@@ -232,4 +240,12 @@ fail:
 	pending_free(p);
 	errno = error;
 	return -1;
+}
+
+uint64_t
+submit_oldest(void)
+{
+	const struct pending *p = TAILQ_FIRST(&pendings);
+
+	return p != NULL ? p->id : UINT64_MAX;
 }

@@ -32,4 +32,7 @@ struct submit {
  */
 int submit_message(struct spool *, const struct submit *, int64_t now, submit_cb, void *arg);
 
+/* The lowest id of those on their way; UINT64_MAX: none. */
+uint64_t submit_oldest(void);
+
 #endif

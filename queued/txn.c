@@ -44,9 +44,11 @@ struct txn {
 	uint8_t *prefix;
 	size_t prefix_len;
 	LIST_ENTRY(txn) hash;
+	TAILQ_ENTRY(txn) order; /* by id */
 };
 
 static LIST_HEAD(, txn) txns[HASH];
+static TAILQ_HEAD(, txn) in_order = TAILQ_HEAD_INITIALIZER(in_order);
 static uint32_t ntxns;
 
 static struct txn *
@@ -67,6 +69,7 @@ static void
 txn_free(struct txn *t)
 {
 	LIST_REMOVE(t, hash);
+	TAILQ_REMOVE(&in_order, t, order);
 	ntxns--;
 	if (t->fd != -1)
 		close(t->fd);
@@ -173,6 +176,7 @@ on_begin(struct channel *ch, struct msg *m)
 	t->serial = channel_serial(ch);
 	t->begin = *p;
 	LIST_INSERT_HEAD(&txns[(p->txn ^ t->serial) % HASH], t, hash);
+	TAILQ_INSERT_TAIL(&in_order, t, order);
 	ntxns++;
 	fd = content_open(t, p->size_hint > SPOOL_INLINE_MAX);
 	if (fd == -1) {
@@ -489,4 +493,12 @@ uint32_t
 txn_count(void)
 {
 	return ntxns;
+}
+
+uint64_t
+txn_oldest(void)
+{
+	const struct txn *t = TAILQ_FIRST(&in_order);
+
+	return t != NULL ? t->id : UINT64_MAX;
 }

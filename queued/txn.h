@@ -23,5 +23,7 @@ void txn_message(struct channel *, struct msg *);
 void txn_channel_lost(struct channel *);
 /* Open ones. */
 uint32_t txn_count(void);
+/* The lowest queue id that one of them may still bring in; UINT64_MAX: none. */
+uint64_t txn_oldest(void);
 
 #endif

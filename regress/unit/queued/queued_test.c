@@ -23,6 +23,7 @@
 #include "common/daemon.h"
 #include "queued/deliver.h"
 #include "queued/internal.h"
+#include "queued/qid.h"
 #include "queued/queued.h"
 #include "queued/txn.h"
 
@@ -652,6 +653,24 @@ test_drop(void **state)
 	UNTIL(access("drop/bad.m.2", F_OK) == 0);
 }
 
+/* A mailbox must not forget deliveries of a message that began before. */
+static void
+test_oldest_counts_open_transactions(void **state)
+{
+	uint64_t first, second;
+
+	(void)state;
+	begin("a@x.test", 100);
+	assert_int_equal(qid_parse(seen.qid, &first), 0);
+	close(seen.fd);
+	submit("a@x.test", "alice@example.test", 0);
+	assert_int_equal(qid_parse(seen.qid, &second), 0);
+	assert_true(first < second);
+	UNTIL(seen.njobs == 1);
+	assert_true(seen.job.queue_id == second);
+	assert_true(seen.job.oldest_live <= first);
+}
+
 int
 main(void)
 {
@@ -665,6 +684,8 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_content_rules, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_restart, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_drop, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+		    test_oldest_counts_open_transactions, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
