@@ -83,7 +83,8 @@ imap_cmd_close(struct imap *s, struct imap_args *a)
 		free(uids);
 	}
 	imap_view_close(s);
-	if (e != STORE_OK)
+	/* A mailbox that another session deleted has nothing left to expunge. */
+	if (e != STORE_OK && e != STORE_NOT_FOUND)
 		imap_no_store(s, e);
 	else
 		imap_ok(s, "CLOSE completed");

@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: ISC */
-/* STATUS (RFC 3501, 6.3.10) with SIZE (RFC 8438). */
+/* STATUS (RFC 3501, 6.3.10) with SIZE (RFC 8438) and APPENDLIMIT (RFC 7889). */
 #include <event2/buffer.h>
 
+#include "common/imap/imap_capability.h"
 #include "mailbox/imap.h"
 
-enum { MESSAGES = 1, RECENT = 2, UIDNEXT = 4, UIDVALIDITY = 8, UNSEEN = 16, SIZE = 32 };
+enum { MESSAGES = 1, RECENT = 2, UIDNEXT = 4, UIDVALIDITY = 8, UNSEEN = 16, SIZE = 32, APPENDLIMIT = 64 };
 
 static int
 items(struct imap_args *a, unsigned int *set)
 {
 	static const char *const names[] = { "MESSAGES", "RECENT", "UIDNEXT", "UIDVALIDITY",
-		"UNSEEN", "SIZE" };
+		"UNSEEN", "SIZE", "APPENDLIMIT" };
 	struct imap_str v;
 
 	*set = 0;
@@ -56,6 +57,7 @@ print(struct imap *s, const char *name, struct folder *f, unsigned int set)
 	ITEM(UIDVALIDITY, "%u", folder_uidvalidity(f))
 	ITEM(UNSEEN, "%zu", folder_unseen(f))
 	ITEM(SIZE, "%llu", (unsigned long long)size)
+	ITEM(APPENDLIMIT, "%d", IMAP_APPEND_MAX)
 #undef ITEM
 	evbuffer_add_printf(s->out, ")\r\n");
 }

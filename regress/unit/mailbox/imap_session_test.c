@@ -240,9 +240,9 @@ messages(size_t step)
 	    "* ESEARCH (TAG \"g\") UID ALL 2\r\ng OK UID SEARCH completed\r\n"
 	    "h NO [BADCHARSET (US-ASCII UTF-8)] Charset not supported\r\n"
 	    "* SEARCH 1\r\ni OK SEARCH completed\r\n* SEARCH 2\r\nj OK SEARCH completed\r\n");
-	say(s, step, "a COPY 1:2 Other\r\nb CREATE Other\r\nc COPY 1:2 Other\r\nd STATUS Other (MESSAGES UIDNEXT UNSEEN SIZE)\r\n",
+	say(s, step, "a COPY 1:2 Other\r\nb CREATE Other\r\nc COPY 1:2 Other\r\nd STATUS Other (MESSAGES UIDNEXT UNSEEN SIZE APPENDLIMIT)\r\n",
 	    "a NO [TRYCREATE] @\r\nb OK CREATE completed\r\nc OK [COPYUID # 1:2 1:2] COPY completed\r\n"
-	    "* STATUS Other (MESSAGES 2 UIDNEXT 3 UNSEEN 2 SIZE 102)\r\nd OK STATUS completed\r\n");
+	    "* STATUS Other (MESSAGES 2 UIDNEXT 3 UNSEEN 2 SIZE 102 APPENDLIMIT 67108864)\r\nd OK STATUS completed\r\n");
 	say(s, step, "a MOVE 2 Other\r\nb UID EXPUNGE 2\r\nc EXPUNGE\r\nd NOOP\r\n",
 	    "* OK [COPYUID # 2 3] Moved\r\n* 2 EXPUNGE\r\na OK MOVE completed\r\n"
 	    "b OK UID EXPUNGE completed\r\n* 1 EXPUNGE\r\nc OK EXPUNGE completed\r\n"
@@ -260,6 +260,30 @@ messages(size_t step)
 	    "* 3 EXISTS\r\n* 3 RECENT\r\n* OK [UNSEEN 1] @\r\n" UIDS
 	    "a OK [READ-WRITE] SELECT completed\r\nb OK CLOSE completed\r\n"
 	    "* STATUS Other (MESSAGES 2)\r\nc OK STATUS completed\r\nd NO [NONEXISTENT] @\r\n");
+	imap_free(s);
+}
+
+/* A mailbox that goes away under a session that has it selected; UNSELECT keeps \Deleted. */
+static void
+vanishing(size_t step)
+{
+	struct imap *s = imap_new(store, NULL, NULL), *t = imap_new(store, NULL, NULL);
+	struct evbuffer *out = evbuffer_new();
+
+	say(t, step, "a CREATE x\r\n", "a OK CREATE completed\r\n");
+	append(t, step, "x", "(\\Deleted) ", M1);
+	drive(s, "a SELECT x\r\n", 12, step, out);
+	say(s, step, "a UNSELECT\r\nb STATUS x (MESSAGES)\r\nc EXPUNGE\r\n",
+	    "a OK UNSELECT completed\r\n* STATUS x (MESSAGES 1)\r\nb OK STATUS completed\r\n"
+	    "c BAD No mailbox selected\r\n");
+	drive(s, "a SELECT x\r\n", 12, step, out);
+	say(t, step, "a DELETE x\r\n", "a OK DELETE completed\r\n");
+	evbuffer_drain(out, evbuffer_get_length(out));
+	drive(s, "b FETCH 1 BODY[]\r\nc STORE 1 FLAGS (y)\r\nd NOOP\r\ne CLOSE\r\n", 56, step, out);
+	evbuffer_add(out, "", 1);
+	assert_non_null(strstr((char *)evbuffer_pullup(out, -1), "e OK CLOSE completed"));
+	evbuffer_free(out);
+	imap_free(t);
 	imap_free(s);
 }
 
@@ -344,6 +368,12 @@ test_messages(void **state)
 }
 
 static void
+test_vanishing(void **state)
+{
+	with_steps(vanishing);
+}
+
+static void
 test_bad_appends(void **state)
 {
 	with_steps(bad_appends);
@@ -399,6 +429,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_any_state, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_folders, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_messages, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_vanishing, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_bad_appends, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_two_sessions, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_back_pressure, setup, teardown),
