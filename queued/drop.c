@@ -19,6 +19,7 @@
 #include "common/log.h"
 #include "queued/drop.h"
 #include "queued/internal.h"
+#include "queued/qid.h"
 #include "queued/submit.h"
 #include "queued/sys.h"
 
@@ -27,15 +28,19 @@
 #define IN_FLIGHT_MAX 20
 #define STALE_S 86400
 #define SIZE_MAX_DEFAULT (50U << 20)
+#define OCTETS_MAX (64U << 20) /* in memory at a time, but for one message */
+#define NAME_LEN_MAX 100
 
 struct file {
-	char name[256];
+	char name[NAME_LEN_MAX + QID_SIZE + 4];
+	uint64_t size;
 };
 
 static struct spool *spool;
 static struct event *ev;
 static struct file *flying[IN_FLIGHT_MAX];
 static int nflying;
+static uint64_t octets;
 
 static int
 is_flying(const char *name)
@@ -64,13 +69,36 @@ on_submitted(int error, void *arg)
 			flying[i] = NULL;
 	}
 	nflying--;
-	/* A crash between the two delivers it again: rather twice than never. */
+	octets -= f->size;
+	/* After a crash between the two the name tells that it is in the queue; durable,
+	 * since it will not be there for ever. */
 	if (error == 0 && (dir = drop_open()) != -1) {
-		if (sys_unlink(dir, f->name) == -1)
+		if (sys_unlink(dir, f->name) == -1 || sys_fsync(dir) == -1)
 			log_warn("drop: cannot unlink %s", f->name);
 		close(dir);
 	}
 	free(f);
+}
+
+/*
+ * Of a file that was being taken when queued ended: q.QID.NAME. Returns where NAME
+ * begins, or NULL when it is no such name.
+ */
+static const char *
+taken_name(const char *name, uint64_t *id)
+{
+	char qid[QID_SIZE];
+	const char *dot;
+
+	if (strncmp(name, DROP_TAKEN_PREFIX, strlen(DROP_TAKEN_PREFIX)) != 0)
+		return NULL;
+	name += strlen(DROP_TAKEN_PREFIX);
+	dot = strchr(name, '.');
+	if (dot == NULL || (size_t)(dot - name) >= sizeof(qid))
+		return NULL;
+	memcpy(qid, name, (size_t)(dot - name));
+	qid[dot - name] = '\0';
+	return qid_parse(qid, id) == 0 ? dot + 1 : NULL;
 }
 
 /* A file that can never be taken is moved out of the way, once. */
@@ -83,6 +111,23 @@ refuse(int dir, const char *name, const char *why)
 	snprintf(bad, sizeof(bad), "bad.%s", name);
 	if (sys_rename(dir, name, bad) == -1 && sys_unlink(dir, name) == -1)
 		log_warn("drop: cannot move %s", name);
+}
+
+/* The file gets a name with the id that its message will have. 0 or -1. */
+static int
+name_taken(int dir, const char *name, struct file *f, uint64_t id)
+{
+	char qid[QID_SIZE];
+	const char *plain;
+	uint64_t old;
+
+	plain = taken_name(name, &old);
+	qid_format(id, qid);
+	snprintf(f->name, sizeof(f->name), DROP_TAKEN_PREFIX "%s.%s", qid,
+	    plain != NULL ? plain : name);
+	if (sys_rename(dir, name, f->name) == -1)
+		return -1;
+	return sys_fsync(dir);
 }
 
 static void
@@ -98,6 +143,11 @@ take(int dir, const char *name)
 	struct stat st;
 	int fd, slot;
 
+	if (strlen(name) > NAME_LEN_MAX + QID_SIZE) {
+		log_warnx("drop: a file whose name is too long is removed");
+		(void)sys_unlink(dir, name);
+		return;
+	}
 	fd = openat(dir, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 	if (fd == -1 || fstat(fd, &st) == -1) {
 		if (errno != ENOENT)
@@ -112,13 +162,17 @@ take(int dir, const char *name)
 		refuse(dir, name, "it is larger than a message may be");
 		goto out;
 	}
+	if (nflying > 0 && octets + (uint64_t)st.st_size > OCTETS_MAX)
+		goto out;
 	buf = malloc((size_t)st.st_size + 1);
 	e = malloc(sizeof(*e));
 	f = malloc(sizeof(*f));
 	if (buf == NULL || e == NULL || f == NULL)
 		goto out;
-	if (sys_pread(fd, buf, (size_t)st.st_size, 0) == -1)
-		goto out; /* it shrank: next time */
+	if (sys_pread(fd, buf, (size_t)st.st_size, 0) == -1) {
+		refuse(dir, name, "it changed while it was read");
+		goto out;
+	}
 	if (drop_parse(buf, (size_t)st.st_size, e, &why) == -1) {
 		refuse(dir, name, why);
 		goto out;
@@ -139,15 +193,27 @@ take(int dir, const char *name)
 		for (size_t i = 0; i < e->nrcpt; i++)
 			r[i] = (struct submit_rcpt) { e->rcpt[i].p, e->rcpt[i].len };
 		s.rcpts = r;
-		strlcpy(f->name, name, sizeof(f->name));
+		f->size = (uint64_t)st.st_size;
+		s.id = spool_id(spool);
+		if (s.id == 0 || name_taken(dir, name, f, s.id) == -1) {
+			log_warn("drop: %s has to wait", name);
+			free(r);
+			goto out;
+		}
 		for (slot = 0; flying[slot] != NULL; slot++)
 			;
 		flying[slot] = f;
 		nflying++;
+		octets += f->size;
 		if (submit_message(spool, &s, queue_now(), on_submitted, f) == -1) {
 			flying[slot] = NULL;
 			nflying--;
-			log_warn("drop: %s has to wait", name);
+			octets -= f->size;
+			/* One that can never be taken must not keep the others out. */
+			if (errno == EINVAL || errno == EMSGSIZE)
+				refuse(dir, f->name, "its addresses or its content cannot be sent");
+			else
+				log_warn("drop: %s has to wait", f->name);
 		} else
 			f = NULL; /* its callback's now, perhaps gone already */
 		free(r);
@@ -166,6 +232,7 @@ scan(void)
 	DIR *d;
 	struct dirent *e;
 	struct stat st;
+	uint64_t id;
 	int fd, n = 0;
 
 	fd = drop_open();
@@ -182,6 +249,15 @@ scan(void)
 				continue;
 			take(fd, e->d_name);
 			n++;
+		} else if (taken_name(e->d_name, &id) != NULL) {
+			if (is_flying(e->d_name))
+				continue;
+			n++;
+			/* In the queue: only its name outlived a crash. */
+			if (index_find(spool_index(spool), id) == NULL)
+				take(fd, e->d_name);
+			else if (sys_unlink(fd, e->d_name) == -1 || sys_fsync(fd) == -1)
+				log_warn("drop: cannot unlink %s", e->d_name);
 		} else if (strncmp(e->d_name, DROP_TMP_PREFIX, strlen(DROP_TMP_PREFIX)) == 0 &&
 			   fstatat(fd, e->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
 			   st.st_mtime + STALE_S < wall_s())

@@ -16,6 +16,10 @@
  *	content, as it is; lines may end in LF or CRLF
  *
  * Lines of the envelope end in LF. An address without a domain gets the host's.
+ *
+ * Before its message is written queued calls the file q.QID.m.RANDOM, so that a crash
+ * neither loses nor repeats it: an id that is in the queue means that only the file
+ * is left to be removed, any other that the message never became durable.
  */
 
 #include <stddef.h>
@@ -23,6 +27,7 @@
 #define DROP_DIR "drop"
 #define DROP_PREFIX "m."
 #define DROP_TMP_PREFIX "t."
+#define DROP_TAKEN_PREFIX "q." /* then the queue's id and the old name */
 #define DROP_RCPTS_MAX 1000
 #define DROP_ENVELOPE_MAX (DROP_RCPTS_MAX * 330 + 330)
 

@@ -94,22 +94,31 @@ on_body(int error, void *arg)
 	}
 }
 
-/* Lines end in CRLF from here on. malloc'd. */
+/* Lines end in CRLF from here on: a CR or LF alone would be read as a line's end by
+ * some and not by others. malloc'd. */
 static char *
 to_crlf(const char *in, size_t len, size_t *out_len)
 {
 	size_t n = 0, extra = 1;
 	char *out;
 
+	if (memchr(in, '\0', len) != NULL) {
+		errno = EINVAL;
+		return NULL;
+	}
 	for (size_t i = 0; i < len; i++)
-		extra += in[i] == '\n' && (i == 0 || in[i - 1] != '\r');
+		extra += in[i] == '\n' || in[i] == '\r';
 	out = malloc(len + extra + 2);
 	if (out == NULL)
 		return NULL;
 	for (size_t i = 0; i < len; i++) {
-		if (in[i] == '\n' && (i == 0 || in[i - 1] != '\r'))
+		if (in[i] == '\n' && i > 0 && in[i - 1] == '\r')
+			continue;
+		if (in[i] == '\n' || in[i] == '\r') {
 			out[n++] = '\r';
-		out[n++] = in[i];
+			out[n++] = '\n';
+		} else
+			out[n++] = in[i];
 	}
 	if (n == 0 || out[n - 1] != '\n') {
 		out[n++] = '\r';
@@ -188,16 +197,14 @@ submit_message(
 	p->rd = -1;
 	p->cb = cb;
 	p->arg = arg;
-	p->id = spool_id(spool);
-	if (p->id == 0) {
-		error = ENOSPC;
-		goto fail;
-	}
+	p->id = s->id;
 	TAILQ_INSERT_TAIL(&pendings, p, entry);
 	qid_format(p->id, qid);
+	errno = 0;
 	if (address_put(p->sender, sizeof(p->sender), s->sender, s->sender_len, s->hostname) ==
 		-1 ||
-	    rcpts_put(p, s) == -1 || (p->text = to_crlf(s->content, s->len, &len)) == NULL) {
+	    rcpts_put(p, s) == -1 ||
+	    (p->text = to_crlf(s->content, s->len, &len)) == NULL) {
 		error = errno != 0 ? errno : EINVAL;
 		goto fail;
 	}

@@ -16,6 +16,7 @@ struct submit_rcpt {
 };
 
 struct submit {
+	uint64_t id; /* of spool_id() */
 	const char *sender;
 	size_t sender_len;
 	const struct submit_rcpt *rcpts;
@@ -27,8 +28,9 @@ struct submit {
 };
 
 /*
- * Take a message of this host itself: Received header, CRLF line ends, body file when
- * large. Everything is copied. 0, or -1 with errno: cb is not called.
+ * Take a message of this host itself: Received header, CRLF line ends (a CR or LF alone
+ * is one too), body file when large. Everything is copied. 0, or -1 with errno: cb is
+ * not called; EINVAL: it can never be taken (an address is too long, or a NUL).
  */
 int submit_message(struct spool *, const struct submit *, int64_t now, submit_cb, void *arg);
 
