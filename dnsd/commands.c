@@ -113,7 +113,8 @@ static void
 facts(struct ctl *c, const struct resolve_stats *s)
 {
 	ctl_str(c, "mode",
-	    !s->forwarding	    ? "recursion from the root"
+	    s->own_root		    ? "a stub of the root"
+		: !s->forwarding      ? "recursion from the root"
 		: s->from_resolv_conf ? "servers of /etc/resolv.conf"
 				      : "configured servers");
 	ctl_u64(c, "servers", s->servers);
@@ -158,7 +159,7 @@ status(struct ctl *c, int argc, char **argv)
 	if (s.timeouts > told_timeouts &&
 	    s.ok + s.nodata + s.nxdomain == told_ok)
 		ctl_str(c, "degraded", "the name servers do not answer");
-	else if (s.dnssec && s.anchors == 0)
+	else if (s.dnssec && s.anchors == 0 && !s.own_root)
 		ctl_str(c, "degraded", "DNSSEC is on, but there are no trust anchors");
 	told_ok = s.ok + s.nodata + s.nxdomain;
 	told_timeouts = s.timeouts;

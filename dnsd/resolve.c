@@ -92,8 +92,6 @@ below(const char *name, const char *zone)
 static int
 reserved(const char *zone)
 {
-	if (strcmp(zone, ".") == 0)
-		return 1;
 	for (size_t i = 0; i < sizeof(builtin_zones) / sizeof(builtin_zones[0]); i++)
 		if (below(zone, builtin_zones[i]))
 			return 1;
@@ -150,7 +148,10 @@ add_stub(struct ub_ctx *c, const struct resolve_conf *rc, const struct msg_conf_
 	int r;
 
 	server_text(s->address, s->port, at);
-	if ((r = ub_ctx_set_stub(c, s->zone, at, 0)) != 0) {
+	/* The library primes a stub of the root by its NS records, which a server for a few
+	 * zones does not have. */
+	r = strcmp(s->zone, ".") == 0 ? ub_ctx_set_fwd(c, at) : ub_ctx_set_stub(c, s->zone, at, 0);
+	if (r != 0) {
 		log_warnx("resolver: stub %s at %s: %s", s->zone, at, ub_strerror(r));
 		return -1;
 	}
@@ -167,10 +168,27 @@ add_stub(struct ub_ctx *c, const struct resolve_conf *rc, const struct msg_conf_
 	} else if (transparent(c, s->zone) == -1)
 		return -1;
 	/* The root's keys deny these zones, unless there are keys of the site's own. */
-	if (rc->dnsd.dnssec && reserved(s->zone) && rc->dnsd.anchor_file[0] == '\0' &&
+	if (rc->dnsd.dnssec && strcmp(s->zone, ".") != 0 && reserved(s->zone) && rc->dnsd.anchor_file[0] == '\0' &&
 	    option(c, "domain-insecure:", s->zone) == -1)
 		return -1;
 	return 0;
+}
+
+/* With a stub of the root everything is asked there, whatever servers there are, and the
+ * keys of the real root are not its keys. */
+static int
+own_root(const struct resolve_conf *rc)
+{
+	for (size_t i = 0; i < rc->n_stubs; i++)
+		if (strcmp(rc->stubs[i].zone, ".") == 0)
+			return 1;
+	return 0;
+}
+
+static int
+use_anchors(const struct resolve_conf *rc)
+{
+	return rc->dnsd.dnssec && (!own_root(rc) || rc->dnsd.anchor_file[0] != '\0');
 }
 
 static int
@@ -198,6 +216,8 @@ configure(struct ub_ctx *c, const struct resolve_conf *rc)
 	for (size_t i = 0; i < sizeof(fixed) / sizeof(fixed[0]); i++)
 		if (option(c, fixed[i].name, fixed[i].value) == -1)
 			return -1;
+	if (own_root(rc))
+		n_servers = 0;
 	if (option(c, "module-config:", rc->dnsd.dnssec ? "validator iterator" : "iterator") == -1 ||
 	    option_num(c, "msg-cache-size:", rc->dnsd.cache_bytes / 3) == -1 ||
 	    option_num(c, "rrset-cache-size:", rc->dnsd.cache_bytes / 3 * 2) == -1)
@@ -219,7 +239,7 @@ configure(struct ub_ctx *c, const struct resolve_conf *rc)
 	}
 	if (loopback && option(c, "do-not-query-localhost:", "no") == -1)
 		return -1;
-	for (size_t i = 0; rc->dnsd.dnssec && i < n_anchors; i++)
+	for (size_t i = 0; use_anchors(rc) && i < n_anchors; i++)
 		if ((r = ub_ctx_add_ta(c, anchors[i])) != 0) {
 			log_warnx("resolver: trust anchor %zu: %s", i + 1, ub_strerror(r));
 			return -1;
@@ -604,9 +624,12 @@ resolve_get_stats(struct resolve_stats *s)
 {
 	*s = stats;
 	s->stubs = (uint32_t)conf.n_stubs;
+	s->own_root = own_root(&conf);
 	s->servers = (uint32_t)(conf.n_servers > 0 ? conf.n_servers : n_system_servers);
 	s->from_resolv_conf = conf.n_servers == 0 && n_system_servers > 0;
+	if (s->own_root)
+		s->servers = 0;
 	s->forwarding = s->servers > 0;
 	s->dnssec = conf.dnsd.dnssec;
-	s->anchors = conf.dnsd.dnssec ? (uint32_t)n_anchors : 0;
+	s->anchors = use_anchors(&conf) ? (uint32_t)n_anchors : 0;
 }

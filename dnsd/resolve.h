@@ -31,7 +31,7 @@ struct resolve_stats {
 	uint64_t flushes;
 	uint32_t running;
 	uint32_t servers, stubs, anchors;
-	int forwarding, from_resolv_conf, dnssec;
+	int forwarding, from_resolv_conf, own_root, dnssec;
 };
 
 struct resolve_answer {
