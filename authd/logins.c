@@ -17,6 +17,13 @@
 
 #define EXCHANGES_MAX 8192
 #define LOGINS_MAX 65536
+/* What one front may have of them: one that was taken over does not lock out the
+ * users of the others. */
+#define EXCHANGES_SHARE 2048
+#define WORK_SHARE (WORKER_QUEUE_MAX / 3)
+#define LOGINS_SHARE 16384
+/* Longer than a front waits for its client. */
+#define EXCHANGE_IDLE_MS 600000
 #define BUCKETS 4096
 
 /* An exchange under way. It outlives its channel while a worker is at it. */
@@ -25,8 +32,9 @@ struct exchange {
 	uint64_t channel; /* serial; 0 once nobody waits any more */
 	uint64_t session;
 	uint64_t request;
+	uint64_t touched; /* when the front spoke last */
 	uint8_t service;
-	int at_work; /* a worker or mboxd holds it */
+	enum { AT_REST, AT_WORKER, AT_MBOXD } at_work; /* who holds it */
 	struct sasl sasl;
 	struct user user;
 	int known; /* user is filled in */
@@ -46,6 +54,37 @@ static size_t n_exchanges;
 static LIST_HEAD(login_list, login) logins[BUCKETS];
 static size_t n_logins;
 
+/* How many records a channel has; an entry lives as long as its channel. */
+struct share {
+	LIST_ENTRY(share) entry;
+	uint64_t channel;
+	size_t logins;
+};
+static LIST_HEAD(, share) shares = LIST_HEAD_INITIALIZER(shares);
+
+static struct share *
+share_find(uint64_t channel)
+{
+	struct share *s;
+
+	LIST_FOREACH (s, &shares, entry)
+		if (s->channel == channel)
+			return s;
+	return NULL;
+}
+
+static struct share *
+share_get(uint64_t channel)
+{
+	struct share *s = share_find(channel);
+
+	if (s == NULL && (s = calloc(1, sizeof(*s))) != NULL) {
+		s->channel = channel;
+		LIST_INSERT_HEAD(&shares, s, entry);
+	}
+	return s;
+}
+
 static struct login *
 login_find(uint64_t id)
 {
@@ -60,9 +99,11 @@ login_find(uint64_t id)
 static struct login *
 login_new(uint64_t channel, const char *address)
 {
+	struct share *share = share_get(channel);
 	struct login *l;
 
-	if (n_logins >= LOGINS_MAX || (l = calloc(1, sizeof(*l))) == NULL)
+	if (share == NULL || share->logins >= LOGINS_SHARE || n_logins >= LOGINS_MAX ||
+	    (l = calloc(1, sizeof(*l))) == NULL)
 		return NULL;
 	do
 		arc4random_buf(&l->id, sizeof(l->id));
@@ -71,14 +112,19 @@ login_new(uint64_t channel, const char *address)
 	strlcpy(l->address, address, sizeof(l->address));
 	LIST_INSERT_HEAD(&logins[l->id % BUCKETS], l, bucket);
 	n_logins++;
+	share->logins++;
 	return l;
 }
 
 static void
 login_free(struct login *l)
 {
+	struct share *share = share_find(l->channel);
+
 	LIST_REMOVE(l, bucket);
 	n_logins--;
+	if (share != NULL)
+		share->logins--;
 	free(l);
 }
 
@@ -106,6 +152,20 @@ logins_logout(struct channel *ch, uint64_t id)
 		login_free(l);
 }
 
+void
+logins_forget(const char *address)
+{
+	for (size_t i = 0; i < BUCKETS; i++) {
+		struct login *l, *next;
+
+		for (l = LIST_FIRST(&logins[i]); l != NULL; l = next) {
+			next = LIST_NEXT(l, bucket);
+			if (strcmp(l->address, address) == 0)
+				login_free(l);
+		}
+	}
+}
+
 static struct exchange *
 exchange_find(uint64_t channel, uint64_t session)
 {
@@ -124,6 +184,36 @@ exchange_free(struct exchange *x)
 	n_exchanges--;
 	sasl_clear(&x->sasl);
 	freezero(x, sizeof(*x));
+}
+
+/* Is there room for one more of that channel? What it has left lying goes first. */
+static int
+exchange_room(uint64_t channel)
+{
+	uint64_t now = now_ms();
+	struct exchange *x, *next;
+	size_t n = 0;
+
+	for (x = LIST_FIRST(&exchanges); x != NULL; x = next) {
+		next = LIST_NEXT(x, entry);
+		if (!x->at_work && now - x->touched > EXCHANGE_IDLE_MS)
+			exchange_free(x);
+		else
+			n += x->channel == channel;
+	}
+	return n < EXCHANGES_SHARE && n_exchanges < EXCHANGES_MAX;
+}
+
+/* Checks of that front's sessions that wait for workers; abandoned ones too. */
+static int
+work_room(const struct exchange *mine)
+{
+	const struct exchange *x;
+	size_t n = 0;
+
+	LIST_FOREACH (x, &exchanges, entry)
+		n += x->at_work == AT_WORKER && x->service == mine->service;
+	return n < WORK_SHARE;
 }
 
 static void
@@ -189,11 +279,28 @@ admit(struct exchange *x)
 		finish(x, SASL_OK, "");
 		return;
 	}
-	x->at_work = 1;
+	x->at_work = AT_MBOXD;
 	if (auth_open_mailbox(ch, x->service == SERVICE_IMAP ? MBOX_IMAP : MBOX_POP3, l->id,
 		x->user.address, x->user.mailbox, x->user.uid, x->user.quota, x->client,
 		on_mailbox, x) == -1)
 		finish(x, SASL_TEMP, "the mailbox cannot be opened now");
+}
+
+/* The check took a while, and the account may have changed: only the password that
+ * is in force now opens it. */
+static int
+still_so(struct exchange *x)
+{
+	struct user now;
+	int same = directory_user_get(auth.directory, x->user.address, &now) == DIR_OK &&
+	    now.uid == x->user.uid && !now.disabled &&
+	    strcmp(now.password.scram_sha256, x->user.password.scram_sha256) == 0 &&
+	    strcmp(now.password.crypt, x->user.password.crypt) == 0;
+
+	if (same)
+		x->user = now;
+	explicit_bzero(&now, sizeof(now));
+	return same;
 }
 
 static void
@@ -201,14 +308,14 @@ on_checked(int result, const struct password *made, void *arg)
 {
 	struct exchange *x = arg;
 
-	x->at_work = 0;
-	if (result == 1 && x->known && !x->user.disabled) {
+	x->at_work = AT_REST;
+	if (result == 1 && x->known && !x->user.disabled && still_so(x)) {
 		verified_add(x->user.address, x->sasl.password, &x->user.password, now_ms());
 		admit(x);
 	} else if (result == -1 && x->known && x->user.password.scram_sha256[0] == '\0' &&
 	    x->user.password.crypt[0] != '\0')
 		finish(x, SASL_TEMP, "the password cannot be checked now");
-	else if (result == 1 && x->known)
+	else if (result == 1 && x->known && x->user.disabled)
 		finish(x, SASL_DENIED, "this account is disabled");
 	else
 		finish(x, SASL_DENIED, "wrong user name or password");
@@ -219,6 +326,7 @@ check(struct exchange *x)
 {
 	char key[ADDRESS_MAX + 1];
 	enum dir_status st = DIR_NONE;
+	int has_password, room;
 
 	if (login_key(x->sasl.login, auth.default_domain, key, sizeof(key)) == 0)
 		st = directory_user_get(auth.directory, key, &x->user);
@@ -232,9 +340,13 @@ check(struct exchange *x)
 		admit(x);
 		return;
 	}
-	x->at_work = 1;
-	if (worker_check(x->sasl.password, x->known ? &x->user.password : NULL, auth.iterations,
-		on_checked, x) == -1)
+	/* An account without a password takes as long as none. */
+	has_password = x->known &&
+	    (x->user.password.scram_sha256[0] != '\0' || x->user.password.crypt[0] != '\0');
+	room = work_room(x);
+	x->at_work = AT_WORKER;
+	if (!room || worker_check(x->sasl.password, has_password ? &x->user.password : NULL,
+		auth.iterations, on_checked, x) == -1)
 		finish(x, SASL_TEMP, "too many logins at once");
 }
 
@@ -247,7 +359,7 @@ logins_sasl(struct channel *ch, struct msg *m)
 	enum sasl_mech mech;
 
 	if (s->first) {
-		if (x != NULL || n_exchanges >= EXCHANGES_MAX) {
+		if (x != NULL || !exchange_room(channel_serial(ch))) {
 			answer(ch, m->id, SASL_TEMP, 0, "", "", "too many logins at once");
 			return;
 		}
@@ -273,6 +385,7 @@ logins_sasl(struct channel *ch, struct msg *m)
 		return;
 	}
 	x->request = m->id;
+	x->touched = now_ms();
 	/* An initial response of no octets is a response: the front sets first = 1 and
 	 * data_len = 0 when there is none, first = 2 when it is empty. */
 	switch (sasl_input(&x->sasl, s->first == 1 && s->data_len == 0 ? NULL : s->data,
@@ -307,6 +420,7 @@ logins_channel_lost(struct channel *ch)
 {
 	uint64_t serial = channel_serial(ch);
 	struct exchange *x, *nx;
+	struct share *share;
 
 	for (x = LIST_FIRST(&exchanges); x != NULL; x = nx) {
 		nx = LIST_NEXT(x, entry);
@@ -325,5 +439,9 @@ logins_channel_lost(struct channel *ch)
 			if (l->channel == serial)
 				login_free(l);
 		}
+	}
+	if ((share = share_find(serial)) != NULL) {
+		LIST_REMOVE(share, entry);
+		free(share);
 	}
 }

@@ -19,6 +19,9 @@ void logins_abort(struct channel *, uint64_t session);
 void logins_logout(struct channel *, uint64_t login);
 /* A front is gone with all its sessions. */
 void logins_channel_lost(struct channel *);
+/* The account was disabled, deleted or renamed, or its password changed: its
+ * records are void. */
+void logins_forget(const char *address);
 /* The address of a login record, NULL if there is none. */
 const char *logins_address(uint64_t login);
 size_t logins_count(void);

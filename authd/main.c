@@ -77,15 +77,16 @@ on_open(void)
 	char empty[1100];
 	char *slash;
 
-	if (verified_init() == -1)
-		return -1;
 	/* The workers' root is the empty directory beside ours. */
 	strlcpy(empty, c->root, sizeof(empty));
 	if ((slash = strrchr(empty, '/')) == NULL)
 		return -1;
 	strlcpy(slash, "/empty", sizeof(empty) - (size_t)(slash - empty));
-	return workers_fork(conf.workers, empty, c->uid_first + ROLE_AUTHD_WORKER,
-	    c->uid_first + ROLE_AUTHD_WORKER);
+	if (workers_fork(conf.workers, empty, c->uid_first + ROLE_AUTHD_WORKER,
+		c->uid_first + ROLE_AUTHD_WORKER) == -1)
+		return -1;
+	/* Not before: its secret is none of the workers' business. */
+	return verified_init();
 }
 
 /* Two authds on one directory would undo each other's work. */
@@ -277,7 +278,8 @@ answer_open(struct channel *ch, struct msg *m)
 		channel_send(ch, MSG_AUTHD_LDELIVER_OPENING, m->id, &s, -1);
 		return;
 	}
-	if ((o = malloc(sizeof(*o))) != NULL) {
+	/* Since RESOLVE it may have been disabled: a later try hears that. */
+	if (!u.disabled && (o = malloc(sizeof(*o))) != NULL) {
 		o->channel = channel_serial(ch);
 		o->request = m->id;
 		if (auth_open_mailbox(ch, MBOX_DELIVER, m->p.open_request.token, u.address,

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "authd/auth.h"
+#include "authd/logins.h"
 #include "authd/worker.h"
 #include "common/compat/compat.h"
 #include "common/daemon.h"
@@ -122,9 +123,11 @@ on_made(int result, const struct password *made, void *arg)
 			now.password = *made;
 			st = directory_user_put(auth.directory, &now);
 		}
-		if (st == DIR_OK)
+		if (st == DIR_OK) {
+			logins_forget(p->user.address);
 			log_fact(LOG_LOGIN, LOGL_INFO, "password-changed",
 			    KS("user", p->user.address));
+		}
 		pending_done(p, st == DIR_OK ? CTL_OK : CTL_REFUSED, p->user.address,
 		    dir_status_text(st));
 		return;
@@ -241,6 +244,7 @@ user_del(struct ctl *c, int argc, char **argv)
 	/* Disabled first: nothing new gets in while the mailbox goes. */
 	u.disabled = 1;
 	(void)directory_user_put(auth.directory, &u);
+	logins_forget(u.address);
 	if (ask_mboxd(p, MSG_AUTHD_MBOXD_REMOVE, u.mailbox, "", on_removed) == -1)
 		on_removed(NULL, p);
 }
@@ -384,6 +388,7 @@ user_set(struct ctl *c, int argc, char **argv)
 		struct channel *ch = daemon_peer(ROLE_MBOXD);
 		struct msg_mbox_dir d = { .uid = u.uid };
 
+		logins_forget(u.address);
 		strlcpy(d.mailbox, u.mailbox, sizeof(d.mailbox));
 		if (ch != NULL)
 			channel_send(ch, MSG_AUTHD_MBOXD_KICK, 0, &d, -1);
@@ -421,6 +426,7 @@ on_renamed(struct msg *m, void *arg)
 		pending_done(p, CTL_REFUSED, p->new_key, dir_status_text(st));
 		return;
 	}
+	logins_forget(p->user.address);
 	log_fact(LOG_LOGIN, LOGL_INFO, "user-renamed", KS("user", p->user.address),
 	    KS("to", p->new_key));
 	auth_changed("");

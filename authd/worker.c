@@ -194,8 +194,10 @@ on_answer(evutil_socket_t fd, short what, void *arg)
 		fatalx("password worker %ld speaks nonsense", (long)w->pid);
 	w->job = NULL;
 	give(w);
+	explicit_bzero(packet, sizeof(packet));
 	j->cb((int)result - 1, &made, j->arg);
-	free(j);
+	explicit_bzero(&made, sizeof(made));
+	freezero(j, sizeof(*j));
 }
 
 int
