@@ -22,7 +22,11 @@
 #include "mailbox/session.h"
 #include "mboxd/dirs.h"
 
-#define REQUESTS_MAX 8192
+/* Each sweep compares the waiting with each other. */
+#define REQUESTS_MAX 1024
+/* A process that lets this much lie unread has stopped, or was taken over to make us
+ * run out of descriptors. */
+#define UNREAD_MAX 65536
 #define REQUEST_PATIENCE_MS 15000
 #define EXIT_PATIENCE_MS 5000
 #define SWEEP_MS 500
@@ -66,6 +70,7 @@ static size_t n_cells, n_requests;
 static struct event *ev_child, *ev_sweep;
 static void (*stop_done)(void);
 static int sweeping;
+static int room_asked; /* in this sweep */
 
 static void sweep(void);
 
@@ -257,8 +262,11 @@ make_room(void)
 	struct cell *c;
 	int asked = 0;
 
+	if (room_asked)
+		return;
+	room_asked = 1;
 	TAILQ_FOREACH (c, &cells, entry)
-		if (!c->leaving && c->ch != NULL && asked++ < 16)
+		if (!c->leaving && c->ch != NULL && channel_queued(c->ch) == 0 && asked++ < 16)
 			channel_send(c->ch, MSG_MBOXD_MAILBOX_YIELD, 0, &none, -1);
 }
 
@@ -280,6 +288,17 @@ do_open(struct request *r)
 	if (asker == NULL) {
 		request_done(r, MSG_TEMP, "who asked is gone");
 		return 1;
+	}
+	if (c != NULL && c->uid != o->uid) {
+		request_done(r, MSG_TEMP, "the mailbox belongs to another uid");
+		return 1;
+	}
+	if (c != NULL && c->ch != NULL && channel_queued(c->ch) > UNREAD_MAX) {
+		log_fact(LOG_HOST, LOGL_WARN, "mailbox-stuck", KS("mailbox", c->mailbox));
+		c->leaving = 1;
+		c->leaving_since = now_ms();
+		kill(c->pid, SIGKILL);
+		return 0;
 	}
 	if (c == NULL) {
 		if ((bad = mailbox_dir_check(o->mailbox, o->uid)) != NULL) {
@@ -311,8 +330,10 @@ do_open(struct request *r)
 	c->sessions_given++;
 	TAILQ_REMOVE(&cells, c, entry);
 	TAILQ_INSERT_TAIL(&cells, c, entry);
-	channel_send(asker, MSG_MBOXD_FRONT_SESSION, 0, &session, pair[1]);
-	request_done(r, MSG_OK, "");
+	if (channel_send(asker, MSG_MBOXD_FRONT_SESSION, 0, &session, pair[1]) == -1)
+		request_done(r, MSG_TEMP, "who asked does not listen");
+	else
+		request_done(r, MSG_OK, "");
 	return 1;
 }
 
@@ -397,6 +418,7 @@ sweep(void)
 	if (sweeping)
 		return;
 	sweeping = 1;
+	room_asked = 0;
 	for (r = TAILQ_FIRST(&requests); r != NULL; r = next) {
 		int done = 0;
 
@@ -455,6 +477,14 @@ void
 cells_kick(const char *mailbox)
 {
 	struct cell *c = cell_find(mailbox);
+	struct request *r, *next;
+
+	/* Who waits was let in before the account was closed. */
+	for (r = TAILQ_FIRST(&requests); r != NULL; r = next) {
+		next = TAILQ_NEXT(r, entry);
+		if (r->type == MSG_AUTHD_MBOXD_OPEN && strcmp(r->open.mailbox, mailbox) == 0)
+			request_done(r, MSG_TEMP, "the mailbox is closed");
+	}
 
 	if (c != NULL)
 		cell_leave(c);
@@ -466,10 +496,16 @@ static int
 cleaner_ended(pid_t pid)
 {
 	struct cleaner *k;
+	char trash[64];
+	uint32_t uid;
 
 	TAILQ_FOREACH (k, &cleaners, entry)
 		if (k->pid == pid) {
-			(void)rmdir(k->trash);
+			/* What could not be removed is tried again at the next start. */
+			if (rmdir(k->trash) == 0 && TAILQ_FIRST(&cleaners) == k &&
+			    TAILQ_NEXT(k, entry) == NULL && stop_done == NULL &&
+			    trash_next(trash, sizeof(trash), &uid))
+				clean(trash, uid);
 			TAILQ_REMOVE(&cleaners, k, entry);
 			free(k);
 			return 1;

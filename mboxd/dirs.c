@@ -81,6 +81,7 @@ const char *
 mailbox_dir_create(const char *name, uint32_t uid)
 {
 	const char *bad = domain_dir(name);
+	struct stat st;
 	int fd;
 
 	if (bad != NULL)
@@ -88,7 +89,10 @@ mailbox_dir_create(const char *name, uint32_t uid)
 	if (mkdir(name, 0700) == -1) {
 		if (errno != EEXIST)
 			return strerror(errno);
-		return owned_dir(name, uid);
+		/* Root's and ours: an end between the two steps below. */
+		if (lstat(name, &st) == -1 || st.st_uid != 0 || rmdir(name) == -1 ||
+		    mkdir(name, 0700) == -1)
+			return owned_dir(name, uid);
 	}
 	if (lchown(name, uid, uid) == -1) {
 		bad = strerror(errno);

@@ -89,6 +89,23 @@ life(void **state)
 	assert_string_equal(trash, "");
 }
 
+/* mboxd ended after mkdir and before chown: the account can still be made. */
+static void
+half_made(void **state)
+{
+	struct stat st;
+
+	assert_int_equal(mkdir("x.test", 0711), 0);
+	assert_int_equal(mkdir("x.test/a", 0700), 0);
+	assert_null(mailbox_dir_create("x.test/a", 50050));
+	assert_int_equal(stat("x.test/a", &st), 0);
+	assert_int_equal(st.st_uid, 50050);
+	/* Not when there is something in it. */
+	assert_int_equal(mkdir("x.test/b", 0700), 0);
+	assert_int_equal(mkdir("x.test/b/c", 0700), 0);
+	assert_non_null(mailbox_dir_create("x.test/b", 50051));
+}
+
 static void
 links_are_not_followed(void **state)
 {
@@ -107,7 +124,7 @@ links_are_not_followed(void **state)
 int
 main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(names), T(life),
+	const struct CMUnitTest tests[] = { cmocka_unit_test(names), T(life), T(half_made),
 		T(links_are_not_followed) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
