@@ -82,11 +82,7 @@ mailbox_message(struct channel *ch, struct msg *m, void *arg)
 	const struct msg_log_line *l = &m->p.log_line;
 	int64_t minute = (int64_t)(now_ms() / 60000);
 
-	if (m->type == MSG_ANY_LOGD_DROPPED) {
-		dropped_line(mb->name, m->p.log_dropped.count);
-		return;
-	}
-	if (m->type != MSG_ANY_LOGD_LINE)
+	if (m->type != MSG_ANY_LOGD_LINE && m->type != MSG_ANY_LOGD_DROPPED)
 		return;
 	if (minute != mb->minute) {
 		mb->minute = minute;
@@ -98,6 +94,11 @@ mailbox_message(struct channel *ch, struct msg *m, void *arg)
 	if (mb->lines++ >= MAILBOX_LINES_PER_MINUTE) {
 		mb->lost++;
 		lost_rate++;
+		return;
+	}
+	/* Each makes a line as well. */
+	if (m->type == MSG_ANY_LOGD_DROPPED) {
+		dropped_line(mb->name, m->p.log_dropped.count);
 		return;
 	}
 	line((enum log_kind)l->kind, (enum log_level)l->level, l->time_us, mb->name, l->pid,
