@@ -28,19 +28,17 @@
 #define HASH 1024
 #define STARTS_MAX 64	      /* in one turn of the loop */
 #define QUEUED_MAX (512 * 1024) /* octets that wait in a channel */
-#define SYNC_TIMEOUT_MS 60000
-#define SYNC_FAILURES_MAX 3
 #define SWEEP_MAX 1000
+/* Longer than any timeout of deliverd's for all the recipients of a job. */
+#define LOCAL_MAX_MS (UINT64_C(3600) * 1000)
+#define REMOTE_MAX_MS (UINT64_C(24) * 3600 * 1000)
 
 static LIST_HEAD(, job) jobs[HASH];
 static uint32_t njobs;
 static uint64_t next_job = 1;
-static struct job_list sync_next = TAILQ_HEAD_INITIALIZER(sync_next);
-static struct job_list sync_now = TAILQ_HEAD_INITIALIZER(sync_now);
 static struct job_list stuck = TAILQ_HEAD_INITIALIZER(stuck);
 static struct event *pump_ev, *timer_ev;
-static int pump_set, syncing, sync_failures, no_new;
-static uint64_t sync_serial, sync_retry_ms;
+static int pump_set, no_new;
 static char degraded[128];
 
 static struct job *
@@ -185,7 +183,7 @@ items_end(struct job *j)
 		deliver_schedule(m);
 }
 
-static void
+void
 job_end(struct job *j)
 {
 	if (result_record(j) == -1) {
@@ -206,74 +204,13 @@ job_close(struct job *j)
 	int delivered = 0;
 
 	LIST_REMOVE(j, hash);
+	result_count_loss(j);
 	for (uint32_t i = 0; i < j->nrcpt; i++)
 		delivered |= j->rcpts[i].status == JOB_DELIVERED;
 	if (j->local && delivered) {
-		TAILQ_INSERT_TAIL(&sync_next, j, entry);
-		deliver_wake();
+		mbox_sync_add(j);
 	} else
 		job_end(j);
-}
-
-/* Local deliveries: recorded as done after a sync that was asked for after them. */
-
-static void
-on_mbox_synced(struct msg *m, void *arg)
-{
-	struct job *j;
-	int ok = m != NULL && m->p.status.status == MSG_OK;
-
-	(void)arg;
-	syncing = 0;
-	if (!ok) {
-		sync_failures++;
-		sync_retry_ms = now_ms() + 1000;
-		if (m != NULL)
-			log_warnx("mboxd cannot sync: %s", m->p.status.text);
-		if (m != NULL && sync_failures >= SYNC_FAILURES_MAX) {
-			/* Then these are not delivered; the mailbox knows them by id. */
-			while ((j = TAILQ_FIRST(&sync_now)) != NULL) {
-				TAILQ_REMOVE(&sync_now, j, entry);
-				for (uint32_t i = 0; i < j->nrcpt; i++) {
-					if (j->rcpts[i].status == JOB_DELIVERED)
-						job_result(&j->rcpts[i], JOB_DEFERRED, "4.3.0",
-						    "", "",
-						    "the mailbox's disk cannot be synced");
-				}
-				job_end(j);
-			}
-		}
-		/* Ask again, for these and for what came since. */
-		TAILQ_CONCAT(&sync_now, &sync_next, entry);
-		TAILQ_CONCAT(&sync_next, &sync_now, entry);
-		deliver_wake();
-		return;
-	}
-	sync_failures = 0;
-	while ((j = TAILQ_FIRST(&sync_now)) != NULL) {
-		TAILQ_REMOVE(&sync_now, j, entry);
-		job_end(j);
-	}
-	deliver_wake();
-}
-
-static void
-sync_pump(void)
-{
-	struct channel *ch;
-	struct msg_none none = {};
-
-	if (syncing || TAILQ_EMPTY(&sync_next) || now_ms() < sync_retry_ms)
-		return;
-	ch = daemon_peer(ROLE_MBOXD);
-	if (ch == NULL || channel_ask(ch, MSG_QUEUED_MBOXD_SYNC, &none, -1, SYNC_TIMEOUT_MS,
-			      on_mbox_synced, NULL) == 0) {
-		sync_retry_ms = now_ms() + 1000;
-		return;
-	}
-	syncing = 1;
-	sync_serial = channel_serial(ch);
-	TAILQ_CONCAT(&sync_now, &sync_next, entry);
 }
 
 /* Giving out. */
@@ -365,6 +302,23 @@ job_unreadable(struct qmsg *m, const char *what)
 		deliver_unschedule(m);
 }
 
+/* Nobody's time has come after all: the clock went back. */
+static void
+job_not_due(struct job *j, struct qmsg *m, int64_t now)
+{
+	for (uint32_t i = 0; i < j->nitems; i++) {
+		int64_t due;
+
+		sched_job_end(queued.sched, j->items[i], 0, 0, now);
+		if (live_for(m, sched_dest(queued.sched, j->items[i]), &due) == 0)
+			sched_remove(queued.sched, j->items[i], &m->items);
+		else
+			sched_requeue(
+			    queued.sched, j->items[i], due > now ? due : now + 1, now);
+	}
+	job_free(j);
+}
+
 static void
 job_start(uint32_t item, struct channel *ch, int local)
 {
@@ -402,7 +356,14 @@ job_start(uint32_t item, struct channel *ch, int local)
 		    job_has_dest(j, m->rcpt[i].dest))
 			j->rcpts[j->nrcpt++].num = i;
 	}
+	if (j->nrcpt == 0) {
+		job_not_due(j, m, now);
+		spool_view_clear(&v);
+		close(fd);
+		return;
+	}
 	j->id = next_job++;
+	j->started_ms = now_ms();
 	LIST_INSERT_HEAD(&jobs[j->id % HASH], j, hash);
 	njobs++;
 	if (send_job(ch, j, m, &v, fd) == -1)
@@ -453,7 +414,7 @@ on_pump(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	(void)arg;
 	pump_set = 0;
-	sync_pump();
+	mbox_sync_pump();
 	if (no_new || spool_held(queued.spool))
 		return;
 	sched_wake(queued.sched, queue_now());
@@ -479,17 +440,20 @@ expire_sweep(void)
 	struct index *ix = spool_index(queued.spool);
 	uint32_t expire = queued.conf.expire_s;
 	int64_t now = queue_now();
+	static uint64_t id; /* goes on where it stopped: the first ones may be held */
 	struct qmsg *m;
-	uint64_t id = 0;
 
 	if (expire == 0)
 		return;
-	for (int n = 0; n < SWEEP_MAX && (m = index_next(ix, id)) != NULL; n++) {
+	for (int n = 0; n < SWEEP_MAX; n++) {
 		struct job *j = NULL;
 
-		id = m->id + 1;
-		if ((int64_t)m->created + expire > now)
+		m = index_next(ix, id);
+		if (m == NULL || (int64_t)m->created + expire > now) {
+			id = 0;
 			break;
+		}
+		id = m->id + 1;
 		if (!may_run(m))
 			continue;
 		for (uint32_t i = 0; i < m->nrcpt; i++) {
@@ -531,6 +495,27 @@ expire_sweep(void)
 	}
 }
 
+/* A job that deliverd has forgotten would hold its place for ever. */
+static void
+jobs_sweep(void)
+{
+	uint64_t now = now_ms();
+
+	for (int i = 0; i < HASH; i++) {
+		struct job *j;
+
+		LIST_FOREACH(j, &jobs[i], hash)
+		{
+			struct channel *ch;
+
+			if (now - j->started_ms >
+				(j->local ? LOCAL_MAX_MS : REMOTE_MAX_MS) &&
+			    (ch = channel_find(j->serial)) != NULL)
+				channel_break(ch, "a job without an end");
+		}
+	}
+}
+
 void
 deliver_tick(void)
 {
@@ -543,8 +528,10 @@ deliver_tick(void)
 		TAILQ_REMOVE(&again, j, entry);
 		job_end(j);
 	}
-	if (++ticks % 60 == 0 && !no_new)
+	if (++ticks % 60 == 0 && !no_new) {
 		expire_sweep();
+		jobs_sweep();
+	}
 	deliver_wake();
 }
 
@@ -568,7 +555,8 @@ deliver_start(void)
 	struct timeval tv = { 1, 0 };
 	struct qmsg *m;
 
-	pump_set = no_new = syncing = sync_failures = 0;
+	pump_set = no_new = 0;
+	mbox_sync_start();
 	route_start();
 	pump_ev = event_new(daemon_base(), -1, 0, on_pump, NULL);
 	timer_ev = event_new(daemon_base(), -1, 0, on_timer, NULL);
@@ -626,7 +614,7 @@ deliver_peer_new(struct channel *ch)
 	enum role role = channel_role(ch);
 
 	if (role == ROLE_MBOXD)
-		sync_retry_ms = 0;
+		mbox_sync_retry();
 	if (role == ROLE_AUTHD)
 		route_peer_lost();
 	deliver_wake();
@@ -759,7 +747,7 @@ deliver_degraded(void)
 	if (!TAILQ_EMPTY(&stuck))
 		strlcpy(degraded, "results of deliveries cannot be written to the spool",
 		    sizeof(degraded));
-	else if (sync_failures >= SYNC_FAILURES_MAX)
+	else if (mbox_sync_fails())
 		strlcpy(degraded, "mboxd cannot sync the mailboxes", sizeof(degraded));
 	else if (st.blocked > 0)
 		snprintf(degraded, sizeof(degraded),

@@ -29,6 +29,7 @@ struct job {
 	uint64_t id;
 	uint64_t msg;
 	uint64_t serial; /* of the channel */
+	uint64_t started_ms;
 	uint8_t local;
 	uint8_t lost; /* ended without DONE */
 	struct job_rcpt *rcpts;
@@ -52,5 +53,17 @@ void job_result(struct job_rcpt *, uint8_t status, const char *enhanced, const c
  * written now, try again later. The schedule is the caller's.
  */
 int result_record(struct job *);
+/* A job is over: with its deliverd perhaps. */
+void result_count_loss(struct job *);
+
+/* deliver.c: record it, its items wait again or go, and free it. */
+void job_end(struct job *);
+
+/* mboxsync.c: end it when the mailboxes are synced. */
+void mbox_sync_add(struct job *);
+void mbox_sync_pump(void);
+void mbox_sync_retry(void);
+void mbox_sync_start(void);
+int mbox_sync_fails(void);
 
 #endif

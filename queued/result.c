@@ -19,6 +19,14 @@
 
 #define ORIGINAL_READ (200 * 1024)
 #define DEFAULT_EXPIRE_S (5 * 86400)
+#define LOSSES 256
+#define LOST_MAX 8
+
+/* How often the jobs of a message were lost with their deliverd; by id modulo. */
+static struct {
+	uint64_t msg;
+	unsigned int n;
+} losses[LOSSES];
 
 void
 job_free(struct job *j)
@@ -61,6 +69,35 @@ job_result(struct job_rcpt *r, uint8_t status, const char *enhanced, const char 
 	} else {
 		r->mta = strdup("");
 		r->words = strdup(text);
+	}
+}
+
+/*
+ * A message that ends deliverd each time would go back at once for ever, and keep the
+ * others from their turn: after some times it waits like one that was deferred.
+ */
+void
+result_count_loss(struct job *j)
+{
+	char qid[QID_SIZE];
+	size_t i = j->msg % LOSSES;
+
+	if (losses[i].msg != j->msg) {
+		losses[i].msg = j->msg;
+		losses[i].n = 0;
+	}
+	if (!j->lost) {
+		losses[i].n = 0;
+		return;
+	}
+	if (++losses[i].n < LOST_MAX)
+		return;
+	qid_format(j->msg, qid);
+	log_fact(LOG_DELIVERY, LOGL_WARN, "lost", KS("qid", qid), KU("times", losses[i].n));
+	for (uint32_t k = 0; k < j->nrcpt; k++) {
+		if (j->rcpts[k].status == 0)
+			job_result(&j->rcpts[k], JOB_DEFERRED, "4.3.0", "", "",
+			    "the delivery process ended each time that it had this message");
 	}
 }
 

@@ -707,6 +707,30 @@ test_drop_hostile(void **state)
 	assert_int_equal(system("ls drop | grep -c '^bad[.]q[.][^.]*[.]m[.][12]$' | grep -qx 2"), 0);
 }
 
+/* A message that ends deliverd each time is not tried at once for ever. */
+static void
+test_poison(void **state)
+{
+	int lost = 0;
+
+	(void)state;
+	seen.result = 0;
+	submit("a@x.test", "alice@example.test", 0);
+	for (; lost < 20; lost++) {
+		for (int i = 0; i < 100 && seen.njobs == lost; i++)
+			turn(1);
+		if (seen.njobs == lost)
+			break;
+		channel_free(theirs[LOCAL]);
+		theirs[LOCAL] = NULL;
+		UNTIL(ours[LOCAL] == NULL);
+		peer_up(LOCAL);
+	}
+	assert_in_range(lost, 2, 10);
+	assert_int_equal(spool_index(queued.spool)->ndeferred, 1);
+	assert_int_equal(nmsgs(), 1);
+}
+
 /* A mailbox must not forget deliveries of a message that began before. */
 static void
 test_oldest_counts_open_transactions(void **state)
@@ -740,6 +764,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_drop, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_drop_after_a_crash, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_drop_hostile, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_poison, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 		    test_oldest_counts_open_transactions, setup, teardown),
 	};
