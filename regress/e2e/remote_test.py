@@ -248,6 +248,30 @@ def test_resolver_command():
     assert "192.0.2.7" in fife.ctl("resolver", "lookup", "later.test", "A")
 
 
+def test_reload_of_stubs():
+    path = os.path.join(fife.run, "fife.conf")
+    before = open(path).read()
+    dns.add("moved.test", "A", "192.0.2.1")
+    assert "192.0.2.1" in fife.ctl("resolver", "lookup", "moved.test")
+    pids = fife.pids_of("dnsd")
+    with Zones() as other:
+        other.add("moved.test", "A", "192.0.2.2")
+        open(path, "w").write(before.replace(dns.stub(), other.stub()))
+        fife.ctl("reload")
+        wait_for(lambda: "192.0.2.2" in fife.ctl("resolver", "lookup", "moved.test", check=False)[1], "the other server")
+        open(path, "w").write(before)
+        fife.ctl("reload")
+        wait_for(lambda: "192.0.2.1" in fife.ctl("resolver", "lookup", "moved.test", check=False)[1], "the first server")
+    assert fife.pids_of("dnsd") == pids
+
+
+def test_large_message():
+    send_size = len(message("large")) + 320000 * 76
+    text = message("large") + ("y" * 70 + "\r\n.z\r\n") * 320000
+    fife.send(ALICE, ["someone@far.test"], text, port=587, login=ALICE)
+    assert len(arrived("large")[2]) > send_size
+
+
 def test_large_answer_by_tcp():
     for i in range(60):
         dns.add("large.test", "TXT", f"{i} " + "x" * 100)
