@@ -17,6 +17,11 @@
 #define ORIGINAL_MAX (200 * 1024) /* then its headers only */
 #define HEADERS_MAX (64 * 1024)
 #define WIDTH 76
+/* A report is a message like others and must fit: thousands of recipients with long
+ * replies are told in short from here on, and only counted at the end. */
+#define HUMAN_MAX (300 * 1024)
+#define DETAILS_MAX (600 * 1024)
+#define REPORT_MAX (1200 * 1024)
 
 struct text {
 	char *p;
@@ -174,6 +179,10 @@ add_human(struct text *t, const struct bounce *b)
 	for (size_t i = 0; i < b->nrcpt; i++) {
 		const struct bounce_rcpt *r = &b->rcpts[i];
 
+		if (t->len > HUMAN_MAX) {
+			addf(t, "\r\nAnd %zu more recipients.\r\n", b->nrcpt - i);
+			break;
+		}
 		clean(r->address, buf, 800, 0);
 		addf(t, "\r\n<%s>\r\n", buf);
 		if (r->reply[0] != '\0') {
@@ -247,9 +256,13 @@ add_status(struct text *t, const struct bounce *b)
 		const struct bounce_rcpt *r = &b->rcpts[i];
 		const char *semi = strchr(r->orcpt, ';');
 		const char *status = r->enhanced;
+		int details = t->len <= DETAILS_MAX;
+
+		if (t->len > REPORT_MAX)
+			break;
 
 		add(t, "\r\n", 2);
-		if (semi != NULL && semi > r->orcpt && semi - r->orcpt < 40 &&
+		if (details && semi != NULL && semi > r->orcpt && semi - r->orcpt < 40 &&
 		    (n = xtext_decode(semi + 1, strlen(semi + 1), buf, sizeof(buf) - 1)) >= 0) {
 			char type[64];
 
@@ -273,6 +286,8 @@ add_status(struct text *t, const struct bounce *b)
 		    strlen(status) > 1 && is_ascii(status) && strpbrk(status, " \r\n") == NULL
 			? status + 1
 			: ".0.0");
+		if (!details)
+			continue;
 		add_field(t, "Remote-MTA", "dns", r->mta, 1);
 		add_field(t, "Diagnostic-Code", "smtp", r->reply, 0);
 		add_date(t, "Last-Attempt-Date", b->now);

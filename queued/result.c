@@ -20,6 +20,10 @@
 #define ORIGINAL_READ (200 * 1024)
 #define DEFAULT_EXPIRE_S (5 * 86400)
 #define LOSSES 256
+/* A job with more recipients keeps a little of each reply: all of it is one record. */
+#define RCPTS_IN_FULL 1000
+#define SHORT_WORDS 120
+#define SHORT_NAME 80
 #define LOST_MAX 8
 
 /* How often the jobs of a message were lost with their deliverd; by id modulo. */
@@ -453,6 +457,13 @@ notes_make(struct record *r)
 	return rv;
 }
 
+static void
+shorten(char *s, size_t max)
+{
+	if (s != NULL && strlen(s) > max)
+		s[max] = '\0';
+}
+
 int
 result_record(struct job *j)
 {
@@ -464,6 +475,10 @@ result_record(struct job *j)
 		return 0;
 	if (spool_view(queued.spool, r.m, &r.view) == -1)
 		return -1;
+	for (uint32_t i = 0; j->nrcpt > RCPTS_IN_FULL && i < j->nrcpt; i++) {
+		shorten(j->rcpts[i].words, SHORT_WORDS);
+		shorten(j->rcpts[i].mta, SHORT_NAME);
+	}
 	r.now = queue_now();
 	r.expire_at = (int64_t)r.m->created + expire_s(r.m);
 	r.flags = r.m->flags;

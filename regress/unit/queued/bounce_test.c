@@ -191,6 +191,32 @@ test_drop(void **state)
 	assert_string_equal(rows[0].text + e.content_off, "hello");
 }
 
+/* However many recipients there are and whatever was said, it fits. */
+static void
+test_many_recipients(void **state)
+{
+	static struct bounce_rcpt rcpts[10000];
+	static char reply[1000];
+	struct bounce b = { .action = BOUNCE_FAILED, .hostname = "mail.example.test",
+		.qid = "1000000", .bounce_qid = "1000001", .sender = "a@x.test", .envid = "",
+		.rcpts = rcpts, .nrcpt = 10000, .content = (const uint8_t *)"S: x\r\n\r\n",
+		.content_len = 8, .complete = 1, .prefix = (const uint8_t *)"" };
+	char *text;
+	size_t len;
+	int eight;
+
+	(void)state;
+	memset(reply, 'r', sizeof(reply) - 1);
+	for (size_t i = 0; i < 10000; i++)
+		rcpts[i] = (struct bounce_rcpt){ .address = "someone@remote.test", .orcpt = "",
+			.enhanced = "5.1.1", .mta = "mx.remote.test", .reply = reply, .text = "" };
+	text = bounce_compose(&b, &len, &eight);
+	assert_non_null(text);
+	assert_true(len < 1500 * 1024);
+	assert_non_null(memmem(text, len, " more recipients.", 17));
+	free(text);
+}
+
 int
 main(void)
 {
@@ -200,6 +226,7 @@ main(void)
 		cmocka_unit_test(test_utf8),
 		cmocka_unit_test(test_advice),
 		cmocka_unit_test(test_drop),
+		cmocka_unit_test(test_many_recipients),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
