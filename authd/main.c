@@ -77,6 +77,7 @@ on_open(void)
 	char empty[1100];
 	char *slash;
 
+	compat_wipe_freed();
 	/* The workers' root is the empty directory beside ours. */
 	strlcpy(empty, c->root, sizeof(empty));
 	if ((slash = strrchr(empty, '/')) == NULL)

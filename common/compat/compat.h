@@ -53,6 +53,12 @@ int	compat_syncfs(int dirfd);
  */
 int	compat_peer_uid(int fd, uid_t *uid, gid_t *gid);
 
+/*
+ * From now on freed memory is overwritten.  OpenBSD does so by itself; where
+ * the system cannot, nothing happens.
+ */
+void	compat_wipe_freed(void);
+
 /* Close every descriptor from fd on. */
 void	compat_closefrom(int fd);
 

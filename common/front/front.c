@@ -129,6 +129,7 @@ round_end(void)
 static int
 front_open(void)
 {
+	compat_wipe_freed();
 	if (tls_init() == -1)
 		return -1;
 	if ((front.limit = limit_new()) == NULL) {
