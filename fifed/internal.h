@@ -47,6 +47,8 @@ struct child {
 	uint32_t blamed;
 	uint32_t blamed_by; /* bits: places in suite.children */
 	uint64_t killed_ms;
+	uint64_t said_ms; /* its own complaints */
+	uint32_t said;
 };
 
 struct listener {
