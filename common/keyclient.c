@@ -283,6 +283,13 @@ scheme(const struct signing *s)
 	return (uint16_t)(s->pss ? 0x0804 + s->hash : 0x0401 + 0x100 * s->hash);
 }
 
+/* A keyd that hangs holds each handshake up, and with it all other clients: after a
+ * few waits in vain the next are refused at once for a while. */
+#define DEAF_AFTER 3
+#define DEAF_MS 5000
+static uint64_t deaf_until, deaf_serial;
+static unsigned int unanswered;
+
 /* Why there is no signature: once a second, however many the handshakes. */
 static int
 refused(const char *why)
@@ -310,9 +317,18 @@ ask(const struct signing *s, uint8_t *sig, size_t *siglen, size_t cap, const uin
 
 	if (ch == NULL)
 		return refused("keyd is away");
+	if (channel_serial(ch) != deaf_serial)
+		unanswered = 0;
+	else if (unanswered >= DEAF_AFTER && now_ms() < deaf_until)
+		return refused("keyd has not answered lately");
+	deaf_serial = channel_serial(ch);
 	if (channel_ask_wait(
-		ch, MSG_FRONT_KEYD_SIGN, &sign, KEYCLIENT_TIMEOUT_MS, &answer) == -1)
+		ch, MSG_FRONT_KEYD_SIGN, &sign, KEYCLIENT_TIMEOUT_MS, &answer) == -1) {
+		unanswered++;
+		deaf_until = now_ms() + DEAF_MS;
 		return refused("keyd does not answer");
+	}
+	unanswered = 0;
 	if (answer.type != MSG_KEYD_FRONT_SIGNED || answer.p.signature.status != MSG_OK)
 		return refused("keyd refuses");
 	if (answer.p.signature.signature_len == 0 ||
