@@ -180,7 +180,7 @@ on_accept(evutil_socket_t listen_fd, short what, void *arg)
 {
 	struct ctl_server *s = arg;
 	struct ctl *c;
-	uid_t uid;
+	uid_t uid = (uid_t)-1;
 	gid_t gid;
 	int fd = accept4(listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 

@@ -130,8 +130,9 @@ peer_lost(struct channel *ch, const char *why, void *arg)
 		broken.instance = peers[i].instance;
 		peers[i] = peers[--n_peers];
 	}
+	/* Not the new one, which may be there before the old one's end is noticed. */
 	if (channel_role(ch) == ROLE_LOGD)
-		log_set_channel(NULL);
+		log_set_channel(daemon_peer(ROLE_LOGD));
 	else if (self->peer_lost != NULL)
 		self->peer_lost(ch);
 	/* An end without a fault is the peer's own; fifed sees that itself. */
@@ -200,9 +201,8 @@ peer_add(struct msg *m)
 static void
 ctl_open(int fd)
 {
-	ctl_server_free(ctl_server);
-	ctl_server = NULL;
-	if (self->commands == NULL) {
+	/* It stays the same socket through a reload, and so do the commands on it. */
+	if (ctl_server != NULL || self->commands == NULL) {
 		close(fd);
 		return;
 	}
