@@ -33,6 +33,8 @@ esac
 umask 022
 mkdir -p "$RUN"
 RUN=$(cd "$RUN" && pwd)
+# Whoever owns it could lay links where root writes.
+[ -O "$RUN" ] || die "$RUN belongs to somebody else"
 # The files of an earlier run belong to its uids.
 if [ -z "$UIDS" ] && [ -s "$RUN/fife.conf" ]; then
 	UIDS=$(sed -n 's/^uids *//p' "$RUN/fife.conf" | head -n 1)
