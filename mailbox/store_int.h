@@ -7,6 +7,7 @@
  *	store.c		open, close, flush, quota
  *	store_folders.c	the tree of folders, subscriptions
  *	folder.c	an open folder: messages, flags, expunge, watchers
+ *	folder_files.c	its files: content, names that follow the flags, unlinking
  *	folder_meta.c	fife-folder: what survives the loss of the index
  *	scan.c		what other programs did in the Maildir
  *	append.c	APPEND and COPY
@@ -35,6 +36,7 @@
 #define LOG_CHECKPOINT (1024 * 1024) /* octets of log that make a checkpoint due */
 #define LOG_LEAVE (64 * 1024)	     /* shorter ones are left for the next open */
 #define CACHE_PENDING_MAX (4 * 1024 * 1024)
+#define CACHE_KINDS 16
 #define FLUSH_BATCH 2000 /* renames and unlinks a store_flush() */
 #define TMP_PREFIX "fife."
 #define META_FILE "fife-folder"
