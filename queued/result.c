@@ -19,6 +19,8 @@
 
 #define ORIGINAL_READ (200 * 1024)
 #define DEFAULT_EXPIRE_S (5 * 86400)
+#define LOCAL_TRIES 6
+#define LOCAL_FIRST_S 5U
 #define LOSSES 256
 /* A job with more recipients keeps a little of each reply: all of it is one record. */
 #define RCPTS_IN_FULL 1000
@@ -194,6 +196,19 @@ rcpt_put(struct record *r, const struct rec_rcpt *rc)
 	r->nout++;
 }
 
+/* A failure of our own mailboxes (mboxd restarts, say) is over soon and a try is cheap:
+ * seconds first. */
+static uint32_t
+next_delay(const struct record *r, unsigned int attempts, uint32_t num)
+{
+	uint32_t delay =
+	    retry_delay_spread(&queued.retry, attempts, (uint32_t)r->m->id + num);
+
+	if (r->job->local && attempts <= LOCAL_TRIES && delay > LOCAL_FIRST_S << (attempts - 1))
+		return LOCAL_FIRST_S << (attempts - 1);
+	return delay;
+}
+
 /* One recipient's result; rc is its view, changed here. pass 0 measures, pass 1 writes. */
 static void
 rcpt_apply(struct record *r, const struct job_rcpt *jr, int pass)
@@ -221,8 +236,7 @@ rcpt_apply(struct record *r, const struct job_rcpt *jr, int pass)
 			rc.state = RCPT_FAILED;
 			rc.enhanced = "5.4.7";
 		} else
-			rc.next = r->now + retry_delay_spread(&queued.retry, rc.attempts,
-					       (uint32_t)r->m->id + jr->num);
+			rc.next = r->now + next_delay(r, rc.attempts, jr->num);
 		break;
 	default: /* not tried */
 		if (pass == 0)

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef FIFE_QUEUED_SCHEDULE_PRIVATE_H
+#define FIFE_QUEUED_SCHEDULE_PRIVATE_H
+
+/* Shared by schedule.c (items) and schedule_group.c (groups and routes). */
+
+#include "queued/schedule.h"
+
+#define NBUCKETS 32
+#define NONE UINT32_MAX
+#define BACKOFF_AFTER 2 /* failures in a row */
+#define BACKOFF_FIRST_S 60
+#define BACKOFF_MAX_S 3600
+#define HASH_SIZE 4096
+
+struct item {
+	uint64_t id;
+	uint32_t dest;
+	uint32_t due;
+	uint32_t prev; /* ready list; waiting: place in the heap */
+	uint32_t next; /* ready list; free list; running: its group */
+	uint32_t of_msg;
+	uint8_t state;
+	uint8_t bucket;
+	uint8_t joined; /* runs in another's place */
+};
+
+struct buckets {
+	uint32_t mask; /* those that are not empty */
+	uint32_t turn;
+	uint32_t head[NBUCKETS];
+	uint32_t tail[NBUCKETS];
+};
+
+struct dest {
+	uint32_t name_hash;
+	uint8_t class;
+	uint8_t asked;	/* in the list of routes to find, or being found */
+	uint8_t linked; /* in the ring of its group */
+	uint32_t group;
+	uint32_t nready;
+	uint32_t prev, next;
+	int64_t ask_at;
+	struct buckets *b;
+};
+
+struct group {
+	char *key; /* NULL: free */
+	uint8_t class;
+	uint8_t linked; /* in the ring of its class */
+	uint8_t failures;
+	uint32_t running;
+	uint32_t ndests;
+	uint32_t first; /* ring of destinations with ready items */
+	uint32_t prev, next;
+	uint32_t hash_next;    /* free ones: of the free list */
+	int64_t blocked_until; /* 0: not */
+};
+
+struct class {
+	uint32_t first; /* ring of groups that may run something */
+	uint32_t running;
+};
+
+struct sched {
+	uint32_t jobs_max, jobs_per_group;
+	struct item *items;
+	uint32_t nitems, items_cap, free;
+	uint32_t *heap;
+	uint32_t nheap, heap_cap;
+	struct dest *dests;
+	uint32_t ndests;
+	struct group *groups;
+	uint32_t ngroups, groups_cap;
+	uint32_t group_hash[HASH_SIZE];
+	uint32_t group_free;
+	uint32_t nblocked;
+	int64_t unblock_at; /* not before that */
+	struct class class[SCHED_CLASSES];
+	uint32_t *ask; /* ring of destinations, in order of ask_at */
+	uint32_t ask_head, ask_len, ask_cap;
+	uint64_t nready, nrunning;
+};
+
+/* In the rings or out of them, as it must be now. */
+void sched_group_place(struct sched *, uint32_t group);
+void sched_dest_place(struct sched *, uint32_t dest);
+/* Room for that slot in the table: 0 or -1. */
+int sched_dest_room(struct sched *, uint32_t dest);
+void sched_group_drop(struct sched *, uint32_t group);
+
+#endif
