@@ -575,6 +575,8 @@ facts(struct ctl *c)
 	ctl_bool(c, "queue-held", spool_held(queued.spool));
 	ctl_time(c, "oldest", oldest != NULL ? (int64_t)oldest->created : 0);
 	ctl_u64(c, "disk-free", spool_disk_free(queued.spool));
+	if (spool_disk_free(queued.spool) < queued.conf.disk_reserve)
+		ctl_str(c, "degraded", "the disk is full: new mail is answered with 452");
 }
 
 static void

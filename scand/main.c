@@ -135,7 +135,7 @@ cmd_status(struct ctl *ctl, int argc, char **argv)
 	ctl_u64(ctl, "errors", n_errors);
 	if (canary_dead)
 		ctl_str(ctl, "degraded", "the virus engine does not work");
-	else if (engine_signatures(engine) == 0)
+	else if (conf.signatures[0] != '\0' && engine_signatures(engine) == 0)
 		ctl_str(ctl, "degraded", "the virus engine has no signatures");
 	ctl_row_end(ctl);
 	ctl_done(ctl, CTL_OK, NULL);
