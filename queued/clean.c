@@ -21,6 +21,7 @@
 
 #define CHECKPOINT_DIRTY 20000
 #define CHECKPOINT_MS (5 * 60 * 1000)
+#define CHECKPOINT_RETRY_MS (10 * 1000)
 #define CLEAN_STEP (512 * 1024)
 #define CLEAN_LIVE 3 /* copy forward what is less than a third alive */
 #define RECYCLE_MAX 16
@@ -258,12 +259,15 @@ spool_tick(struct spool *sp, uint64_t now_ms)
 	struct loc at = journal_position(sp->j);
 
 	clean_step(sp);
+	if (now_ms < sp->ckpt_retry_ms)
+		return;
 	if (sp->ckpt_ms == 0 || at.seg != sp->ckpt_at.seg || sp->ix.ndirty > CHECKPOINT_DIRTY ||
 	    (sp->ix.ndirty > 0 && now_ms - sp->ckpt_ms > CHECKPOINT_MS)) {
 		sp->ckpt_ms = now_ms;
-		if (spool_checkpoint(sp) == -1) {
+		sp->ckpt_bad = spool_checkpoint(sp) == -1;
+		if (sp->ckpt_bad) {
 			log_warn("spool: no checkpoint");
-			spool_set_degraded(sp, "the queue's checkpoint cannot be written");
+			sp->ckpt_retry_ms = now_ms + CHECKPOINT_RETRY_MS;
 		}
 	}
 }

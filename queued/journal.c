@@ -225,9 +225,14 @@ journal_start(struct journal *j, uint64_t reserved, int hold)
 	} else {
 		if (j->active->end < JOURNAL_FIRST)
 			j->active->end = JOURNAL_FIRST;
-		/* What the last run wrote is read as durable from now on: make it so. */
-		if (segment_fd(j, j->active) == -1 || sys_fdatasync(j->active->fd) == -1)
-			return -1;
+		/* What the last run wrote is read as durable from now on: make it so. It
+		 * may have died before it synced a segment that it had filled. */
+		for (size_t i = 0; i < j->nsegs; i++) {
+			struct segment *s = &j->segs[i];
+
+			if (s->open && (segment_fd(j, s) == -1 || sys_fdatasync(s->fd) == -1))
+				return -1;
+		}
 		j->synced_off = j->active->end;
 		if (journal_room(j, 128, 1) == -1)
 			return -1;

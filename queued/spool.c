@@ -275,9 +275,11 @@ spool_open(struct event_base *base, const struct spool_conf *conf, int wait_s, c
 		goto fail;
 	sp->reserved_durable = sp->ix.reserved;
 	sp->tombs_known = journal_position(sp->j).seg + 1;
-	bodies_sweep(sp);
+	/* Of a damaged journal it may be only the record that is lost. */
 	if (journal_damaged(sp->j) > 0)
 		spool_set_degraded(sp, "the journal is damaged; run fifectl queue verify");
+	else
+		bodies_sweep(sp);
 	return sp;
 fail:
 	saved = errno;
@@ -376,6 +378,8 @@ spool_low(struct spool *sp)
 const char *
 spool_degraded(struct spool *sp)
 {
+	if (sp->ckpt_bad)
+		return "the queue's checkpoint cannot be written";
 	return sp->degraded[0] != '\0' ? sp->degraded : NULL;
 }
 

@@ -42,6 +42,8 @@ struct spool {
 
 	struct loc ckpt_at;
 	uint64_t ckpt_ms;
+	uint64_t ckpt_retry_ms; /* after a failure */
+	int ckpt_bad;
 	uint32_t clean_seg; /* being copied forward; 0: none */
 	uint32_t clean_off;
 	uint64_t clean_ms;
