@@ -476,6 +476,19 @@ on_read(evutil_socket_t fd, short what, void *arg)
 		really_free(ch);
 }
 
+/* Send what goes; a peer that is never quite up to date must not look ever slower. */
+static int
+write_some(struct channel *ch)
+{
+	uint32_t before = imsgbuf_queuelen(&ch->imsgbuf), after;
+	int rc = imsgbuf_write(&ch->imsgbuf);
+
+	after = imsgbuf_queuelen(&ch->imsgbuf);
+	if (before > after)
+		ch->queued = ch->queued / before * after;
+	return rc;
+}
+
 static void
 on_write(evutil_socket_t fd, short what, void *arg)
 {
@@ -483,7 +496,7 @@ on_write(evutil_socket_t fd, short what, void *arg)
 
 	if (ch->dead)
 		return;
-	if (imsgbuf_write(&ch->imsgbuf) == -1) {
+	if (write_some(ch) == -1) {
 		/* The reader sees the end, after what the peer said before it. */
 		if (errno == EPIPE || errno == ECONNRESET)
 			return;
@@ -524,7 +537,7 @@ channel_ask_wait(
 		if (now >= end)
 			break;
 		if (imsgbuf_queuelen(&ch->imsgbuf) > 0) {
-			if (imsgbuf_write(&ch->imsgbuf) == -1) {
+			if (write_some(ch) == -1) {
 				channel_break(ch, strerror(errno));
 				break;
 			}
@@ -557,7 +570,7 @@ channel_flush(struct channel *ch, uint32_t timeout_ms)
 		struct pollfd p = { .fd = ch->fd, .events = POLLOUT };
 		uint64_t now = now_ms();
 
-		if (imsgbuf_write(&ch->imsgbuf) == -1 || now >= end)
+		if (write_some(ch) == -1 || now >= end)
 			return;
 		if (imsgbuf_queuelen(&ch->imsgbuf) > 0)
 			poll(&p, 1, (int)(end - now));

@@ -52,8 +52,12 @@ log_set_sink(void (*sink)(enum log_kind, enum log_level, int64_t, const char *))
 static int
 send_line(const struct msg_log_line *line)
 {
+	struct msg_log_dropped d = { .count = n_dropped };
+
 	if (channel_queued(log_channel) > QUEUE_MAX)
 		return -1;
+	if (n_dropped != 0 && channel_send(log_channel, MSG_ANY_LOGD_DROPPED, 0, &d, -1) == 0)
+		n_dropped = 0;
 	return channel_send(log_channel, MSG_ANY_LOGD_LINE, 0, line, -1);
 }
 

@@ -230,8 +230,13 @@ journal_start(struct journal *j, uint64_t reserved, int hold)
 		for (size_t i = 0; i < j->nsegs; i++) {
 			struct segment *s = &j->segs[i];
 
-			if (s->open && (segment_fd(j, s) == -1 || sys_fdatasync(s->fd) == -1))
+			if (!s->open ||
+			    (segment_fd(j, s) != -1 && sys_fdatasync(s->fd) != -1))
+				continue;
+			if (s == j->active)
 				return -1;
+			/* A condemned one perhaps: what it has can still be read. */
+			log_warn("journal: segment %08x cannot be synced", s->seq);
 		}
 		j->synced_off = j->active->end;
 		if (journal_room(j, 128, 1) == -1)
