@@ -168,8 +168,9 @@ start_lock(struct suite *s, char *e, size_t cap)
 	struct timespec nap = { 0, 50 * 1000000 };
 	ssize_t n;
 
-	s->lock_fd = open("lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
-	if (s->lock_fd == -1)
+	/* Nobody else may open it: whoever can read a file can lock it. */
+	s->lock_fd = open("lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (s->lock_fd == -1 || fchmod(s->lock_fd, 0600) == -1)
 		return fail(e, cap, "%s/lock: %s", s->state, strerror(errno));
 	for (int waited = 0; flock(s->lock_fd, LOCK_EX | LOCK_NB) == -1; waited += 50) {
 		if (errno != EWOULDBLOCK && errno != EINTR)
