@@ -42,6 +42,16 @@ static size_t n_mailboxes;
 static uint64_t lost_sender; /* told by the senders */
 static uint64_t lost_rate;
 static int to_syslog;
+static uint64_t day_octets_max = 1ull << 30;
+
+/*
+ * Who talks to strangers may be taken over, and fill the day to hide what comes
+ * next: so each kind of process has half of a day's bound at most.
+ */
+static struct {
+	int64_t day;
+	uint64_t octets[LOG_KIND_MAX];
+} share[ROLE_MAX + 1];
 
 static void
 line(enum log_kind kind, enum log_level level, int64_t time_us, const char *name, uint32_t pid,
@@ -57,6 +67,28 @@ line(enum log_kind kind, enum log_level level, int64_t time_us, const char *name
 	files_line(kind, time_us, name, pid, text);
 	if (to_syslog && level <= LOGL_INFO)
 		syslog_line(level, time_us, name, pid, text);
+}
+
+static int
+within_share(enum role role, enum log_kind kind, const char *text)
+{
+	int64_t day = wall_us() / 1000000 / 86400;
+
+	if (role > ROLE_MAX)
+		role = ROLE_NONE;
+	if (kind >= LOG_KIND_MAX)
+		kind = LOG_HOST;
+	if (share[role].day != day) {
+		memset(&share[role], 0, sizeof(share[role]));
+		share[role].day = day;
+	}
+	/* The stamp, the name and the process besides. */
+	if (share[role].octets[kind] > day_octets_max / 2) {
+		lost_rate++;
+		return 0;
+	}
+	share[role].octets[kind] += strlen(text) + 60;
+	return 1;
 }
 
 static void
@@ -101,8 +133,9 @@ mailbox_message(struct channel *ch, struct msg *m, void *arg)
 		dropped_line(mb->name, m->p.log_dropped.count);
 		return;
 	}
-	line((enum log_kind)l->kind, (enum log_level)l->level, l->time_us, mb->name, l->pid,
-	    l->text);
+	if (within_share(ROLE_MAILBOX, (enum log_kind)l->kind, l->text))
+		line((enum log_kind)l->kind, (enum log_level)l->level, l->time_us, mb->name, l->pid,
+		    l->text);
 }
 
 static void
@@ -158,11 +191,13 @@ peer_message(struct channel *ch, struct msg *m)
 
 	switch (m->type) {
 	case MSG_ANY_LOGD_LINE:
-		line((enum log_kind)l->kind, (enum log_level)l->level, l->time_us, name, l->pid,
-		    l->text);
+		if (within_share(channel_role(ch), (enum log_kind)l->kind, l->text))
+			line((enum log_kind)l->kind, (enum log_level)l->level, l->time_us, name,
+			    l->pid, l->text);
 		break;
 	case MSG_ANY_LOGD_DROPPED:
-		dropped_line(name, m->p.log_dropped.count);
+		if (within_share(channel_role(ch), LOG_HOST, ""))
+			dropped_line(name, m->p.log_dropped.count);
 		break;
 	case MSG_MBOXD_LOGD_CHANNEL:
 		mailbox_add(m);
@@ -185,6 +220,7 @@ conf(struct msg *m)
 		dropped_line(role_name(ROLE_FIFED), m->p.log_dropped.count);
 	else if (m->type == MSG_FIFED_LOGD_CONF) {
 		files_configure(m->p.conf_logd.keep_days, m->p.conf_logd.day_bytes_max);
+		day_octets_max = m->p.conf_logd.day_bytes_max;
 		to_syslog = m->p.conf_logd.syslog;
 	}
 }
