@@ -86,6 +86,7 @@ put(struct reply *r, char c)
 {
 	if (r->len < REPLY_TEXT_MAX)
 		r->text[r->len++] = c;
+	r->text[r->len] = '\0'; /* a string also when the reply breaks off */
 }
 
 /* The end of a line: 1 when it was the last one. */
