@@ -7,7 +7,9 @@
  */
 #include "common/tls.h"
 
+#include <openssl/core_names.h>
 #include <openssl/err.h>
+#include <openssl/params.h>
 #include <openssl/pem.h>
 #include <openssl/rand.h>
 #include <openssl/ssl.h>
@@ -24,7 +26,7 @@
 #define CERTS_MAX 256
 #define CHAIN_MAX 10
 #define PEM_MAX (256 * 1024)
-#define TICKET_KEYS_LEN 80
+#define TICKET_LIFE_S (12 * 3600)
 
 #define CIPHERS "ECDHE+AESGCM:ECDHE+CHACHA20:ECDHE+AES:!aNULL:!eNULL:!PSK:!MD5"
 /* keyd knows these and no others. */
@@ -59,8 +61,17 @@ struct sni {
 };
 
 static int sni_index = -1;
-/* One set for all contexts of the process, so that a reload keeps sessions. */
-static uint8_t ticket_keys[TICKET_KEYS_LEN];
+/*
+ * Keys of session tickets (RFC 5077, 4), for all contexts of the process, so that a
+ * reload keeps sessions. They change, so that who learns the present ones cannot open
+ * what was recorded long ago; those before are good for one more turn.
+ */
+static struct ticket_key {
+	uint8_t name[16];
+	uint8_t aes[32];
+	uint8_t hmac[32];
+	time_t born; /* monotonic seconds; 0: none */
+} ticket_keys[2];
 
 static void
 log_openssl(const char *what)
@@ -87,6 +98,73 @@ sni_free(void *parent, void *ptr, CRYPTO_EX_DATA *ad, int idx, long argl, void *
 	free(sni);
 }
 
+static time_t
+uptime(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec + 1;
+}
+
+static int
+ticket_key_new(struct ticket_key *k)
+{
+	if (RAND_bytes(k->name, sizeof(k->name)) != 1 ||
+	    RAND_priv_bytes(k->aes, sizeof(k->aes)) != 1 ||
+	    RAND_priv_bytes(k->hmac, sizeof(k->hmac)) != 1)
+		return -1;
+	k->born = uptime();
+	return 0;
+}
+
+static void
+ticket_keys_age(time_t now)
+{
+	struct ticket_key fresh;
+
+	if (ticket_keys[1].born != 0 && now - ticket_keys[1].born > 2 * TICKET_LIFE_S)
+		explicit_bzero(&ticket_keys[1], sizeof(ticket_keys[1]));
+	if (now - ticket_keys[0].born <= TICKET_LIFE_S || ticket_key_new(&fresh) == -1)
+		return;
+	/* After a long silence the last one is too old for another turn. */
+	if (now - ticket_keys[0].born <= 2 * TICKET_LIFE_S)
+		ticket_keys[1] = ticket_keys[0];
+	ticket_keys[0] = fresh;
+	explicit_bzero(&fresh, sizeof(fresh));
+}
+
+static int
+on_ticket(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHER_CTX *cipher,
+    EVP_MAC_CTX *mac, int encrypting)
+{
+	OSSL_PARAM params[] = { OSSL_PARAM_END, OSSL_PARAM_END, OSSL_PARAM_END };
+	char digest[] = "SHA256";
+	struct ticket_key *k = &ticket_keys[0];
+	int old = 0;
+
+	ticket_keys_age(uptime());
+	if (encrypting) {
+		if (RAND_bytes(iv, EVP_MAX_IV_LENGTH) != 1)
+			return -1;
+		memcpy(name, k->name, sizeof(k->name));
+	} else {
+		while (old < 2 && (ticket_keys[old].born == 0 ||
+				      memcmp(name, ticket_keys[old].name, sizeof(k->name)) != 0))
+			old++;
+		if (old == 2)
+			return 0; /* a full handshake */
+		k = &ticket_keys[old];
+	}
+	params[0] =
+	    OSSL_PARAM_construct_octet_string(OSSL_MAC_PARAM_KEY, k->hmac, sizeof(k->hmac));
+	params[1] = OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest, 0);
+	if (EVP_CipherInit_ex(cipher, EVP_aes_256_cbc(), NULL, k->aes, iv, encrypting) != 1 ||
+	    EVP_MAC_CTX_set_params(mac, params) != 1)
+		return -1;
+	return old == 0 ? 1 : 2; /* 2: the client gets a new one */
+}
+
 int
 tls_init(void)
 {
@@ -97,7 +175,7 @@ tls_init(void)
 	/* Reads openssl.cnf, as the administrator would expect. */
 	if (OPENSSL_init_ssl(
 		OPENSSL_INIT_LOAD_CONFIG | OPENSSL_INIT_LOAD_SSL_STRINGS, NULL) != 1 ||
-	    keyclient_init() == -1 || RAND_bytes(ticket_keys, sizeof(ticket_keys)) != 1) {
+	    keyclient_init() == -1 || ticket_key_new(&ticket_keys[0]) == -1) {
 		log_openssl("TLS");
 		return -1;
 	}
@@ -136,7 +214,7 @@ server_context(void)
 	    SSL_CTX_set1_groups_list(ctx, GROUPS) != 1 ||
 	    SSL_CTX_set1_sigalgs_list(ctx, SIGALGS) != 1 ||
 	    SSL_CTX_set_session_id_context(ctx, id, sizeof(id) - 1) != 1 ||
-	    SSL_CTX_set_tlsext_ticket_keys(ctx, ticket_keys, sizeof(ticket_keys)) != 1) {
+	    SSL_CTX_set_tlsext_ticket_key_evp_cb(ctx, on_ticket) != 1) {
 		SSL_CTX_free(ctx);
 		return NULL;
 	}
