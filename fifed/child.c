@@ -6,6 +6,7 @@
  */
 #include "fifed/internal.h"
 
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 
@@ -114,10 +115,13 @@ exec_daemon(const struct suite *s, const struct child *c, int fd)
 #else
 	char *envp[] = { search, ctype, NULL };
 #endif
+	struct rlimit no_core = { 0, 0 };
 	sigset_t none;
 	int null;
 
 	snprintf(path, sizeof(path), "%s/%s", s->libexec, name);
+	/* Keys are read before the sandbox. */
+	(void)setrlimit(RLIMIT_CORE, &no_core);
 	signal(SIGINT, SIG_IGN);
 	signal(SIGHUP, SIG_IGN);
 	signal(SIGTERM, SIG_DFL);
