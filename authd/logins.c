@@ -279,6 +279,8 @@ admit(struct exchange *x)
 		finish(x, SASL_OK, "");
 		return;
 	}
+	/* What is not needed any more must not wait for mboxd. */
+	explicit_bzero(x->sasl.password, sizeof(x->sasl.password));
 	x->at_work = AT_MBOXD;
 	if (auth_open_mailbox(ch, x->service == SERVICE_IMAP ? MBOX_IMAP : MBOX_POP3, l->id,
 		x->user.address, x->user.mailbox, x->user.uid, x->user.quota, x->client,

@@ -220,13 +220,19 @@ static void
 on_removed(struct msg *m, void *arg)
 {
 	struct pending *p = arg;
+	struct user now;
 	enum dir_status st;
 
 	if (m == NULL || m->p.status.status != MSG_OK) {
 		pending_done(p, CTL_TEMPFAIL, p->user.address, mboxd_text(m));
 		return;
 	}
-	st = directory_user_del(auth.directory, p->user.address);
+	/* Not a new account of that name, made since by somebody else's command. */
+	if (directory_user_get(auth.directory, p->user.address, &now) == DIR_OK &&
+	    now.uid != p->user.uid)
+		st = DIR_NONE;
+	else
+		st = directory_user_del(auth.directory, p->user.address);
 	log_fact(LOG_LOGIN, LOGL_INFO, "user-deleted", KS("user", p->user.address));
 	auth_changed("");
 	pending_done(p, st == DIR_OK ? CTL_OK : CTL_REFUSED, p->user.address, dir_status_text(st));
