@@ -114,6 +114,11 @@ daemon_stopped(void)
 static void
 peer_message(struct channel *ch, struct msg *m, void *arg)
 {
+	/* What fifed has said, not what the peer says: authd sends sessions by it. */
+	if (channel_instance(ch) != (uint32_t)(uintptr_t)arg) {
+		channel_break(ch, "another instance than expected");
+		return;
+	}
 	if (self->peer_message != NULL)
 		self->peer_message(ch, m);
 }
@@ -149,7 +154,8 @@ peer_open(struct peer *p)
 
 	p->pending_fd = -1;
 	p->ch = channel_new(
-	    base, fd, self->role, conf.instance, p->role, peer_message, peer_lost, NULL);
+	    base, fd, self->role, conf.instance, p->role, peer_message, peer_lost,
+	    (void *)(uintptr_t)p->instance);
 	if (p->ch == NULL) {
 		log_warnx("no memory for the channel to %s", role_name(p->role));
 		*p = peers[--n_peers];
