@@ -10,10 +10,12 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
+#include <err.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
 #include <limits.h>
+#include <pwd.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,6 +26,7 @@
 #include "common/compat/compat.h"
 
 #define LOCK_WAIT_MS 5000
+#define MAILBOX_UID_OFFSET 50 /* as authd and mboxd count */
 
 static int fail(char *, size_t, const char *, ...) __attribute__((format(printf, 3, 4)));
 
@@ -134,6 +137,23 @@ start_state_directory(struct suite *s, char *e, size_t cap)
 	return 0;
 }
 
+/* Who has a mailbox's uid can read it: 60001 on are systemd-homed's, for one. */
+static void
+warn_of_users(const struct conf *c)
+{
+	const struct passwd *pw;
+
+	setpwent();
+	while ((pw = getpwent()) != NULL)
+		if (pw->pw_uid >= c->uid_first + MAILBOX_UID_OFFSET && pw->pw_uid <= c->uid_last) {
+			warnx("%s: \"uids\" includes uid %u of the user %s, who could read a "
+			      "mailbox of that uid: choose another range",
+			    c->file, (unsigned int)pw->pw_uid, pw->pw_name);
+			break;
+		}
+	endpwent();
+}
+
 /* A name space of users may lack the range: better said now than by a daemon. */
 int
 start_try_uids(const struct conf *c, char *e, size_t cap)
@@ -158,6 +178,7 @@ start_try_uids(const struct conf *c, char *e, size_t cap)
 			    "\"uids\" in %s",
 			    (unsigned int)ids[i], c->file);
 	}
+	warn_of_users(c);
 	return 0;
 }
 
