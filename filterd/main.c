@@ -24,6 +24,9 @@
 #define CHECKS_MAX 1024
 #define READ_MAX ((size_t)8 * 1024 * 1024) /* what rules see of a large message */
 #define SCAND_PATIENCE_MS 20000		   /* while scand loads its signatures again */
+/* scand does one at a time. What waits waits here, where it can be given up: in its
+ * socket stale ones would pile up, each with a descriptor. */
+#define SCANS_MAX 2
 
 struct check {
 	TAILQ_ENTRY(check) entry; /* waits for a scand */
@@ -32,7 +35,7 @@ struct check {
 	uint64_t request;
 	int fd;
 	uint64_t size;
-	uint64_t deadline;
+	uint64_t since;
 	char qid[24];
 	char sender[321];
 	char client[64];
@@ -44,6 +47,7 @@ static struct msg_conf_filterd next_conf;
 static struct rules *rules, *next_rules;
 static TAILQ_HEAD(, check) waiting = TAILQ_HEAD_INITIALIZER(waiting);
 static size_t n_checks;
+static unsigned int n_scans; /* at scand */
 static uint64_t n_verdicts[VERDICT_DEFER + 1];
 static struct event *ev_patience;
 
@@ -100,10 +104,11 @@ not_scanned(struct check *c, const char *why)
 	say(c);
 }
 
+static void scan_next(void);
+
 static void
-on_scanned(struct msg *m, void *arg)
+scanned(struct check *c, struct msg *m)
 {
-	struct check *c = arg;
 	struct judgement *j;
 
 	if (m == NULL) {
@@ -132,28 +137,58 @@ on_scanned(struct msg *m, void *arg)
 }
 
 static void
-scan(struct check *c)
+on_scanned(struct msg *m, void *arg)
+{
+	n_scans--;
+	scanned(arg, m);
+	/* A scand that was lost is replaced first; one that is slow hears no more for
+	 * the moment. */
+	if (m != NULL)
+		scan_next();
+}
+
+/* 0: asked. */
+static int
+scan_ask(struct check *c)
 {
 	struct channel *ch = daemon_peer(ROLE_SCAND);
 	struct msg_scan s = { .size = c->size };
 	int fd;
 
-	if (ch == NULL) {
-		/* It may just be loading new signatures. */
-		if (!c->waiting) {
-			c->waiting = 1;
-			TAILQ_INSERT_TAIL(&waiting, c, entry);
-		}
+	strlcpy(s.qid, c->qid, sizeof(s.qid));
+	if (ch == NULL || n_scans >= SCANS_MAX ||
+	    (fd = fcntl(c->fd, F_DUPFD_CLOEXEC, 3)) == -1 ||
+	    channel_ask(ch, MSG_FILTERD_SCAND_SCAN, &s, fd, conf.timeout_ms, on_scanned, c) == 0)
+		return -1;
+	n_scans++;
+	return 0;
+}
+
+static void
+scan(struct check *c)
+{
+	if (TAILQ_EMPTY(&waiting) && scan_ask(c) == 0)
 		return;
-	}
-	if (c->waiting) {
+	/* It is busy, or may just be loading new signatures. */
+	c->waiting = 1;
+	TAILQ_INSERT_TAIL(&waiting, c, entry);
+}
+
+static void
+scan_next(void)
+{
+	struct check *c;
+
+	while ((c = TAILQ_FIRST(&waiting)) != NULL) {
+		if (channel_find(c->channel) == NULL) {
+			check_free(c); /* nobody waits for it any more */
+			continue;
+		}
+		if (scan_ask(c) == -1)
+			return;
 		c->waiting = 0;
 		TAILQ_REMOVE(&waiting, c, entry);
 	}
-	strlcpy(s.qid, c->qid, sizeof(s.qid));
-	if ((fd = fcntl(c->fd, F_DUPFD_CLOEXEC, 3)) == -1 ||
-	    channel_ask(ch, MSG_FILTERD_SCAND_SCAN, &s, fd, conf.timeout_ms, on_scanned, c) == 0)
-		not_scanned(c, "the virus scanner cannot be asked");
 }
 
 static void
@@ -162,13 +197,16 @@ on_patience(evutil_socket_t fd, short what, void *arg)
 	struct timeval tv = { 1, 0 };
 	struct check *c, *next;
 	uint64_t now = now_ms();
+	int busy = daemon_peer(ROLE_SCAND) != NULL;
 
+	scan_next();
 	for (c = TAILQ_FIRST(&waiting); c != NULL; c = next) {
 		next = TAILQ_NEXT(c, entry);
-		if (c->deadline <= now) {
+		if (now - c->since > (busy ? conf.timeout_ms : SCAND_PATIENCE_MS)) {
 			c->waiting = 0;
 			TAILQ_REMOVE(&waiting, c, entry);
-			not_scanned(c, "no virus scanner is running");
+			not_scanned(c, busy ? "the virus scanner is busy"
+					    : "no virus scanner is running");
 		}
 	}
 	event_add(ev_patience, &tv);
@@ -240,7 +278,7 @@ check(struct channel *ch, struct msg *m)
 	c->request = m->id;
 	c->fd = msg_take_fd(m);
 	c->size = q->size;
-	c->deadline = now_ms() + SCAND_PATIENCE_MS;
+	c->since = now_ms();
 	strlcpy(c->qid, q->qid, sizeof(c->qid));
 	strlcpy(c->sender, q->sender, sizeof(c->sender));
 	strlcpy(c->client, q->client, sizeof(c->client));
@@ -258,10 +296,14 @@ check(struct channel *ch, struct msg *m)
 	}
 	judge_by_rules(c, q);
 	if (conf.antivirus && !verdict_stricter(c->j.action, VERDICT_QUARANTINE) &&
-	    c->size <= conf.scan_size_max)
+	    c->size <= conf.scan_size_max) {
 		scan(c);
-	else
-		say(c);
+		return;
+	}
+	if (conf.antivirus && c->size > conf.scan_size_max)
+		log_fact(LOG_FILTER, LOGL_WARN, "not-scanned", KS("qid", c->qid),
+		    KS("reason", "larger than scan-size-max"));
+	say(c);
 }
 
 static void
@@ -325,14 +367,8 @@ on_start(void)
 static void
 on_peer_new(struct channel *ch)
 {
-	struct check *c, *next;
-
-	if (channel_role(ch) != ROLE_SCAND)
-		return;
-	for (c = TAILQ_FIRST(&waiting); c != NULL; c = next) {
-		next = TAILQ_NEXT(c, entry);
-		scan(c);
-	}
+	if (channel_role(ch) == ROLE_SCAND)
+		scan_next();
 }
 
 static void
