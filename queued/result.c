@@ -234,7 +234,7 @@ rcpt_apply(struct record *r, const struct job_rcpt *jr, int pass)
 			rc.attempts++;
 		if (r->now >= r->expire_at) {
 			rc.state = RCPT_FAILED;
-			rc.enhanced = "5.4.7";
+			rc.enhanced = "4.4.7";
 		} else
 			rc.next = r->now + next_delay(r, rc.attempts, jr->num);
 		break;

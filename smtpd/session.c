@@ -142,7 +142,7 @@ log_refused(struct session *s, const struct smtp_action *a)
 		     : smtp_in_nrcpt(s->in) == 1 ? smtp_in_rcpt(s->in, 0)
 						 : ""),
 	    KS("client", s->client), KS("helo", smtp_in_helo(s->in)), KU("code", a->code),
-	    KS("reason", a->text));
+	    KS("enhanced", a->enhanced), KS("reason", a->text));
 }
 
 static void

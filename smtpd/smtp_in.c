@@ -176,7 +176,7 @@ smtp_in_error(struct smtp_in *e, enum smtp_reply r)
 void
 smtp_in_refuse(struct smtp_in *e, enum smtp_reply r, const char *rcpt, const char *text)
 {
-	smtp_in_act(e, &(struct smtp_action){ .type = SMTP_ACT_REFUSED,
+	smtp_in_act(e, &(struct smtp_action){ .type = SMTP_ACT_REFUSED, .enhanced = smtp_reply_enhanced(r),
 			   .name = rcpt,
 			   .code = smtp_reply_code(r),
 			   .text = smtp_reply_text(r) });
