@@ -31,7 +31,7 @@ wanted="gcc make libc6-dev libevent-dev libssl-dev libbsd-dev liblmdb-dev libidn
 	libpcre2-dev libcrypt-dev libseccomp-dev libunbound-dev libclamav-dev"
 # To run the demonstration, to resolve names with DNSSEC, and to test.
 useful="openssl dns-root-data ca-certificates git clang libclang-rt-14-dev libcmocka-dev mandoc python3 curl swaks
-	isync fetchmail mutt procps iproute2 libnet-ssleay-perl"
+	isync libsasl2-modules fetchmail mutt procps iproute2 libnet-ssleay-perl"
 
 lacking() {
 	for p; do

@@ -140,7 +140,10 @@ wrapper() {
 	mv "$RUN/bin/$1.new" "$RUN/bin/$1"
 }
 wrapper fifectl "exec $(quote "$BUILD/bin/fifectl") -f $(quote "$CONF") \"\$@\""
-wrapper sendmail "FIFE_CONF=$(quote "$CONF") FIFE_STATE=$(quote "$RUN") exec $(quote "$BUILD/bin/sendmail") \"\$@\""
+# Unprivileged users run this one, who may not be able to reach the build.
+cp "$BUILD/bin/sendmail" "$RUN/bin/.sendmail.new"
+mv "$RUN/bin/.sendmail.new" "$RUN/bin/.sendmail"
+wrapper sendmail "FIFE_CONF=$(quote "$CONF") FIFE_STATE=$(quote "$RUN") exec $(quote "$RUN/bin/.sendmail") \"\$@\""
 
 # --- accounts, with a suite that nobody is told of yet ---
 password() {

@@ -278,9 +278,10 @@ add_status(struct text *t, const struct bounce *b)
 			status = b->action == BOUNCE_FAILED    ? "5.0.0"
 				 : b->action == BOUNCE_DELAYED ? "4.0.0"
 							       : "2.0.0";
-		/* RFC 3464, 2.3.4: the class must agree with the action. */
+		/* The class agrees with the action; but a failure whose cause was temporary
+		 * to the end keeps its 4 (RFC 3464, appendix E). */
 		addf(t, "Status: %c%s\r\n",
-		    b->action == BOUNCE_FAILED	  ? '5'
+		    b->action == BOUNCE_FAILED	  ? (status[0] == '4' ? '4' : '5')
 		    : b->action == BOUNCE_DELAYED ? '4'
 						  : '2',
 		    strlen(status) > 1 && is_ascii(status) && strpbrk(status, " \r\n") == NULL

@@ -113,7 +113,7 @@ test_hostile(void **state)
 	/* The class of the status agrees with the action. */
 	r.enhanced = "4.4.1";
 	p = compose(&b, &len);
-	assert_non_null(strstr(p, "Status: 5.4.1\r\n"));
+	assert_non_null(strstr(p, "Status: 4.4.1\r\n"));
 	free(p);
 	b.action = BOUNCE_DELAYED;
 	r.until = 1700100000;
