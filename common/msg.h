@@ -120,6 +120,9 @@ enum listener_tls { LISTENER_TLS_NONE, LISTENER_TLS_STARTTLS, LISTENER_TLS_IMPLI
 
 enum service { SERVICE_SMTP = 1, SERVICE_IMAP, SERVICE_POP3 };
 
+/* conf_gate: a check that refuses whatever the score is */
+#define GATE_CHECK_REFUSE UINT32_MAX
+
 /* rcpt_class.rclass and route.rclass */
 enum rclass {
 	RCLASS_LOCAL = 1, /* ours, exists */
@@ -128,7 +131,8 @@ enum rclass {
 	RCLASS_DISABLED,
 	RCLASS_FULL,
 	RCLASS_DENIED,	  /* for this sender; text says why */
-	RCLASS_TEMP
+	RCLASS_TEMP,
+	RCLASS_GREY	  /* not yet: greylisted */
 };
 
 enum sasl_status { SASL_OK = 1, SASL_CONTINUE, SASL_DENIED, SASL_TEMP, SASL_BAD };

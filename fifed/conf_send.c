@@ -108,6 +108,15 @@ send_resolver(const struct conf *conf, struct child *c)
 }
 
 static void
+send_gate(const struct conf *conf, struct child *c)
+{
+	(void)channel_send(c->ch, MSG_FIFED_GATE_CONF, 0, &conf->gate, -1);
+	for (size_t i = 0; i < conf->n_dnslists; i++)
+		(void)channel_send(
+		    c->ch, MSG_FIFED_SMTPD_DNSLIST, 0, &conf->dnslists[i], -1);
+}
+
+static void
 send_delivery(const struct conf *conf, struct child *c)
 {
 	struct msg_conf_deliverd m = conf->delivery;
@@ -173,6 +182,7 @@ conf_send(struct suite *s, struct child *c)
 		break;
 	case ROLE_AUTHD:
 		send_directory(conf, c);
+		(void)channel_send(c->ch, MSG_FIFED_GATE_CONF, 0, &conf->gate, -1);
 		break;
 	case ROLE_KEYD:
 		send_keys(s, c);
@@ -182,6 +192,7 @@ conf_send(struct suite *s, struct child *c)
 		break;
 	case ROLE_SMTPD:
 		(void)channel_send(c->ch, MSG_FIFED_SMTPD_CONF, 0, &conf->smtp, -1);
+		send_gate(conf, c);
 		send_certificates(s, c);
 		send_listeners(s, c,
 		    1u << LISTENER_SMTP | 1u << LISTENER_SUBMISSION |

@@ -19,6 +19,7 @@
 #define CONF_LISTENERS_MAX 64
 #define CONF_TLS_MAX 64
 #define CONF_SERVERS_MAX 8
+#define CONF_DNSLISTS_MAX 16
 #define CONF_STUBS_MAX 64
 #define CONF_RULES_MAX 1000
 #define CONF_NAMES_MAX 64
@@ -63,6 +64,9 @@ struct conf {
 	size_t n_tls;
 
 	struct msg_conf_smtpd smtp;
+	struct msg_conf_gate gate;
+	struct msg_conf_dnslist dnslists[CONF_DNSLISTS_MAX];
+	size_t n_dnslists;
 	struct msg_conf_queued queue;
 	struct msg_conf_dnsd resolver;
 	struct msg_conf_dns_server servers[CONF_SERVERS_MAX];

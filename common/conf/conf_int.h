@@ -157,6 +157,7 @@ extern const struct conf_section conf_section_tls;
 /* The blocks that are settings of one place each; NULL at the end. */
 extern const struct conf_section *const conf_sections[];
 extern const struct conf_section conf_section_smtp;
+extern const struct conf_section conf_section_gate;
 extern const struct conf_section conf_section_queue;
 extern const struct conf_section conf_section_resolver;
 extern const struct conf_section conf_section_delivery;
