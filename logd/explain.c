@@ -30,10 +30,10 @@ static const struct {
 	{ "queued", "queued the message[ {qid}][ from " FROM "][ for " TO "][, {size} octets][: " WORDS
 		    "]" },
 	{ "refused",
-	    "refused[ {what}][ " CLIENT "][ from " FROM "][ to " TO "][ with {code}][ {enhanced}][: " WORDS
+	    "refused[ {what}][ " CLIENT "][ from " FROM "][ to " TO "][, Message-ID {msgid}][ with {code}][ {enhanced}][: " WORDS
 	    "]" },
 	{ "rejected",
-	    "rejected the message[ {qid}][ from " FROM "][ for " TO "][, sent by " CLIENT
+	    "rejected the message[ {qid}][ from " FROM "][ for " TO "][, Message-ID {msgid}][, sent by " CLIENT
 	    "][ with {code}][ {enhanced}][, judged by {judge|rule}][: " WORDS "]" },
 	{ "delivered",
 	    "delivered[ {qid}][ to " TO "][ from " FROM "][ at " WHERE "][ ({address})][: " WORDS
@@ -65,11 +65,11 @@ static const struct {
 	{ "removed", "removed[ {qid}] from the queue[ (recipient " TO ")][: " WORDS "]" },
 	{ "held", "holds[ {qid}] until it is released[: " WORDS "]" },
 	{ "released", "released[ {qid}][: " WORDS "]" },
-	{ "login", "login of[ {user|login|address}][ by {mechanism|mech}][ from " CLIENT "][: " WORDS "]" },
+	{ "login", "login of[ {user|login|address}][ by {proto}][ from " CLIENT "][: " WORDS "]" },
 	{ "login-failed",
-	    "refused a login[ of {user|login|address}][ by {mechanism|mech}][ from " CLIENT "][: " WORDS
+	    "refused a login[ of {user|login|address}][ by {proto}][ from " CLIENT "][: " WORDS
 	    "]" },
-	{ "logout", "logout of[ {user|login|address}][ from " CLIENT "]" },
+	{ "logout", "logout of[ {user|login|address}][ by {proto}][ from " CLIENT "]" },
 	{ "log-full", "wrote no more lines of this kind on this day: the limit of {limit} octets" },
 	{ "log-lost", "{count} lines before this one could not be written" },
 	{ "log-dropped", "{count} lines of this process did not reach logd" },
@@ -123,7 +123,8 @@ put_address(struct out *o, const struct line_kv *kv)
 	put(o, ">", 1);
 }
 
-/* names: "a|b|c" up to end. Index of the value, or -1. */
+/* names: "a|b|c" up to end. Index of the value, or -1. An empty value says nothing, but
+ * for an empty reverse-path. */
 static int
 find(const struct fact *f, const char *names, const char *end)
 {
@@ -131,7 +132,8 @@ find(const struct fact *f, const char *names, const char *end)
 		size_t len = strcspn(names, "|}");
 
 		for (size_t i = 0; i < f->n; i++)
-			if (f->kv[i].key_len == len && memcmp(f->kv[i].key, names, len) == 0)
+			if (f->kv[i].key_len == len && memcmp(f->kv[i].key, names, len) == 0 &&
+			    (f->kv[i].val_len > 0 || (len == 4 && memcmp(names, "from", 4) == 0)))
 				return (int)i;
 		names += len + 1;
 	}
@@ -192,7 +194,7 @@ put_rest(struct out *o, const struct fact *f)
 	const char *before = " (";
 
 	for (size_t i = 0; i < f->n; i++) {
-		if (f->used & 1ull << i)
+		if (f->used & 1ull << i || f->kv[i].val_len == 0)
 			continue;
 		put(o, before, strlen(before));
 		put(o, f->kv[i].key, f->kv[i].key_len);

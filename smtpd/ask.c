@@ -77,11 +77,12 @@ on_sasl(struct msg *m, void *arg)
 			session_run(s);
 			return;
 		}
-		log_fact(LOG_LOGIN, LOGL_INFO, "login", KS("service", "smtp"),
-		    KS("user", r->address), KS("client", s->client));
+		log_fact(LOG_LOGIN, LOGL_INFO, "login", KS("proto", "smtp"),
+		    KS("user", r->address), KS("client", s->client),
+		    KS("tls", conn_is_tls(s->conn) ? conn_tls_version(s->conn) : "no"));
 	} else if (r->status == SASL_DENIED || r->status == SASL_BAD) {
 		smtpd_stats.login_failures++;
-		log_fact(LOG_LOGIN, LOGL_INFO, "login-failed", KS("service", "smtp"),
+		log_fact(LOG_LOGIN, LOGL_INFO, "login-failed", KS("proto", "smtp"),
 		    KS("user", s->tried), KS("client", s->client), KS("reason", r->text));
 	}
 	smtp_in_sasl_answer(

@@ -141,7 +141,8 @@ log_refused(struct session *s, const struct smtp_action *a)
 	    KS("to", a->name[0] != '\0'          ? a->name
 		     : smtp_in_nrcpt(s->in) == 1 ? smtp_in_rcpt(s->in, 0)
 						 : ""),
-	    KS("client", s->client), KS("helo", smtp_in_helo(s->in)), KU("code", a->code),
+	    KS("client", s->client), KS("helo", smtp_in_helo(s->in)),
+	    KS("msgid", smtp_in_content(s->in)->message_id), KU("code", a->code),
 	    KS("enhanced", a->enhanced), KS("reason", a->text));
 }
 

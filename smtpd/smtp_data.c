@@ -60,8 +60,19 @@ field(struct smtp_data *d)
 		d->has_date = 1;
 	else if (ascii_equal(d->name, d->name_len, "from"))
 		d->has_from = 1;
-	else if (ascii_equal(d->name, d->name_len, "message-id"))
+	else if (ascii_equal(d->name, d->name_len, "message-id")) {
+		d->in_message_id = !d->has_message_id;
 		d->has_message_id = 1;
+	}
+}
+
+/* White space and angle brackets apart, as logs and `why` have it. */
+static void
+message_id_octet(struct smtp_data *d, unsigned char c)
+{
+	if (c <= ' ' || c == '<' || c == '>' || d->message_id_len == sizeof(d->message_id) - 1)
+		return;
+	d->message_id[d->message_id_len++] = (char)c;
 }
 
 /* The body begins, without an empty line before it perhaps. */
@@ -83,6 +94,8 @@ header_octet(struct smtp_data *d, unsigned char c)
 	}
 	switch (d->part) {
 	case PART_START:
+		if (c != ' ' && c != '\t')
+			d->in_message_id = 0;
 		if (c == ' ' || c == '\t') {
 			d->part = PART_REST;
 			return;
@@ -106,6 +119,8 @@ header_octet(struct smtp_data *d, unsigned char c)
 		}
 		break;
 	default:
+		if (d->in_message_id)
+			message_id_octet(d, c);
 		break;
 	}
 }

@@ -42,7 +42,10 @@ struct smtp_data {
 	uint8_t has_field;
 	uint8_t no_header; /* the first line is no field, but there is one */
 	uint8_t name_len;
+	uint8_t in_message_id; /* the value of the first one is being read */
+	uint8_t message_id_len;
 	char name[12];
+	char message_id[250]; /* for logs, without <>; cut where it is too long */
 };
 
 enum smtp_data_result {

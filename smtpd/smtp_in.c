@@ -47,6 +47,7 @@ forget_transaction(struct smtp_in *e)
 	e->rcpt = NULL;
 	e->sender = NULL;
 	e->nrcpt = 0;
+	e->data.message_id[0] = '\0';
 	e->rcpt_cap = 0;
 	e->size_hint = 0;
 	e->body = 0;

@@ -76,7 +76,7 @@ finish_reply(struct session *s, enum smtp_reply r)
 {
 	log_fact(LOG_SMTP, LOGL_INFO, "deferred", KS("qid", s->txn.qid),
 	    KS("from", smtp_in_sender(s->in)), KS("client", s->client),
-	    KU("code", smtp_reply_code(r)), KS("reason", smtp_reply_text(r)));
+	    KS("msgid", smtp_in_content(s->in)->message_id), KU("code", smtp_reply_code(r)), KS("reason", smtp_reply_text(r)));
 	txn_abort(s);
 	finish(s, smtp_reply_code(r), smtp_reply_enhanced(r), smtp_reply_text(r));
 }
@@ -333,7 +333,8 @@ log_received(const struct session *s)
 	    KS("from", smtp_in_sender(s->in)),
 	    KS("to", smtp_in_nrcpt(s->in) == 1 ? smtp_in_rcpt(s->in, 0) : ""),
 	    KU("nrcpt", smtp_in_nrcpt(s->in)), KU("size", s->txn.written),
-	    KS("client", s->client), KS("helo", smtp_in_helo(s->in)),
+	    KS("msgid", smtp_in_content(s->in)->message_id), KS("client", s->client),
+	    KS("helo", smtp_in_helo(s->in)),
 	    KS("tls", conn_is_tls(s->conn) ? conn_tls_version(s->conn) : ""),
 	    KS("user", s->login_address));
 }
@@ -414,7 +415,8 @@ reject(struct session *s, const struct msg_filter_verdict *v)
 	    KS("qid", s->txn.qid), KS("from", smtp_in_sender(s->in)),
 	    KS("to", smtp_in_nrcpt(s->in) == 1 ? smtp_in_rcpt(s->in, 0) : ""),
 	    KU("nrcpt", smtp_in_nrcpt(s->in)), KU("size", s->txn.written),
-	    KS("client", s->client), KS("judge", v->judge), KU("code", code),
+	    KS("msgid", smtp_in_content(s->in)->message_id), KS("client", s->client),
+	    KS("judge", v->judge), KU("code", code),
 	    KS("reason", text));
 	txn_abort(s);
 	finish(s, code, enhanced, text);
