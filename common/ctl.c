@@ -111,6 +111,29 @@ words_match(const char *words, int argc, char **argv)
 	return n;
 }
 
+/* Names the second words that there are for the first one. */
+static void
+unknown_command(struct ctl *c, int argc)
+{
+	const char *first = argc > 0 ? c->argv[0] : "";
+	char names[256] = "";
+	size_t len = strlen(first);
+
+	for (const struct ctl_command *cmd = c->server->commands; cmd->words != NULL; cmd++) {
+		if (len == 0 || strncmp(cmd->words, first, len) != 0 || cmd->words[len] != ' ')
+			continue;
+		if (names[0] != '\0')
+			strlcat(names, ", ", sizeof(names));
+		strlcat(names, cmd->words + len + 1, sizeof(names));
+	}
+	if (names[0] == '\0')
+		ctl_done(c, CTL_USAGE, "%s: no such command at %s", first,
+		    role_name(c->server->self));
+	else
+		ctl_done(c, CTL_USAGE, "%s%s%s: expected one of %s", first, argc > 1 ? " " : "",
+		    argc > 1 ? c->argv[1] : "", names);
+}
+
 static void
 run(struct ctl *c, int argc)
 {
@@ -126,8 +149,7 @@ run(struct ctl *c, int argc)
 		}
 	}
 	if (best == NULL) {
-		ctl_done(c, CTL_USAGE, "%s: no such command at %s",
-		    argc > 0 ? c->argv[0] : "", role_name(c->server->self));
+		unknown_command(c, argc);
 		return;
 	}
 	argc -= best_n;

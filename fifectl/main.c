@@ -6,14 +6,17 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "common/compat/compat.h"
 #include "common/log.h"
 #include "fifectl/command.h"
 
+static void usage(FILE *) __attribute__((noreturn));
+
 static void
-usage(void)
+usage(FILE *out)
 {
 	fputs("usage: fifectl [-j] [-f file] command [argument ...]\n"
 	      "commands:\n"
@@ -24,8 +27,8 @@ usage(void)
 	      "  why ADDRESS|MESSAGE-ID|QUEUE-ID      log [smtp|delivery|filter|login]\n"
 	      "  resolver lookup|flush|stats          mailbox list|show\n"
 	      "  filter stats                         dump | load\n",
-	    stderr);
-	exit(CTL_USAGE);
+	    out);
+	exit(out == stdout ? CTL_OK : CTL_USAGE);
 }
 
 int
@@ -41,7 +44,7 @@ main(int argc, char **argv)
 	log_init("fifectl", 0);
 	if (env != NULL && *env != '\0')
 		cx.conf_path = env;
-	while ((ch = getopt(argc, argv, "+f:j")) != -1) {
+	while ((ch = getopt(argc, argv, "+f:hj")) != -1) {
 		switch (ch) {
 		case 'f':
 			cx.conf_path = optarg;
@@ -49,14 +52,18 @@ main(int argc, char **argv)
 		case 'j':
 			cx.json = 1;
 			break;
+		case 'h':
+			usage(stdout);
 		default:
-			usage();
+			usage(stderr);
 		}
 	}
 	argc -= optind;
 	argv += optind;
 	if (argc == 0)
-		usage();
+		usage(stderr);
+	if (strcmp(argv[0], "help") == 0)
+		usage(stdout);
 	/* The state directory becomes the working directory: names absolute first. */
 	if (realpath(cx.conf_path, path) != NULL)
 		cx.conf_path = path;
