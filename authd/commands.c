@@ -117,6 +117,10 @@ user_list(struct ctl *c, int argc, char **argv)
 
 	if (argc == 1 && domain_arg(c, argv[0], domain, sizeof(domain)) == -1)
 		return;
+	if (argc == 1 && !resolve_domain_is_local(&auth.resolver, domain)) {
+		ctl_done(c, CTL_REFUSED, "%s: no such domain here", domain);
+		return;
+	}
 	list(c, DIR_USERS, argc == 1 ? domain : NULL, user_row);
 }
 
@@ -145,6 +149,17 @@ alias_key(struct ctl *c, const char *word, char *key, size_t cap)
 	return 0;
 }
 
+static int
+has_word(const char *list, const char *word)
+{
+	size_t len = strlen(word);
+
+	for (const char *p = list; (p = strstr(p, word)) != NULL; p += len)
+		if ((p == list || p[-1] == ' ') && (p[len] == ' ' || p[len] == '\0'))
+			return 1;
+	return 0;
+}
+
 static void
 alias_add(struct ctl *c, int argc, char **argv)
 {
@@ -166,6 +181,8 @@ alias_add(struct ctl *c, int argc, char **argv)
 			free(targets);
 			return;
 		}
+		if (has_word(targets, target))
+			continue;
 		if (targets[0] != '\0')
 			strlcat(targets, " ", DIRECTORY_TARGETS_MAX + 1);
 		if (strlcat(targets, target, DIRECTORY_TARGETS_MAX + 1) >

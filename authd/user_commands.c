@@ -26,8 +26,15 @@ int
 address_key(struct ctl *c, const char *word, char *key, size_t cap)
 {
 	struct address a;
+	char whole[ADDRESS_MAX + 1];
 
-	if (address_parse(word, strlen(word), &a) == -1 || address_fold_key(&a, key, cap) == -1) {
+	/* A name alone is of the host's domain, as for sendmail(8) and logins. */
+	if (strchr(word, '@') == NULL && auth.default_domain[0] != '\0')
+		snprintf(whole, sizeof(whole), "%s@%s", word, auth.default_domain);
+	else if (strlcpy(whole, word, sizeof(whole)) >= sizeof(whole))
+		whole[0] = '\0';
+	if (address_parse(whole, strlen(whole), &a) == -1 ||
+	    address_fold_key(&a, key, cap) == -1) {
 		ctl_done(c, CTL_USAGE, "%s: not an address (user@domain)", word);
 		return -1;
 	}
@@ -363,7 +370,7 @@ set_one(struct user *u, const char *key, const char *value)
 		return set_forward(u, value);
 	if (strcmp(key, "forward-keep") == 0)
 		return parse_yes(value, &u->forward_keep) == 0 ? NULL : "expected yes or no";
-	return "unknown key: expected disabled, quota, forward or forward-keep";
+	return "unknown key: expected disabled, quota, forward, forward-keep or scram";
 }
 
 void
@@ -371,7 +378,8 @@ user_set(struct ctl *c, int argc, char **argv)
 {
 	struct user u;
 	enum dir_status st;
-	int was_disabled;
+	struct pending *p;
+	int was_disabled, scram = -1;
 
 	if (existing_user(c, argv[0], &u) == -1)
 		return;
@@ -382,7 +390,10 @@ user_set(struct ctl *c, int argc, char **argv)
 
 		if (value != NULL) {
 			*value++ = '\0';
-			bad = set_one(&u, argv[i], value);
+			if (strcmp(argv[i], "scram") == 0)
+				bad = parse_yes(value, &scram) == 0 ? NULL : "expected on or off";
+			else
+				bad = set_one(&u, argv[i], value);
 		}
 		if (bad != NULL) {
 			ctl_done(c, CTL_USAGE, "%s: %s", argv[i], bad);
@@ -399,10 +410,15 @@ user_set(struct ctl *c, int argc, char **argv)
 		if (ch != NULL)
 			channel_send(ch, MSG_AUTHD_MBOXD_KICK, 0, &d, -1);
 	}
-	if (st == DIR_OK)
-		ctl_done(c, CTL_OK, NULL);
-	else
+	if (st != DIR_OK)
 		ctl_done(c, CTL_TEMPFAIL, "%s: %s", u.address, dir_status_text(st));
+	else if (scram == -1)
+		ctl_done(c, CTL_OK, NULL);
+	else if ((p = pending_new(c)) != NULL) {
+		/* Neither form can be made from the other, only from the password. */
+		p->user = u;
+		set_password(p, scram);
+	}
 }
 
 /* ---- rename ---- */

@@ -104,7 +104,7 @@ resolver_flush(struct ctl *c, int argc, char **argv)
 		return;
 	}
 	/* The library forgets all or nothing. */
-	if (strcmp(argv[0], "all") != 0)
+	if (argc > 0 && strcmp(argv[0], "all") != 0)
 		ctl_text(c, "the whole cache was emptied, %s with it", argv[0]);
 	ctl_done(c, CTL_OK, NULL);
 }
@@ -169,7 +169,7 @@ status(struct ctl *c, int argc, char **argv)
 
 const struct ctl_command dnsd_commands[] = {
 	{ "resolver lookup", 1, 2, resolver_lookup },
-	{ "resolver flush", 1, 1, resolver_flush },
+	{ "resolver flush", 0, 1, resolver_flush },
 	{ "resolver stats", 0, 0, resolver_stats },
 	{ "status", 0, 0, status },
 	{ NULL, 0, 0, NULL },

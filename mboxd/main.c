@@ -124,6 +124,7 @@ cell_row(struct ctl *ctl, const struct cell_facts *f, enum ctl_form form)
 	ctl_row(ctl, form);
 	ctl_str(ctl, "mailbox", f->mailbox);
 	ctl_u64(ctl, "uid", f->uid);
+	ctl_str(ctl, "state", f->pid != 0 ? "open" : "asleep");
 	ctl_u64(ctl, "pid", (uint64_t)f->pid);
 	ctl_u64(ctl, "sessions-given", f->sessions_given);
 	ctl_row_end(ctl);
@@ -146,6 +147,7 @@ cmd_show(struct ctl *ctl, int argc, char **argv)
 	char name[512];
 	const char *at = strrchr(argv[0], '@');
 	struct cell_facts f;
+	struct stat st;
 
 	if (at != NULL) {
 		strlcpy(name, at + 1, sizeof(name));
@@ -160,9 +162,13 @@ cmd_show(struct ctl *ctl, int argc, char **argv)
 			ctl_done(ctl, CTL_OK, NULL);
 			return;
 		}
-	if (mailbox_name_valid(name) && access(name, F_OK) == 0)
-		ctl_done(ctl, CTL_OK, "%s: no process has it open", name);
-	else
+	if (mailbox_name_valid(name) && stat(name, &st) == 0) {
+		memset(&f, 0, sizeof(f));
+		f.mailbox = name;
+		f.uid = st.st_uid;
+		cell_row(ctl, &f, CTL_FACTS);
+		ctl_done(ctl, CTL_OK, NULL);
+	} else
 		ctl_done(ctl, CTL_REFUSED, "%s: there is no such mailbox", argv[0]);
 }
 
