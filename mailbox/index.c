@@ -74,6 +74,10 @@ index_failed(const char *what, int rc)
 {
 	if (rc == ENOSPC || rc == EDQUOT)
 		return STORE_NO_SPACE;
+	if (rc == MDB_CORRUPTED || rc == MDB_PAGE_NOTFOUND || rc == MDB_INVALID ||
+	    rc == MDB_PANIC || rc == MDB_PAGE_FULL || rc == MDB_CURSOR_FULL ||
+	    rc == MDB_BAD_TXN || rc == MDB_INCOMPATIBLE)
+		index_guard_mark();
 	log_warnx("index: %s: %s", what, mdb_strerror(rc));
 	return STORE_IO;
 }
@@ -114,8 +118,16 @@ static int
 index_get(struct store *s, MDB_val *key, MDB_val *value)
 {
 	MDB_txn *txn = reader(s);
+	int rc;
 
-	return txn == NULL ? MDB_PANIC : mdb_get(txn, s->dbi, key, value);
+	if (txn == NULL)
+		return MDB_PANIC;
+	index_inside = 1;
+	rc = mdb_get(txn, s->dbi, key, value);
+	index_inside = 0;
+	if (rc != 0 && rc != MDB_NOTFOUND)
+		(void)index_failed("reading", rc);
+	return rc;
 }
 
 int
@@ -158,14 +170,15 @@ index_cache(struct folder *f, uint32_t uid, int kind, const uint8_t **data, size
 	return 0;
 }
 
-enum store_error
-index_load(struct folder *f)
+static enum store_error
+load(struct folder *f)
 {
 	struct store *s = f->store;
 	MDB_txn *txn = reader(s);
 	MDB_cursor *c;
 	struct key k;
 	MDB_val key, v;
+	uint64_t octets = f->octets;
 	uint32_t last = 0;
 	int rc;
 
@@ -205,10 +218,15 @@ index_load(struct folder *f)
 		}
 		f->n += n;
 	}
+	/* A page that cannot be read is no end, and nothing may be missing: its messages would
+	 * get new UIDs. */
+	if ((rc != 0 && rc != MDB_NOTFOUND) || f->octets != octets)
+		goto damaged;
 	mdb_cursor_close(c);
 	return STORE_OK;
 damaged:
 	mdb_cursor_close(c);
+	index_guard_mark();
 	log_warnx("index: messages of %s are damaged; they are taken from the files", f->name);
 	f->n = f->unseen = 0;
 	f->octets = 0;
@@ -218,6 +236,17 @@ damaged:
 	if (f->dirty_blocks != NULL)
 		memset(f->dirty_blocks, 0xff, f->dirty_blocks_len);
 	return STORE_OK;
+}
+
+enum store_error
+index_load(struct folder *f)
+{
+	enum store_error error;
+
+	index_inside = 1;
+	error = load(f);
+	index_inside = 0;
+	return error;
 }
 
 /* ---- folders ---- */
@@ -409,6 +438,7 @@ walk(struct store *s, char kind, size_t key_len, int (*cb)(struct store *, const
 
 	if (txn == NULL || mdb_cursor_open(txn, s->dbi, &c) != 0)
 		return -1;
+	index_inside = 1;
 	for (rc = mdb_cursor_get(c, &key, &v, MDB_SET_RANGE); rc == 0 && r == 0;
 	     rc = mdb_cursor_get(c, &key, &v, MDB_NEXT)) {
 		if (*(char *)key.mv_data != kind)
@@ -416,6 +446,7 @@ walk(struct store *s, char kind, size_t key_len, int (*cb)(struct store *, const
 		r = key.mv_size != key_len ? -1 : cb(s, key.mv_data, &v);
 	}
 	mdb_cursor_close(c);
+	index_inside = 0;
 	return r == 0 && (rc == 0 || rc == MDB_NOTFOUND) ? 0 : -1;
 }
 
@@ -439,6 +470,7 @@ meta_get(struct store *s)
 		return 1;
 	if (rc != 0)
 		return -1;
+	index_guard_map(s, &v);
 	t = (struct taker) { v.mv_data, v.mv_size, false };
 	if (take(&t, 4) != VERSION || take(&t, 4) != LAYOUT)
 		return -1;
@@ -489,6 +521,7 @@ index_close(struct store *s)
 	if (s->env != NULL)
 		mdb_env_close(s->env);
 	s->env = NULL;
+	index_guard_stop(s);
 }
 
 static void
@@ -506,8 +539,15 @@ forget_all(struct store *s)
 enum store_error
 index_open(struct store *s)
 {
-	int rc = env_open(s), meta;
+	int rc, meta;
 
+	if (index_guard_start(s) == -1)
+		return store_errno("index/data.mdb");
+	index_inside = 1;
+	rc = env_open(s);
+	if (rc == 0 && !index_file_whole(s))
+		rc = MDB_CORRUPTED;
+	index_inside = 0;
 	if (rc == ENOSPC || rc == EDQUOT || rc == EACCES || rc == EMFILE || rc == ENOMEM) {
 		index_close(s);
 		return index_failed("opening", rc);
@@ -530,7 +570,7 @@ index_open(struct store *s)
 	index_close(s);
 	if (unlinkat(s->indexfd, "data.mdb", 0) == -1 && errno != ENOENT)
 		return store_errno("index/data.mdb");
-	if ((rc = env_open(s)) != 0) {
+	if (index_guard_start(s) == -1 || (rc = env_open(s)) != 0) {
 		index_close(s);
 		return index_failed("opening", rc);
 	}
@@ -747,6 +787,11 @@ write_all(struct store *s)
 static void
 written(struct store *s)
 {
+	MDB_val key = { 1, (void *)(uintptr_t) "M" }, v;
+
+	/* It may be mapped elsewhere now. */
+	if (index_get(s, &key, &v) == 0)
+		index_guard_map(s, &v);
 	s->generation++;
 	for (size_t i = 0; i < s->n_folders; i++) {
 		struct folder *f = s->folders[i];
@@ -780,7 +825,12 @@ index_checkpoint(struct store *s)
 	for (size_t i = 0; i < s->n_folders; i++)
 		if (s->folders[i]->dirty)
 			folder_meta_top_up(s->folders[i]);
-	while ((rc = write_all(s)) == MDB_MAP_FULL) {
+	for (;;) {
+		index_inside = 1;
+		rc = write_all(s);
+		index_inside = 0;
+		if (rc != MDB_MAP_FULL)
+			break;
 		mdb_env_info(s->env, &info);
 		map = info.me_mapsize * 2;
 		if (map > MAP_LAST || mdb_env_set_mapsize(s->env, map) != 0)

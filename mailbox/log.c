@@ -130,6 +130,9 @@ log_write(struct store *s, struct log_record *r)
 		error = store_errno("change log");
 		goto done;
 	}
+	/* Behind a header of another generation nothing would be found again. */
+	if (s->log_stale && (error = log_reset(s)) != STORE_OK)
+		goto done;
 	put_le(r->buf, r->len - 8, 4);
 	put_le(r->buf + 4, record_crc(s, r->buf + 8, r->len - 8), 4);
 	do
@@ -177,10 +180,13 @@ log_reset(struct store *s)
 	put_le(head + 8, s->generation, 8);
 	memcpy(head + 16, s->boot, sizeof(s->boot));
 	put_le(head + 16 + BOOT_LEN, mailbox_crc(0, head, 16 + BOOT_LEN), 4);
-	/* Records of the old generation do not check any more. */
-	if (ftruncate(s->logfd, 0) == -1 ||
-	    pwrite(s->logfd, head, sizeof(head), 0) != (ssize_t)sizeof(head))
+	/* In place, which needs no room on a full disk; records of the old generation
+	 * do not check any more. */
+	s->log_stale = true;
+	if (pwrite(s->logfd, head, sizeof(head), 0) != (ssize_t)sizeof(head) ||
+	    ftruncate(s->logfd, HEADER_LEN) == -1)
 		return store_errno("change log");
+	s->log_stale = false;
 	s->log_len = HEADER_LEN;
 	s->log_unsynced = false;
 	return STORE_OK;
@@ -461,9 +467,10 @@ log_replay(struct store *s, const uint8_t *buf, size_t len)
 		pos += 8 + n;
 	}
 	s->replaying = false;
-	if (pos < len && !s->other_boot) {
-		/* The machine went on, so a cut record is that of a killed process. */
-		log_info("change log: %zu octets at the end were not complete", len - pos);
+	if (pos < len) {
+		/* A killed process, or damage: what follows may have given UIDs. */
+		log_info("change log: %zu octets at the end do not check", len - pos);
+		s->other_boot = true;
 	}
 	s->log_len = pos;
 	if (ftruncate(s->logfd, (off_t)pos) == -1)

@@ -23,6 +23,7 @@
  */
 
 #include <lmdb.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <sys/queue.h>
 #include <time.h>
@@ -142,6 +143,7 @@ struct store {
 	int logfd;
 	uint64_t log_len;
 	uint64_t generation;
+	bool log_stale;    /* its header has still to be written */
 	bool log_unsynced; /* changes that nothing else makes durable */
 	bool replaying;
 	bool index_lost;
@@ -217,6 +219,16 @@ enum store_error index_load(struct folder *);
 int index_name(struct folder *, uint32_t uid, char *out);
 int index_cache(struct folder *, uint32_t uid, int kind, const uint8_t **, size_t *);
 void index_forget_folder(struct store *, uint32_t id);
+
+/* ---- index_guard.c ---- */
+extern volatile sig_atomic_t index_inside; /* lmdb is at work */
+/* Before the index is opened. Throws away one that made a process fall. */
+int index_guard_start(struct store *);
+/* Where the map is, told by a small value of it. */
+void index_guard_map(struct store *, const MDB_val *);
+void index_guard_stop(struct store *);
+void index_guard_mark(void);
+int index_file_whole(struct store *);
 
 /* ---- store.c ---- */
 enum store_error store_errno(const char *what); /* logs errno, but for full disks */
