@@ -148,7 +148,7 @@ copy_content(int from, const char *old, int to, const char *new)
 {
 	char buf[BUFFER_SIZE];
 	ssize_t n;
-	int in = openat(from, old, O_RDONLY | O_CLOEXEC | O_NOFOLLOW), out = -1, r = -1;
+	int in = openat(from, old, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK), out = -1, r = -1;
 
 	if (in == -1)
 		return -1;
@@ -174,7 +174,8 @@ sync_copies(struct folder *to, char **names, size_t n)
 	if (n > SYNC_EACH_MAX)
 		return compat_syncfs(to->curfd);
 	for (size_t i = 0; i < n && r == 0; i++) {
-		int fd = names[i] == NULL ? -1 : openat(to->curfd, names[i], O_RDONLY | O_CLOEXEC);
+		int fd = names[i] == NULL ? -1 : openat(to->curfd, names[i],
+		    O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 
 		if (fd != -1) {
 			r = fsync(fd);

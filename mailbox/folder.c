@@ -163,6 +163,14 @@ folder_open(struct store *s, const char *name, struct folder **out)
 		if ((f = folder_lookup(s, canonical)) == NULL)
 			return STORE_NOT_FOUND;
 	}
+	/* Its directory was taken away; it may be there again. */
+	if (f->gone && !f->detached && f->refs == 0) {
+		if (f->dirty && (error = index_checkpoint(s)) != STORE_OK)
+			return error;
+		folder_unload(f);
+		f->gone = false;
+		f->needs_scan = true;
+	}
 	if ((error = folder_load(f)) != STORE_OK)
 		return error;
 	f->refs++;
@@ -192,10 +200,17 @@ folder_name(const struct folder *f)
 enum store_error
 folder_refresh(struct folder *f)
 {
-	struct stat cur, new;
+	struct stat cur, new, named;
 
 	if (f->gone || f->detached)
 		return STORE_NOT_FOUND;
+	/* Moved away is gone too; what is there now is opened when nobody has this one. */
+	if (fstatat(f->dirfd, "cur", &named, 0) == -1 ||
+	    fstat(f->curfd, &cur) == -1 || cur.st_ino != named.st_ino ||
+	    cur.st_dev != named.st_dev) {
+		f->gone = true;
+		return STORE_NOT_FOUND;
+	}
 	if (fstat(f->curfd, &cur) == -1 || cur.st_nlink == 0 ||
 	    fstatat(f->dirfd, "new", &new, AT_SYMLINK_NOFOLLOW) == -1) {
 		if (mkdirat(f->dirfd, "new", 0700) == 0)
@@ -531,9 +546,27 @@ folder_remove(struct folder *f, const uint32_t *uids, size_t n, uint64_t modseq)
 	f->notify = true;
 }
 
+static int
+compare_u32(const void *a, const void *b)
+{
+	const uint32_t *x = a, *y = b;
+
+	return *x < *y ? -1 : *x > *y;
+}
+
 void
 folder_queue_rename(struct folder *f, uint32_t uid)
 {
+	/* Flags that go to and fro faster than files are renamed. */
+	if (f->n_renames > 4096 && f->n_renames > 2 * f->n) {
+		size_t k = 1;
+
+		qsort(f->renames, f->n_renames, sizeof(*f->renames), compare_u32);
+		for (size_t i = 1; i < f->n_renames; i++)
+			if (f->renames[i] != f->renames[k - 1])
+				f->renames[k++] = f->renames[i];
+		f->n_renames = k;
+	}
 	push_u32(&f->renames, &f->n_renames, &f->renames_cap, uid);
 }
 

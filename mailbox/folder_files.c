@@ -88,9 +88,12 @@ folder_unlink_work(struct folder *f, int max)
 {
 	bool left = false;
 
-	if (f->unlinks.cap == 0 || max <= 0)
+	if (f->unlinks.cap == 0 || max <= 0 || f->gone)
 		return max;
 	folder_times_before(f);
+	/* Somebody may have renamed what was expunged, which would come back then. */
+	if (f->needs_scan)
+		(void)folder_scan(f);
 	for (size_t i = 0; i < f->unlinks.cap; i++) {
 		struct map_slot *slot = &f->unlinks.slots[i];
 
@@ -134,7 +137,7 @@ find_renamed(struct folder *f, char *name)
 		    (e->d_name[m.base_len] == ':' || e->d_name[m.base_len] == '\0') &&
 		    strlen(e->d_name) <= MAILDIR_NAME_MAX) {
 			(void)strlcpy(name, e->d_name, MAILDIR_NAME_MAX + 1);
-			r = openat(f->curfd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+			r = openat(f->curfd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 		}
 	closedir(d);
 	return r;
@@ -176,9 +179,12 @@ folder_content(struct folder *f, uint32_t uid, struct content *c)
 	c->len = 0;
 	if (folder_message_by_uid(f, uid) == NULL)
 		return STORE_NOT_FOUND;
-	if (index_name(f, uid, name) == -1)
+	if (index_name(f, uid, name) == -1) {
+		/* The index is damaged; the scan learns the name from the directory. */
+		f->needs_scan = true;
 		return STORE_IO;
-	fd = openat(f->curfd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	}
+	fd = openat(f->curfd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 	if (fd == -1 && errno == ENOENT) {
 		f->needs_scan = true;
 		if ((fd = find_renamed(f, name)) == -1)

@@ -81,7 +81,7 @@ folder_meta_load(struct folder *f)
 
 	if (dirfd == -1)
 		return errno == ENOENT ? STORE_NOT_FOUND : store_errno(f->name);
-	fd = openat(dirfd, META_FILE, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	fd = openat(dirfd, META_FILE, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 	close(dirfd);
 	if (fd != -1 && (buf = malloc(META_MAX + 1)) != NULL)
 		n = read(fd, buf, META_MAX);
@@ -148,9 +148,8 @@ folder_meta_save(struct folder *f, int sync)
 		return STORE_LIMIT;
 	if ((dirfd = folder_dirfd(f)) == -1)
 		return errno == ENOENT ? STORE_NOT_FOUND : store_errno(f->name);
-	fd = openat(dirfd, META_FILE ".new", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW,
-	    0600);
-	if (fd == -1 || write(fd, buf, (size_t)len) != len || (sync && fdatasync(fd) == -1) ||
+	fd = openat(dirfd, META_FILE ".new", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
+	if (fd == -1 || write(fd, buf, (size_t)len) != len || fdatasync(fd) == -1 ||
 	    renameat(dirfd, META_FILE ".new", dirfd, META_FILE) == -1 ||
 	    (sync && fsync(dirfd) == -1))
 		error = store_errno(META_FILE);
@@ -165,7 +164,7 @@ folder_meta_save(struct folder *f, int sync)
 void
 folder_meta_top_up(struct folder *f)
 {
-	bool changed = f->meta_missing;
+	bool changed = f->meta_missing, missing = f->meta_missing;
 
 	if (f->gone)
 		return;
@@ -178,8 +177,9 @@ folder_meta_top_up(struct folder *f)
 		f->modseq_reserved = f->modseq + RESERVE_MODSEQ;
 		changed = true;
 	}
+	/* What was reserved by an older one must not get lost by a torn newer one. */
 	if (changed)
-		(void)folder_meta_save(f, 0);
+		(void)folder_meta_save(f, !missing);
 }
 
 enum store_error

@@ -49,6 +49,9 @@ transfer(struct imap *s, const uint32_t *uids, size_t n, struct folder *to, bool
 			evbuffer_add_buffer(s->out, code);
 			evbuffer_add(s->out, "Moved\r\n", 7);
 			e = folder_expunge(s->folder, new_uids + n, copied, 1, &removed);
+			/* Otherwise a power loss would leave both. */
+			if (e == STORE_OK)
+				e = store_sync(s->store);
 		}
 		if (e != STORE_OK)
 			imap_no_store(s, e);

@@ -105,14 +105,14 @@ scan_renamed(struct scan *s, struct message *m, const char *name, const struct m
 	folder_apply_flags(f, m, p->flags, keywords, s->modseq);
 }
 
-/* After a crash of the machine: was it written to its end? */
+/* After a crash of the machine: was it written to its end? A longer one was edited since. */
 static bool
 whole(struct folder *f, const char *name, const struct maildir_name *p)
 {
 	struct stat st;
 
 	if (fstatat(f->curfd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && p->size != 0 &&
-	    (uint64_t)st.st_size != p->size) {
+	    (uint64_t)st.st_size < p->size) {
 		char to[MAILDIR_NAME_MAX + 16];
 
 		(void)snprintf(to, sizeof(to), "tmp/torn.%.*s", (int)p->unique_len, name);
@@ -127,8 +127,9 @@ whole(struct folder *f, const char *name, const struct maildir_name *p)
 static int
 scan_entry(struct scan *s, const char *name, bool in_new)
 {
-	char known[MAILDIR_NAME_MAX + 1];
+	char known[MAILDIR_NAME_MAX + 1], *copy;
 	struct folder *f = s->f;
+	struct map_slot *slot;
 	struct maildir_name p;
 	int exact;
 	size_t i;
@@ -138,8 +139,12 @@ scan_entry(struct scan *s, const char *name, bool in_new)
 	maildir_name_parse(name, &p);
 	if (in_new || !p.has_uid || p.uidvalidity != f->uidvalidity)
 		return scan_note(s, name, 0, in_new);
-	if (f->unlinks.cap > 0 && map_get(&f->unlinks, p.uid) != NULL)
+	if (f->unlinks.cap > 0 && (slot = map_get(&f->unlinks, p.uid)) != NULL) {
+		/* Expunged, and renamed by somebody since: not a new message. */
+		if (strcmp(slot->value, name) != 0 && (copy = strdup(name)) != NULL)
+			(void)map_put(&f->unlinks, p.uid, copy, strlen(copy));
 		return 0;
+	}
 	i = folder_find(f, p.uid, &exact);
 	if (f->recover && !whole(f, name, &p))
 		return 0;
@@ -162,9 +167,10 @@ scan_entry(struct scan *s, const char *name, bool in_new)
 }
 
 static int
-scan_dir(struct scan *s, const char *sub, bool in_new)
+scan_dir(struct scan *s, bool in_new)
 {
-	int fd = openat(s->f->dirfd, sub, O_RDONLY | O_DIRECTORY | O_CLOEXEC), r = 0;
+	int fd = openat(in_new ? s->f->dirfd : s->f->curfd, in_new ? "new" : ".",
+	    O_RDONLY | O_DIRECTORY | O_CLOEXEC), r = 0;
 	struct dirent *e;
 	DIR *d;
 
@@ -312,6 +318,9 @@ remove_vanished(struct scan *s, size_t n_before)
 		}
 	if ((error = log_write(f->store, &r)) == STORE_OK) {
 		folder_remove(f, uids, n, f->modseq + 1);
+		/* There is nothing to unlink, and what comes back is welcome. */
+		for (size_t i = 0; i < n; i++)
+			map_remove(&f->unlinks, uids[i]);
 		log_info("%s: %zu messages were removed by another program", f->name, n);
 	}
 	free(uids);
@@ -362,7 +371,7 @@ folder_scan(struct folder *f)
 		s.f = f;
 		n_before = f->n;
 		if (dir_times(f, &cur, &new) == -1 || (s.seen = calloc(1, n_before + 1)) == NULL ||
-		    scan_dir(&s, "cur", false) == -1 || scan_dir(&s, "new", true) == -1) {
+		    scan_dir(&s, false) == -1 || scan_dir(&s, true) == -1) {
 			error = store_errno(f->name);
 			scan_clear(&s);
 			return error;

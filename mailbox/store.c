@@ -128,8 +128,16 @@ recover(struct store *s)
 		error = f->loaded ? folder_recover_bounds(f) : folder_load(f);
 		if (error == STORE_NOT_FOUND)
 			continue;
-		if (error != STORE_OK || (error = folder_scan(f)) != STORE_OK)
+		if (error == STORE_OK)
+			error = folder_scan(f);
+		if (error == STORE_NO_SPACE)
 			return error;
+		/* What is wrong with one folder is no reason to lock the others up. */
+		if (error != STORE_OK) {
+			log_warnx("%s cannot be compared with its files", f->name);
+			(void)folder_recover_bounds(f);
+			continue;
+		}
 		if (s->log_len > LOG_CHECKPOINT && (error = index_checkpoint(s)) != STORE_OK)
 			return error;
 		if (!f->dirty && f->n_renames == 0)
@@ -240,6 +248,12 @@ flush(struct store *s)
 		(void)index_checkpoint(s);
 		unload_some(s);
 	}
+}
+
+enum store_error
+store_sync(struct store *s)
+{
+	return log_sync(s) == -1 ? store_errno("change log") : STORE_OK;
 }
 
 void

@@ -59,6 +59,8 @@ void store_prepare(void);
 void store_close(struct store *); /* writes what is pending */
 /* Flags not yet in the index on disk are written; called by a timer (1 s) and at exit. */
 void store_flush(struct store *);
+/* What was answered so far is on the disk; for MOVE. */
+enum store_error store_sync(struct store *);
 /* Work put off (renames, unlinks) is left: flush again soon. */
 int store_busy(const struct store *);
 uint64_t store_used(struct store *); /* octets, for quota */

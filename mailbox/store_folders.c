@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <sys/stat.h>
 
@@ -330,7 +331,8 @@ make_one(struct store *s, const char *name, uint32_t special)
 	}
 	/* The mark of Maildir++ by which other programs know a folder. */
 	(void)snprintf(path, sizeof(path), "%s/maildirfolder", dir);
-	if ((fd = openat(s->mailfd, path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600)) != -1)
+	if ((fd = openat(s->mailfd, path,
+		 O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600)) != -1)
 		close(fd);
 	if ((error = table_discover(s, name)) != STORE_OK)
 		return error;
@@ -591,6 +593,12 @@ store_rename(struct store *s, const char *from, const char *to)
 		moving[n++] = f;
 	}
 	error = make_parents(s, new);
+	/* Killed in between, only the files will tell what they are. */
+	for (size_t i = 0; i < n && error == STORE_OK; i++)
+		if (moving[i]->loaded) {
+			(void)folder_rename_work(moving[i], INT_MAX);
+			(void)folder_unlink_work(moving[i], INT_MAX);
+		}
 	for (size_t i = 0; i < n && error == STORE_OK; i++) {
 		(void)new_name(moving[i]->name, old, new, name, sizeof(name));
 		error = rename_dir(s, moving[i], name);
@@ -615,7 +623,7 @@ subscriptions_save(struct store *s)
 	enum store_error error = STORE_OK;
 	FILE *fp;
 	int fd = openat(s->mailfd, SUBSCRIPTIONS ".new",
-	    O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+	    O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
 
 	if (fd == -1 || (fp = fdopen(fd, "w")) == NULL) {
 		error = store_errno(SUBSCRIPTIONS);
@@ -675,7 +683,7 @@ subscriptions_load(struct store *s)
 	char line[STORE_NAME_MAX + 2], name[STORE_NAME_MAX + 1];
 	struct stat st;
 	FILE *fp;
-	int fd = openat(s->mailfd, SUBSCRIPTIONS, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	int fd = openat(s->mailfd, SUBSCRIPTIONS, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 
 	if (fd == -1)
 		return errno == ENOENT ? STORE_OK : store_errno(SUBSCRIPTIONS);
