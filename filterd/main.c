@@ -285,7 +285,8 @@ check(struct channel *ch, struct msg *m)
 	judgement_init(&c->j);
 	/* Content in memory must be final: what is judged is what is kept. */
 	if (fstat(c->fd, &st) == -1 || (uint64_t)st.st_size < c->size ||
-	    (st.st_nlink == 0 && compat_is_sealed(c->fd) == 0)) {
+	    (compat_is_sealed(c->fd) != 1 &&
+		(fcntl(c->fd, F_GETFL) & O_ACCMODE) != O_RDONLY)) {
 		c->j.action = VERDICT_DEFER;
 		c->j.code = 451;
 		strlcpy(c->j.enhanced, "4.3.0", sizeof(c->j.enhanced));

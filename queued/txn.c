@@ -33,6 +33,8 @@ struct txn {
 	int fd;	     /* the memory, or the file read-only */
 	int in_file;
 	int bad; /* a recipient was lost: no commit */
+	int is_final; /* FINAL was asked: final_crc is what filterd saw */
+	uint32_t final_crc;
 	uint8_t *rcpts; /* encoded */
 	size_t rcpts_len, rcpts_cap;
 	uint32_t nrcpt;
@@ -296,6 +298,31 @@ on_spill(struct channel *ch, struct msg *m)
 	status_send(ch, MSG_QUEUED_SMTPD_SPILLED, m->id, m->p.txn.txn, MSG_OK, wr, "");
 }
 
+/*
+ * The whole of a large message is in its file. Who judges it gets a descriptor that
+ * cannot write, and what is judged is remembered: COMMIT compares.
+ */
+static void
+on_final(struct channel *ch, struct msg *m)
+{
+	const struct msg_txn_final *p = &m->p.txn_final;
+	struct txn *t = txn_find(ch, p->txn);
+	struct stat st;
+	int fd = -1;
+
+	if (t != NULL && t->state == TXN_OPEN && t->in_file && fstat(t->fd, &st) == 0 &&
+	    (uint64_t)st.st_size == p->size &&
+	    spool_checksum(t->fd, p->size, &t->final_crc) == 0)
+		fd = fcntl(t->fd, F_DUPFD_CLOEXEC, 0);
+	if (fd == -1) {
+		status_send(ch, MSG_QUEUED_SMTPD_FINAL_IS, m->id, p->txn, MSG_TEMP, -1,
+		    "The content cannot be read back");
+		return;
+	}
+	t->is_final = 1;
+	status_send(ch, MSG_QUEUED_SMTPD_FINAL_IS, m->id, p->txn, MSG_OK, fd, "");
+}
+
 static void
 committed(struct txn *t, int status, const char *text)
 {
@@ -435,8 +462,16 @@ on_commit(struct channel *ch, struct msg *m)
 		write_message(t);
 		return;
 	}
-	if (spool_checksum(t->fd, p->size, &t->crc) == -1 ||
-	    spool_body_sync(queued.spool, t->id, t->fd, on_body_durable, t) == -1)
+	if (spool_checksum(t->fd, p->size, &t->crc) == -1) {
+		commit_failed(t, MSG_TEMP, "The message could not be read back");
+		return;
+	}
+	if (!t->is_final || t->crc != t->final_crc) {
+		commit_failed(t, MSG_TEMP, "The content is not what was judged");
+		channel_break(ch, "a content that changed after its end");
+		return;
+	}
+	if (spool_body_sync(queued.spool, t->id, t->fd, on_body_durable, t) == -1)
 		commit_failed(t, MSG_TEMP, "The message could not be written");
 }
 
@@ -461,6 +496,9 @@ txn_message(struct channel *ch, struct msg *m)
 		break;
 	case MSG_SMTPD_QUEUED_SPILL:
 		on_spill(ch, m);
+		break;
+	case MSG_SMTPD_QUEUED_FINAL:
+		on_final(ch, m);
 		break;
 	case MSG_SMTPD_QUEUED_COMMIT:
 		on_commit(ch, m);

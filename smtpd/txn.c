@@ -114,6 +114,8 @@ send_rcpts(struct session *s, struct channel *ch)
 
 	for (size_t i = 0; i < smtp_in_nrcpt(s->in); i++) {
 		strlcpy(r.address, smtp_in_rcpt(s->in, i), sizeof(r.address));
+		strlcpy(r.orcpt, smtp_in_orcpt(s->in, i), sizeof(r.orcpt));
+		r.notify = smtp_in_notify(s->in, i);
 		if (channel_send(ch, MSG_SMTPD_QUEUED_RCPT, 0, &r, -1) == -1)
 			return -1;
 	}
@@ -128,6 +130,7 @@ txn_open(struct session *s)
 	struct msg_txn_begin q = { .size_hint = smtp_in_size_hint(s->in),
 		.body = smtp_in_body(s->in),
 		.smtputf8 = (uint8_t)smtp_in_smtputf8(s->in),
+		.ret = smtp_in_ret(s->in),
 		.login = s->login };
 
 	if (ch == NULL) {
@@ -141,6 +144,7 @@ txn_open(struct session *s)
 		strlcpy(q.login_address, s->login_address, sizeof(q.login_address));
 	strlcpy(q.client, s->client, sizeof(q.client));
 	strlcpy(q.helo, smtp_in_helo(s->in), sizeof(q.helo));
+	strlcpy(q.envid, smtp_in_envid(s->in), sizeof(q.envid));
 	s->ask.channel = s->txn.channel;
 	s->ask.id =
 	    channel_ask(ch, MSG_SMTPD_QUEUED_BEGIN, &q, -1, OPEN_MS, on_opened, s);
@@ -533,6 +537,40 @@ ask_filter(struct session *s)
 		finish_reply(s, SMTP_REPLY_FILTER_TEMP);
 }
 
+static void
+on_final(struct msg *m, void *arg)
+{
+	struct session *s = arg;
+	int fd = -1;
+
+	s->ask.id = 0;
+	if (m != NULL && m->p.txn_status.status == MSG_OK)
+		fd = msg_take_fd(m);
+	if (fd == -1) {
+		finish_reply(s, SMTP_REPLY_QUEUE_TEMP);
+	} else {
+		close(s->txn.fd);
+		s->txn.fd = fd;
+		ask_filter(s);
+	}
+	session_run(s);
+}
+
+/* A file cannot be sealed: filterd gets a descriptor that only reads, and queued
+ * remembers what is in the file now. */
+static void
+ask_final(struct session *s)
+{
+	struct msg_txn_final q = { .txn = s->txn.id, .size = s->txn.written };
+	struct channel *ch = queue_channel(s);
+
+	s->ask.channel = s->txn.channel;
+	s->ask.id = channel_ask(
+	    ch, MSG_SMTPD_QUEUED_FINAL, &q, -1, COMMIT_MS, on_final, s);
+	if (s->ask.id == 0)
+		finish_reply(s, SMTP_REPLY_QUEUE_TEMP);
+}
+
 void
 txn_commit(struct session *s)
 {
@@ -550,5 +588,8 @@ txn_commit(struct session *s)
 		finish_reply(s, SMTP_REPLY_TROUBLE);
 		return;
 	}
-	ask_filter(s);
+	if (s->txn.spilled)
+		ask_final(s);
+	else
+		ask_filter(s);
 }

@@ -94,7 +94,7 @@ daemon_stopped(void)
 /* What the neighbours saw and how they answer. */
 
 static struct {
-	int opened, committed, commit_status, spilled, open_status;
+	int opened, committed, commit_status, spilled, open_status, finals;
 	int fd;
 	char qid[24];
 	uint8_t route;
@@ -341,6 +341,31 @@ on_spilled(struct msg *m, void *arg)
 static uint64_t next_txn = 1;
 
 static void
+on_final(struct msg *m, void *arg)
+{
+	int fd;
+
+	(void)arg;
+	seen.finals++;
+	assert_non_null(m);
+	assert_int_equal(m->p.txn_status.status, MSG_OK);
+	/* It reads and cannot write. */
+	fd = msg_take_fd(m);
+	assert_int_equal(fcntl(fd, F_GETFL) & O_ACCMODE, O_RDONLY);
+	close(fd);
+}
+
+static void
+final(uint64_t size)
+{
+	struct msg_txn_final f = { .txn = next_txn - 1, .size = size };
+	int before = seen.finals;
+
+	channel_ask(theirs[SMTPD], MSG_SMTPD_QUEUED_FINAL, &f, -1, 5000, on_final, NULL);
+	UNTIL(seen.finals == before + 1);
+}
+
+static void
 begin(const char *sender, uint64_t hint)
 {
 	struct msg_txn_begin b = { .txn = next_txn++, .size_hint = hint };
@@ -581,8 +606,9 @@ test_content_rules(void **state)
 	}
 	assert_true(seen.fd != -1);
 	assert_int_equal(write(seen.fd, big, 400000), 400000);
-	close(seen.fd);
 	rcpt("alice@example.test", 0);
+	final(700000);
+	close(seen.fd);
 	commit(700000);
 	assert_int_equal(seen.commit_status, MSG_OK);
 	UNTIL(seen.njobs == 1);
@@ -591,13 +617,30 @@ test_content_rules(void **state)
 	/* Too large. */
 	begin("a@x.test", 2000000);
 	assert_int_equal(seen.open_status, MSG_PERM);
-	free(big);
 	/* No recipient. */
 	begin("a@x.test", 100);
 	assert_int_equal(compat_seal(seen.fd), 0);
 	close(seen.fd);
 	commit(0);
 	assert_int_equal(seen.commit_status, MSG_PERM);
+	/* Changed between its end and COMMIT: not what was judged. */
+	begin("a@x.test", 500000);
+	assert_int_equal(write(seen.fd, big, 300000), 300000);
+	rcpt("alice@example.test", 0);
+	final(300000);
+	assert_int_equal(pwrite(seen.fd, "y", 1, 1000), 1);
+	commit(300000);
+	assert_int_not_equal(seen.commit_status, MSG_OK);
+	close(seen.fd);
+	UNTIL(ours[SMTPD] == NULL);
+	assert_int_equal(nmsgs(), 0);
+	free(big);
+}
+
+static void
+test_unsealed(void **state)
+{
+	(void)state;
 	/* Not sealed: that smtpd is not to be trusted any more. */
 	begin("a@x.test", 100);
 	assert_int_equal(write(seen.fd, "x", 1), 1);
@@ -760,6 +803,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_expand, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_route_changes, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_content_rules, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_unsealed, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_restart, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_drop, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_drop_after_a_crash, setup, teardown),

@@ -92,7 +92,7 @@ static struct {
 	int break_at; /* message type at which the peer goes away */
 	uint64_t memory_max;
 	/* what was seen */
-	unsigned int begins, rcpts, commits, aborts, spills, checks;
+	unsigned int begins, rcpts, commits, aborts, spills, finals, checks;
 	int fd; /* of the content */
 	int sealed;
 	uint64_t size;
@@ -131,6 +131,18 @@ answer_spilled(struct channel *ch, struct msg *m)
 	fake.fd = mkstemp(path);
 	unlink(path);
 	channel_send(ch, MSG_QUEUED_SMTPD_SPILLED, m->id, &r, dup(fake.fd));
+}
+
+/* A descriptor of the same file that only reads. */
+static void
+answer_final(struct channel *ch, struct msg *m)
+{
+	struct msg_txn_status r = { .txn = m->p.txn_final.txn, .status = MSG_OK };
+	char path[64];
+
+	fake.finals++;
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fake.fd);
+	channel_send(ch, MSG_QUEUED_SMTPD_FINAL_IS, m->id, &r, open(path, O_RDONLY));
 }
 
 static void
@@ -201,6 +213,9 @@ on_message(struct channel *ch, struct msg *m, void *arg)
 		break;
 	case MSG_SMTPD_QUEUED_SPILL:
 		answer_spilled(ch, m);
+		break;
+	case MSG_SMTPD_QUEUED_FINAL:
+		answer_final(ch, m);
 		break;
 	case MSG_SMTPD_QUEUED_COMMIT:
 		answer_committed(ch, m);
