@@ -76,6 +76,14 @@ $(B)/obj/%.o: %.c
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
 
+# What has the prefix in it is built again when that changes.
+PREFIX_OBJ = $(call objs,fifed/main.c fifectl/main.c sendmail/main.c sendmail/host.c)
+$(PREFIX_OBJ): $(B)/prefix
+$(B)/prefix: FORCE
+	@mkdir -p $(@D)
+	@echo '$(PREFIX) $(LIBEXECDIR)' | cmp -s - $@ || echo '$(PREFIX) $(LIBEXECDIR)' >$@
+FORCE:
+
 # An archive is made anew, so that a removed module does not linger in it.
 define archive
 $(1): $(2)
@@ -157,6 +165,8 @@ lint:
 format:
 	clang-format -i $$(git ls-files '*.c' '*.h')
 
+# Files that name the prefix name the real one.
+WITH_PREFIX = sed 's,/usr/local,$(PREFIX),g'
 install: all
 	mkdir -p $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(LIBEXECDIR) \
 	    $(DESTDIR)$(PREFIX)/etc $(DESTDIR)$(PREFIX)/share/fife
@@ -168,10 +178,15 @@ install: all
 	ln -sf ../sbin/sendmail $(DESTDIR)$(PREFIX)/bin/mailq
 	ln -sf ../sbin/sendmail $(DESTDIR)$(PREFIX)/bin/newaliases
 	install -m 0644 etc/fife.conf $(DESTDIR)$(PREFIX)/etc/fife.conf.sample
-	install -m 0644 etc/fife.sysusers etc/fife.service $(DESTDIR)$(PREFIX)/share/fife/
-	install -m 0755 etc/rc.d/* $(DESTDIR)$(PREFIX)/share/fife/
-	for m in man/*.[1-9]; do s=$${m##*.}; mkdir -p $(DESTDIR)$(PREFIX)/share/man/man$$s && \
-	    install -m 0644 $$m $(DESTDIR)$(PREFIX)/share/man/man$$s/ || exit 1; done
+	install -m 0644 etc/fife.sysusers $(DESTDIR)$(PREFIX)/share/fife/
+	for f in etc/fife.service etc/rc.d/*; do m=0644; [ $$f = etc/fife.service ] || m=0755; \
+	    $(WITH_PREFIX) $$f >$(DESTDIR)$(PREFIX)/share/fife/$${f##*/} && \
+	    chmod $$m $(DESTDIR)$(PREFIX)/share/fife/$${f##*/} || exit 1; done
+	for m in man/*.[1-9]; do d=$(DESTDIR)$(PREFIX)/share/man/man$${m##*.}; mkdir -p $$d && \
+	    $(WITH_PREFIX) $$m >$$d/$${m##*/} && chmod 0644 $$d/$${m##*/} || exit 1; done
+	@echo
+	@echo 'Installed. Next: $(PREFIX)/sbin/fifectl setup HOSTNAME'
+	@echo 'Start-up files for this system are in $(PREFIX)/share/fife.'
 uninstall:
 	rm -f $(DESTDIR)$(PREFIX)/sbin/fifed $(DESTDIR)$(PREFIX)/sbin/fifectl \
 	    $(DESTDIR)$(PREFIX)/sbin/sendmail $(DESTDIR)$(PREFIX)/bin/mailq \
@@ -182,6 +197,6 @@ uninstall:
 clean:
 	rm -rf build
 
-.PHONY: all unit fuzz-build fuzz setup check unit-check run bench lint format install uninstall clean
+.PHONY: all unit fuzz-build fuzz setup check unit-check run bench lint format install uninstall clean FORCE
 .SECONDARY:
 -include $(shell find build -name '*.d' 2>/dev/null)
