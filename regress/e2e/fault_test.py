@@ -48,7 +48,7 @@ class Load:
                     return
                 tagged = text.replace(f"X-Test: {name}.", f"X-Test: {name}/{attempt}.")
                 try:
-                    s = smtplib.SMTP("127.0.0.1", fife.port(25), timeout=30)
+                    s = smtplib.SMTP("127.0.0.1", fife.port(25), "client.test", timeout=30)
                     try:
                         s.sendmail("eve@elsewhere.test", [ALICE if n % 2 else BOB], tagged)
                         with self.lock:

@@ -210,9 +210,9 @@ class Suite:
 
     def smtp(self, port=25, login=None):
         if port == 465:
-            s = smtplib.SMTP_SSL("127.0.0.1", self.port(465), timeout=PATIENCE, context=no_verify())
+            s = smtplib.SMTP_SSL("127.0.0.1", self.port(465), "client.test", timeout=PATIENCE, context=no_verify())
         else:
-            s = smtplib.SMTP("127.0.0.1", self.port(port), timeout=PATIENCE)
+            s = smtplib.SMTP("127.0.0.1", self.port(port), "client.test", timeout=PATIENCE)
         if login:
             s.ehlo()
             if port == 587:
