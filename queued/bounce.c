@@ -174,6 +174,12 @@ add_human(struct text *t, const struct bounce *b)
 		    "further.",
 		    date);
 		break;
+	case BOUNCE_EXPANDED:
+		snprintf(buf, sizeof(buf),
+		    "Your message of %s has reached an address that stands for others, and "
+		    "was sent on to them. You will not be told about each of them.",
+		    date);
+		break;
 	}
 	add_filled(t, "", "", buf);
 	for (size_t i = 0; i < b->nrcpt; i++) {
@@ -234,9 +240,24 @@ is_ascii(const char *s)
 static const char *
 action_word(enum bounce_action a)
 {
-	static const char *const words[] = { "failed", "delayed", "delivered", "relayed" };
+	static const char *const words[] = { "failed", "delayed", "delivered", "relayed",
+		"expanded" };
 
 	return words[a];
+}
+
+/* Of ORCPT: xtext, or an address in UTF-8 as it is (RFC 6533, 3). */
+static int
+original_address(const char *in, char *out, size_t cap)
+{
+	size_t len = strlen(in);
+	int n;
+
+	if (!is_ascii(in) && utf8_valid(in, len))
+		return snprintf(out, cap, "%s", in);
+	if ((n = xtext_decode(in, len, out, cap - 1)) >= 0)
+		out[n] = '\0';
+	return n;
 }
 
 static void
@@ -263,10 +284,9 @@ add_status(struct text *t, const struct bounce *b)
 
 		add(t, "\r\n", 2);
 		if (details && semi != NULL && semi > r->orcpt && semi - r->orcpt < 40 &&
-		    (n = xtext_decode(semi + 1, strlen(semi + 1), buf, sizeof(buf) - 1)) >= 0) {
+		    (n = original_address(semi + 1, buf, sizeof(buf))) >= 0) {
 			char type[64];
 
-			buf[n] = '\0';
 			snprintf(type, sizeof(type), "%.*s", (int)(semi - r->orcpt), r->orcpt);
 			if (is_ascii(type) && strpbrk(type, " \t\r\n") == NULL)
 				add_field(t, "Original-Recipient", type, buf, !b->smtputf8);
@@ -342,7 +362,7 @@ bounce_compose(const struct bounce *b, size_t *len, int *eightbit)
 {
 	static const char *const subjects[] = { "Your message could not be delivered",
 		"Your message is delayed", "Your message was delivered",
-		"Your message was handed on" };
+		"Your message was handed on", "Your message was sent on to several" };
 	struct text t = { 0 };
 	char boundary[96], sender[400];
 	size_t original_len;

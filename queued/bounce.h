@@ -10,7 +10,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum bounce_action { BOUNCE_FAILED, BOUNCE_DELAYED, BOUNCE_DELIVERED, BOUNCE_RELAYED };
+enum bounce_action {
+	BOUNCE_FAILED,
+	BOUNCE_DELAYED,
+	BOUNCE_DELIVERED,
+	BOUNCE_RELAYED,
+	BOUNCE_EXPANDED /* an alias: on to several addresses */
+};
+#define BOUNCE_ACTIONS 5
 
 struct bounce_rcpt {
 	const char *address;

@@ -666,6 +666,7 @@ on_result(struct channel *ch, const struct msg_job_result *p)
 		return;
 	job_result(r, p->status, p->enhanced, p->mta, p->reply, p->text);
 	r->handed = !j->local && strstr(p->detail, "dsn") != NULL;
+	r->kept = j->local && strstr(p->detail, "mailbox") != NULL;
 }
 
 static void

@@ -137,7 +137,7 @@ struct record {
 	struct bytes_out out;
 	uint32_t nout;
 	uint32_t nlive;
-	struct note notes[4]; /* by enum bounce_action */
+	struct note notes[BOUNCE_ACTIONS]; /* by enum bounce_action */
 };
 
 static uint32_t
@@ -209,6 +209,54 @@ next_delay(const struct record *r, unsigned int attempts, uint32_t num)
 	return delay;
 }
 
+/* How many addresses a recipient stood for. */
+static uint32_t
+count_expands(const struct record *r, uint32_t num)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < r->job->nexpands; i++)
+		n += r->job->expands[i].num == num;
+	return n;
+}
+
+/*
+ * RFC 3461, 5.2.7: an alias for one address is not reported, the wish goes on with the
+ * message; one for several is, and the wish for success ends here (5.2.7.3, c).
+ */
+static int
+wish_goes_on(const struct record *r, const struct job_rcpt *jr)
+{
+	return !jr->kept && count_expands(r, jr->num) == 1;
+}
+
+static void
+note_success(struct record *r, const struct job_rcpt *jr, const struct rec_rcpt *rc)
+{
+	uint32_t n = count_expands(r, jr->num);
+
+	if (!wants(r, rc->notify, NOTIFY_SUCCESS) || jr->handed || wish_goes_on(r, jr))
+		return;
+	note_add(r,
+	    !r->job->local	? BOUNCE_RELAYED
+	    : n > 0 && !jr->kept ? BOUNCE_EXPANDED
+				: BOUNCE_DELIVERED,
+	    rc);
+}
+
+/* NOTIFY for one of the addresses that a recipient stood for. */
+static uint8_t
+expanded_notify(const struct record *r, const struct job_rcpt *jr)
+{
+	uint8_t notify = r->view.rcpts[jr->num].notify;
+
+	if (notify == 0 || wish_goes_on(r, jr))
+		return notify;
+	notify &= (uint8_t)~NOTIFY_SUCCESS;
+	/* Nothing at all would mean the usual reports. */
+	return notify == 0 ? NOTIFY_NEVER : notify;
+}
+
 /* One recipient's result; rc is its view, changed here. pass 0 measures, pass 1 writes. */
 static void
 rcpt_apply(struct record *r, const struct job_rcpt *jr, int pass)
@@ -251,8 +299,7 @@ rcpt_apply(struct record *r, const struct job_rcpt *jr, int pass)
 	if (rc.state == RCPT_DONE) {
 		log_result(r, "delivered", &rc);
 		*keep = rc;
-		if (wants(r, rc.notify, NOTIFY_SUCCESS) && !jr->handed)
-			note_add(r, r->job->local ? BOUNCE_DELIVERED : BOUNCE_RELAYED, &rc);
+		note_success(r, jr, &rc);
 	} else if (rc.state == RCPT_FAILED) {
 		log_result(r, jr->status == JOB_DEFERRED ? "expired" : "failed", &rc);
 		*keep = rc;
@@ -285,7 +332,7 @@ expands_apply(struct record *r, int pass)
 			continue;
 		rc.num = num++;
 		rc.state = RCPT_LIVE;
-		rc.notify = r->view.rcpts[e->num].notify;
+		rc.notify = expanded_notify(r, jr);
 		rc.next = r->now;
 		rc.has = REC_R_ADDRESS;
 		rc.address = e->address;
@@ -388,7 +435,8 @@ on_note_durable(int error, void *arg)
 static void
 log_note(const struct record *r, enum bounce_action action)
 {
-	static const char *const events[] = { "bounced", "warned", "reported", "reported" };
+	static const char *const events[] = { "bounced", "warned", "reported", "reported",
+		"reported" };
 	const struct note *n = &r->notes[action];
 	char qid[QID_SIZE];
 
@@ -406,7 +454,7 @@ group_write(struct record *r)
 	uint32_t room = 0;
 	int nnotes = 0;
 
-	for (size_t i = 0; i < 4; i++) {
+	for (size_t i = 0; i < BOUNCE_ACTIONS; i++) {
 		if (r->notes[i].text == NULL)
 			continue;
 		room += spool_message_len(&r->notes[i].sm);
@@ -415,7 +463,7 @@ group_write(struct record *r)
 	room += r->nlive == 0 ? spool_removed_len() : spool_state_len(r->out.len);
 	if (spool_room(queued.spool, room, 1) == -1)
 		return -1;
-	for (size_t i = 0; i < 4; i++) {
+	for (size_t i = 0; i < BOUNCE_ACTIONS; i++) {
 		struct note *n = &r->notes[i];
 
 		if (n->text != NULL &&
@@ -429,7 +477,7 @@ group_write(struct record *r)
 	} else if (spool_put_state(queued.spool, r->m, r->flags, r->nout, r->list, r->out.len,
 		       0) == NULL)
 		return -1;
-	for (size_t i = 0; i < 4; i++) {
+	for (size_t i = 0; i < BOUNCE_ACTIONS; i++) {
 		uint64_t *id;
 
 		if (r->notes[i].text == NULL)
@@ -453,7 +501,7 @@ notes_make(struct record *r)
 	ssize_t len = 0;
 	int rv = 0, any = 0;
 
-	for (size_t i = 0; i < 4; i++)
+	for (size_t i = 0; i < BOUNCE_ACTIONS; i++)
 		any |= r->notes[i].n > 0;
 	if (!any)
 		return 0;
@@ -463,7 +511,7 @@ notes_make(struct record *r)
 	len = spool_read(queued.spool, r->m, &r->view, content, ORIGINAL_READ);
 	if (len == -1)
 		len = 0; /* the report goes out without it */
-	for (size_t i = 0; i < 4 && rv == 0; i++) {
+	for (size_t i = 0; i < BOUNCE_ACTIONS && rv == 0; i++) {
 		if (r->notes[i].n > 0)
 			rv = note_make(r, (enum bounce_action)i, content, (size_t)len);
 	}
@@ -522,7 +570,7 @@ result_record(struct job *j)
 		goto out;
 	rv = group_write(&r);
 out:
-	for (size_t i = 0; i < 4; i++) {
+	for (size_t i = 0; i < BOUNCE_ACTIONS; i++) {
 		free(r.notes[i].rcpts);
 		free(r.notes[i].text);
 		free(r.notes[i].list);

@@ -59,7 +59,7 @@ run_ehlo(struct smtp_in *e, const struct smtp_command *c, int more)
 	e->esmtp = 1;
 	n = snprintf(buf, sizeof(buf),
 	    "250-%s\r\n250-PIPELINING\r\n250-SIZE %llu\r\n250-8BITMIME\r\n%s%s"
-	    "250-ENHANCEDSTATUSCODES\r\n250 SMTPUTF8\r\n",
+	    "250-ENHANCEDSTATUSCODES\r\n250-DSN\r\n250 SMTPUTF8\r\n",
 	    e->conf->hostname, (unsigned long long)e->conf->size_max,
 	    e->facts.starttls && !e->facts.tls ? "250-STARTTLS\r\n" : "",
 	    smtp_auth_offered(e) ? "250-AUTH PLAIN LOGIN\r\n" : "");
@@ -135,6 +135,11 @@ run_mail(struct smtp_in *e, const struct smtp_command *c, int more)
 		smtp_in_error(e, SMTP_REPLY_BAD_SENDER);
 		return;
 	}
+	if (c->envid[0] != '\0' && (e->envid = strdup(c->envid)) == NULL) {
+		out_of_memory(e);
+		return;
+	}
+	e->ret = c->ret;
 	e->size_hint = c->size;
 	e->body = c->body;
 	e->smtputf8 = c->smtputf8;
@@ -159,14 +164,19 @@ run_rcpt(struct smtp_in *e, const struct smtp_command *c, int more)
 		return;
 	}
 	qualify(e, &a);
-	free(e->pending);
-	if ((e->pending = printed(&a)) == NULL) {
+	smtp_in_rcpt_clear(&e->pending);
+	if ((e->pending.address = printed(&a)) == NULL) {
 		smtp_in_error(e, SMTP_REPLY_BAD_RCPT);
+		return;
+	}
+	e->pending.notify = c->notify;
+	if (c->orcpt[0] != '\0' && (e->pending.orcpt = strdup(c->orcpt)) == NULL) {
+		out_of_memory(e);
 		return;
 	}
 	e->wait = WAIT_RCPT;
 	smtp_in_act(
-	    e, &(struct smtp_action){ .type = SMTP_ACT_RCPT, .name = e->pending });
+	    e, &(struct smtp_action){ .type = SMTP_ACT_RCPT, .name = e->pending.address });
 }
 
 static void

@@ -37,15 +37,26 @@ smtp_in_new(const struct smtp_in_conf *conf, const struct smtp_in_facts *facts)
 	return e;
 }
 
+void
+smtp_in_rcpt_clear(struct smtp_in_rcpt *r)
+{
+	free(r->address);
+	free(r->orcpt);
+	memset(r, 0, sizeof(*r));
+}
+
 static void
 forget_transaction(struct smtp_in *e)
 {
 	for (size_t i = 0; i < e->nrcpt; i++)
-		free(e->rcpt[i]);
+		smtp_in_rcpt_clear(&e->rcpt[i]);
 	free(e->rcpt);
 	free(e->sender);
+	free(e->envid);
 	e->rcpt = NULL;
 	e->sender = NULL;
+	e->envid = NULL;
+	e->ret = 0;
 	e->nrcpt = 0;
 	e->data.message_id[0] = '\0';
 	e->rcpt_cap = 0;
@@ -76,7 +87,7 @@ smtp_in_free(struct smtp_in *e)
 	smtp_in_wipe_sasl(e);
 	smtp_lex_clear(&e->lex);
 	free(e->helo);
-	free(e->pending);
+	smtp_in_rcpt_clear(&e->pending);
 	free(e->out);
 	free(e->lmtp_reply);
 	free(e);
@@ -371,18 +382,19 @@ smtp_in_tls_ready(struct smtp_in *e)
 }
 
 static int
-add_rcpt(struct smtp_in *e, char *address)
+add_rcpt(struct smtp_in *e)
 {
 	if (e->nrcpt == e->rcpt_cap) {
 		size_t cap = e->rcpt_cap == 0 ? 4 : e->rcpt_cap * 2;
-		char **p = reallocarray(e->rcpt, cap, sizeof(*p));
+		struct smtp_in_rcpt *p = reallocarray(e->rcpt, cap, sizeof(*p));
 
 		if (p == NULL)
 			return -1;
 		e->rcpt = p;
 		e->rcpt_cap = cap;
 	}
-	e->rcpt[e->nrcpt++] = address;
+	e->rcpt[e->nrcpt++] = e->pending;
+	memset(&e->pending, 0, sizeof(e->pending));
 	return 0;
 }
 
@@ -399,10 +411,9 @@ smtp_in_rcpt_answer(struct smtp_in *e, enum rclass rclass, const char *text)
 	e->wait = WAIT_NONE;
 	r = policy_rcpt(client, rclass);
 	if (r == SMTP_REPLY_RCPT_OK) {
-		if (add_rcpt(e, e->pending) == -1)
+		if (add_rcpt(e) == -1)
 			r = SMTP_REPLY_TROUBLE;
 		else {
-			e->pending = NULL;
 			e->state = ST_RCPT;
 			smtp_in_reply(e, r);
 			return;
@@ -410,7 +421,7 @@ smtp_in_rcpt_answer(struct smtp_in *e, enum rclass rclass, const char *text)
 	}
 	/* e->pending stays until the next RCPT: the log line borrows it. */
 	e->refused_rcpt = 1;
-	smtp_in_refuse(e, r, e->pending, r == SMTP_REPLY_RELAY_DENIED ? "" : text);
+	smtp_in_refuse(e, r, e->pending.address, r == SMTP_REPLY_RELAY_DENIED ? "" : text);
 	if (smtp_reply_code(r) >= 500)
 		e->bad_rcpts++;
 	check_errors(e);
@@ -513,7 +524,31 @@ smtp_in_nrcpt(const struct smtp_in *e)
 const char *
 smtp_in_rcpt(const struct smtp_in *e, size_t i)
 {
-	return e->rcpt[i];
+	return e->rcpt[i].address;
+}
+
+const char *
+smtp_in_envid(const struct smtp_in *e)
+{
+	return e->envid == NULL ? "" : e->envid;
+}
+
+uint8_t
+smtp_in_ret(const struct smtp_in *e)
+{
+	return e->ret;
+}
+
+uint8_t
+smtp_in_notify(const struct smtp_in *e, size_t i)
+{
+	return e->rcpt[i].notify;
+}
+
+const char *
+smtp_in_orcpt(const struct smtp_in *e, size_t i)
+{
+	return e->rcpt[i].orcpt == NULL ? "" : e->rcpt[i].orcpt;
 }
 
 uint64_t

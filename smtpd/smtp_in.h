@@ -110,6 +110,11 @@ const char *smtp_in_rcpt(const struct smtp_in *, size_t i);
 uint64_t smtp_in_size_hint(const struct smtp_in *);
 uint8_t smtp_in_body(const struct smtp_in *);
 int smtp_in_smtputf8(const struct smtp_in *);
+/* What the client asked to be told (RFC 3461); smtp_parse.h has the bits. */
+const char *smtp_in_envid(const struct smtp_in *); /* xtext, "" */
+uint8_t smtp_in_ret(const struct smtp_in *);
+uint8_t smtp_in_notify(const struct smtp_in *, size_t i);
+const char *smtp_in_orcpt(const struct smtp_in *, size_t i); /* "" */
 const struct smtp_data *smtp_in_content(const struct smtp_in *);
 
 #endif

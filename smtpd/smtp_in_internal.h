@@ -35,6 +35,12 @@ enum wait {
 	WAIT_COMMIT
 };
 
+struct smtp_in_rcpt {
+	char *address;
+	char *orcpt; /* NULL: "" */
+	uint8_t notify;
+};
+
 struct smtp_in {
 	const struct smtp_in_conf *conf;
 	struct smtp_in_facts facts;
@@ -52,18 +58,20 @@ struct smtp_in {
 
 	/* the transaction */
 	char *sender;
-	char **rcpt;
+	struct smtp_in_rcpt *rcpt;
 	size_t nrcpt;
 	size_t rcpt_cap;
 	uint64_t size_hint;
 	uint8_t body;
 	uint8_t smtputf8;
+	uint8_t ret;
+	char *envid; /* NULL: "" */
 	uint8_t opened;
 	uint8_t refused_rcpt;           /* one of them was */
 	uint8_t forget;                 /* it is over once the queued actions are done */
 	enum smtp_reply content_failed; /* SMTP_REPLY_NONE while all is well */
 
-	char *pending; /* the recipient that is asked about */
+	struct smtp_in_rcpt pending; /* that is asked about */
 	char *sasl;    /* decoded response */
 	size_t sasl_len;
 	int sasl_first; /* nothing of this exchange has been asked yet */
@@ -92,6 +100,7 @@ void smtp_in_end(struct smtp_in *, enum smtp_reply);
 /* Forget the transaction, at the queue as well. */
 void smtp_in_reset(struct smtp_in *);
 void smtp_in_wipe_sasl(struct smtp_in *);
+void smtp_in_rcpt_clear(struct smtp_in_rcpt *);
 
 /* smtp_cmd.c: a whole line in the command phase; more: octets lie behind it. */
 void smtp_cmd_line(struct smtp_in *, const char *line, size_t len, int more);

@@ -115,17 +115,118 @@ parse_auth_parameter(struct smtp_command *cmd, struct cursor value)
 	return SMTP_REPLY_NONE;
 }
 
+/* ---- delivery status notifications: RFC 3461, 4 ---- */
+
+static enum smtp_reply
+parse_ret(struct smtp_command *cmd, struct cursor value)
+{
+	if (ascii_equal(value.p, value.len, "full"))
+		cmd->ret = SMTP_RET_FULL;
+	else if (ascii_equal(value.p, value.len, "hdrs"))
+		cmd->ret = SMTP_RET_HDRS;
+	else
+		return SMTP_REPLY_BAD_PARAMETER;
+	return SMTP_REPLY_NONE;
+}
+
+/* xtext of characters that may stand in a report's field. */
+static int
+printable_xtext(struct cursor value)
+{
+	char buf[SMTP_ORCPT_MAX + 1];
+	int n = xtext_decode(value.p, value.len, buf, sizeof(buf));
+
+	for (int i = 0; i < n; i++)
+		if ((unsigned char)buf[i] < 32 || buf[i] == 127)
+			return 0;
+	return n > 0;
+}
+
+static enum smtp_reply
+parse_envid(struct smtp_command *cmd, struct cursor value)
+{
+	if (value.len == 0 || value.len > SMTP_ENVID_MAX || !printable_xtext(value))
+		return SMTP_REPLY_BAD_PARAMETER;
+	memcpy(cmd->envid, value.p, value.len);
+	cmd->envid[value.len] = '\0';
+	return SMTP_REPLY_NONE;
+}
+
+static enum smtp_reply
+parse_notify(struct smtp_command *cmd, struct cursor value)
+{
+	static const struct {
+		const char *word;
+		uint8_t bit;
+	} words[] = { { "never", SMTP_NOTIFY_NEVER }, { "success", SMTP_NOTIFY_SUCCESS },
+		{ "failure", SMTP_NOTIFY_FAILURE }, { "delay", SMTP_NOTIFY_DELAY } };
+	const char *p = value.p, *end;
+
+	if (value.len == 0)
+		return SMTP_REPLY_BAD_PARAMETER;
+	for (end = p + value.len;;) {
+		const char *comma = memchr(p, ',', (size_t)(end - p));
+		size_t i, n = (size_t)((comma != NULL ? comma : end) - p);
+
+		for (i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+			if (ascii_equal(p, n, words[i].word))
+				break;
+		if (i == sizeof(words) / sizeof(words[0]))
+			return SMTP_REPLY_BAD_PARAMETER;
+		cmd->notify |= words[i].bit;
+		if (comma == NULL)
+			break;
+		p = comma + 1;
+	}
+	/* NEVER stands alone. */
+	if ((cmd->notify & SMTP_NOTIFY_NEVER) && cmd->notify != SMTP_NOTIFY_NEVER)
+		return SMTP_REPLY_BAD_PARAMETER;
+	return SMTP_REPLY_NONE;
+}
+
+static enum smtp_reply
+parse_orcpt(struct smtp_command *cmd, struct cursor value)
+{
+	const char *semi = value.len > 0 ? memchr(value.p, ';', value.len) : NULL;
+	struct cursor type = { value.p, 0 }, address;
+
+	if (value.len > SMTP_ORCPT_MAX || semi == NULL || semi == value.p)
+		return SMTP_REPLY_BAD_PARAMETER;
+	type.len = (size_t)(semi - value.p);
+	/* addr-type is an atom; the registered ones are letters, digits and "-". */
+	for (size_t i = 0; i < type.len; i++)
+		if (!isalnum((unsigned char)type.p[i]) && type.p[i] != '-')
+			return SMTP_REPLY_BAD_PARAMETER;
+	address.p = semi + 1;
+	address.len = value.len - type.len - 1;
+	/* RFC 6533, 3: such an address may also be itself. */
+	if (!printable_xtext(address) &&
+	    !(ascii_equal(type.p, type.len, "utf-8") && address.len > 0 &&
+		memchr(address.p, '+', address.len) == NULL &&
+		memchr(address.p, '=', address.len) == NULL &&
+		utf8_valid(address.p, address.len)))
+		return SMTP_REPLY_BAD_PARAMETER;
+	memcpy(cmd->orcpt, value.p, value.len);
+	cmd->orcpt[value.len] = '\0';
+	return SMTP_REPLY_NONE;
+}
+
 static const struct {
 	const char *name;
+	enum smtp_verb verb;
 	enum smtp_reply (*parse)(struct smtp_command *, struct cursor value);
 } keywords[] = {
-	{ "size", parse_size },
-	{ "body", parse_body },
-	{ "smtputf8", parse_smtputf8 },
-	{ "auth", parse_auth_parameter },
+	{ "size", SMTP_MAIL, parse_size },
+	{ "body", SMTP_MAIL, parse_body },
+	{ "smtputf8", SMTP_MAIL, parse_smtputf8 },
+	{ "auth", SMTP_MAIL, parse_auth_parameter },
+	{ "ret", SMTP_MAIL, parse_ret },
+	{ "envid", SMTP_MAIL, parse_envid },
+	{ "notify", SMTP_RCPT, parse_notify },
+	{ "orcpt", SMTP_RCPT, parse_orcpt },
 };
 
-/* One keyword[=value] of MAIL. */
+/* One keyword[=value] of MAIL or RCPT. */
 static enum smtp_reply
 parse_parameter(struct parameters *ps, struct cursor w)
 {
@@ -141,7 +242,8 @@ parse_parameter(struct parameters *ps, struct cursor w)
 		if ((unsigned char)value.p[i] < 33 || value.p[i] == 127)
 			return SMTP_REPLY_BAD_PARAMETER;
 	for (size_t i = 0; i < sizeof(keywords) / sizeof(keywords[0]); i++) {
-		if (!ascii_equal(w.p, name_len, keywords[i].name))
+		if (keywords[i].verb != ps->cmd->verb ||
+		    !ascii_equal(w.p, name_len, keywords[i].name))
 			continue;
 		if (ps->seen & (1u << i))
 			return SMTP_REPLY_BAD_PARAMETER;
@@ -168,10 +270,23 @@ parse_path(
 	return SMTP_REPLY_NONE;
 }
 
+/* What stands behind the path. */
+static enum smtp_reply
+parse_parameters(struct smtp_command *cmd, struct cursor *c)
+{
+	struct parameters ps = { .cmd = cmd };
+	enum smtp_reply r = SMTP_REPLY_NONE;
+
+	while (r == SMTP_REPLY_NONE && c->len > 0) {
+		r = parse_parameter(&ps, word(c));
+		skip_spaces(c);
+	}
+	return r;
+}
+
 static enum smtp_reply
 parse_mail(struct smtp_command *cmd, struct cursor *c, unsigned int flags)
 {
-	struct parameters ps = { .cmd = cmd };
 	enum smtp_reply r;
 
 	if (keyword_colon(c, "from") == -1)
@@ -179,10 +294,8 @@ parse_mail(struct smtp_command *cmd, struct cursor *c, unsigned int flags)
 	r = parse_path(cmd, c,
 	    ADDRESS_NULL | (flags & SMTP_PARSE_NO_DOMAIN ? ADDRESS_NO_DOMAIN : 0),
 	    SMTP_REPLY_BAD_SENDER);
-	while (r == SMTP_REPLY_NONE && c->len > 0) {
-		r = parse_parameter(&ps, word(c));
-		skip_spaces(c);
-	}
+	if (r == SMTP_REPLY_NONE)
+		r = parse_parameters(cmd, c);
 	if (r == SMTP_REPLY_NONE && !cmd->smtputf8 && !address_is_ascii(&cmd->path))
 		return SMTP_REPLY_NEED_SMTPUTF8;
 	return r;
@@ -198,10 +311,7 @@ parse_rcpt(struct smtp_command *cmd, struct cursor *c, unsigned int flags)
 	r = parse_path(cmd, c,
 	    ADDRESS_POSTMASTER | (flags & SMTP_PARSE_NO_DOMAIN ? ADDRESS_NO_DOMAIN : 0),
 	    SMTP_REPLY_BAD_RCPT);
-	/* No parameter of RCPT is offered (DSN is not). */
-	if (r == SMTP_REPLY_NONE && c->len > 0)
-		return SMTP_REPLY_UNKNOWN_PARAMETER;
-	return r;
+	return r == SMTP_REPLY_NONE ? parse_parameters(cmd, c) : r;
 }
 
 static enum smtp_reply

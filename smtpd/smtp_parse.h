@@ -3,7 +3,7 @@
 #define FIFE_SMTP_PARSE_H
 
 /*
- * One command line, without CR LF, to a command (RFC 5321, 4.1.1; RFC 1870, 6152,
+ * One command line, without CR LF, to a command (RFC 5321, 4.1.1; RFC 1870, 3461, 6152,
  * 6531, 4954). What stands here is syntax; whether a command may come now is
  * the engine's to know.
  */
@@ -16,6 +16,16 @@
 
 #define SMTP_HELO_MAX 255
 #define SMTP_MECHANISM_MAX 20 /* RFC 4422, 3.1 */
+#define SMTP_ENVID_MAX 100    /* RFC 3461, 5.4, in xtext */
+#define SMTP_ORCPT_MAX 500
+
+/* NOTIFY (RFC 3461, 4.1) and RET (4.3) as the messages to queued carry them; 0: not said. */
+#define SMTP_NOTIFY_SUCCESS 0x01
+#define SMTP_NOTIFY_FAILURE 0x02
+#define SMTP_NOTIFY_DELAY 0x04
+#define SMTP_NOTIFY_NEVER 0x08
+#define SMTP_RET_FULL 1
+#define SMTP_RET_HDRS 2
 
 enum smtp_verb {
 	SMTP_UNKNOWN,
@@ -44,6 +54,10 @@ struct smtp_command {
 	uint64_t size;                /* SIZE=, 0 when not said */
 	uint8_t body;                 /* enum body_type */
 	uint8_t smtputf8;
+	uint8_t ret;                    /* SMTP_RET_ */
+	uint8_t notify;                 /* SMTP_NOTIFY_ */
+	char envid[SMTP_ENVID_MAX + 1]; /* as it came, xtext */
+	char orcpt[SMTP_ORCPT_MAX + 1]; /* "rfc822;" and xtext */
 	/* AUTH: initial response, still base64; NULL: none; "=" has length 0. Borrowed
 	 * from the line. */
 	const char *initial;

@@ -136,7 +136,8 @@ job_free(struct job *j)
 }
 
 static void
-send_result(struct job *j, uint32_t num, const char *address, const struct outcome *o)
+send_result(struct job *j, uint32_t num, const char *address, const struct outcome *o,
+    int in_mailbox)
 {
 	struct channel *ch = channel_find(j->queued);
 	struct msg_job_result m = {
@@ -151,6 +152,9 @@ send_result(struct job *j, uint32_t num, const char *address, const struct outco
 		stats.deferred++;
 	strlcpy(m.enhanced, o->enhanced, sizeof(m.enhanced));
 	strlcpy(m.mta, "local", sizeof(m.mta));
+	/* queued reads this word: not only sent on to other addresses. */
+	if (in_mailbox)
+		strlcpy(m.detail, "mailbox", sizeof(m.detail));
 	strlcpy(m.text, o->text, sizeof(m.text));
 	log_debug("%s: <%s>: %s %s", j->qid, address, o->enhanced, o->text);
 	if (ch != NULL)
@@ -221,7 +225,7 @@ rcpt_finish(struct rcpt *r)
 		    "the address leads to too many others to take in now");
 	else
 		say_delivered(r, &o);
-	send_result(r->job, r->num, r->address, &o);
+	send_result(r->job, r->num, r->address, &o, r->n_delivered > 0);
 	rcpt_free(r);
 }
 
@@ -376,7 +380,7 @@ rcpt_start(struct job *j, const struct job_address *a)
 
 	if (r == NULL) {
 		outcome_set(&o, JOB_DEFERRED, "4.3.0", "no memory for a delivery");
-		send_result(j, a->num, a->address, &o);
+		send_result(j, a->num, a->address, &o, 0);
 		return;
 	}
 	r->job = j;

@@ -109,7 +109,10 @@ static struct {
 	ssize_t content_len;
 	int result; /* what to answer at once; 0: nothing */
 	const char *reply;
-	const char *expand;
+	const char *expand, *expand2;
+	const char *detail;
+	uint8_t last_notify;	/* of a job that is no report */
+	char report_action[16]; /* of the last one that is */
 	int syncs, sync_answers;
 	uint64_t sync_id;
 } seen;
@@ -129,7 +132,13 @@ job_answer(struct channel *ch, uint64_t job, int status)
 
 			strlcpy(e.address, seen.expand, sizeof(e.address));
 			channel_send(ch, MSG_LDELIVER_QUEUED_EXPAND, 0, &e, -1);
+			if (seen.expand2 != NULL) {
+				strlcpy(e.address, seen.expand2, sizeof(e.address));
+				channel_send(ch, MSG_LDELIVER_QUEUED_EXPAND, 0, &e, -1);
+			}
 		}
+		if (seen.detail != NULL)
+			strlcpy(r.detail, seen.detail, sizeof(r.detail));
 		if (seen.reply != NULL) {
 			strlcpy(r.enhanced, status == JOB_FAILED ? "5.1.1" : "4.2.0",
 			    sizeof(r.enhanced));
@@ -177,6 +186,11 @@ their_message(struct channel *ch, struct msg *m, void *arg)
 	case MSG_QUEUED_DELIVERD_GO:
 		assert_int_equal(m->p.job_go.count, seen.nrcpt);
 		seen.njobs++;
+		if (seen.job.sender[0] != '\0')
+			seen.last_notify = seen.rcpts[0].notify;
+		else if (strstr(seen.content, "\r\nAction: ") != NULL)
+			sscanf(strstr(seen.content, "\r\nAction: "), " Action: %15s",
+			    seen.report_action);
 		if (seen.result != 0)
 			job_answer(ch, m->p.job_go.job, seen.result);
 		break;
@@ -563,6 +577,77 @@ test_expand(void **state)
 	UNTIL(nmsgs() == 0);
 }
 
+/* The part of text from what on. */
+static void
+assert_says(const char *what)
+{
+	if (strstr(seen.content, what) == NULL)
+		fail_msg("%s is not in\n%s", what, seen.content);
+}
+
+/* RFC 3461: who asked hears of success, by what is known of it. */
+static void
+test_success_reports(void **state)
+{
+	(void)state;
+	seen.result = JOB_DELIVERED;
+	seen.sync_answers = 1;
+	/* A mailbox. */
+	submit("a@remote.test", "alice@example.test", NOTIFY_SUCCESS);
+	UNTIL(seen.njobs == 2 && nmsgs() == 0);
+	assert_string_equal(seen.job.sender, "");
+	assert_says("Action: delivered\r\n");
+	assert_says("Content-Type: text/rfc822-headers\r\n");
+	/* Another host, which does not know of it, and one that does. */
+	submit("b@remote.test", "far@remote.test", NOTIFY_SUCCESS | NOTIFY_DELAY);
+	UNTIL(seen.njobs == 4 && nmsgs() == 0);
+	assert_says("Action: relayed\r\n");
+	seen.detail = "dsn";
+	submit("b@remote.test", "far@remote.test", NOTIFY_SUCCESS);
+	UNTIL(nmsgs() == 0);
+	turn(20);
+	assert_int_equal(seen.njobs, 5);
+	assert_int_equal(seen.rcpts[0].notify, NOTIFY_SUCCESS);
+	/* Not asked, and from nobody. */
+	submit("b@remote.test", "alice@example.test", NOTIFY_FAILURE);
+	submit("", "alice@example.test", NOTIFY_SUCCESS);
+	UNTIL(nmsgs() == 0);
+	turn(20);
+	assert_int_equal(seen.njobs, 7);
+}
+
+/* RFC 3461, 5.2.7. */
+static void
+test_success_of_an_alias(void **state)
+{
+	(void)state;
+	seen.result = JOB_DELIVERED;
+	seen.sync_answers = 1;
+	seen.detail = "dsn";
+	/* For one address: the wish goes on, nothing is said here. */
+	seen.expand = "far@remote.test";
+	submit("bob@remote.test", "alias@example.test", NOTIFY_SUCCESS | NOTIFY_DELAY);
+	UNTIL(seen.njobs == 2 && nmsgs() == 0);
+	assert_string_equal(seen.rcpts[0].address, "far@remote.test");
+	assert_int_equal(seen.rcpts[0].notify, NOTIFY_SUCCESS | NOTIFY_DELAY);
+	/* For two: it ends here. */
+	seen.njobs = 0;
+	seen.expand = "far@remote.test";
+	seen.expand2 = "near@remote.test";
+	submit("bob@remote.test", "alias@example.test", NOTIFY_SUCCESS);
+	UNTIL(seen.njobs == 3 && nmsgs() == 0);
+	assert_string_equal(seen.report_action, "expanded");
+	assert_int_equal(seen.last_notify, NOTIFY_NEVER);
+	/* A mailbox, and on to another. */
+	seen.njobs = 0;
+	seen.detail = "mailbox dsn";
+	seen.expand = "far@remote.test";
+	submit("bob@remote.test", "alias@example.test", NOTIFY_SUCCESS | NOTIFY_FAILURE);
+	UNTIL(seen.njobs == 3 && nmsgs() == 0);
+	assert_string_equal(seen.report_action, "delivered");
+	assert_int_equal(seen.last_notify, NOTIFY_FAILURE);
+}
+
 static void
 test_route_changes(void **state)
 {
@@ -801,6 +886,8 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_retry_and_expiry, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_lost_neighbours, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_expand, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_success_reports, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_success_of_an_alias, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_route_changes, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_content_rules, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_unsealed, setup, teardown),

@@ -34,6 +34,7 @@ struct dialogue {
 	size_t nrcpt; /* of the last committed message */
 	char sender[ADDRESS_MAX + 1];
 	char rcpt[ADDRESS_MAX + 1]; /* the first one */
+	char asked[1024];           /* "RET ENVID NOTIFY:ORCPT ..." of the last */
 	int closed;
 	int fail_open;
 	int fail_content;
@@ -126,6 +127,13 @@ dialogue_commit(struct dialogue *d)
 	d->nrcpt = smtp_in_nrcpt(d->e);
 	snprintf(d->sender, sizeof(d->sender), "%s", smtp_in_sender(d->e));
 	snprintf(d->rcpt, sizeof(d->rcpt), "%s", smtp_in_rcpt(d->e, 0));
+	snprintf(d->asked, sizeof(d->asked), "%u %s", smtp_in_ret(d->e), smtp_in_envid(d->e));
+	for (size_t i = 0; i < d->nrcpt && i < 4; i++) {
+		size_t n = strlen(d->asked);
+
+		snprintf(d->asked + n, sizeof(d->asked) - n, " %u:%s",
+		    smtp_in_notify(d->e, i), smtp_in_orcpt(d->e, i));
+	}
 	smtp_in_commit_answer(d->e, 250, "2.0.0", "Ok: queued as Q1");
 }
 

@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: ISC */
+/* The extensions of the server, each dialogue in one piece and in pieces. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "regress/unit/smtpd/dialogue.h"
+
+#define HELLO "EHLO client.example\r\n"
+#define MAIL HELLO "MAIL FROM:<bob@remote.test>\r\n"
+#define ALICE "RCPT TO:<alice@example.test>"
+#define END "DATA\r\n.\r\n"
+#define IN(s) s, sizeof(s) - 1
+#define N(a) (sizeof(a) / sizeof((a)[0]))
+
+static const size_t pieces[] = { 0, 1, 2, 3, 7 };
+
+struct row {
+	const char *name;
+	enum listener_kind kind;
+	const char *in;
+	size_t len;
+	const char *codes;
+	unsigned int committed;
+	const char *asked; /* NULL: not looked at */
+	const char *content;
+};
+
+/* The codes of the final lines. */
+static void
+codes(const char *out, char *buf, size_t cap)
+{
+	size_t n = 0;
+
+	for (const char *end; (end = strstr(out, "\r\n")) != NULL; out = end + 2)
+		if (end - out >= 4 && out[3] == ' ' && n + 5 < cap) {
+			memcpy(buf + n, out, 4);
+			n += 4;
+		}
+	buf[n] = '\0';
+}
+
+static void
+run_rows(const struct row *rows, size_t n)
+{
+	char got[4096];
+
+	for (size_t i = 0; i < n; i++)
+		for (size_t p = 0; p < N(pieces); p++) {
+			const struct row *r = &rows[i];
+			struct dialogue d;
+
+			dialogue_init(&d, r->kind, 0);
+			smtp_in_start(d.e);
+			dialogue_act(&d);
+			dialogue_feed(&d, r->in, r->len, pieces[p]);
+			codes(d.out, got, sizeof(got));
+			if (strcmp(got, r->codes) != 0)
+				fail_msg("%s (%zu):\n%s\n%s\n%s", r->name, pieces[p],
+				    r->codes, got, d.out);
+			if (d.committed != r->committed)
+				fail_msg("%s: %u messages", r->name, d.committed);
+			if (d.opened != d.committed + d.aborted)
+				fail_msg("%s: a transaction was left open", r->name);
+			if (r->asked != NULL && strcmp(r->asked, d.asked) != 0)
+				fail_msg("%s: asked %s", r->name, d.asked);
+			if (r->content != NULL && (strlen(r->content) != d.content_len ||
+						      strcmp(r->content, d.content) != 0))
+				fail_msg("%s: content %s", r->name, d.content);
+			dialogue_clear(&d);
+		}
+}
+
+static const struct row dsn[] = {
+	{ "all of it", LISTENER_SMTP,
+	    IN(HELLO "MAIL FROM:<bob@remote.test> RET=HDRS ENVID=QQ+2B3\r\n" ALICE
+		     " NOTIFY=SUCCESS,FAILURE,DELAY ORCPT=rfc822;Al+2Bx@a.test\r\n"
+		     "RCPT TO:<list@example.test> notify=never\r\n" END),
+	    "220 250 250 250 250 354 250 ", 1, "2 QQ+2B3 7:rfc822;Al+2Bx@a.test 8:", "" },
+	{ "nothing of one message in the next", LISTENER_SMTP,
+	    IN(HELLO "MAIL FROM:<b@c.d> RET=FULL ENVID=x\r\n" ALICE
+		     " NOTIFY=DELAY ORCPT=x;y\r\nRSET\r\nMAIL FROM:<b@c.d>\r\n" ALICE
+		     "\r\n" END),
+	    "220 250 250 250 250 250 250 354 250 ", 1, "0  0:", "" },
+	{ "of a refused recipient nothing stays", LISTENER_SMTP,
+	    IN(MAIL "RCPT TO:<who@example.test> NOTIFY=NEVER ORCPT=x;y\r\n" ALICE "\r\n" END),
+	    "220 250 250 550 250 354 250 ", 1, "0  0:", "" },
+	{ "utf-8 address", LISTENER_SMTP,
+	    IN(MAIL ALICE " ORCPT=utf-8;j\xc3\xb6@x.test\r\n" ALICE
+			  " ORCPT=utf-8;j\\x{F6}@x.test\r\n" END),
+	    "220 250 250 250 250 354 250 ", 1,
+	    "0  0:utf-8;j\xc3\xb6@x.test 0:utf-8;j\\x{F6}@x.test", "" },
+	{ "mail's parameters are strict", LISTENER_SMTP,
+	    IN(HELLO "MAIL FROM:<b@c.d> RET=ALL\r\nMAIL FROM:<b@c.d> RET\r\n"
+		     "MAIL FROM:<b@c.d> RET=FULL RET=FULL\r\nMAIL FROM:<b@c.d> ENVID=\r\n"
+		     "MAIL FROM:<b@c.d> ENVID=a+2\r\nMAIL FROM:<b@c.d> ENVID=a+0D+0Ab\r\n"
+		     "MAIL FROM:<b@c.d> ENVID=a=b\r\nMAIL FROM:<b@c.d> NOTIFY=NEVER\r\n"
+		     "MAIL FROM:<b@c.d> ENVID=j\xc3\xb6\r\n"),
+	    "220 250 501 501 501 501 501 501 501 555 501 ", 0, NULL, NULL },
+	{ "rcpt's parameters are strict", LISTENER_SMTP,
+	    IN(MAIL ALICE " NOTIFY=\r\n" ALICE " NOTIFY\r\n" ALICE " NOTIFY=SUCCESS,\r\n" ALICE
+			  " NOTIFY=NEVER,DELAY\r\n" ALICE " NOTIFY=ALWAYS\r\n" ALICE
+			  " ORCPT=\r\n" ALICE " ORCPT=a@b.c\r\n" ALICE " ORCPT=;a\r\n" ALICE
+			  " ORCPT=rfc822;\r\n" ALICE " ORCPT=rfc822;a+zz\r\n" ALICE
+			  " ORCPT=r f;a\r\n" ALICE " ORCPT=rfc822;a+0Ab\r\n" ALICE
+			  " RET=FULL\r\n" ALICE " ORCPT=a;b ORCPT=a;b\r\n" ALICE
+			  " ORCPT=rfc822;\xc3\xb6\r\n"),
+	    "220 250 250 501 501 501 501 501 501 501 501 501 501 501 501 555 501 501 ", 0,
+	    NULL, NULL },
+};
+
+static void
+test_dsn(void **state)
+{
+	(void)state;
+	run_rows(dsn, N(dsn));
+}
+
+/* RFC 3461, 5.4: 100 and 500 octets, and no more. */
+static void
+test_dsn_lengths(void **state)
+{
+	char buf[1200];
+
+	(void)state;
+	for (int over = 0; over < 2; over++) {
+		struct dialogue d;
+		size_t n;
+
+		dialogue_init(&d, LISTENER_SMTP, 0);
+		n = (size_t)snprintf(buf, sizeof(buf), HELLO "MAIL FROM:<> ENVID=%.*s\r\n",
+		    100 + over, (char[102]){ [0 ... 100] = 'e' });
+		dialogue_feed(&d, buf, n, 0);
+		assert_int_equal(strstr(d.out, "\n501 ") != NULL, over);
+		d.out_len = 0;
+		n = (size_t)snprintf(buf, sizeof(buf), "RSET\r\nMAIL FROM:<>\r\n" ALICE " ORCPT=x;%.*s\r\n",
+		    498 + over, (char[502]){ [0 ... 500] = 'o' });
+		dialogue_feed(&d, buf, n, 0);
+		assert_int_equal(strstr(d.out, "\n501 ") != NULL, over);
+		dialogue_clear(&d);
+	}
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_dsn),
+		cmocka_unit_test(test_dsn_lengths),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
