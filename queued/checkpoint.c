@@ -15,7 +15,7 @@
 #include "queued/checkpoint.h"
 
 #define MAP_SIZE (sizeof(size_t) > 4 ? (size_t)16 << 30 : (size_t)512 << 20)
-#define VERSION 1
+#define VERSION 2
 
 struct checkpoint {
 	MDB_env *env;
@@ -194,6 +194,7 @@ load_meta(struct checkpoint *c, MDB_txn *txn, struct index *ix, struct loc *at)
 	at->off = (uint32_t)bytes_get_int(&in, 4);
 	ix->reserved = bytes_get_int(&in, 8);
 	ix->hold = (uint8_t)bytes_get_int(&in, 1);
+	ix->epoch = (uint32_t)bytes_get_int(&in, 4);
 	return in.bad || in.len != 0 ? 0 : 1;
 }
 
@@ -328,6 +329,7 @@ save_meta(struct checkpoint *c, MDB_txn *txn, const struct index *ix, struct loc
 	bytes_put_int(&o, at.off, 4);
 	bytes_put_int(&o, ix->reserved, 8);
 	bytes_put_int(&o, ix->hold, 1);
+	bytes_put_int(&o, ix->epoch, 4);
 	v = (MDB_val) { o.len, buf };
 	return mdb_put(txn, c->meta, &k, &v, 0);
 }

@@ -139,6 +139,7 @@ spool_checkpoint(struct spool *sp)
 	if (journal_sync(sp->j) == -1)
 		return -1;
 	at = journal_position(sp->j);
+	sp->ix.epoch = journal_epoch(sp->j);
 	index_dests_sweep(&sp->ix);
 	if (checkpoint_save(sp->ckpt, &sp->ix, at) == -1)
 		return -1;

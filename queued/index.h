@@ -63,6 +63,7 @@ struct index {
 	size_t ndirty, dirty_cap;
 	uint64_t reserved;
 	uint8_t hold;
+	uint32_t epoch; /* the journal's, when the checkpoint was made */
 	/* References to segments, told to the journal. */
 	void (*ref)(void *, uint32_t seg, uint32_t octets, int add);
 	void *ref_arg;

@@ -64,6 +64,10 @@ int journal_replay(
  * The callback may append. 1 at the end, 0 when there is more, -1. */
 int journal_scan(struct journal *, uint32_t seg, uint32_t *off, uint32_t budget,
     journal_replay_cb, void *arg);
+/* The epoch of this run; before the replay: of what comes before its beginning, so that
+ * no run has a lower one than the run before. */
+uint32_t journal_epoch(const struct journal *);
+void journal_set_epoch(struct journal *, uint32_t);
 uint64_t journal_damaged(const struct journal *);
 /* After the replay: get ready to write. The values go into each new segment. */
 int journal_start(struct journal *, uint64_t reserved, int hold);

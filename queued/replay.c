@@ -234,6 +234,18 @@ journal_scan(struct journal *j, uint32_t seg, uint32_t *off, uint32_t budget,
 	return rv;
 }
 
+uint32_t
+journal_epoch(const struct journal *j)
+{
+	return j->epoch;
+}
+
+void
+journal_set_epoch(struct journal *j, uint32_t epoch)
+{
+	j->epoch = epoch;
+}
+
 uint64_t
 journal_damaged(const struct journal *j)
 {

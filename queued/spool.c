@@ -158,7 +158,7 @@ bodies_sweep(struct spool *sp)
 				continue;
 			m = index_find(&sp->ix, id);
 			if (m == NULL || !(m->flags & QM_FILE))
-				(void)unlinkat(dirfd(d), e->d_name, 0);
+				(void)sys_unlink(dirfd(d), e->d_name);
 		}
 		closedir(d);
 	}
@@ -186,6 +186,7 @@ recover(struct spool *sp)
 		at = (struct loc) { 0, 0 };
 		checkpoint_set_stale(sp->ckpt);
 	}
+	journal_set_epoch(sp->j, sp->ix.epoch);
 	if (journal_replay(sp->j, at.seg, at.off, on_replay, sp) == -1)
 		return -1;
 	if (sp->ix.bad) {

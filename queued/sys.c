@@ -11,6 +11,7 @@
 #include "queued/sys.h"
 
 int (*sys_fault)(const char *op, int fd, const void *buf, size_t len, off_t off);
+void (*sys_done)(const char *op, int fd, const char *name, const char *to, off_t len);
 
 #define FAULT(op, fd, buf, len, off)                                                     \
 	do {                                                                             \
@@ -63,32 +64,40 @@ sys_pread(int fd, void *buf, size_t len, off_t off)
 	return 0;
 }
 
+static int
+done(int rv, const char *op, int fd, const char *name, const char *to, off_t len)
+{
+	if (rv == 0 && sys_done != NULL)
+		sys_done(op, fd, name, to, len);
+	return rv;
+}
+
 int
 sys_fdatasync(int fd)
 {
 	FAULT("fdatasync", fd, NULL, 0, 0);
-	return fdatasync(fd);
+	return done(fdatasync(fd), "fdatasync", fd, NULL, NULL, 0);
 }
 
 int
 sys_fsync(int fd)
 {
 	FAULT("fsync", fd, NULL, 0, 0);
-	return fsync(fd);
+	return done(fsync(fd), "fsync", fd, NULL, NULL, 0);
 }
 
 int
 sys_rename(int dirfd, const char *from, const char *to)
 {
 	FAULT("rename", dirfd, from, 0, 0);
-	return renameat(dirfd, from, dirfd, to);
+	return done(renameat(dirfd, from, dirfd, to), "rename", dirfd, from, to, 0);
 }
 
 int
 sys_unlink(int dirfd, const char *name)
 {
 	FAULT("unlink", dirfd, name, 0, 0);
-	return unlinkat(dirfd, name, 0);
+	return done(unlinkat(dirfd, name, 0), "unlink", dirfd, name, NULL, 0);
 }
 
 int
@@ -97,9 +106,9 @@ sys_allocate(int fd, off_t len)
 	FAULT("allocate", fd, NULL, 0, len);
 #ifdef __linux__
 	if (fallocate(fd, 0, 0, len) == 0)
-		return 0;
+		return done(0, "allocate", fd, NULL, NULL, len);
 	if (errno != EOPNOTSUPP && errno != ENOSYS)
 		return -1;
 #endif
-	return ftruncate(fd, len);
+	return done(ftruncate(fd, len), "allocate", fd, NULL, NULL, len);
 }

@@ -15,6 +15,9 @@
 /* Called before each; op is the name. A return of -1 with errno fails the call.
  * NULL but in tests. */
 extern int (*sys_fault)(const char *op, int fd, const void *buf, size_t len, off_t off);
+/* Called after each that succeeded, in the thread that made it. name: of an unlink or a
+ * rename, to: of a rename. NULL but in tests. */
+extern void (*sys_done)(const char *op, int fd, const char *name, const char *to, off_t len);
 
 int sys_pwrite(int fd, const void *buf, size_t len, off_t off);
 /* All of len, or -1 (EIO at an early end). */

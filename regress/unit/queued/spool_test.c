@@ -361,6 +361,25 @@ test_altered_body(void **state)
 	spool_abandon(sp);
 }
 
+/* Ends in order and otherwise, then without its checkpoint: every run's records count. */
+static void
+test_checkpoint_removed(void **state)
+{
+	(void)state;
+	for (int run = 0; run < 6; run++) {
+		struct spool *sp = reopen(dir);
+
+		assert_int_equal(spool_index(sp)->nmsgs, run);
+		add(sp, 500, 1, 0);
+		if (run == 1 || run == 4)
+			spool_abandon(sp);
+		else
+			spool_close(sp);
+		if (run >= 3)
+			sh("rm -rf %s/%s", dir, "index");
+	}
+}
+
 int
 main(void)
 {
@@ -369,6 +388,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_space, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_ids_never_twice, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_altered_body, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_checkpoint_removed, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
