@@ -55,6 +55,13 @@ is_running(const struct qmsg *m)
 	return 0;
 }
 
+/* As people see it: a hold of the whole queue holds each message in it. */
+static uint32_t
+flags_now(const struct qmsg *m)
+{
+	return m->flags | (spool_held(queued.spool) ? QM_HELD : 0);
+}
+
 static int
 is_deferred(const struct qmsg *m)
 {
@@ -86,7 +93,7 @@ walk_one(struct walk *w, struct qmsg *m)
 	int have = 0;
 
 	if (m->flags & (QM_DEAD | QM_PENDING) ||
-	    !select_quick(&w->sel, m->id, m->flags, is_deferred(m), is_running(m),
+	    !select_quick(&w->sel, m->id, flags_now(m), is_deferred(m), is_running(m),
 		queue_now() - (int64_t)m->created))
 		return;
 	if (w->need_view || w->sel.to != NULL || w->sel.from != NULL) {
@@ -245,7 +252,7 @@ list_each(struct walk *w, struct qmsg *m, const struct spool_view *v)
 		snprintf(to, sizeof(to), "%s", first->address);
 	ctl_row(w->ctl, CTL_TABLE);
 	ctl_str(w->ctl, "qid", qid);
-	ctl_str(w->ctl, "state", select_state_word(m->flags, is_deferred(m), is_running(m)));
+	ctl_str(w->ctl, "state", select_state_word(flags_now(m), is_deferred(m), is_running(m)));
 	ctl_u64(w->ctl, "size", m->size);
 	ctl_time(w->ctl, "arrived", m->created);
 	ctl_str(w->ctl, "from", v->rec.sender[0] != '\0' ? v->rec.sender : "<>");
@@ -312,7 +319,7 @@ queue_show(struct ctl *c, int argc, char **argv)
 	qid_format(m->id, qid);
 	ctl_row(c, CTL_FACTS);
 	ctl_str(c, "qid", qid);
-	ctl_str(c, "state", select_state_word(m->flags, is_deferred(m), is_running(m)));
+	ctl_str(c, "state", select_state_word(flags_now(m), is_deferred(m), is_running(m)));
 	ctl_str(c, "from", v.rec.sender[0] != '\0' ? v.rec.sender : "<>");
 	ctl_u64(c, "size", m->size);
 	ctl_time(c, "arrived", m->created);
@@ -349,8 +356,11 @@ queue_show(struct ctl *c, int argc, char **argv)
 static void
 change_end(struct walk *w, const char *what)
 {
-	if (w->count == 0 && !w->sel.all)
-		ctl_done(w->ctl, CTL_REFUSED, "no such message is in the queue");
+	if (w->count == 0 && !w->sel.all && spool_held(queued.spool))
+		ctl_done(w->ctl, CTL_REFUSED,
+		    "no such message, or held with the whole queue: queue release --all");
+	else if (w->count == 0 && !w->sel.all)
+		ctl_done(w->ctl, CTL_REFUSED, "no such message is in the queue, or nothing to do for it");
 	else {
 		ctl_text(w->ctl, "%llu %s", (unsigned long long)w->count, what);
 		ctl_done(w->ctl, CTL_OK, NULL);

@@ -138,7 +138,7 @@ take(int dir, const char *name)
 	struct drop_envelope *e = NULL;
 	struct submit s = { 0 };
 	struct file *f = NULL;
-	const char *why;
+	const char *why, *at;
 	char client[64], *buf = NULL;
 	struct stat st;
 	int fd, slot;
@@ -185,6 +185,9 @@ take(int dir, const char *name)
 	s.content = buf + e->content_off;
 	s.len = (size_t)st.st_size - e->content_off;
 	s.hostname = daemon_conf()->hostname;
+	/* The same as smtpd's for one that comes by the socket. */
+	at = strrchr(daemon_conf()->postmaster, '@');
+	s.domain = at != NULL ? at + 1 : s.hostname;
 	{
 		struct submit_rcpt *r = reallocarray(NULL, e->nrcpt, sizeof(*r));
 

@@ -129,7 +129,7 @@ to_crlf(const char *in, size_t len, size_t *out_len)
 }
 
 static int
-address_put(char *out, size_t cap, const char *p, size_t len, const char *hostname)
+address_put(char *out, size_t cap, const char *p, size_t len, const char *domain)
 {
 	int n;
 
@@ -138,7 +138,7 @@ address_put(char *out, size_t cap, const char *p, size_t len, const char *hostna
 	else if (memchr(p, '@', len) != NULL)
 		n = snprintf(out, cap, "%.*s", (int)len, p);
 	else
-		n = snprintf(out, cap, "%.*s@%s", (int)len, p, hostname);
+		n = snprintf(out, cap, "%.*s@%s", (int)len, p, domain);
 	return n < 0 || (size_t)n >= cap ? -1 : 0;
 }
 
@@ -159,7 +159,7 @@ rcpts_put(struct pending *p, const struct submit *s)
 		char address[321];
 
 		if (address_put(address, sizeof(address), s->rcpts[i].p, s->rcpts[i].len,
-			s->hostname) == -1) {
+			s->domain) == -1) {
 			errno = EINVAL;
 			return -1;
 		}
@@ -201,7 +201,7 @@ submit_message(
 	TAILQ_INSERT_TAIL(&pendings, p, entry);
 	qid_format(p->id, qid);
 	errno = 0;
-	if (address_put(p->sender, sizeof(p->sender), s->sender, s->sender_len, s->hostname) ==
+	if (address_put(p->sender, sizeof(p->sender), s->sender, s->sender_len, s->domain) ==
 		-1 ||
 	    rcpts_put(p, s) == -1 ||
 	    (p->text = to_crlf(s->content, s->len, &len)) == NULL) {

@@ -24,7 +24,8 @@ struct submit {
 	const char *client; /* for Received and the record: "uid 1000" */
 	const char *content;
 	size_t len;
-	const char *hostname; /* for addresses without a domain */
+	const char *hostname;
+	const char *domain; /* for addresses without one */
 };
 
 /*
