@@ -117,6 +117,7 @@ setup_run(struct context *cx, int argc, char **argv)
 		printf(
 		    "# 1. In %s:\n"
 		    "hostname %s\n"
+		    "postmaster you@%s\n"
 		    "listen smtp\n"
 		    "listen submission\n"
 		    "listen submission tls implicit\n"
@@ -131,7 +132,7 @@ setup_run(struct context *cx, int argc, char **argv)
 		    "fifectl user add you@%s\n"
 		    "fifectl alias add postmaster@%s you@%s\n\n"
 		    "# 3. In the DNS, besides the address of %s and its reverse name:\n",
-		    cx->conf_path, argv[1], argv[1], argv[1], domain, domain, domain,
+		    cx->conf_path, argv[1], domain, argv[1], argv[1], domain, domain, domain,
 		    domain, argv[1]);
 	else {
 		snprintf(value, sizeof(value), "hostname %s", argv[1]);
