@@ -6,6 +6,7 @@
 #include "common/compat/compat.h"
 #include "common/daemon.h"
 #include "common/log.h"
+#include "smtpd/gatekeeper.h"
 #include "smtpd/session_internal.h"
 
 #define RCPT_MS 30000
@@ -29,7 +30,10 @@ on_rcpt(struct msg *m, void *arg)
 		smtp_in_rcpt_answer(s->in, RCLASS_TEMP, "");
 	else
 		smtp_in_rcpt_answer(s->in, (enum rclass)m->p.rcpt_class.rclass,
-		    m->p.rcpt_class.rclass == RCLASS_DENIED ? m->p.rcpt_class.text : "");
+		    m->p.rcpt_class.rclass == RCLASS_DENIED ||
+			    m->p.rcpt_class.rclass == RCLASS_GREY
+			? m->p.rcpt_class.text
+			: "");
 	session_run(s);
 }
 
@@ -39,6 +43,9 @@ ask_rcpt(struct session *s, const char *address)
 	struct channel *ch = daemon_peer(ROLE_AUTHD);
 	struct msg_rcpt_check q = { .login = s->login, .size = smtp_in_size_hint(s->in) };
 
+	if (gatekeeper_rcpt(s, address))
+		return;
+	q.greylist = (uint8_t)gatekeeper_greylists(s, address);
 	strlcpy(q.address, address, sizeof(q.address));
 	strlcpy(q.sender, smtp_in_sender(s->in), sizeof(q.sender));
 	strlcpy(q.client, s->client, sizeof(q.client));

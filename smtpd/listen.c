@@ -9,6 +9,7 @@
 #include "common/compat/compat.h"
 #include "common/daemon.h"
 #include "common/log.h"
+#include "smtpd/gatekeeper.h"
 #include "smtpd/limit.h"
 #include "smtpd/session_internal.h"
 
@@ -63,7 +64,7 @@ listen_add(const struct msg_listener *m, int fd)
 }
 
 static void
-turn_away(int fd, const struct listener *l, const struct sockaddr *sa)
+turn_away(int fd, const struct listener *l, enum smtp_reply reply, const char *reason)
 {
 	char buf[SMTP_REPLY_MAX], address[64];
 	struct conn *c;
@@ -79,9 +80,8 @@ turn_away(int fd, const struct listener *l, const struct sockaddr *sa)
 		return;
 	conn_peer(c, address, sizeof(address), NULL);
 	log_fact(LOG_SMTP, LOGL_INFO, "connection-refused", KS("client", address),
-	    KS("reason", "too many connections"));
-	n = smtp_reply_put(buf, 0, sizeof(buf), SMTP_REPLY_TOO_MANY_CONNECTIONS,
-	    smtpd_in_conf()->hostname);
+	    KU("code", smtp_reply_code(reply)), KS("reason", reason));
+	n = smtp_reply_put(buf, 0, sizeof(buf), reply, smtpd_in_conf()->hostname);
 	(void)conn_write(c, buf, n);
 	conn_close(c, 1000);
 }
@@ -99,8 +99,12 @@ on_accept(int fd, const struct sockaddr *sa, socklen_t len, void *arg)
 		per_client = LOCAL_MAX;
 	} else if (c->trust_loopback && limit_is_loopback(sa))
 		per_client = 0;
-	if (limit_take(sa, total, per_client) == -1)
-		turn_away(fd, l, sa);
+	if (gatekeeper_admit(sa, l->l.kind) == -1)
+		turn_away(fd, l, SMTP_REPLY_TOO_OFTEN,
+		    "too many connections in a short time");
+	else if (limit_take(sa, total, per_client) == -1)
+		turn_away(
+		    fd, l, SMTP_REPLY_TOO_MANY_CONNECTIONS, "too many connections");
 	else
 		session_new(fd, &l->l, sa, 1);
 }

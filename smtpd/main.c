@@ -13,6 +13,7 @@
 #include "common/daemon.h"
 #include "common/log.h"
 #include "common/tls.h"
+#include "smtpd/gatekeeper.h"
 #include "smtpd/listen.h"
 #include "smtpd/session_internal.h"
 
@@ -51,11 +52,18 @@ on_conf(struct msg *m)
 	switch (m->type) {
 	case MSG_FIFED_ANY_CONF:
 		listen_begin();
+		gatekeeper_conf_begin();
 		tls_certs_free(staged_certs);
 		staged_certs = NULL;
 		break;
 	case MSG_FIFED_SMTPD_CONF:
 		staged_conf = m->p.conf_smtpd;
+		break;
+	case MSG_FIFED_GATE_CONF:
+		gatekeeper_conf(&m->p.conf_gate);
+		break;
+	case MSG_FIFED_SMTPD_DNSLIST:
+		gatekeeper_conf_list(&m->p.conf_dnslist);
 		break;
 	case MSG_FIFED_ANY_LISTENER:
 		listen_add(&m->p.listener, msg_take_fd(m));
@@ -83,6 +91,7 @@ adopt(void)
 	const char *at = strrchr(host->postmaster, '@');
 
 	conf = staged_conf;
+	gatekeeper_conf_adopt();
 	strlcpy(in_conf.hostname, host->hostname, sizeof(in_conf.hostname));
 	strlcpy(in_conf.banner, conf.banner, sizeof(in_conf.banner));
 	strlcpy(in_conf.root, host->postmaster, sizeof(in_conf.root));
@@ -164,6 +173,10 @@ status(struct ctl *c, int argc, char **argv)
 	ctl_u64(c, "messages-rejected", smtpd_stats.rejected);
 	ctl_u64(c, "messages-deferred", smtpd_stats.deferred);
 	ctl_u64(c, "recipients-refused", smtpd_stats.refused_rcpts);
+	ctl_u64(c, "gate-too-often", gatekeeper_stats.rates);
+	ctl_u64(c, "gate-talked-early", gatekeeper_stats.early);
+	ctl_u64(c, "gate-recipients-refused", gatekeeper_stats.refused);
+	ctl_u64(c, "gate-junk", gatekeeper_stats.marked);
 	ctl_u64(c, "login-failures", smtpd_stats.login_failures);
 	if (expiry != 0)
 		ctl_time(c, "certificate-expires", expiry);

@@ -10,6 +10,7 @@
 #include "common/compat/compat.h"
 #include "common/daemon.h"
 #include "common/log.h"
+#include "smtpd/gatekeeper.h"
 #include "smtpd/limit.h"
 #include "smtpd/session_internal.h"
 
@@ -33,6 +34,7 @@ session_free(struct session *s)
 	txn_abort(s);
 	ask_forget(&s->ask);
 	ask_forget(&s->dns);
+	gatekeeper_free(s->gate);
 	ask_sasl_abort(s);
 	ask_logout(s);
 	if (s->counted)
@@ -122,7 +124,8 @@ session_new(
 		s->handshake = 1;
 		s->implicit = 1;
 		conn_deadline(s->conn, smtpd_conf()->timeout_command_s * 1000);
-	} else
+	}
+	if (!gatekeeper_start(s, s->implicit) && !s->implicit)
 		smtp_in_start(s->in);
 	ask_client_name(s);
 	session_run(s);
@@ -164,6 +167,7 @@ perform(struct session *s, const struct smtp_action *a)
 	case SMTP_ACT_REPLY:
 		if (conn_write(s->conn, a->data, a->len) == -1)
 			s->closing = 1;
+		gatekeeper_replied(s, a->data, a->len);
 		break;
 	case SMTP_ACT_STARTTLS:
 		start_tls(s);
@@ -178,6 +182,7 @@ perform(struct session *s, const struct smtp_action *a)
 		ask_sasl_abort(s);
 		break;
 	case SMTP_ACT_OPEN:
+		gatekeeper_message(s);
 		txn_open(s);
 		break;
 	case SMTP_ACT_CONTENT:
@@ -191,6 +196,8 @@ perform(struct session *s, const struct smtp_action *a)
 		break;
 	case SMTP_ACT_REFUSED:
 		log_refused(s, a);
+		if (a->name[0] != '\0')
+			gatekeeper_refused(s);
 		break;
 	case SMTP_ACT_CLOSE:
 		s->closing = 1;
@@ -223,7 +230,8 @@ static int
 can_read(const struct session *s)
 {
 	return !s->closing && !s->handshake && !s->txn.spilling &&
-	       !smtp_in_waiting(s->in) && conn_unsent(s->conn) <= OUTPUT_MAX;
+	       !gatekeeper_holds(s) && !smtp_in_waiting(s->in) &&
+	       conn_unsent(s->conn) <= OUTPUT_MAX;
 }
 
 static void
@@ -232,7 +240,7 @@ set_deadline(struct session *s)
 	if (s->handshake) {
 		if (s->progress)
 			conn_deadline(s->conn, smtpd_conf()->timeout_command_s * 1000);
-	} else if (smtp_in_waiting(s->in) || s->txn.spilling)
+	} else if (smtp_in_waiting(s->in) || s->txn.spilling || gatekeeper_holds(s))
 		conn_deadline(s->conn, 0); /* it is our turn */
 	else if (s->progress)
 		/* Not at every octet: a command has to be complete in time. */
@@ -242,7 +250,8 @@ set_deadline(struct session *s)
 	else
 		return;
 	/* An answer that comes counts as progress of the client's. */
-	s->progress = smtp_in_waiting(s->in) || s->txn.spilling;
+	s->progress =
+	    smtp_in_waiting(s->in) || s->txn.spilling || gatekeeper_holds(s);
 }
 
 void
@@ -256,6 +265,7 @@ session_run(struct session *s)
 	if (s->running)
 		return;
 	s->running = 1;
+	gatekeeper_input(s);
 	perform_all(s);
 	while (can_read(s) && (n = first_chunk(in, &p)) > 0) {
 		used = smtp_in_input(s->in, p, n);

@@ -49,6 +49,8 @@ struct session {
 	char client[64];
 	char *client_name; /* verified, NULL: none */
 	char *rdns;        /* not verified yet */
+	uint8_t reverse;   /* enum gate_reverse */
+	struct gatekeeper *gate; /* NULL: not for this one */
 
 	struct ask ask; /* the engine waits for it */
 	struct ask dns;

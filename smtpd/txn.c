@@ -21,6 +21,7 @@
 #include "common/daemon.h"
 #include "common/log.h"
 #include "common/proto/date.h"
+#include "smtpd/gatekeeper.h"
 #include "smtpd/received.h"
 #include "smtpd/session_internal.h"
 
@@ -377,13 +378,14 @@ on_committed(struct msg *m, void *arg)
 static void
 commit(struct session *s)
 {
-	struct msg_txn_commit q = { .txn = s->txn.id,
-		.size = s->txn.written,
-		.disposition = s->txn.disposition };
+	struct msg_txn_commit q = { .txn = s->txn.id, .size = s->txn.written };
 	struct channel *ch = queue_channel(s);
 	char prefix[PREFIX_MAX];
-	int n = make_prefix(s, prefix, sizeof(prefix));
+	int n;
 
+	gatekeeper_mark(s);
+	q.disposition = s->txn.disposition;
+	n = make_prefix(s, prefix, sizeof(prefix));
 	if (n == -1) {
 		log_warnx("fields for %s do not fit", s->txn.qid);
 		finish_reply(s, SMTP_REPLY_TROUBLE);
