@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /* authd: who is that. Answers about recipients, logins, routes; see authd(8). */
+#include <event2/event.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,6 +9,7 @@
 #include <unistd.h>
 
 #include "authd/auth.h"
+#include "authd/greylist.h"
 #include "authd/logins.h"
 #include "authd/verified.h"
 #include "authd/worker.h"
@@ -17,9 +19,14 @@
 
 #define OPEN_TIMEOUT_MS 20000
 #define MAILBOX_UID_OFFSET 50
+/* How much of greylisting a crash may forget. */
+#define GREYLIST_SAVE_S 300
 
 struct auth auth;
 static struct msg_conf_authd conf = { .iterations = 100000, .workers = 2 };
+static struct msg_conf_gate gate;
+static struct greylist *greylist;
+static struct event *ev_greylist;
 static uint64_t rcpt_asked;
 
 void
@@ -58,6 +65,44 @@ on_conf(struct msg *m)
 {
 	if (m->type == MSG_FIFED_AUTHD_CONF)
 		conf = m->p.conf_authd;
+	else if (m->type == MSG_FIFED_GATE_CONF)
+		gate = m->p.conf_gate;
+}
+
+static void
+on_greylist_timer(evutil_socket_t fd, short what, void *arg)
+{
+	(void)greylist_save(greylist);
+}
+
+/* Once it is asked for; it stays when it is turned off, for it may come back. */
+static void
+greylist_begin(void)
+{
+	struct timeval tv = { .tv_sec = GREYLIST_SAVE_S };
+	struct greylist_conf c = { .delay_s = gate.greylist_delay_s,
+		.retry_s = gate.greylist_retry_s,
+		.keep_s = gate.greylist_keep_s,
+		.hosts = gate.greylist_hosts,
+		.ipv4_prefix = gate.ipv4_prefix,
+		.entries_max = gate.greylist_entries };
+
+	if (greylist == NULL) {
+		if (!gate.greylist)
+			return;
+		if ((greylist = greylist_new()) == NULL) {
+			log_warnx("no memory for greylisting: nobody is");
+			return;
+		}
+		greylist_set(greylist, &c);
+		(void)greylist_load(greylist, "/greylist", wall_s());
+		ev_greylist =
+		    event_new(daemon_base(), -1, EV_PERSIST, on_greylist_timer, NULL);
+		if (ev_greylist == NULL || event_add(ev_greylist, &tv) == -1)
+			log_warnx("no timer: the greylist is saved at the end only");
+		return;
+	}
+	greylist_set(greylist, &c);
 }
 
 static void
@@ -68,6 +113,7 @@ take_conf(void)
 	auth.resolver.directory = auth.directory;
 	auth.resolver.hostname = daemon_conf()->hostname;
 	auth.resolver.postmaster = daemon_conf()->postmaster;
+	greylist_begin();
 }
 
 static int
@@ -128,6 +174,22 @@ on_reload(void)
 }
 
 static void
+greylist_rcpt(const struct msg_rcpt_check *q, struct msg_rcpt_class *r)
+{
+	uint32_t wait;
+
+	if (greylist == NULL)
+		return;
+	wait = greylist_check(greylist, q->client, q->sender, q->address, wall_s());
+	if (wait == 0)
+		return;
+	r->rclass = RCLASS_GREY;
+	snprintf(r->text, sizeof(r->text),
+	    "Not seen before, so greylisted: try again in %u second%s", wait,
+	    wait == 1 ? "" : "s");
+}
+
+static void
 answer_rcpt(struct channel *ch, struct msg *m)
 {
 	struct msg_rcpt_class r = { 0 };
@@ -152,6 +214,8 @@ answer_rcpt(struct channel *ch, struct msg *m)
 	case RESOLVE_TEMP:
 		r.rclass = RCLASS_TEMP;
 	}
+	if (r.rclass == RCLASS_LOCAL && m->p.rcpt_check.greylist)
+		greylist_rcpt(&m->p.rcpt_check, &r);
 	channel_send(ch, MSG_AUTHD_SMTPD_RCPT_CLASS, m->id, &r, -1);
 }
 
@@ -332,6 +396,9 @@ on_stop(void)
 {
 	directory_close(auth.directory);
 	auth.directory = NULL;
+	if (greylist != NULL)
+		(void)greylist_save(greylist);
+	greylist_close();
 	daemon_stopped();
 }
 
