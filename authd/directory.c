@@ -14,6 +14,7 @@
 #include "common/compat/compat.h"
 #include "common/daemon.h"
 #include "common/log.h"
+#include "common/proto/encoding.h"
 
 #define MAP_SIZE ((size_t)4 << 30)
 #define VALUE_MAX 32768
@@ -226,6 +227,35 @@ done:
 		mdb_cursor_close(cursor);
 	mdb_txn_abort(txn);
 	return st;
+}
+
+enum dir_status
+directory_secret(struct directory *d, uint8_t secret[32])
+{
+	char text[64];
+	MDB_val k = val("secret"), v;
+	MDB_txn *txn;
+	int rc;
+
+	if ((rc = mdb_txn_begin(d->env, NULL, 0, &txn)) != 0)
+		return failed("write", rc);
+	if (txn_get(txn, d->meta, "secret", text, sizeof(text)) == 0 &&
+	    base64_decode(text, strlen(text), secret, 32) == 32) {
+		mdb_txn_abort(txn);
+		return DIR_OK;
+	}
+	arc4random_buf(secret, 32);
+	if (base64_encode(secret, 32, text, sizeof(text)) == -1) {
+		mdb_txn_abort(txn);
+		return DIR_BAD;
+	}
+	v = val(text);
+	if ((rc = mdb_put(txn, d->meta, &k, &v, 0)) != 0) {
+		mdb_txn_abort(txn);
+		return failed("write", rc);
+	}
+	rc = mdb_txn_commit(txn);
+	return rc == 0 ? DIR_OK : failed("commit", rc);
 }
 
 /* ---- domains ---- */

@@ -44,6 +44,10 @@ struct user {
 struct directory *directory_open(const char *path, uint32_t uid_first, uint32_t uid_last);
 void directory_close(struct directory *);
 
+/* The installation's own secret of 32 octets; made at the first call, then the same for
+ * ever. It opens nothing: false salts are made with it. */
+enum dir_status directory_secret(struct directory *, uint8_t secret[32]);
+
 enum dir_status directory_domain_add(struct directory *, const char *domain);
 /* DIR_BUSY while users or aliases of it exist. */
 enum dir_status directory_domain_del(struct directory *, const char *domain);

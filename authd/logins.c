@@ -245,7 +245,10 @@ finish(struct exchange *x, enum sasl_status status, const char *text)
 	}
 	if (ch != NULL)
 		answer(ch, x->request, status, l != NULL ? l->id : 0,
-		    l != NULL ? l->address : "", "", text);
+		    l != NULL ? l->address
+			: status == SASL_DENIED ? x->sasl.login
+						: "",
+		    "", text);
 	exchange_free(x);
 }
 
@@ -323,20 +326,64 @@ on_checked(int result, const struct password *made, void *arg)
 		finish(x, SASL_DENIED, "wrong user name or password");
 }
 
-static void
-check(struct exchange *x)
+/* The account that the login names. -1: the exchange is finished. */
+static int
+look_up(struct exchange *x)
 {
 	char key[ADDRESS_MAX + 1];
 	enum dir_status st = DIR_NONE;
-	int has_password, room;
 
 	if (login_key(x->sasl.login, auth.default_domain, key, sizeof(key)) == 0)
 		st = directory_user_get(auth.directory, key, &x->user);
 	if (st != DIR_OK && st != DIR_NONE) {
 		finish(x, SASL_TEMP, "the directory cannot be read now");
-		return;
+		return -1;
 	}
 	x->known = st == DIR_OK;
+	return 0;
+}
+
+/* SCRAM: an unknown user, and one who has no such keys, gets a challenge like others. */
+static enum sasl_action
+give_keys(struct exchange *x, const char **challenge, const char **why)
+{
+	enum scram_hash hash = x->sasl.scram.hash;
+	struct scram_keys keys;
+	char key[ADDRESS_MAX + 1];
+	enum sasl_action action;
+
+	if (!x->known ||
+	    password_keys(hash == SCRAM_SHA1 ? x->user.password.scram_sha1
+					     : x->user.password.scram_sha256,
+		hash, &keys) == -1) {
+		if (login_key(x->sasl.login, auth.default_domain, key, sizeof(key)) == -1)
+			strlcpy(key, x->sasl.login, sizeof(key));
+		if (scram_keys_nobody(auth.secret, key, hash, auth.iterations, &keys) == -1)
+			return SASL_FAIL;
+	}
+	action = sasl_keys(&x->sasl, &keys, challenge, why);
+	explicit_bzero(&keys, sizeof(keys));
+	return action;
+}
+
+static void
+proved(struct exchange *x)
+{
+	if (x->known && x->user.disabled)
+		finish(x, SASL_DENIED, "this account is disabled");
+	else if (x->known && still_so(x))
+		admit(x);
+	else
+		finish(x, SASL_DENIED, "wrong user name or password");
+}
+
+static void
+check(struct exchange *x)
+{
+	int has_password, room;
+
+	if (look_up(x) == -1)
+		return;
 	if (x->known && !x->user.disabled &&
 	    verified_find(x->user.address, x->sasl.password, &x->user.password, now_ms())) {
 		admit(x);
@@ -357,15 +404,16 @@ logins_sasl(struct channel *ch, struct msg *m)
 {
 	const struct msg_sasl *s = &m->p.sasl;
 	struct exchange *x = exchange_find(channel_serial(ch), s->session);
+	struct sasl_binding binding = { s->binding_type, s->binding, s->binding_len };
 	const char *challenge, *why;
-	enum sasl_mech mech;
+	enum sasl_action action;
 
 	if (s->first) {
 		if (x != NULL || !exchange_room(channel_serial(ch))) {
 			answer(ch, m->id, SASL_TEMP, 0, "", "", "too many logins at once");
 			return;
 		}
-		if ((mech = sasl_mechanism(s->mechanism)) == SASL_MECH_NONE) {
+		if (sasl_mechanism(s->mechanism) == SASL_MECH_NONE) {
 			answer(ch, m->id, SASL_BAD, 0, "", "", "unknown mechanism");
 			return;
 		}
@@ -379,7 +427,7 @@ logins_sasl(struct channel *ch, struct msg *m)
 		    : channel_role(ch) == ROLE_IMAPD	    ? SERVICE_IMAP
 							    : SERVICE_POP3;
 		strlcpy(x->client, s->client, sizeof(x->client));
-		sasl_init(&x->sasl, mech);
+		sasl_init(&x->sasl, s->mechanism, s->tls);
 		LIST_INSERT_HEAD(&exchanges, x, entry);
 		n_exchanges++;
 	} else if (x == NULL || x->at_work) {
@@ -390,14 +438,30 @@ logins_sasl(struct channel *ch, struct msg *m)
 	x->touched = now_ms();
 	/* An initial response of no octets is a response: the front sets first = 1 and
 	 * data_len = 0 when there is none, first = 2 when it is empty. */
-	switch (sasl_input(&x->sasl, s->first == 1 && s->data_len == 0 ? NULL : s->data,
-	    s->data_len, &challenge, &why)) {
+	action = sasl_input(&x->sasl,
+	    s->first == 1 && s->data_len == 0	? NULL
+		: s->data_len == 0 ? (const uint8_t *)""
+				   : s->data,
+	    s->data_len, &binding, &challenge, &why);
+	if (action == SASL_KEYS) {
+		if (look_up(x) == -1)
+			return;
+		action = give_keys(x, &challenge, &why);
+	}
+	switch (action) {
 	case SASL_ASK:
 		answer(ch, m->id, SASL_CONTINUE, 0, "", challenge, "");
 		break;
 	case SASL_CHECK:
 		check(x);
 		break;
+	case SASL_PROVED:
+		proved(x);
+		break;
+	case SASL_WRONG:
+		finish(x, SASL_DENIED, "wrong user name or password");
+		break;
+	case SASL_KEYS:
 	case SASL_FAIL:
 		finish(x, SASL_BAD, why);
 		break;

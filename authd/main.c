@@ -160,7 +160,7 @@ on_start(void)
 		return -1;
 	auth.directory = directory_open(
 	    "/directory", c->uid_first + MAILBOX_UID_OFFSET, c->uid_last);
-	if (auth.directory == NULL)
+	if (auth.directory == NULL || directory_secret(auth.directory, auth.secret) != DIR_OK)
 		return -1;
 	take_conf();
 	return workers_start(daemon_base());

@@ -17,18 +17,9 @@
 #define SALT_LEN 16
 #define YESCRYPT_COST 5 /* about 75 ms on a small server */
 
-struct scram {
-	uint32_t iterations;
-	unsigned char salt[64];
-	size_t salt_len;
-	unsigned char stored[EVP_MAX_MD_SIZE];
-	unsigned char server[EVP_MAX_MD_SIZE];
-	size_t key_len;
-};
-
 /* RFC 5802, 3: SaltedPassword, then StoredKey and ServerKey. */
 static int
-derive(const char *plain, const EVP_MD *md, struct scram *s)
+derive(const char *plain, const EVP_MD *md, struct scram_keys *s)
 {
 	unsigned char salted[EVP_MAX_MD_SIZE], client[EVP_MAX_MD_SIZE];
 	unsigned int len;
@@ -48,7 +39,7 @@ derive(const char *plain, const EVP_MD *md, struct scram *s)
 }
 
 static int
-scram_print(const struct scram *s, char *out, size_t cap)
+scram_print(const struct scram_keys *s, char *out, size_t cap)
 {
 	char salt[128], stored[128], server[128];
 	int n;
@@ -62,7 +53,7 @@ scram_print(const struct scram *s, char *out, size_t cap)
 }
 
 static int
-scram_parse(const char *text, const EVP_MD *md, struct scram *s)
+scram_parse(const char *text, const EVP_MD *md, struct scram_keys *s)
 {
 	char number[16];
 	const char *p = strchr(text, '$'), *q, *r, *bad;
@@ -88,10 +79,17 @@ scram_parse(const char *text, const EVP_MD *md, struct scram *s)
 	return n != -1 && (size_t)n == s->key_len ? 0 : -1;
 }
 
+int
+password_keys(const char *text, enum scram_hash hash, struct scram_keys *k)
+{
+	memset(k, 0, sizeof(*k));
+	return scram_parse(text, hash == SCRAM_SHA1 ? EVP_sha1() : EVP_sha256(), k);
+}
+
 static int
 scram_make(const char *plain, const EVP_MD *md, uint32_t iterations, char *out, size_t cap)
 {
-	struct scram s = { .iterations = iterations, .salt_len = SALT_LEN };
+	struct scram_keys s = { .iterations = iterations, .salt_len = SALT_LEN };
 
 	if (RAND_bytes(s.salt, SALT_LEN) != 1 || derive(plain, md, &s) == -1)
 		return -1;
@@ -134,7 +132,7 @@ password_make(const char *plain, int scram, uint32_t iterations, struct password
 static int
 scram_check(const char *plain, const EVP_MD *md, const char *text)
 {
-	struct scram s, mine;
+	struct scram_keys s, mine;
 	int rc;
 
 	if (scram_parse(text, md, &s) == -1)
@@ -170,7 +168,7 @@ password_check(const char *plain, const struct password *p)
 void
 password_check_nobody(const char *plain, uint32_t iterations)
 {
-	struct scram s = { .iterations = iterations, .salt_len = SALT_LEN };
+	struct scram_keys s = { .iterations = iterations, .salt_len = SALT_LEN };
 
 	if (strlen(plain) <= PASSWORD_MAX)
 		(void)derive(plain, EVP_sha256(), &s);

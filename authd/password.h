@@ -23,6 +23,21 @@ struct password {
 #define PASSWORD_ITERATIONS_MIN 4096
 #define PASSWORD_ITERATIONS_MAX 10000000
 
+enum scram_hash { SCRAM_SHA1, SCRAM_SHA256 };
+
+/* RFC 5802, 3 */
+struct scram_keys {
+	uint32_t iterations;
+	unsigned char salt[64];
+	size_t salt_len;
+	unsigned char stored[64];
+	unsigned char server[64];
+	size_t key_len;
+	int nobody; /* made up: no proof is right */
+};
+/* From the text in struct password. 0, or -1: none there, or a damaged one. */
+int password_keys(const char *text, enum scram_hash, struct scram_keys *);
+
 /* scram: 1 keys, 0 yescrypt. 0, or -1 (too long, no randomness, no memory). */
 int password_make(const char *plain, int scram, uint32_t iterations, struct password *);
 /* 1 right, 0 wrong, -1 no verifier there or a damaged one. */

@@ -8,6 +8,17 @@
 #include "common/compat/compat.h"
 #include "common/proto/encoding.h"
 
+static const struct {
+	const char *name;
+	enum scram_hash hash;
+	int plus;
+} scrams[] = {
+	{ "SCRAM-SHA-256", SCRAM_SHA256, 0 },
+	{ "SCRAM-SHA-256-PLUS", SCRAM_SHA256, 1 },
+	{ "SCRAM-SHA-1", SCRAM_SHA1, 0 },
+	{ "SCRAM-SHA-1-PLUS", SCRAM_SHA1, 1 },
+};
+
 enum sasl_mech
 sasl_mechanism(const char *name)
 {
@@ -15,14 +26,20 @@ sasl_mechanism(const char *name)
 		return SASL_MECH_PLAIN;
 	if (strcasecmp(name, "LOGIN") == 0)
 		return SASL_MECH_LOGIN;
+	for (size_t i = 0; i < sizeof(scrams) / sizeof(scrams[0]); i++)
+		if (strcasecmp(name, scrams[i].name) == 0)
+			return SASL_MECH_SCRAM;
 	return SASL_MECH_NONE;
 }
 
 void
-sasl_init(struct sasl *s, enum sasl_mech mech)
+sasl_init(struct sasl *s, const char *name, int tls)
 {
 	memset(s, 0, sizeof(*s));
-	s->mech = mech;
+	s->mech = sasl_mechanism(name);
+	for (size_t i = 0; i < sizeof(scrams) / sizeof(scrams[0]); i++)
+		if (strcasecmp(name, scrams[i].name) == 0)
+			scram_init(&s->scram, scrams[i].hash, scrams[i].plus, tls);
 }
 
 void
@@ -81,8 +98,56 @@ login(struct sasl *s, const uint8_t *data, size_t len, const char **challenge, c
 }
 
 enum sasl_action
-sasl_input(struct sasl *s, const uint8_t *data, size_t len, const char **challenge,
-    const char **why)
+sasl_keys(struct sasl *s, const struct scram_keys *keys, const char **challenge, const char **why)
+{
+	unsigned char random[18];
+	char nonce[BASE64_ENCODED_SIZE(sizeof(random))];
+
+	*challenge = s->scram.out;
+	*why = "malformed SCRAM message";
+	arc4random_buf(random, sizeof(random));
+	if (s->step != 2 || base64_encode(random, sizeof(random), nonce, sizeof(nonce)) == -1 ||
+	    scram_challenge(&s->scram, keys, nonce) == -1)
+		return SASL_FAIL;
+	s->step = 3;
+	return SASL_ASK;
+}
+
+/* Steps: 1 client-first, 2 keys, 3 client-final, 4 the empty answer to the server's proof,
+ * since none of SMTP, IMAP and POP3 sends data along with success. */
+static enum sasl_action
+scram(struct sasl *s, const uint8_t *data, size_t len, const struct sasl_binding *b,
+    const char **challenge, const char **why)
+{
+	*why = "malformed SCRAM message";
+	switch (s->step) {
+	case 1:
+		if (scram_first(&s->scram, data, len, b->type, b->data, b->len, why) == -1)
+			return SASL_FAIL;
+		strlcpy(s->login, s->scram.name, sizeof(s->login));
+		s->step = 2;
+		return SASL_KEYS;
+	case 3:
+		switch (scram_final(&s->scram, data, len, why)) {
+		case 1:
+			s->step = 4;
+			*challenge = s->scram.out;
+			return SASL_ASK;
+		case 0:
+			return SASL_WRONG;
+		default:
+			return SASL_FAIL;
+		}
+	case 4:
+		return len == 0 ? SASL_PROVED : SASL_FAIL;
+	default:
+		return SASL_FAIL;
+	}
+}
+
+enum sasl_action
+sasl_input(struct sasl *s, const uint8_t *data, size_t len, const struct sasl_binding *b,
+    const char **challenge, const char **why)
 {
 	*challenge = "";
 	*why = "unknown mechanism";
@@ -98,6 +163,8 @@ sasl_input(struct sasl *s, const uint8_t *data, size_t len, const char **challen
 	}
 	if (s->step == 0)
 		s->step = 1;
+	if (s->mech == SASL_MECH_SCRAM)
+		return scram(s, data, len, b, challenge, why);
 	return s->mech == SASL_MECH_PLAIN ? plain(s, data, len, why)
 					  : login(s, data, len, challenge, why);
 }

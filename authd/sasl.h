@@ -3,14 +3,17 @@
 #define FIFE_SASL_H
 
 /*
- * The server's side of SASL mechanisms, without I/O: PLAIN (RFC 4616) and LOGIN.
- * The exchange asks for data until it has credentials, which the caller checks.
+ * The server's side of SASL mechanisms, without I/O: PLAIN (RFC 4616), LOGIN and SCRAM
+ * (scram.h). The exchange asks for data until it has credentials, which the caller
+ * checks, or, with SCRAM, until the proof is there.
  */
 
 #include <stddef.h>
 #include <stdint.h>
 
-enum sasl_mech { SASL_MECH_NONE, SASL_MECH_PLAIN, SASL_MECH_LOGIN };
+#include "authd/scram.h"
+
+enum sasl_mech { SASL_MECH_NONE, SASL_MECH_PLAIN, SASL_MECH_LOGIN, SASL_MECH_SCRAM };
 
 #define SASL_LOGIN_MAX 320
 #define SASL_PASSWORD_MAX 512
@@ -20,24 +23,39 @@ struct sasl {
 	int step;
 	char login[SASL_LOGIN_MAX + 1]; /* the identity that the password proves */
 	char password[SASL_PASSWORD_MAX + 1];
+	struct scram scram;
+};
+
+/* What the connection is bound to, as the front says; type "" for nothing. */
+struct sasl_binding {
+	const char *type;
+	const uint8_t *data;
+	size_t len;
 };
 
 enum sasl_action {
 	SASL_ASK,   /* send challenge, come back with the answer */
 	SASL_CHECK, /* login and password are there: check them */
+	SASL_KEYS,  /* SCRAM: login is there, go on with sasl_keys() */
+	SASL_PROVED, /* SCRAM: the client has the password of login */
+	SASL_WRONG, /* SCRAM: it has not */
 	SASL_FAIL   /* malformed; *why says what */
 };
 
 /* Case-insensitive; SASL_MECH_NONE when it is not known. */
 enum sasl_mech sasl_mechanism(const char *name);
-void sasl_init(struct sasl *, enum sasl_mech);
+/* name: the mechanism's, one that sasl_mechanism() knows. tls: -PLUS was offered. */
+void sasl_init(struct sasl *, const char *name, int tls);
 /* Wipes. */
 void sasl_clear(struct sasl *);
 /*
  * data: what the client sent, decoded; data NULL at the start without an initial
- * response. *challenge points to static text for SASL_ASK.
+ * response. *challenge lives as long as s and until its next call, for SASL_ASK.
  */
-enum sasl_action sasl_input(struct sasl *, const uint8_t *data, size_t len,
-    const char **challenge, const char **why);
+enum sasl_action sasl_input(struct sasl *s, const uint8_t *data, size_t len,
+    const struct sasl_binding *, const char **challenge, const char **why);
+/* Behind SASL_KEYS; as sasl_input(). */
+enum sasl_action sasl_keys(
+    struct sasl *s, const struct scram_keys *, const char **challenge, const char **why);
 
 #endif

@@ -68,6 +68,10 @@ const char *conn_tls_cipher(const struct conn *);
 const char *conn_tls_version(const struct conn *);
 /* Channel bindings of RFC 9266 / RFC 5929; -1 if there is none. */
 int conn_tls_binding(const struct conn *, const char *type, uint8_t *out, size_t cap, size_t *len);
+/* The binding that a SCRAM client's first message asks for (RFC 5802, 7: "p=TYPE,"): its
+ * type, or "" and *len 0. */
+void conn_tls_binding_wanted(const struct conn *, const uint8_t *message, size_t message_len,
+    char *type, size_t type_cap, uint8_t *out, size_t cap, size_t *len);
 
 const char *conn_error(const struct conn *);
 int conn_fd(const struct conn *);

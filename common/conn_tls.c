@@ -339,3 +339,23 @@ conn_tls_binding(
 			return kinds[i].get(c->ssl, out, cap, len);
 	return -1;
 }
+
+void
+conn_tls_binding_wanted(const struct conn *c, const uint8_t *message, size_t message_len,
+    char *type, size_t type_cap, uint8_t *out, size_t cap, size_t *len)
+{
+	const uint8_t *end = message_len == 0 ? NULL : memchr(message, ',', message_len);
+	size_t n = end == NULL ? 0 : (size_t)(end - message);
+
+	type[0] = '\0';
+	*len = 0;
+	if (n <= 2 || n - 2 >= type_cap || memcmp(message, "p=", 2) != 0 ||
+	    memchr(message, '\0', n) != NULL)
+		return;
+	memcpy(type, message + 2, n - 2);
+	type[n - 2] = '\0';
+	if (conn_tls_binding(c, type, out, cap, len) == -1) {
+		type[0] = '\0';
+		*len = 0;
+	}
+}

@@ -11,6 +11,7 @@
 #include "common/imap/imap_lex.h"
 #include "common/imap/imap_parse.h"
 #include "common/proto/encoding.h"
+#include "common/sasl_names.h"
 
 #define SASL_MAX 8192
 
@@ -26,6 +27,8 @@ struct imap_login {
 	enum login_action action;
 	bool login_command; /* LOGIN, not AUTHENTICATE */
 	bool first;	    /* nothing of the exchange was given to authd yet */
+	bool empty;	    /* the response is there, but empty */
+	const char *mechanism;
 	uint8_t *data;	    /* SASL_MAX, while an exchange runs */
 	size_t data_len;
 };
@@ -58,9 +61,12 @@ bad(struct imap_login *l, const char *text)
 static void
 capability(struct imap_login *l)
 {
+	char names[SASL_NAMES_MAX];
+
+	sasl_names_list(l->facts.tls, " AUTH=", "", names, sizeof(names));
 	evbuffer_add_printf(l->out, "CAPABILITY " IMAP_CAPABILITY_BASE " SASL-IR%s%s",
 	    l->facts.starttls ? " STARTTLS" : "",
-	    l->facts.plain_auth ? " AUTH=PLAIN" : " LOGINDISABLED");
+	    l->facts.plain_auth ? names : " LOGINDISABLED");
 }
 
 static void
@@ -115,6 +121,7 @@ response(struct imap_login *l, const char *line, size_t len)
 		return;
 	}
 	l->data_len = (size_t)n;
+	l->empty = n == 0;
 	ask(l);
 }
 
@@ -214,7 +221,9 @@ cmd_login(struct imap_login *l, struct imap_args *a)
 	memcpy(l->data + 2 + user.len, password.s, password.len);
 	l->data_len = 2 + user.len + password.len;
 	l->login_command = true;
+	l->mechanism = "PLAIN";
 	l->first = true;
+	l->empty = false;
 	ask(l);
 }
 
@@ -222,21 +231,30 @@ static void
 cmd_authenticate(struct imap_login *l, struct imap_args *a)
 {
 	struct imap_str mechanism;
+	const char *name;
 	size_t start;
 
 	if (imap_sp(a) == -1 || imap_atom(a, &mechanism) == -1)
 		return;
-	if (!imap_str_is(&mechanism, "PLAIN")) {
+	name = sasl_name_find(mechanism.s, mechanism.len, l->facts.tls);
+	if (name == NULL) {
 		reply(l, "NO", "[CANNOT] Unsupported authentication mechanism");
 		return;
 	}
 	if (!l->facts.plain_auth) {
-		reply(l, "NO", "[PRIVACYREQUIRED] PLAIN is refused without TLS");
+		reply(l, "NO", "[PRIVACYREQUIRED] Authentication is refused without TLS");
 		return;
 	}
 	l->login_command = false;
+	l->mechanism = name;
 	l->first = true;
+	l->empty = false;
 	if (imap_peek(a) == -1) {
+		if (sasl_name_server_first(name)) {
+			if (need_data(l) == 0)
+				ask(l);
+			return;
+		}
 		evbuffer_add_printf(l->out, "+ \r\n");
 		l->state = RESPONSE;
 		return;
@@ -411,10 +429,10 @@ imap_login_action(void *arg, struct login_sasl *sasl)
 	enum login_action action = l->action;
 
 	if (action == LOGIN_SASL) {
-		sasl->mechanism = "PLAIN";
+		sasl->mechanism = l->mechanism;
 		sasl->data = l->data;
 		sasl->len = l->data_len;
-		sasl->first = l->first;
+		sasl->first = !l->first ? 0 : l->empty ? 2 : 1;
 		l->first = false;
 	}
 	l->action = LOGIN_NONE;

@@ -9,6 +9,7 @@
 #include "common/compat/compat.h"
 #include "common/pop3/pop3_line.h"
 #include "common/proto/encoding.h"
+#include "common/sasl_names.h"
 
 #define SASL_MAX 8192
 
@@ -22,7 +23,9 @@ struct pop3_login {
 	unsigned int bad;
 	enum login_action action;
 	char user[POP3_USER_MAX + 1]; /* "": no USER yet */
-	bool first;
+	bool first; /* nothing of the exchange was given to authd yet */
+	bool empty; /* the response is there, but empty */
+	const char *mechanism;
 	uint8_t *data; /* SASL_MAX, while an exchange runs */
 	size_t data_len;
 };
@@ -87,11 +90,15 @@ secret_refused(struct pop3_login *l)
 static void
 cmd_capa(struct pop3_login *l, char *arg)
 {
+	char names[SASL_NAMES_MAX];
+
+	sasl_names_list(l->facts.tls, " ", "", names, sizeof(names));
 	evbuffer_add_printf(l->out,
 	    "+OK capabilities\r\nTOP\r\nUIDL\r\nRESP-CODES\r\nAUTH-RESP-CODE\r\nPIPELINING\r\n"
-	    "EXPIRE NEVER\r\n%s%s.\r\n",
+	    "EXPIRE NEVER\r\n%s%s%s%s.\r\n",
 	    l->facts.starttls ? "STLS\r\n" : "",
-	    l->facts.plain_auth ? "USER\r\nSASL PLAIN\r\n" : "");
+	    l->facts.plain_auth ? "USER\r\nSASL" : "", l->facts.plain_auth ? names : "",
+	    l->facts.plain_auth ? "\r\n" : "");
 }
 
 static void
@@ -139,7 +146,9 @@ cmd_pass(struct pop3_login *l, char *arg)
 	memcpy(l->data + 2 + user_len, arg, len);
 	l->data_len = 2 + user_len + len;
 	l->user[0] = '\0';
+	l->mechanism = "PLAIN";
 	l->first = true;
+	l->empty = false;
 	ask(l);
 }
 
@@ -168,27 +177,37 @@ response(struct pop3_login *l, const char *line, size_t len)
 		return;
 	}
 	l->data_len = (size_t)n;
+	l->empty = n == 0;
 	ask(l);
 }
 
 static void
 cmd_auth(struct pop3_login *l, char *arg)
 {
-	char *initial;
+	char *initial, names[SASL_NAMES_MAX];
+	const char *name;
 
 	if (*arg == '\0') {
+		sasl_names_list(l->facts.tls, "", "\r\n", names, sizeof(names));
 		evbuffer_add_printf(
-		    l->out, "+OK mechanisms\r\n%s.\r\n", l->facts.plain_auth ? "PLAIN\r\n" : "");
+		    l->out, "+OK mechanisms\r\n%s.\r\n", l->facts.plain_auth ? names : "");
 		return;
 	}
 	initial = pop3_split(arg);
-	if (!ascii_equal(arg, strlen(arg), "PLAIN")) {
+	if ((name = sasl_name_find(arg, strlen(arg), l->facts.tls)) == NULL) {
 		bad(l, "unsupported mechanism");
 		return;
 	}
 	if (secret_refused(l))
 		return;
+	l->mechanism = name;
 	l->first = true;
+	l->empty = false;
+	if (*initial == '\0' && sasl_name_server_first(name)) {
+		if (need_data(l) == 0)
+			ask(l);
+		return;
+	}
 	if (*initial == '\0') {
 		evbuffer_add_printf(l->out, "+ \r\n");
 		l->state = RESPONSE;
@@ -302,10 +321,10 @@ pop3_login_action(void *arg, struct login_sasl *sasl)
 	enum login_action action = l->action;
 
 	if (action == LOGIN_SASL) {
-		sasl->mechanism = "PLAIN";
+		sasl->mechanism = l->mechanism;
 		sasl->data = l->data;
 		sasl->len = l->data_len;
-		sasl->first = l->first;
+		sasl->first = !l->first ? 0 : l->empty ? 2 : 1;
 		l->first = false;
 	}
 	l->action = LOGIN_NONE;

@@ -90,7 +90,8 @@ on_sasl(struct msg *m, void *arg)
 	} else if (r->status == SASL_DENIED || r->status == SASL_BAD) {
 		smtpd_stats.login_failures++;
 		log_fact(LOG_LOGIN, LOGL_INFO, "login-failed", KS("proto", "smtp"),
-		    KS("user", s->tried), KS("client", s->client), KS("reason", r->text));
+		    KS("user", s->tried != NULL ? s->tried : r->address),
+		    KS("client", s->client), KS("reason", r->text));
 	}
 	smtp_in_sasl_answer(
 	    s->in, (enum sasl_status)r->status, r->data, r->data_len, r->text);
@@ -112,6 +113,8 @@ note_tried(struct session *s, const struct smtp_action *a)
 	if (s->tried_known || (a->first == 1 && len == 0))
 		return;
 	s->tried_known = 1;
+	if (strncmp(a->name, "SCRAM-", 6) == 0)
+		return; /* authd says it */
 	if (strcmp(a->name, "PLAIN") == 0) {
 		if ((nul = memchr(p, '\0', len)) == NULL)
 			return;
@@ -127,6 +130,7 @@ ask_sasl(struct session *s, const struct smtp_action *a)
 	/* A conversation stays with the authd that began it. */
 	struct channel *ch =
 	    a->first ? daemon_peer(ROLE_AUTHD) : channel_find(s->sasl_channel);
+	uint8_t binding[512];
 	struct msg_sasl q = { .session = s->id,
 		.service = SERVICE_SMTP,
 		.first = (uint8_t)a->first,
@@ -135,6 +139,9 @@ ask_sasl(struct session *s, const struct smtp_action *a)
 		.data_len = a->len };
 
 	note_tried(s, a);
+	conn_tls_binding_wanted(s->conn, q.data, q.data_len, q.binding_type,
+	    sizeof(q.binding_type), binding, sizeof(binding), &q.binding_len);
+	q.binding = binding;
 	strlcpy(q.mechanism, a->name, sizeof(q.mechanism));
 	strlcpy(q.client, s->client, sizeof(q.client));
 	if (ch != NULL) {

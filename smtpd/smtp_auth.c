@@ -5,11 +5,13 @@
  */
 #include "smtpd/smtp_in_internal.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/compat/compat.h"
 #include "common/proto/encoding.h"
+#include "common/sasl_names.h"
 
 /* Of a decoded response; struct msg_sasl has no room for more. */
 #define SASL_MAX 8192
@@ -21,6 +23,18 @@ smtp_auth_offered(const struct smtp_in *e)
 {
 	return (e->facts.kind == LISTENER_SMTP || e->facts.kind == LISTENER_SUBMISSION) &&
 	       (e->facts.tls || e->facts.auth_without_tls) && !e->authenticated;
+}
+
+const char *
+smtp_auth_ehlo(const struct smtp_in *e, char *buf, size_t cap)
+{
+	char names[SASL_NAMES_MAX];
+
+	sasl_names_list(e->facts.tls, " ", "", names, sizeof(names));
+	buf[0] = '\0';
+	if (smtp_auth_offered(e))
+		snprintf(buf, cap, "250-AUTH%s\r\n", names);
+	return buf;
 }
 
 static void
@@ -77,7 +91,7 @@ smtp_auth_start(struct smtp_in *e, const struct smtp_command *c)
 		r = SMTP_REPLY_AUTH_ALREADY;
 	else if (!smtp_auth_offered(e))
 		r = SMTP_REPLY_AUTH_PLAINTEXT;
-	else if (strcmp(c->word, "PLAIN") != 0 && strcmp(c->word, "LOGIN") != 0)
+	else if (sasl_name_find(c->word, strlen(c->word), e->facts.tls) == NULL)
 		r = SMTP_REPLY_AUTH_MECHANISM;
 	else if (c->initial != NULL)
 		r = decode(e, c->initial, c->initial_len);

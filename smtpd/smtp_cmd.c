@@ -46,7 +46,7 @@ need_auth(const struct smtp_in *e)
 static void
 run_ehlo(struct smtp_in *e, const struct smtp_command *c, int more)
 {
-	char buf[1200];
+	char buf[1200], auth[SMTP_AUTH_EHLO_MAX];
 	int n;
 
 	if ((c->verb == SMTP_LHLO) != (e->facts.kind == LISTENER_LMTP)) {
@@ -62,7 +62,7 @@ run_ehlo(struct smtp_in *e, const struct smtp_command *c, int more)
 	    "250-ENHANCEDSTATUSCODES\r\n250-DSN\r\n250 SMTPUTF8\r\n",
 	    e->conf->hostname, (unsigned long long)e->conf->size_max,
 	    e->facts.starttls && !e->facts.tls ? "250-STARTTLS\r\n" : "",
-	    smtp_auth_offered(e) ? "250-AUTH PLAIN LOGIN\r\n" : "");
+	    smtp_auth_ehlo(e, auth, sizeof(auth)));
 	if (e->out == NULL && (e->out = malloc(3 * SMTP_REPLY_MAX)) == NULL) {
 		out_of_memory(e);
 		return;

@@ -108,5 +108,8 @@ void smtp_cmd_line(struct smtp_in *, const char *line, size_t len, int more);
 void smtp_auth_start(struct smtp_in *, const struct smtp_command *);
 void smtp_auth_line(struct smtp_in *, const char *line, size_t len);
 int smtp_auth_offered(const struct smtp_in *);
+/* The line of EHLO's reply, "" when it is not offered. Returns buf. */
+#define SMTP_AUTH_EHLO_MAX 200
+const char *smtp_auth_ehlo(const struct smtp_in *, char *buf, size_t cap);
 
 #endif

@@ -39,7 +39,7 @@ const struct conf_section conf_section_pop3 = { "pop3", pop3_settings, NULL, NUL
 
 static const struct conf_setting directory_settings[] = {
 	{ "iterations", CONF_COUNT, CONF_AT(msg_conf_authd, iterations), 4096, 10000000,
-	    "100000" },
+	    "65536" },
 	{ "workers", CONF_COUNT, CONF_AT(msg_conf_authd, workers), 1, 16, "2" },
 	{ "default-domain", CONF_HOST, CONF_AT(msg_conf_authd, default_domain) },
 	{ NULL },

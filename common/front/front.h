@@ -41,7 +41,7 @@ struct login_sasl {
 	const char *mechanism;
 	const uint8_t *data; /* the machine's, until it is given the result */
 	size_t len;
-	bool first;
+	uint8_t first; /* as in struct msg_sasl: 2 is an empty initial response */
 };
 
 enum login_status {

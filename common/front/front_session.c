@@ -321,6 +321,8 @@ refused(struct session *s, const struct msg_sasl_result *r)
 	uint32_t delay = s->trusted ? 0 : limit_failed(front.limit, s->key, now_ms());
 
 	counts.failed++;
+	if (s->tried[0] == '\0')
+		strlcpy(s->tried, r->address, sizeof(s->tried));
 	log_fact(LOG_LOGIN, LOGL_WARN, "login-failed", KS("proto", front.proto->name),
 	    KS("user", s->tried), KS("client", s->client), KS("method", s->mechanism),
 	    KS("tls", s->tls), KS("text", r->text));
@@ -369,7 +371,7 @@ sasl_answer(struct msg *m, void *arg)
 	feed(s);
 }
 
-/* The name in a PLAIN response (RFC 4616, 2), for the log: authd does not say who was refused. */
+/* The name in a PLAIN response (RFC 4616, 2), for the log: authd may be away. */
 static void
 remember_tried(struct session *s, const struct login_sasl *sasl)
 {
@@ -391,6 +393,7 @@ static void
 ask_authd(struct session *s, const struct login_sasl *sasl)
 {
 	struct channel *ch = daemon_peer(ROLE_AUTHD);
+	uint8_t binding[512];
 	struct msg_sasl m = { .session = s->id, .service = (uint8_t)front.proto->service,
 		.first = sasl->first, .tls = s->tls[0] != '\0' && strcmp(s->tls, "no") != 0,
 		.data = sasl->data, .data_len = sasl->len };
@@ -398,7 +401,13 @@ ask_authd(struct session *s, const struct login_sasl *sasl)
 	strlcpy(m.mechanism, sasl->mechanism, sizeof(m.mechanism));
 	strlcpy(s->mechanism, sasl->mechanism, sizeof(s->mechanism));
 	strlcpy(m.client, s->client, sizeof(m.client));
-	remember_tried(s, sasl);
+	conn_tls_binding_wanted(s->conn, sasl->data, sasl->len, m.binding_type,
+	    sizeof(m.binding_type), binding, sizeof(binding), &m.binding_len);
+	m.binding = binding;
+	if (strcmp(sasl->mechanism, "PLAIN") == 0)
+		remember_tried(s, sasl);
+	else if (sasl->first)
+		s->tried[0] = '\0';
 	s->state = ASKING;
 	if (ch != NULL) {
 		s->ask_channel = channel_serial(ch);

@@ -68,7 +68,11 @@ run(const struct login_facts *facts, const char *in, size_t len, size_t step,
 	return 0;
 }
 
-#define PLAIN_CAPS "IMAP4rev1 LITERAL+ ID ENABLE SASL-IR AUTH=PLAIN"
+#define PLAIN_CAPS "IMAP4rev1 LITERAL+ ID ENABLE SASL-IR AUTH=SCRAM-SHA-256 AUTH=SCRAM-SHA-1 AUTH=PLAIN AUTH=LOGIN"
+#define TLS_CAPS                                                                                   \
+	"IMAP4rev1 LITERAL+ ID ENABLE SASL-IR AUTH=SCRAM-SHA-256-PLUS AUTH=SCRAM-SHA-1-PLUS "      \
+	"AUTH=SCRAM-SHA-256 AUTH=SCRAM-SHA-1 AUTH=PLAIN AUTH=LOGIN"
+#define TLS_GREETING "* OK [CAPABILITY " TLS_CAPS "] mx.example.test ready\r\n"
 #define GREETING "* OK [CAPABILITY " PLAIN_CAPS "] mx.example.test ready\r\n"
 #define NO_TLS_GREETING                                                                            \
 	"* OK [CAPABILITY IMAP4rev1 LITERAL+ ID ENABLE SASL-IR STARTTLS LOGINDISABLED] "           \
@@ -133,9 +137,9 @@ static const struct {
 	    0 },
 	{ TLS_WANTED, "a LOGIN alice@example.test secret\r\nb AUTHENTICATE PLAIN\r\n",
 	    NO_TLS_GREETING "a NO [PRIVACYREQUIRED] LOGIN is refused without TLS\r\n"
-			    "b NO [PRIVACYREQUIRED] PLAIN is refused without TLS\r\n",
+			    "b NO [PRIVACYREQUIRED] Authentication is refused without TLS\r\n",
 	    0 },
-	{ TLS_DONE, "a STARTTLS\r\n", GREETING "a BAD TLS is active already\r\n", 0 },
+	{ TLS_DONE, "a STARTTLS\r\n", TLS_GREETING "a BAD TLS is active already\r\n", 0 },
 	{ NO_MAILBOX, "a LOGIN alice@example.test secret\r\nb NOOP\r\n",
 	    GREETING "a NO [UNAVAILABLE] Mailbox unavailable\r\nb OK NOOP completed\r\n", 0 },
 	{ CONTINUES, "a AUTHENTICATE PLAIN =\r\n" B64 "\r\n",
@@ -181,7 +185,7 @@ test_starttls(void **state)
 	assert_int_equal(imap_login_input(l, (const uint8_t *)"c CAPABILITY\r\n", 14), 14);
 	evbuffer_add(out, "", 1);
 	assert_string_equal((char *)evbuffer_pullup(out, -1),
-	    "* CAPABILITY " PLAIN_CAPS "\r\nc OK CAPABILITY completed\r\n");
+	    "* CAPABILITY " TLS_CAPS "\r\nc OK CAPABILITY completed\r\n");
 	imap_login_free(l);
 }
 

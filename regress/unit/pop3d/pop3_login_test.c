@@ -75,13 +75,13 @@ static const struct {
 	size_t left;
 } rows[] = {
 	{ PLAIN_OK, "CAPA\r\nQUIT\r\nCAPA\r\n",
-	    GREETING CAPA "USER\r\nSASL PLAIN\r\n.\r\n+OK bye\r\n[close]", 6 },
+	    GREETING CAPA "USER\r\nSASL SCRAM-SHA-256 SCRAM-SHA-1 PLAIN LOGIN\r\n.\r\n+OK bye\r\n[close]", 6 },
 	{ PLAIN_OK, "USER alice@example.test\r\nPASS se cret\r\nSTAT\r\n",
 	    GREETING "+OK password please\r\n+OK logged in\r\n", 6 },
 	{ PLAIN_OK, "USER alice@example.test\r\nPASS wrong\r\nPASS se cret\r\n",
 	    GREETING "+OK password please\r\n" DENIED "-ERR USER first\r\n", 0 },
 	{ PLAIN_OK, "AUTH\r\nAUTH PLAIN " B64 "\r\nLIST\r\n",
-	    GREETING "+OK mechanisms\r\nPLAIN\r\n.\r\n+OK logged in\r\n", 6 },
+	    GREETING "+OK mechanisms\r\nSCRAM-SHA-256\r\nSCRAM-SHA-1\r\nPLAIN\r\nLOGIN\r\n.\r\n+OK logged in\r\n", 6 },
 	{ PLAIN_OK, "AUTH PLAIN\r\n" B64 "\r\n", GREETING "+ \r\n+OK logged in\r\n", 0 },
 	{ PLAIN_OK, "AUTH PLAIN\r\n*\r\nAUTH PLAIN =\r\nAUTH PLAIN !\r\nAUTH X\r\n",
 	    GREETING "+ \r\n-ERR authentication cancelled\r\n" DENIED
@@ -97,7 +97,8 @@ static const struct {
 	    GREETING CAPA "STLS\r\n.\r\n-ERR [AUTH] login is refused without TLS\r\n"
 			  "-ERR [AUTH] login is refused without TLS\r\n"
 			  "+OK begin TLS negotiation\r\n[tls]-ERR USER first\r\n" CAPA
-			  "USER\r\nSASL PLAIN\r\n.\r\n",
+			  "USER\r\nSASL SCRAM-SHA-256-PLUS SCRAM-SHA-1-PLUS SCRAM-SHA-256 SCRAM-SHA-1 PLAIN "
+			  "LOGIN\r\n.\r\n",
 	    0 },
 	{ NO_MAILBOX, "AUTH PLAIN " B64 "\r\n", GREETING "-ERR [SYS/TEMP] mailbox unavailable\r\n",
 	    0 },
