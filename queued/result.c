@@ -387,7 +387,9 @@ note_make(struct record *r, enum bounce_action action, const uint8_t *content, s
 	b.envid = rec->envid;
 	b.arrived = rec->created;
 	b.now = r->now;
-	b.full = rec->ret != RET_HDRS && action == BOUNCE_FAILED;
+	/* Binary content fits into no part of a report that others pass on. */
+	b.full = rec->ret != RET_HDRS && action == BOUNCE_FAILED &&
+		 rec->body != BODY_BINARYMIME;
 	b.smtputf8 = (rec->flags & QM_SMTPUTF8) != 0;
 	b.rcpts = n->rcpts;
 	b.nrcpt = n->n;

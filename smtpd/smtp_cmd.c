@@ -12,8 +12,9 @@
 
 #include "common/compat/compat.h"
 
-#define S_ANY (ST_BIT(ST_START) | ST_BIT(ST_HELLO) | ST_BIT(ST_MAIL) | ST_BIT(ST_RCPT))
-#define S_GREETED (ST_BIT(ST_HELLO) | ST_BIT(ST_MAIL) | ST_BIT(ST_RCPT))
+#define S_ANY                                                                            \
+	(ST_BIT(ST_START) | ST_BIT(ST_HELLO) | ST_BIT(ST_MAIL) | ST_BIT(ST_RCPT) |       \
+	    ST_BIT(ST_CHUNKS))
 
 static void
 out_of_memory(struct smtp_in *e)
@@ -33,6 +34,7 @@ hello(struct smtp_in *e, const struct smtp_command *c)
 	}
 	free(e->helo);
 	e->helo = helo;
+	e->chunk_failed = 0;
 	e->state = ST_HELLO;
 }
 
@@ -59,7 +61,8 @@ run_ehlo(struct smtp_in *e, const struct smtp_command *c, int more)
 	e->esmtp = 1;
 	n = snprintf(buf, sizeof(buf),
 	    "250-%s\r\n250-PIPELINING\r\n250-SIZE %llu\r\n250-8BITMIME\r\n%s%s"
-	    "250-ENHANCEDSTATUSCODES\r\n250-DSN\r\n250 SMTPUTF8\r\n",
+	    "250-ENHANCEDSTATUSCODES\r\n250-DSN\r\n250-CHUNKING\r\n250-BINARYMIME\r\n"
+	    "250 SMTPUTF8\r\n",
 	    e->conf->hostname, (unsigned long long)e->conf->size_max,
 	    e->facts.starttls && !e->facts.tls ? "250-STARTTLS\r\n" : "",
 	    smtp_auth_ehlo(e, auth, sizeof(auth)));
@@ -139,6 +142,7 @@ run_mail(struct smtp_in *e, const struct smtp_command *c, int more)
 		out_of_memory(e);
 		return;
 	}
+	e->chunk_failed = 0;
 	e->ret = c->ret;
 	e->size_hint = c->size;
 	e->body = c->body;
@@ -182,13 +186,24 @@ run_rcpt(struct smtp_in *e, const struct smtp_command *c, int more)
 static void
 run_data(struct smtp_in *e, const struct smtp_command *c, int more)
 {
+	if (e->body == BODY_BINARYMIME) {
+		smtp_in_error(e, SMTP_REPLY_BINARY_BDAT);
+		return;
+	}
 	e->wait = WAIT_OPEN;
 	smtp_in_act(e, &(struct smtp_action){ .type = SMTP_ACT_OPEN });
 }
 
 static void
+run_bdat(struct smtp_in *e, const struct smtp_command *c, int more)
+{
+	smtp_bdat_start(e, c);
+}
+
+static void
 run_rset(struct smtp_in *e, const struct smtp_command *c, int more)
 {
+	e->chunk_failed = 0;
 	smtp_in_reset(e);
 	if (e->state != ST_START)
 		e->state = ST_HELLO;
@@ -269,6 +284,7 @@ static const struct row {
 	{ SMTP_MAIL, ST_BIT(ST_HELLO), SMTP_REPLY_NESTED_MAIL, run_mail },
 	{ SMTP_RCPT, ST_BIT(ST_MAIL) | ST_BIT(ST_RCPT), SMTP_REPLY_MAIL_FIRST, run_rcpt },
 	{ SMTP_DATA, ST_BIT(ST_RCPT), SMTP_REPLY_RCPT_FIRST, run_data },
+	{ SMTP_BDAT, S_ANY, SMTP_REPLY_NONE, run_bdat },
 	{ SMTP_RSET, S_ANY, SMTP_REPLY_NONE, run_rset },
 	{ SMTP_NOOP, S_ANY, SMTP_REPLY_NONE, run_noop },
 	{ SMTP_VRFY, S_ANY, SMTP_REPLY_NONE, run_vrfy },
@@ -294,6 +310,8 @@ illegal(const struct smtp_in *e, const struct row *row)
 {
 	if (e->state == ST_START)
 		return SMTP_REPLY_HELLO_FIRST;
+	if (e->state == ST_CHUNKS)
+		return SMTP_REPLY_IN_CHUNKS;
 	/* RFC 2920, 3.1: DATA that was pipelined behind recipients none of which was
 	 * accepted. */
 	if (row->verb == SMTP_DATA && e->state == ST_MAIL && e->refused_rcpt)
@@ -320,6 +338,9 @@ smtp_cmd_line(struct smtp_in *e, const char *line, size_t len, int more)
 	/* Where a command may not come, that matters more than its syntax. */
 	if (!(row->states & ST_BIT(e->state)))
 		smtp_in_error(e, illegal(e, row));
+	else if (r != SMTP_REPLY_NONE && c.verb == SMTP_BDAT)
+		/* Content of unknown length follows, perhaps the words of a stranger. */
+		smtp_in_end(e, r);
 	else if (r != SMTP_REPLY_NONE)
 		smtp_in_error(e, r);
 	else

@@ -30,9 +30,11 @@ enum part {
 #define NAME_MAX_LEN 100
 
 void
-smtp_data_init(struct smtp_data *d, uint64_t size_max, uint32_t hops_max)
+smtp_data_init(
+    struct smtp_data *d, enum smtp_data_form form, uint64_t size_max, uint32_t hops_max)
 {
 	memset(d, 0, sizeof(*d));
+	d->form = (uint8_t)form;
 	d->size_max = size_max;
 	d->hops_max = hops_max;
 	d->state = SOL;
@@ -73,6 +75,21 @@ message_id_octet(struct smtp_data *d, unsigned char c)
 	if (c <= ' ' || c == '<' || c == '>' || d->message_id_len == sizeof(d->message_id) - 1)
 		return;
 	d->message_id[d->message_id_len++] = (char)c;
+}
+
+/* A header has lines, even that of a binary message. */
+static void
+bare(struct smtp_data *d)
+{
+	if (d->form != SMTP_DATA_BINARY || d->in_header)
+		fault(d, SMTP_DATA_BARE);
+}
+
+void
+smtp_data_finish(struct smtp_data *d)
+{
+	if (d->state == CR)
+		bare(d);
 }
 
 /* The body begins, without an empty line before it perhaps. */
@@ -148,7 +165,7 @@ step(struct smtp_data *d, unsigned char c)
 {
 	if (c == '\r') {
 		if (d->state == CR)
-			fault(d, SMTP_DATA_BARE);
+			bare(d);
 		d->state = CR;
 		return;
 	}
@@ -160,14 +177,14 @@ step(struct smtp_data *d, unsigned char c)
 		} else {
 			/* Not a line's start: "." behind it is no end. */
 			d->state = LINE;
-			fault(d, SMTP_DATA_BARE);
+			bare(d);
 		}
 		return;
 	}
 	if (d->state == CR)
-		fault(d, SMTP_DATA_BARE);
+		bare(d);
 	d->state = LINE;
-	if (c == '\0')
+	if (c == '\0' && (d->form != SMTP_DATA_BINARY || d->in_header))
 		fault(d, SMTP_DATA_NUL);
 	else if (d->in_header)
 		header_octet(d, c);
@@ -194,12 +211,17 @@ smtp_data_feed(struct smtp_data *d, const char *in, size_t len, size_t *used,
 	enum smtp_data_result result = SMTP_DATA_MORE;
 
 	while (i < len) {
+		if (d->form == SMTP_DATA_BINARY && !d->in_header) {
+			d->state = in[len - 1] == '\r' ? CR : LINE;
+			i = len;
+			break;
+		}
 		if (d->state == LINE && !d->in_header) {
 			i = plain_run(in, i, len);
 			if (i == len)
 				break;
 		}
-		if (d->state == SOL && in[i] == '.') {
+		if (d->state == SOL && in[i] == '.' && d->form == SMTP_DATA_DOTS) {
 			d->state = DOT;
 			if (i > start) {
 				hand_out(d, in, start, i, span, span_len);

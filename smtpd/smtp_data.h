@@ -9,6 +9,9 @@
  * commands, in it (SMTP smuggling). Nothing is copied: content is handed out as
  * spans of the input. Lines may be longer than 998 octets; senders in use
  * do that, and nothing here holds a line.
+ *
+ * Content of BDAT (RFC 3030) comes without dots and end; its chunks are fed one behind the
+ * other. Text obeys the same rules there; binary may hold anything behind its header.
  */
 
 #include <stddef.h>
@@ -25,6 +28,12 @@ enum smtp_data_fault {
 	SMTP_DATA_HOPS    /* more Received fields than hops_max: a loop */
 };
 
+enum smtp_data_form {
+	SMTP_DATA_DOTS,  /* DATA */
+	SMTP_DATA_TEXT,  /* BDAT */
+	SMTP_DATA_BINARY /* BDAT with BODY=BINARYMIME */
+};
+
 struct smtp_data {
 	uint64_t size;  /* octets handed out so far */
 	uint64_t total; /* octets read, the refused included */
@@ -33,6 +42,7 @@ struct smtp_data {
 	uint32_t hops_max;
 	uint32_t header_size;
 	enum smtp_data_fault fault; /* the first one; nothing is handed out after it */
+	uint8_t form; /* enum smtp_data_form */
 	uint8_t state;
 	uint8_t in_header;
 	uint8_t part; /* of the header line */
@@ -53,12 +63,15 @@ enum smtp_data_result {
 	SMTP_DATA_END
 };
 
-void smtp_data_init(struct smtp_data *, uint64_t size_max, uint32_t hops_max);
+void smtp_data_init(
+    struct smtp_data *, enum smtp_data_form, uint64_t size_max, uint32_t hops_max);
 /*
  * Takes *used octets and hands out one span of them (length 0: none). MORE with *used
  * below len: call again for the rest. END: *used is behind the end.
  */
 enum smtp_data_result smtp_data_feed(struct smtp_data *, const char *in, size_t len,
     size_t *used, const char **span, size_t *span_len);
+/* The last chunk of BDAT is in: sets fault if it ends amid a line's end. */
+void smtp_data_finish(struct smtp_data *);
 
 #endif

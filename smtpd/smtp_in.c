@@ -7,6 +7,7 @@
  *	   |              | +--AUTH--> AUTH --+                        |
  *	  TLS <-STARTTLS--+-------------------+<------- end of data ---+
  *
+ * BDAT (smtp_bdat.c) leads from RCPT to BDAT, and by CHUNKS from one chunk to the next.
  * RSET and EHLO lead to HELLO from everywhere. At DATA the queue is asked for a place
  * (WAIT_OPEN), at the end of data for its word (WAIT_COMMIT); so recipients that
  * are refused cost the queue nothing.
@@ -217,9 +218,9 @@ smtp_in_start(struct smtp_in *e)
 	smtp_in_reply_text(e, 220, "", text);
 }
 
-/* The end of the content: refuse it or have it committed. */
-static void
-data_end(struct smtp_in *e)
+/* The end of the content, or of a chunk that is refused: have it committed, or not. */
+void
+smtp_in_data_end(struct smtp_in *e)
 {
 	static const enum smtp_reply replies[] = {
 		[SMTP_DATA_BARE] = SMTP_REPLY_MESSAGE_BARE,
@@ -237,7 +238,8 @@ data_end(struct smtp_in *e)
 	}
 	if (r == SMTP_REPLY_NONE)
 		r = replies[e->data.fault];
-	if (e->facts.kind == LISTENER_LMTP)
+	/* A chunk that is not the last has one reply. */
+	if (e->facts.kind == LISTENER_LMTP && (e->state != ST_BDAT || e->chunk_last))
 		e->lmtp_left = e->nrcpt - 1;
 	smtp_in_refuse(e, r, "", "");
 	if (e->opened)
@@ -249,23 +251,32 @@ data_end(struct smtp_in *e)
 	e->state = ST_HELLO;
 }
 
-static size_t
-data_input(struct smtp_in *e, const char *in, size_t len)
+size_t
+smtp_in_data_feed(
+    struct smtp_in *e, const char *in, size_t len, enum smtp_data_result *result)
 {
 	const char *span;
 	size_t used, span_len;
-	enum smtp_data_result r =
-	    smtp_data_feed(&e->data, in, len, &used, &span, &span_len);
 
+	*result = smtp_data_feed(&e->data, in, len, &used, &span, &span_len);
 	if (span_len > 0 && e->content_failed == SMTP_REPLY_NONE)
 		smtp_in_act(
 		    e, &(struct smtp_action){
 			   .type = SMTP_ACT_CONTENT, .data = span, .len = span_len });
-	if (r == SMTP_DATA_END)
-		data_end(e);
-	else if (e->data.total / 2 > e->conf->size_max + 1024 * 1024)
+	if (*result != SMTP_DATA_END && e->data.total / 2 > e->conf->size_max + 1024 * 1024)
 		/* It has been refused for long; no sender is owed more patience. */
 		smtp_in_end(e, SMTP_REPLY_MESSAGE_SIZE);
+	return used;
+}
+
+static size_t
+data_input(struct smtp_in *e, const char *in, size_t len)
+{
+	enum smtp_data_result r;
+	size_t used = smtp_in_data_feed(e, in, len, &r);
+
+	if (r == SMTP_DATA_END)
+		smtp_in_data_end(e);
 	return used;
 }
 
@@ -306,6 +317,8 @@ smtp_in_input(struct smtp_in *e, const char *in, size_t len)
 		return 0;
 	if (e->state == ST_DATA)
 		return data_input(e, in, len);
+	if (e->state == ST_BDAT)
+		return smtp_bdat_input(e, in, len);
 	r = smtp_lex_feed(&e->lex, in, len, &used);
 	if (r == SMTP_LEX_MORE)
 		return used;
@@ -361,7 +374,7 @@ smtp_in_committing(const struct smtp_in *e)
 int
 smtp_in_in_data(const struct smtp_in *e)
 {
-	return e->state == ST_DATA;
+	return e->state == ST_DATA || e->state == ST_BDAT;
 }
 
 void
@@ -427,24 +440,32 @@ smtp_in_rcpt_answer(struct smtp_in *e, enum rclass rclass, const char *text)
 	check_errors(e);
 }
 
+enum smtp_reply
+smtp_in_queue_reply(enum answer_status status)
+{
+	return status == MSG_FULL                           ? SMTP_REPLY_QUEUE_FULL
+	       : status == MSG_PERM || status == MSG_DENIED ? SMTP_REPLY_QUEUE_REFUSED
+							    : SMTP_REPLY_QUEUE_TEMP;
+}
+
 void
 smtp_in_open_answer(struct smtp_in *e, enum answer_status status)
 {
 	if (e->wait != WAIT_OPEN)
 		return;
 	e->wait = WAIT_NONE;
+	if (e->state == ST_BDAT) {
+		smtp_bdat_opened(e, status);
+		return;
+	}
 	if (status == MSG_OK) {
 		e->opened = 1;
 		e->state = ST_DATA;
-		smtp_data_init(&e->data, e->conf->size_max, e->conf->hops_max);
+		smtp_data_init(&e->data, SMTP_DATA_DOTS, e->conf->size_max, e->conf->hops_max);
 		smtp_in_reply(e, SMTP_REPLY_DATA_GO);
 		return;
 	}
-	smtp_in_refuse(e,
-	    status == MSG_FULL                           ? SMTP_REPLY_QUEUE_FULL
-	    : status == MSG_PERM || status == MSG_DENIED ? SMTP_REPLY_QUEUE_REFUSED
-							 : SMTP_REPLY_QUEUE_TEMP,
-	    "", "");
+	smtp_in_refuse(e, smtp_in_queue_reply(status), "", "");
 	e->forget = 1;
 	e->state = ST_HELLO;
 }
@@ -452,7 +473,7 @@ smtp_in_open_answer(struct smtp_in *e, enum answer_status status)
 void
 smtp_in_content_failed(struct smtp_in *e, enum answer_status status)
 {
-	if (e->state == ST_DATA && e->content_failed == SMTP_REPLY_NONE)
+	if ((smtp_in_in_data(e) || e->state == ST_CHUNKS) && e->content_failed == SMTP_REPLY_NONE)
 		e->content_failed =
 		    status == MSG_FULL ? SMTP_REPLY_QUEUE_FULL : SMTP_REPLY_QUEUE_TEMP;
 }

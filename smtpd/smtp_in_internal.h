@@ -21,6 +21,8 @@ enum state {
 	ST_RCPT, /* at least one recipient */
 	ST_AUTH, /* lines are responses */
 	ST_DATA,
+	ST_BDAT,   /* within a chunk */
+	ST_CHUNKS, /* between two of them */
 	ST_TLS, /* handshake */
 	ST_CLOSED,
 };
@@ -71,6 +73,13 @@ struct smtp_in {
 	uint8_t forget;                 /* it is over once the queued actions are done */
 	enum smtp_reply content_failed; /* SMTP_REPLY_NONE while all is well */
 
+	uint64_t chunk_left; /* octets of the present one to come */
+	uint8_t chunk_last;
+	uint8_t chunk_unwanted;      /* read it, then chunk_reply in chunk_back */
+	uint8_t chunk_failed;        /* what was sent behind a refused one is no error */
+	enum smtp_reply chunk_reply;
+	enum state chunk_back;
+
 	struct smtp_in_rcpt pending; /* that is asked about */
 	char *sasl;    /* decoded response */
 	size_t sasl_len;
@@ -101,6 +110,18 @@ void smtp_in_end(struct smtp_in *, enum smtp_reply);
 void smtp_in_reset(struct smtp_in *);
 void smtp_in_wipe_sasl(struct smtp_in *);
 void smtp_in_rcpt_clear(struct smtp_in_rcpt *);
+
+/* smtp_bdat.c */
+void smtp_bdat_start(struct smtp_in *, const struct smtp_command *);
+size_t smtp_bdat_input(struct smtp_in *, const char *in, size_t len);
+/* The queue has answered. */
+void smtp_bdat_opened(struct smtp_in *, enum answer_status);
+
+/* smtp_in.c: content, and its end. Octets taken. */
+size_t smtp_in_data_feed(
+    struct smtp_in *, const char *in, size_t len, enum smtp_data_result *);
+void smtp_in_data_end(struct smtp_in *);
+enum smtp_reply smtp_in_queue_reply(enum answer_status);
 
 /* smtp_cmd.c: a whole line in the command phase; more: octets lie behind it. */
 void smtp_cmd_line(struct smtp_in *, const char *line, size_t len, int more);

@@ -60,26 +60,33 @@ keyword_colon(struct cursor *c, const char *keyword)
 	return 0;
 }
 
-static enum smtp_reply
-parse_size(struct smtp_command *cmd, struct cursor value)
+/* RFC 1870, 5 and RFC 3030, 2: 1*20DIGIT; what is too big is UINT64_MAX. */
+static int
+parse_number(struct cursor value, uint64_t *out)
 {
 	uint64_t n = 0;
 
-	/* RFC 1870, 5: 1*20DIGIT */
 	if (value.len == 0 || value.len > 20)
-		return SMTP_REPLY_BAD_PARAMETER;
+		return -1;
 	for (size_t i = 0; i < value.len; i++) {
 		unsigned int digit = (unsigned int)(value.p[i] - '0');
 
 		if (value.p[i] < '0' || value.p[i] > '9')
-			return SMTP_REPLY_BAD_PARAMETER;
+			return -1;
 		if (n > (UINT64_MAX - digit) / 10)
 			n = UINT64_MAX;
 		else if (n != UINT64_MAX)
 			n = n * 10 + digit;
 	}
-	cmd->size = n;
-	return SMTP_REPLY_NONE;
+	*out = n;
+	return 0;
+}
+
+static enum smtp_reply
+parse_size(struct smtp_command *cmd, struct cursor value)
+{
+	return parse_number(value, &cmd->size) == -1 ? SMTP_REPLY_BAD_PARAMETER
+						     : SMTP_REPLY_NONE;
 }
 
 static enum smtp_reply
@@ -89,6 +96,8 @@ parse_body(struct smtp_command *cmd, struct cursor value)
 		cmd->body = BODY_7BIT;
 	else if (ascii_equal(value.p, value.len, "8bitmime"))
 		cmd->body = BODY_8BITMIME;
+	else if (ascii_equal(value.p, value.len, "binarymime"))
+		cmd->body = BODY_BINARYMIME;
 	else
 		return SMTP_REPLY_BAD_PARAMETER;
 	return SMTP_REPLY_NONE;
@@ -357,6 +366,22 @@ parse_auth(struct smtp_command *cmd, struct cursor *c, unsigned int flags)
 }
 
 static enum smtp_reply
+parse_bdat(struct smtp_command *cmd, struct cursor *c, unsigned int flags)
+{
+	struct cursor last;
+
+	if (parse_number(word(c), &cmd->chunk) == -1)
+		return SMTP_REPLY_SYNTAX_BDAT;
+	skip_spaces(c);
+	last = word(c);
+	if (last.len > 0 && !ascii_equal(last.p, last.len, "last"))
+		return SMTP_REPLY_SYNTAX_BDAT;
+	cmd->last = last.len > 0;
+	skip_spaces(c);
+	return c->len == 0 ? SMTP_REPLY_NONE : SMTP_REPLY_SYNTAX_BDAT;
+}
+
+static enum smtp_reply
 parse_nothing(struct smtp_command *cmd, struct cursor *c, unsigned int flags)
 {
 	return c->len == 0 ? SMTP_REPLY_NONE : SMTP_REPLY_NO_ARGUMENT;
@@ -377,6 +402,7 @@ static const struct {
 	{ "mail", SMTP_MAIL, parse_mail },
 	{ "rcpt", SMTP_RCPT, parse_rcpt },
 	{ "data", SMTP_DATA, parse_nothing },
+	{ "bdat", SMTP_BDAT, parse_bdat },
 	{ "ehlo", SMTP_EHLO, parse_helo },
 	{ "helo", SMTP_HELO, parse_helo },
 	{ "lhlo", SMTP_LHLO, parse_helo },

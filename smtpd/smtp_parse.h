@@ -3,7 +3,7 @@
 #define FIFE_SMTP_PARSE_H
 
 /*
- * One command line, without CR LF, to a command (RFC 5321, 4.1.1; RFC 1870, 3461, 6152,
+ * One command line, without CR LF, to a command (RFC 5321, 4.1.1; RFC 1870, 3030, 3461, 6152,
  * 6531, 4954). What stands here is syntax; whether a command may come now is
  * the engine's to know.
  */
@@ -35,6 +35,7 @@ enum smtp_verb {
 	SMTP_MAIL,
 	SMTP_RCPT,
 	SMTP_DATA,
+	SMTP_BDAT,
 	SMTP_RSET,
 	SMTP_NOOP,
 	SMTP_VRFY,
@@ -53,6 +54,8 @@ struct smtp_command {
 	char word[SMTP_HELO_MAX + 1]; /* name of HELO, mechanism of AUTH in capitals */
 	uint64_t size;                /* SIZE=, 0 when not said */
 	uint8_t body;                 /* enum body_type */
+	uint64_t chunk;               /* BDAT: octets behind the line */
+	uint8_t last;                 /* BDAT LAST */
 	uint8_t smtputf8;
 	uint8_t ret;                    /* SMTP_RET_ */
 	uint8_t notify;                 /* SMTP_NOTIFY_ */

@@ -181,6 +181,18 @@ end_message(struct smtp_out *o)
 		o->state = S_READY;
 }
 
+static void
+begin_content(struct smtp_out *o, bool raw)
+{
+	if (o->state == S_CLOSED)
+		return;
+	o->state = S_CONTENT;
+	o->want_content = true;
+	o->raw = raw;
+	o->at_line_start = true;
+	o->held_cr = false;
+}
+
 /* After everything that may have settled a recipient, or sent one. */
 static void
 envelope_step(struct smtp_out *o)
@@ -204,7 +216,11 @@ envelope_step(struct smtp_out *o)
 		return;
 	if (o->n_unsettled == 0)
 		end_message(o);
-	else if (o->any_accepted) {
+	else if (o->any_accepted && o->m->body == BODY_BINARYMIME) {
+		/* RFC 3030: one chunk, whose size is known. */
+		smtp_out_say(o, "BDAT %llu LAST\r\n", (unsigned long long)o->m->size);
+		begin_content(o, true);
+	} else if (o->any_accepted) {
 		smtp_out_say(o, "DATA\r\n");
 		if (o->state != S_CLOSED)
 			o->state = S_DATA;
@@ -275,7 +291,8 @@ take_keyword(struct smtp_out *o, const char *line, size_t len)
 		unsigned int ext;
 	} words[] = { { "PIPELINING", EXT_PIPELINING }, { "8BITMIME", EXT_8BITMIME },
 		{ "SIZE", EXT_SIZE }, { "SMTPUTF8", EXT_SMTPUTF8 }, { "DSN", EXT_DSN },
-		{ "STARTTLS", EXT_STARTTLS } };
+		{ "STARTTLS", EXT_STARTTLS }, { "CHUNKING", EXT_CHUNKING },
+		{ "BINARYMIME", EXT_BINARYMIME } };
 	size_t n = 0;
 
 	while (n < len && line[n] != ' ' && line[n] != '=')
@@ -410,12 +427,9 @@ got_envelope(struct smtp_out *o)
 static void
 got_data(struct smtp_out *o)
 {
-	if (o->reply.code == 354) {
-		o->state = S_CONTENT;
-		o->want_content = true;
-		o->at_line_start = true;
-		o->held_cr = false;
-	} else if (o->reply.code >= 400) {
+	if (o->reply.code == 354)
+		begin_content(o, false);
+	else if (o->reply.code >= 400) {
 		settle_all_by_reply(o, STAGE_DATA);
 		end_message(o);
 	} else

@@ -43,7 +43,9 @@ enum { /* what the server offers */
 	EXT_SIZE = 1 << 2,
 	EXT_SMTPUTF8 = 1 << 3,
 	EXT_DSN = 1 << 4,
-	EXT_STARTTLS = 1 << 5
+	EXT_STARTTLS = 1 << 5,
+	EXT_CHUNKING = 1 << 6,
+	EXT_BINARYMIME = 1 << 7
 };
 
 struct smtp_out {
@@ -79,6 +81,7 @@ struct smtp_out {
 	char trouble_reply[SMTP_OUT_REPLY_MAX + 1];
 	char trouble_text[SMTP_OUT_TEXT_MAX + 1];
 
+	bool raw;	    /* content goes out as it is: BDAT */
 	bool at_line_start; /* of the content */
 	bool held_cr;
 };

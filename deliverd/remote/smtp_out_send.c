@@ -69,7 +69,9 @@ send_mail(struct smtp_out *o)
 	smtp_out_say(o, "MAIL FROM:<%s>", sender);
 	if (o->ext & EXT_SIZE)
 		smtp_out_say(o, " SIZE=%llu", (unsigned long long)m->size);
-	if ((o->ext & EXT_8BITMIME) && m->body != BODY_7BIT)
+	if (m->body == BODY_BINARYMIME)
+		smtp_out_say(o, " BODY=BINARYMIME");
+	else if ((o->ext & EXT_8BITMIME) && m->body != BODY_7BIT)
 		smtp_out_say(o, " BODY=8BITMIME");
 	if ((o->ext & EXT_SMTPUTF8) && m->smtputf8)
 		smtp_out_say(o, " SMTPUTF8");
@@ -129,6 +131,13 @@ smtp_out_send_envelope(struct smtp_out *o)
 			    "link.");
 			return;
 		}
+		if (o->m->body == BODY_BINARYMIME &&
+		    (~o->ext & (EXT_CHUNKING | EXT_BINARYMIME)) != 0) {
+			settle_waiting(o, "5.6.3",
+			    "The message has binary content, which the remote host cannot take: "
+			    "send it with its attachments encoded (base64).");
+			return;
+		}
 		if (send_mail(o) == -1) {
 			settle_waiting(o, "5.6.7",
 			    "The sender's address has letters beyond ASCII, which the remote host "
@@ -176,6 +185,8 @@ smtp_out_content(struct smtp_out *o, const void *data, size_t len)
 
 	if (o->state != S_CONTENT)
 		return -1;
+	if (o->raw)
+		return put(o, data, len);
 	while (p < end) {
 		const char *start = p;
 
@@ -215,11 +226,9 @@ smtp_out_content_end(struct smtp_out *o)
 {
 	if (o->state != S_CONTENT)
 		return -1;
-	if (o->held_cr || !o->at_line_start) {
-		if (put(o, "\r\n", 2) == -1)
-			return -1;
-	}
-	if (put(o, ".\r\n", 3) == -1)
+	if (!o->raw && (o->held_cr || !o->at_line_start) && put(o, "\r\n", 2) == -1)
+		return -1;
+	if (!o->raw && put(o, ".\r\n", 3) == -1)
 		return -1;
 	o->state = S_END;
 	return 0;

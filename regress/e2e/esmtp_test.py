@@ -111,6 +111,123 @@ def test_dsn_alias():
         assert len(rcpts) == 2 and all(" NOTIFY=FAILURE" in c for c in rcpts), rcpts
 
 
+class ChunkSession(SinkSession):
+    """Knows CHUNKING and BINARYMIME; DATA is refused."""
+
+    def say(self, text):
+        if text == "250-PIPELINING":
+            text = "250-CHUNKING\r\n250-BINARYMIME\r\n250-PIPELINING"
+        super().say(text)
+
+    def handle(self):
+        real = self.rfile
+        session = self
+
+        class Lines:
+            def __iter__(self):
+                for raw in real:
+                    words = raw.decode(errors="replace").split()
+                    if words[:1] == ["BDAT"]:
+                        session.server.commands.append(" ".join(words))
+                        session.server.chunks.append(real.read(int(words[1])))
+                        session.say("250 2.0.0 chunk")
+                        continue
+                    yield raw
+
+            def close(self):
+                real.close()
+        self.rfile = Lines()
+        super().handle()
+
+
+class ChunkSink(Sink):
+    def __init__(self):
+        self.chunks = []
+        super().__init__(lambda verb, arg: "502 5.5.1 no DATA here" if verb == "DATA" else None)
+
+    def finish_request(self, request, address):
+        ChunkSession(request, address, self)
+
+
+BINARY = (b"Subject: binary\r\nMIME-Version: 1.0\r\nContent-Type: application/octet-stream\r\n"
+          b"Content-Transfer-Encoding: binary\r\n\r\n" + bytes(range(1, 256)) + b"\n.\n\r.\r\n.\r\n..x\r\n")
+
+
+def bdat(s, text, last=True):
+    s.send(b"BDAT %d%s\r\n" % (len(text), b" LAST" if last else b"") + text)
+    return s.getreply()
+
+
+def envelope(s, rcpts, mail=(), sender="eve@elsewhere.test"):
+    s.ehlo_or_helo_if_needed()
+    code, words = s.mail(sender, list(mail))
+    assert code == 250, words
+    for address in rcpts:
+        assert s.rcpt(address)[0] == 250
+
+
+def test_bdat():
+    s = fife.smtp()
+    s.ehlo()
+    assert s.has_extn("chunking") and s.has_extn("binarymime")
+    body = ".\r\n..\r\nQUIT\r\n.\r\n" + "long " * 200 + "\r\n"
+    text = f"Subject: in chunks\r\n\r\n{body}".encode()
+    envelope(s, [ALICE])
+    assert bdat(s, text[:7], False)[0] == 250
+    assert bdat(s, text[7:40], False)[0] == 250
+    assert s.docmd("DATA")[0] == 503
+    assert bdat(s, text[40:])[0] == 250
+    # All in one piece (RFC 2920), a refused chunk in the middle.
+    s.send(b"MAIL FROM:<>\r\nRCPT TO:<" + ALICE.encode() + b">\r\nBDAT 3\r\na\nbBDAT 6 LAST\r\nQUIT\r\n"
+           b"MAIL FROM:<>\r\nRCPT TO:<" + ALICE.encode() + b">\r\nBDAT 23 LAST\r\nSubject: behind it\r\n\r\nx")
+    codes = [s.getreply()[0] for _ in range(7)]
+    assert codes == [250, 250, 550, 503, 250, 250, 250], codes
+    s.quit()
+    assert fife.wait_message("Subject: in chunks").endswith(text)
+    assert fife.wait_message("Subject: behind it").endswith(b"Subject: behind it\r\n\r\nx")
+
+
+def test_bdat_large():
+    """Larger than what is kept in memory, with chunks of many sizes; nothing is lost between them."""
+    text = b"Subject: large chunks\r\n\r\n" + b"".join(b"%07d\r\n" % i for i in range(300000))
+    s = fife.smtp()
+    envelope(s, [ALICE])
+    at, size = 0, 1
+    while len(text) - at > size:
+        assert bdat(s, text[at:at + size], False)[0] == 250
+        at, size = at + size, size * 3 if size < 900000 else size
+    assert bdat(s, text[at:])[0] == 250
+    s.quit()
+    assert fife.wait_message("Subject: large chunks").endswith(text)
+
+
+def test_binary_to_a_mailbox():
+    s = fife.smtp()
+    envelope(s, [ALICE], ["BODY=BINARYMIME"])
+    assert s.docmd("DATA")[0] == 503
+    assert bdat(s, BINARY)[0] == 250
+    s.quit()
+    assert fife.wait_message("Subject: binary").endswith(BINARY)
+
+
+def test_binary_to_another_host():
+    with ChunkSink() as knows, Sink() as plain:
+        fife.ctl("route", "add", "chunk.test", f"smtp://127.0.0.1:{knows.port}")
+        fife.ctl("route", "add", "nochunk.test", f"smtp://127.0.0.1:{plain.port}")
+        s = fife.smtp(587, ALICE)
+        envelope(s, ["x@chunk.test", "y@nochunk.test"], ["BODY=BINARYMIME"], ALICE)
+        code, words = bdat(s, BINARY.replace(b"Subject: binary", b"Subject: outward binary"))
+        assert code == 250, words
+        s.quit()
+        wait_for(lambda: knows.chunks, "a chunk at the sink")
+        got = knows.chunks[0]
+        assert got.endswith(BINARY.split(b"\r\n", 1)[1]) and b"Subject: outward binary\r\n" in got, got
+        assert any(" BODY=BINARYMIME" in c for c in knows.commands), knows.commands
+        status, whole = report(ALICE, "y@nochunk.test")
+        assert "Status: 5.6.3" in status and "base64" in whole, whole
+        assert not any(c.startswith(("MAIL", "DATA")) for c in plain.commands), plain.commands
+
+
 def main():
     global fife
     with suite.Suite() as fife:

@@ -17,7 +17,7 @@ feed(struct smtp_data *d, const uint8_t *data, size_t size, size_t piece, uint8_
 {
 	size_t pos = 0;
 
-	smtp_data_init(d, SIZE_LIMIT, 5);
+	smtp_data_init(d, SMTP_DATA_DOTS, SIZE_LIMIT, 5);
 	*out_len = 0;
 	while (pos < size) {
 		size_t n = piece < size - pos ? piece : size - pos, used, span_len;

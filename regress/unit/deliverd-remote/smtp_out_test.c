@@ -23,7 +23,7 @@ struct script {
 	const char *content;  /* NULL: "Subject: x\r\n\r\nhello\r\n" */
 	unsigned int rcpts;   /* 0: 1 */
 	enum smtp_out_tls tls;
-	bool lmtp, utf8;
+	bool lmtp, utf8, binary;
 	uint64_t size;
 	const char *end; /* "lost", "timeout" after the dialogue */
 };
@@ -142,6 +142,19 @@ static const struct script scripts[] = {
 	    "result 1 failed 5.1.1 550 no|content|result 0 delivered 2.1.5 250 2.1.5 one|"
 	    "result 2 deferred 4.2.2 452 4.2.2 full|done",
 	    .rcpts = 3, .lmtp = true },
+	{ "binary", HELLO
+	    "S:250-x\nS:250-CHUNKING\nS:250 BINARYMIME\n"
+	    "C:MAIL FROM:<s@y.test> BODY=BINARYMIME\nS:250 ok\nC:RCPT TO:<a@x.test>\nS:250 ok\n"
+	    "C:BDAT 6 LAST\nC:x\nC:.\nS:250 ok\n",
+	    "content|result 0 delivered 2.0.0 250 ok|done", "x\r\n.\r\n", .size = 6, .binary = true },
+	{ "binary, refused", HELLO
+	    "S:250-x\nS:250-CHUNKING\nS:250 BINARYMIME\n"
+	    "C:MAIL FROM:<s@y.test> BODY=BINARYMIME\nS:250 ok\nC:RCPT TO:<a@x.test>\nS:550 no\n"
+	    "C:RSET\nS:250 ok\n",
+	    "result 0 failed 5.1.1 550 no|done", "x\r\n.\r\n", .size = 6, .binary = true },
+	{ "binary, no BINARYMIME", HELLO "S:250-x\nS:250 CHUNKING\n", "result 0 failed 5.6.3 |done",
+	    .binary = true },
+	{ "binary, no CHUNKING", PIPE, "result 0 failed 5.6.3 |done", .binary = true },
 	{ "LMTP lost between the replies",
 	    "S:220 hi\nC:LHLO me.test\nS:250-x\nS:250 PIPELINING\n"
 	    "C:MAIL FROM:<s@y.test>\nC:RCPT TO:<a@x.test>\nC:RCPT TO:<b@x.test>\n"
@@ -254,7 +267,7 @@ play(const struct script *s, size_t chunk)
 	bool ext = s->size == 100;
 	struct smtp_out_rcpt rcpts[3];
 	struct smtp_out_message m = { .sender = "s@y.test", .size = s->size,
-		.body = ext ? BODY_8BITMIME : BODY_7BIT, .smtputf8 = s->utf8,
+		.body = s->binary ? BODY_BINARYMIME : ext ? BODY_8BITMIME : BODY_7BIT, .smtputf8 = s->utf8,
 		.envid = ext ? "e1" : "", .ret = ext ? 2 : 0, .rcpts = rcpts,
 		.n_rcpts = s->rcpts == 0 ? 1 : s->rcpts };
 	struct play p = { .s = s };

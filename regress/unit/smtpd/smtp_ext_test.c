@@ -143,12 +143,130 @@ test_dsn_lengths(void **state)
 	}
 }
 
+#define RCPT MAIL ALICE "\r\n"
+#define BIN HELLO "MAIL FROM:<b@c.d> BODY=BINARYMIME\r\n" ALICE "\r\n"
+#define CODES "220 250 250 250 "
+
+static const struct row bdat[] = {
+	{ "one chunk", LISTENER_SMTP, IN(RCPT "BDAT 15 LAST\r\nSubject: x\r\n\r\nhNOOP\r\n"),
+	    CODES "250 250 ", 1, NULL, "Subject: x\r\n\r\nh" },
+	{ "three, dots and all", LISTENER_SMTP,
+	    IN(RCPT "BDAT 6\r\nA: b\r\nbdat 7\r\n\r\n.\r\n..BDAT 2 last\r\n\r\nQUIT\r\n"),
+	    CODES "250 250 250 221 ", 1, NULL, "A: b\r\n\r\n.\r\n..\r\n" },
+	{ "empty ones", LISTENER_SMTP, IN(RCPT "BDAT 0\r\nBDAT 0 LAST\r\nBDAT 0 LAST\r\nNOOP\r\n"),
+	    CODES "250 250 503 250 ", 1, NULL, "" },
+	{ "content that looks like commands", LISTENER_SMTP,
+	    IN(RCPT "BDAT 20\r\n\r\n.\r\nQUIT\r\nRSET\r\nX\r\nBDAT 6 LAST\r\nDATA\r\nNOOP\r\n"),
+	    CODES "250 250 250 ", 1, NULL, "\r\n.\r\nQUIT\r\nRSET\r\nX\r\nDATA\r\n" },
+	{ "two messages", LISTENER_SMTP,
+	    IN(RCPT "BDAT 1 LAST\r\naMAIL FROM:<>\r\n" ALICE "\r\nDATA\r\nb\r\n.\r\nMAIL FROM:<>\r\n"
+		    ALICE "\r\nBDAT 1 LAST\r\nc"),
+	    CODES "250 250 250 354 250 250 250 250 ", 3, NULL, "c" },
+	{ "not here: each chunk is read", LISTENER_SMTP,
+	    IN("BDAT 6 LAST\r\nQUIT\r\n" HELLO "BDAT 6\r\nQUIT\r\nMAIL FROM:<>\r\nBDAT 6\r\nQUIT\r\n"
+	       "RCPT TO:<who@example.test>\r\nBDAT 6 LAST\r\nQUIT\r\nNOOP\r\n"),
+	    "220 503 250 503 250 503 550 554 250 ", 0, NULL, NULL },
+	{ "no mixing", LISTENER_SMTP,
+	    IN(RCPT "BDAT 1\r\naDATA\r\nMAIL FROM:<>\r\n" ALICE "\r\nNOOP\r\nBDAT 1 LAST\r\nb"),
+	    CODES "250 503 503 503 250 250 ", 1, NULL, "ab" },
+	{ "rset and ehlo between chunks", LISTENER_SMTP,
+	    IN(RCPT "BDAT 1\r\naRSET\r\nBDAT 1 LAST\r\nbMAIL FROM:<>\r\n" ALICE
+		    "\r\nBDAT 1\r\nc" HELLO "BDAT 1 LAST\r\ndQUIT\r\n"),
+	    CODES "250 250 503 250 250 250 250 503 221 ", 0, NULL, NULL },
+	{ "no size", LISTENER_SMTP, IN(RCPT "BDAT\r\nQUIT\r\n"), CODES "501 ", 0, NULL, NULL },
+	{ "no number", LISTENER_SMTP, IN(RCPT "BDAT -1 LAST\r\nQUIT\r\n"), CODES "501 ", 0, NULL,
+	    NULL },
+	{ "another word", LISTENER_SMTP, IN(RCPT "BDAT 1 FIRST\r\nx"), CODES "501 ", 0, NULL, NULL },
+	{ "two words", LISTENER_SMTP, IN(RCPT "BDAT 1 LAST LAST\r\nx"), CODES "501 ", 0, NULL, NULL },
+	{ "huge where it may not come", LISTENER_SMTP,
+	    IN(HELLO "BDAT 99999999999999999999\r\nQUIT\r\n"), "220 250 552 ", 0, NULL, NULL },
+	{ "a bare line end in text", LISTENER_SMTP,
+	    IN(RCPT "BDAT 3\r\na\nbBDAT 5\r\nQUIT\nBDAT 2 LAST\r\nxyNOOP\r\n"),
+	    CODES "550 503 503 250 ", 0, NULL, NULL },
+	{ "half a line end at the end", LISTENER_SMTP, IN(RCPT "BDAT 2 LAST\r\na\rNOOP\r\n"),
+	    CODES "550 250 ", 0, NULL, NULL },
+	{ "a line end across chunks", LISTENER_SMTP, IN(RCPT "BDAT 2\r\na\rBDAT 1 LAST\r\n\n"),
+	    CODES "250 250 ", 1, NULL, "a\r\n" },
+	{ "nul in text", LISTENER_SMTP, IN(RCPT "BDAT 1 LAST\r\n\0"), CODES "550 ", 0, NULL, NULL },
+	{ "binary", LISTENER_SMTP, IN(BIN "BDAT 13\r\nA: b\r\n\r\n\r\r\n.\nBDAT 3 LAST\r\n\n\xff\r"),
+	    CODES "250 250 ", 1, NULL, "A: b\r\n\r\n\r\r\n.\n\n\xff\r" },
+	{ "binary header", LISTENER_SMTP, IN(BIN "BDAT 9 LAST\r\nA: b\nC: d"), CODES "550 ", 0, NULL,
+	    NULL },
+	{ "binary by DATA", LISTENER_SMTP, IN(BIN "DATA\r\nBDAT 0 LAST\r\n"), CODES "503 250 ", 1,
+	    NULL, "" },
+	{ "lmtp", LISTENER_LMTP,
+	    IN("LHLO x\r\nMAIL FROM:<>\r\n" ALICE "\r\nRCPT TO:<who@example.test>\r\n"
+	       "RCPT TO:<list@example.test>\r\nBDAT 1\r\naBDAT 1 LAST\r\nbNOOP\r\n"),
+	    "220 250 250 250 550 250 250 250 250 250 ", 1, NULL, "ab" },
+	{ "lmtp, refused at the last and before it", LISTENER_LMTP,
+	    IN("LHLO x\r\nMAIL FROM:<>\r\n" ALICE "\r\nRCPT TO:<list@example.test>\r\n"
+	       "BDAT 1 LAST\r\n\nMAIL FROM:<>\r\n" ALICE "\r\nRCPT TO:<list@example.test>\r\n"
+	       "BDAT 1\r\n\nBDAT 1 LAST\r\nxNOOP\r\n"),
+	    "220 250 250 250 250 550 550 250 250 250 550 503 250 ", 0, NULL, NULL },
+};
+
+static void
+test_bdat(void **state)
+{
+	(void)state;
+	run_rows(bdat, N(bdat));
+}
+
+/* Sizes, and a queue that does not take it. */
+static void
+test_bdat_failures(void **state)
+{
+	static char big[400000];
+
+	(void)state;
+	for (int what = 0; what < 4; what++)
+		for (size_t p = 0; p < N(pieces); p++) {
+			struct dialogue d;
+			char got[200];
+			int n;
+
+			dialogue_init(&d, LISTENER_SMTP, 0);
+			d.fail_open = what == 0;
+			d.fail_content = what == 1;
+			dialogue_feed(&d, IN(RCPT), 0);
+			d.out_len = 0;
+			memset(big, 'x', sizeof(big));
+			/* 100,000 is the limit. */
+			n = snprintf(big, sizeof(big), "BDAT 60000\r\n");
+			big[n] = 'x';
+			dialogue_feed(&d, big, (size_t)n + 60000, pieces[p]);
+			n = snprintf(big, sizeof(big), "BDAT %d\r\n", what == 3 ? 40000 : 40001);
+			big[n] = 'x';
+			dialogue_feed(&d, big, (size_t)n + (what == 3 ? 40000 : 40001), pieces[p]);
+			/* Pipelined, many of them: no errors of the client's. */
+			for (int i = 0; i < 30; i++)
+				dialogue_feed(&d, IN("BDAT 0\r\n"), 0);
+			dialogue_feed(&d, IN("BDAT 6 LAST\r\nQUIT\r\nNOOP\r\n"), pieces[p]);
+			codes(d.out, got, sizeof(got));
+			assert_false(d.closed);
+			assert_int_equal(d.committed, 0);
+			assert_int_equal(d.opened, d.aborted + (what == 0));
+			/* Whether a failing write is seen in this chunk or the next is open. */
+			assert_memory_equal(got,
+			    what == 0   ? "451 503 503 503 "
+			    : what == 1 ? ""
+			    : what == 2 ? "250 552 503 503 "
+					: "250 250 250 250 ",
+			    what == 1 ? 0 : 16);
+			assert_string_equal(got + strlen(got) - 8,
+			    what == 3 ? "552 250 " : "503 250 ");
+			dialogue_clear(&d);
+		}
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_dsn),
 		cmocka_unit_test(test_dsn_lengths),
+		cmocka_unit_test(test_bdat),
+		cmocka_unit_test(test_bdat_failures),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

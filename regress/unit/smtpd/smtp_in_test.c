@@ -56,7 +56,7 @@ static const struct row rows[] = {
 	{ "parameters", LISTENER_SMTP, 0,
 	    IN(HELLO
 		"MAIL FROM:<a@b.c> SIZE=100 BODY=8BITMIME SMTPUTF8 AUTH=<>\r\nRSET\r\n"
-		"MAIL FROM:<a@b.c> BODY=BINARYMIME\r\nMAIL FROM: <a@b.c> size=1\r\n"
+		"MAIL FROM:<a@b.c> BODY=9BIT\r\nMAIL FROM: <a@b.c> size=1\r\n"
 		"RCPT TO:<alice@example.test> SIZE=1\r\n"),
 	    HELLO_CODES "250 250 501 250 555 ", 0, NULL },
 	{ "size said", LISTENER_SMTP, 0,
