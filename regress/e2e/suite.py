@@ -70,6 +70,14 @@ def no_verify():
     return ctx
 
 
+def _terminated(signum, frame):
+    """Told to end: end what was started too."""
+    sys.exit(143)
+
+
+signal.signal(signal.SIGTERM, _terminated)
+
+
 class Suite:
     def __init__(self, conf_edit=None, keep=None):
         self.dir = keep or tempfile.mkdtemp(prefix="fife-e2e.", dir="/var/tmp")
