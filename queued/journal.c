@@ -168,8 +168,6 @@ activate(struct journal *j, struct segment *s)
 	if (j->active != NULL) {
 		prev_seq = j->active->seq;
 		prev_end = j->active->end;
-		if (j->flushed_lsn > j->synced_lsn)
-			j->old[j->nold++] = prev_seq;
 	}
 	j->active = s;
 	s->open = 1;
@@ -253,11 +251,6 @@ next_segment(struct journal *j, int privileged)
 {
 	struct segment *s;
 
-	if (journal_flush(j) == -1)
-		return -1;
-	/* More segments in one sync than it can carry. */
-	if (j->nold == SYNCER_FDS_MAX - 1 && journal_sync(j) == -1)
-		return -1;
 	if (j->spare == 0) {
 		s = segment_make(j);
 		if (s == NULL) {
@@ -304,7 +297,15 @@ journal_room(struct journal *j, uint32_t len, int privileged)
 		errno = EMSGSIZE;
 		return -1;
 	}
-	return next_segment(j, privileged);
+	/*
+	 * The next one tells where this one ends: that must be durable first, or power
+	 * loss leaves a gap in the middle, with later records that count behind it.
+	 */
+	if (journal_sync(j) == -1)
+		return -1;
+	/* Those who waited for the sync may have written. */
+	s = j->active;
+	return len <= s->size - s->end ? 0 : next_segment(j, privileged);
 }
 
 uint8_t *
@@ -410,19 +411,17 @@ journal_fail(struct journal *j, const char *what)
 		return;
 	snprintf(why, sizeof(why), "journal: %s: %s", what, strerror(error));
 	log_warnx("%s", why);
-	seq = j->nold > 0 ? 0 : j->active->seq;
-	if (seq != 0) {
-		s = j->spare != 0 ? segment_find(j, j->spare) : segment_make(j);
-		if (s != NULL) {
-			j->active = segment_find(j, seq);
-			j->active->end = j->synced_off;
-			j->buf_len = 0;
-			j->flushed_lsn = j->synced_lsn;
-			activate(j, s);
-			if (sys_pwrite(s->fd, j->buf, j->buf_len, JOURNAL_FIRST) == -1 ||
-			    sys_fdatasync(s->fd) == -1)
-				log_warn("journal: the next segment fails too");
-		}
+	seq = j->active->seq;
+	s = j->spare != 0 ? segment_find(j, j->spare) : segment_make(j);
+	if (s != NULL) {
+		j->active = segment_find(j, seq);
+		j->active->end = j->synced_off;
+		j->buf_len = 0;
+		j->flushed_lsn = j->synced_lsn;
+		activate(j, s);
+		if (sys_pwrite(s->fd, j->buf, j->buf_len, JOURNAL_FIRST) == -1 ||
+		    sys_fdatasync(s->fd) == -1)
+			log_warn("journal: the next segment fails too");
 	}
 	j->buf_len = 0;
 	j->failed = 1;
@@ -456,8 +455,6 @@ on_synced(int error, void *arg)
 static void
 journal_pump(struct journal *j)
 {
-	int fds[SYNCER_FDS_MAX], n = 0;
-
 	if (j->syncing || j->failed || (j->w_len == 0 && j->buf_len == 0) ||
 	    journal_flush(j) == -1)
 		return;
@@ -465,19 +462,11 @@ journal_pump(struct journal *j)
 		run_waiters(j, 0);
 		return;
 	}
-	for (int i = 0; i < j->nold; i++) {
-		struct segment *s = segment_find(j, j->old[i]);
-
-		if (s != NULL && segment_fd(j, s) != -1)
-			fds[n++] = s->fd;
-	}
-	fds[n++] = j->active->fd;
-	j->nold = 0;
 	j->syncing = 1;
 	j->syncing_lsn = j->lsn;
 	j->syncing_seg = j->active->seq;
 	j->syncing_off = j->active->end;
-	if (syncer_submit(j->syncer, fds, n, 0, on_synced, j) == -1) {
+	if (syncer_submit(j->syncer, &j->active->fd, 1, 0, on_synced, j) == -1) {
 		j->syncing = 0;
 		journal_fail(j, "cannot begin a sync");
 	}
@@ -534,19 +523,10 @@ journal_sync(struct journal *j)
 		syncer_drain(j->syncer);
 	if (journal_flush(j) == -1)
 		return -1;
-	for (int i = 0; i < j->nold; i++) {
-		struct segment *s = segment_find(j, j->old[i]);
-
-		if (s != NULL && (segment_fd(j, s) == -1 || sys_fdatasync(s->fd) == -1)) {
-			journal_fail(j, "cannot sync");
-			return -1;
-		}
-	}
 	if (j->synced_lsn != j->lsn && sys_fdatasync(j->active->fd) == -1) {
 		journal_fail(j, "cannot sync");
 		return -1;
 	}
-	j->nold = 0;
 	j->synced_lsn = j->lsn;
 	j->synced_off = j->active->end;
 	run_waiters(j, 0);
