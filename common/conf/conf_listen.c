@@ -171,8 +171,10 @@ conf_listen_parse(struct conf_parser *p, void *base)
 	if (get_clauses(p, &l, list, &n) == -1)
 		return -1;
 	if (n == 0) {
-		strlcpy(list[n++], "0.0.0.0", sizeof(list[0]));
-		strlcpy(list[n++], "::", sizeof(list[0]));
+		/* LMTP has no login and is nothing for strangers: only where one says so. */
+		strlcpy(list[n++], l.kind == LISTENER_LMTP ? "127.0.0.1" : "0.0.0.0",
+		    sizeof(list[0]));
+		strlcpy(list[n++], l.kind == LISTENER_LMTP ? "::1" : "::", sizeof(list[0]));
 	}
 	if (l.port == 0)
 		l.port = default_port(l.kind, l.tls);

@@ -228,9 +228,43 @@ def test_binary_to_another_host():
         assert not any(c.startswith(("MAIL", "DATA")) for c in plain.commands), plain.commands
 
 
+def test_lmtp():
+    for host in ("127.0.0.1", "::1"):
+        s = smtplib.LMTP(host, fife.port(24), timeout=suite.PATIENCE)
+        assert s.docmd("EHLO x")[0] == 502
+        code, words = s.docmd("LHLO lmtp.test")
+        assert code == 250 and b"PIPELINING" in words and b"AUTH" not in words, words
+        assert s.docmd("MAIL FROM:<eve@elsewhere.test>")[0] == 250
+        for rcpt, want in ((ALICE, 250), ("nobody@example.test", 550), (BOB, 250), ("x@foreign.test", 550)):
+            assert s.docmd(f"RCPT TO:<{rcpt}>")[0] == want, rcpt
+        assert s.docmd("DATA")[0] == 354
+        s.send(f"Subject: by lmtp to {host}\r\n\r\nx\r\n.\r\n".encode())
+        replies = [s.getreply() for _ in range(2)]
+        assert [r[0] for r in replies] == [250, 250] and replies[0] == replies[1], replies
+        assert s.docmd("NOOP")[0] == 250
+        s.quit()
+        for user in (ALICE, BOB):
+            assert b" with LMTP id " in fife.wait_message(f"Subject: by lmtp to {host}", user=user)
+
+
+def test_lmtp_from_deliverd():
+    """fife's own deliverd is a client of its LMTP server."""
+    fife.ctl("route", "add", "inner.test", f"lmtp://127.0.0.1:{fife.port(24)}")
+    try:
+        submit([("nobody@inner.test", ["NOTIFY=FAILURE"])], "Subject: round\r\n\r\nx\r\n", ["ENVID=round"])
+        status, whole = report(ALICE, "Original-Envelope-Id: round")
+        assert "Action: failed" in status, status
+    finally:
+        fife.ctl("route", "del", "inner.test")
+
+
+def edit(conf, run):
+    return conf + f"\nlisten lmtp port {run.port(24)}\n"
+
+
 def main():
     global fife
-    with suite.Suite() as fife:
+    with suite.Suite(edit) as fife:
         return suite.main(sys.modules[__name__])
 
 
