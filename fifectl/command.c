@@ -242,6 +242,10 @@ command_run(struct context *cx, int argc, char **argv)
 {
 	const struct route *r = find_route(argc, argv);
 
+	if (argc > 2 && strcmp(argv[0], "queue") == 0 && strcmp(argv[1], "verify") == 0 &&
+	    strcmp(argv[2], "--offline") == 0)
+		return offline_run(cx, argc, argv);
+
 	if (is_later(argc, argv)) {
 		fprintf(stderr, "fifectl: %s%s%s: this version of fife does not have it yet\n",
 		    argv[0], argc > 1 ? " " : "", argc > 1 ? argv[1] : "");

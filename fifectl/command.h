@@ -11,6 +11,7 @@ struct conf;
 struct context {
 	struct event_base *base;
 	const char *conf_path; /* absolute where it exists */
+	const char *libexec;   /* unless the configuration says otherwise */
 	int json;
 };
 
@@ -20,6 +21,8 @@ int status_run(struct context *, int argc, char **argv);
 int check_run(struct context *, int argc, char **argv);
 int setup_run(struct context *, int argc, char **argv);
 int dns_run(struct context *, int argc, char **argv);
+/* queue verify --offline [--repair] */
+int offline_run(struct context *, int argc, char **argv);
 
 /* Go to the state directory of the configuration. 0, or an exit status with the
  * sentence printed. */

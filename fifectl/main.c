@@ -24,6 +24,7 @@ usage(FILE *out)
 	      "  domain add|del|list      user add|del|list|show|set|rename|passwd\n"
 	      "  alias add|del|list       route add|del|list|explain\n"
 	      "  queue list|show|retry|hold|release|remove|stats\n"
+	      "  queue verify [--offline] [--repair]\n"
 	      "  why ADDRESS|MESSAGE-ID|QUEUE-ID      log [smtp|delivery|filter|login]\n"
 	      "  resolver lookup|flush|stats          mailbox list|show\n"
 	      "  filter stats                         dump | load\n",
@@ -35,7 +36,8 @@ int
 main(int argc, char **argv)
 {
 	const char *env = getenv("FIFE_CONF");
-	struct context cx = { .conf_path = FIFE_PREFIX "/etc/fife.conf" };
+	struct context cx = { .conf_path = FIFE_PREFIX "/etc/fife.conf",
+		.libexec = FIFE_LIBEXECDIR };
 	static char path[PATH_MAX];
 	int ch, status;
 

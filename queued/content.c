@@ -228,11 +228,12 @@ spool_view(struct spool *sp, const struct qmsg *m, struct spool_view *v)
 	struct loc *others = NULL, last = { 0, 0 };
 	const uint8_t *body;
 	size_t n = 0;
+	int saved;
 
 	memset(v, 0, sizeof(*v));
 	body = view_read(sp, v, m->at, &h);
 	if (body == NULL)
-		return -1;
+		goto fail;
 	if (h.type != REC_MESSAGE || h.id != m->id ||
 	    rec_message_decode(body, h.len - REC_HEADER, &v->rec) == -1) {
 		errno = EBADMSG;
@@ -266,15 +267,27 @@ spool_view(struct spool *sp, const struct qmsg *m, struct spool_view *v)
 			continue;
 		last = others[i];
 		body = view_read(sp, v, last, &h);
-		if (body == NULL || rcpts_of(body, &h, &list) == -1)
+		if (body == NULL && errno != EBADMSG && errno != EIO)
 			goto fail;
-		view_fill(v, m, last, list);
+		/* The words of a reply are not worth a message. */
+		if (body == NULL || rcpts_of(body, &h, &list) == -1)
+			v->lost++;
+		else
+			view_fill(v, m, last, list);
+	}
+	for (uint32_t i = 0; i < m->nrcpt; i++) {
+		if (!(v->rcpts[i].has & REC_R_ADDRESS) && v->rcpts[i].state == RCPT_LIVE) {
+			errno = EBADMSG;
+			goto fail;
+		}
 	}
 	free(others);
 	return 0;
 fail:
+	saved = errno;
 	free(others);
 	spool_view_clear(v);
+	errno = saved;
 	return -1;
 }
 
@@ -397,32 +410,27 @@ int
 spool_verify(struct spool *sp, const struct qmsg *m, const char **what)
 {
 	struct spool_view v;
-	int fd;
+	int fd, rv = 0;
 
 	if (spool_view(sp, m, &v) == -1) {
 		*what = "its record in the journal is damaged";
 		return -1;
 	}
-	for (uint32_t i = 0; i < v.nrcpt; i++) {
-		if (v.rcpts[i].state == RCPT_LIVE && v.rcpts[i].address[0] == '\0') {
-			spool_view_clear(&v);
-			*what = "a recipient's address is lost";
-			return -1;
-		}
-	}
 	if (m->flags & QM_FILE) {
 		fd = body_open(sp, m);
 		if (fd == -1) {
-			spool_view_clear(&v);
 			*what = "its body file is missing or altered";
-			return -1;
-		}
-		close(fd);
+			rv = -1;
+		} else
+			close(fd);
 	} else if (crc32c(0, v.rec.content, (size_t)m->size) != m->crc) {
-		spool_view_clear(&v);
 		*what = "its content is altered";
-		return -1;
+		rv = -1;
+	}
+	if (rv == 0 && v.lost > 0) {
+		*what = "a reply that it got is lost, nothing else";
+		rv = 1;
 	}
 	spool_view_clear(&v);
-	return 0;
+	return rv;
 }

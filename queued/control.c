@@ -16,6 +16,7 @@
 #include "queued/qid.h"
 #include "queued/select.h"
 #include "queued/txn.h"
+#include "queued/verify.h"
 
 #define STEP 200 /* messages in one turn */
 
@@ -524,52 +525,6 @@ queue_remove(struct ctl *c, int argc, char **argv)
 	w->end = remove_end;
 }
 
-/* queue verify */
-
-static int
-verify_each(struct walk *w, struct qmsg *m, const struct spool_view *v)
-{
-	const char *what;
-	char qid[QID_SIZE];
-
-	(void)v;
-	if (spool_verify(queued.spool, m, &what) == 0)
-		return 1;
-	qid_format(m->id, qid);
-	w->failed++;
-	ctl_row(w->ctl, CTL_TABLE);
-	ctl_str(w->ctl, "qid", qid);
-	ctl_str(w->ctl, "damage", what);
-	ctl_row_end(w->ctl);
-	return 0;
-}
-
-static void
-verify_end(struct walk *w)
-{
-	uint64_t gaps = journal_damaged(spool_journal(queued.spool));
-
-	ctl_text(w->ctl, "%llu messages are whole, %llu are damaged, %llu damaged places in the "
-			 "journal",
-	    (unsigned long long)w->count, (unsigned long long)w->failed,
-	    (unsigned long long)gaps);
-	if (w->failed > 0)
-		ctl_done(w->ctl, CTL_REFUSED, "there is damage");
-	else
-		ctl_done(w->ctl, CTL_OK, NULL);
-}
-
-static void
-queue_verify(struct ctl *c, int argc, char **argv)
-{
-	struct walk *w = walk_new(c, argc, argv, 0);
-
-	if (w == NULL)
-		return;
-	w->each = verify_each;
-	w->end = verify_end;
-}
-
 /* queue stats, status */
 
 static void
@@ -657,7 +612,7 @@ const struct ctl_command queued_commands[] = {
 	{ "queue release", 0, -1, queue_release },
 	{ "queue remove", 0, -1, queue_remove },
 	{ "queue stats", 0, 0, queue_stats },
-	{ "queue verify", 0, -1, queue_verify },
+	{ "queue verify", 0, 1, queue_verify },
 	{ "status", 0, 0, status },
 	{ NULL, 0, 0, NULL },
 };

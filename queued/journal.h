@@ -43,6 +43,7 @@ struct journal_segment {
 	uint32_t refs; /* what lives there */
 	uint64_t live; /* octets of it, about */
 	uint8_t open;  /* has records */
+	uint8_t damaged;
 };
 
 /*
@@ -69,6 +70,8 @@ int journal_scan(struct journal *, uint32_t seg, uint32_t *off, uint32_t budget,
 uint32_t journal_epoch(const struct journal *);
 void journal_set_epoch(struct journal *, uint32_t);
 uint64_t journal_damaged(const struct journal *);
+/* Nothing refers to the damaged places any more. */
+void journal_forgive(struct journal *);
 /* After the replay: get ready to write. The values go into each new segment. */
 int journal_start(struct journal *, uint64_t reserved, int hold);
 void journal_set_global(struct journal *, uint64_t reserved, int hold);

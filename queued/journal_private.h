@@ -15,6 +15,7 @@ struct segment {
 	uint64_t live;
 	int fd; /* -1: not open now */
 	int open;
+	int damaged;
 	uint32_t zeroed; /* written up to here at least, so a sync changes no metadata */
 };
 
@@ -59,8 +60,6 @@ struct journal {
 	int syncing;
 	uint64_t syncing_lsn;
 	uint32_t syncing_seg, syncing_off;
-	uint32_t old[SYNCER_FDS_MAX - 1]; /* earlier segments that need a sync too */
-	int nold;
 	struct waiter *waiters; /* ring */
 	size_t w_head, w_len, w_cap;
 	struct event *kick; /* end of this turn of the loop */

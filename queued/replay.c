@@ -134,6 +134,7 @@ walk_segment(struct walk *w, uint32_t off, int last)
 			if (next == 0 && limit == 0)
 				break;
 			w->j->damaged++;
+			s->damaged = 1;
 			w->ngroup = 0;
 			log_warnx("journal: segment %08x is damaged at %u", s->seq, off);
 			if (next == 0)
@@ -250,4 +251,12 @@ uint64_t
 journal_damaged(const struct journal *j)
 {
 	return j->damaged;
+}
+
+void
+journal_forgive(struct journal *j)
+{
+	j->damaged = 0;
+	for (size_t i = 0; i < j->nsegs; i++)
+		j->segs[i].damaged = 0;
 }

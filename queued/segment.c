@@ -114,7 +114,7 @@ segment_fd(struct journal *j, struct segment *s)
 	for (size_t i = 0; nopen > FDS_MAX && i < j->nsegs && !j->syncing; i++) {
 		struct segment *o = &j->segs[i];
 
-		if (o->fd != -1 && o != j->active && o->seq != j->spare && j->nold == 0) {
+		if (o->fd != -1 && o != j->active && o->seq != j->spare) {
 			close(o->fd);
 			o->fd = -1;
 			nopen--;
@@ -322,8 +322,7 @@ journal_recycle(struct journal *j, uint32_t seq)
 	char from[NAME_SIZE], to[NAME_SIZE];
 	uint32_t active = j->active != NULL ? j->active->seq : 0;
 
-	if (s == NULL || s == j->active || seq == j->spare || s->refs != 0 ||
-	    (j->syncing && j->nold > 0)) {
+	if (s == NULL || s == j->active || seq == j->spare || s->refs != 0) {
 		errno = EBUSY;
 		return -1;
 	}
@@ -395,6 +394,7 @@ journal_segment_at(const struct journal *j, size_t i, struct journal_segment *ou
 	out->refs = s->refs;
 	out->live = s->live;
 	out->open = (uint8_t)s->open;
+	out->damaged = (uint8_t)s->damaged;
 	return 1;
 }
 

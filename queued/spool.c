@@ -270,6 +270,7 @@ spool_open(struct event_base *base, const struct spool_conf *conf, int wait_s, c
 	if (sp->bodies == NULL)
 		goto fail;
 	sp->next_id = sp->ix.reserved > QID_FIRST ? sp->ix.reserved : QID_FIRST;
+	sp->first_id = sp->next_id;
 	sp->ix.reserved = sp->next_id + RESERVE_IDS;
 	step = "the journal's next segment";
 	if (journal_start(sp->j, sp->ix.reserved, sp->ix.hold) == -1)

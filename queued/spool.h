@@ -88,6 +88,7 @@ struct spool_view {
 	struct rec_message rec;
 	struct rec_rcpt *rcpts; /* rec.nrcpt of them, those added later too */
 	uint32_t nrcpt;
+	uint32_t lost; /* records of results that cannot be read */
 	uint8_t **bufs;
 	size_t nbufs;
 };
@@ -114,7 +115,19 @@ int spool_checksum(int fd, uint64_t size, uint32_t *crc);
 void spool_tick(struct spool *, uint64_t now_ms);
 /* 0 or -1 with errno. */
 int spool_checkpoint(struct spool *);
-/* Check a message on the disk: 0, or -1 with a word in *what. */
+/* Check a message on the disk: 0; 1 with a word in *what: all of it is there but for a
+ * reply; -1: damaged. */
 int spool_verify(struct spool *, const struct qmsg *, const char **what);
+/*
+ * Repair, repair.c. One message: 0 whole; 1 written anew elsewhere, since something of it
+ * was lost (*what) or its segment is damaged (*what NULL); -1 damaged (*what), and held from
+ * now on. It may move in memory.
+ */
+int spool_repair(struct spool *, struct qmsg *, const char **what);
+/* Body files that no message of before this run has; the number. keep: moved to
+ * body/lost.ID, so that they stay. */
+uint64_t spool_orphans(struct spool *, int keep, void (*cb)(void *, const char *qid), void *arg);
+/* After all were repaired: checkpoint, give damaged segments back. 0 or -1. */
+int spool_repair_end(struct spool *, uint64_t damaged);
 
 #endif

@@ -31,6 +31,7 @@ struct spool {
 	struct index ix;
 	uint64_t generation;
 	uint64_t next_id;
+	uint64_t first_id; /* of this run */
 	uint64_t reserved_durable;
 	uint64_t reserve;
 	uint64_t disk_free, disk_checked_ms;
