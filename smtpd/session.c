@@ -106,6 +106,8 @@ session_new(
 	facts.starttls = l->tls == LISTENER_TLS_STARTTLS && s->kind != LISTENER_LOCAL &&
 			 smtpd_tls() != NULL;
 	facts.tls = l->tls == LISTENER_TLS_IMPLICIT;
+	facts.check_sender = s->kind == LISTENER_SMTP && smtpd_conf()->sender_domain_check &&
+			     !(smtpd_conf()->trust_loopback && limit_is_loopback(peer));
 	s->in = smtp_in_new(smtpd_in_conf(), &facts);
 	if (s->conn == NULL || s->in == NULL) {
 		session_drop(s);
@@ -171,6 +173,9 @@ perform(struct session *s, const struct smtp_action *a)
 		break;
 	case SMTP_ACT_STARTTLS:
 		start_tls(s);
+		break;
+	case SMTP_ACT_SENDER:
+		ask_sender(s);
 		break;
 	case SMTP_ACT_RCPT:
 		ask_rcpt(s, a->name);

@@ -53,6 +53,7 @@ struct session {
 	struct gatekeeper *gate; /* NULL: not for this one */
 
 	struct ask ask; /* the engine waits for it */
+	uint16_t sender_rrtype;
 	struct ask dns;
 	uint8_t sasl; /* an exchange is open at authd */
 	uint64_t sasl_channel;
@@ -77,6 +78,9 @@ void ask_rcpt(struct session *, const char *address);
 void ask_sasl(struct session *, const struct smtp_action *);
 void ask_sasl_abort(struct session *);
 void ask_logout(struct session *);
+
+/* sender.c */
+void ask_sender(struct session *);
 
 /* rdns.c */
 void ask_client_name(struct session *);

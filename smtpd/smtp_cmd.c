@@ -62,10 +62,10 @@ run_ehlo(struct smtp_in *e, const struct smtp_command *c, int more)
 	n = snprintf(buf, sizeof(buf),
 	    "250-%s\r\n250-PIPELINING\r\n250-SIZE %llu\r\n250-8BITMIME\r\n%s%s"
 	    "250-ENHANCEDSTATUSCODES\r\n250-DSN\r\n250-CHUNKING\r\n250-BINARYMIME\r\n"
-	    "250 SMTPUTF8\r\n",
+	    "250-LIMITS RCPTMAX=%u\r\n250 SMTPUTF8\r\n",
 	    e->conf->hostname, (unsigned long long)e->conf->size_max,
 	    e->facts.starttls && !e->facts.tls ? "250-STARTTLS\r\n" : "",
-	    smtp_auth_ehlo(e, auth, sizeof(auth)));
+	    smtp_auth_ehlo(e, auth, sizeof(auth)), e->conf->rcpts_max);
 	if (e->out == NULL && (e->out = malloc(3 * SMTP_REPLY_MAX)) == NULL) {
 		out_of_memory(e);
 		return;
@@ -147,6 +147,12 @@ run_mail(struct smtp_in *e, const struct smtp_command *c, int more)
 	e->size_hint = c->size;
 	e->body = c->body;
 	e->smtputf8 = c->smtputf8;
+	if (e->facts.check_sender && !e->authenticated && a.domain[0] != '\0' &&
+	    a.domain[0] != '[') {
+		e->wait = WAIT_SENDER;
+		smtp_in_act(e, &(struct smtp_action){ .type = SMTP_ACT_SENDER });
+		return;
+	}
 	e->state = ST_MAIL;
 	smtp_in_reply(e, SMTP_REPLY_SENDER_OK);
 }

@@ -394,6 +394,31 @@ smtp_in_tls_ready(struct smtp_in *e)
 	e->state = ST_START;
 }
 
+void
+smtp_in_sender_answer(struct smtp_in *e, enum smtp_sender answer)
+{
+	static const enum smtp_reply replies[] = {
+		[SMTP_SENDER_OK] = SMTP_REPLY_SENDER_OK,
+		[SMTP_SENDER_UNKNOWN] = SMTP_REPLY_SENDER_UNKNOWN,
+		[SMTP_SENDER_NULL_MX] = SMTP_REPLY_SENDER_NULL_MX,
+		[SMTP_SENDER_TEMP] = SMTP_REPLY_SENDER_TEMP,
+	};
+
+	if (e->wait != WAIT_SENDER)
+		return;
+	e->wait = WAIT_NONE;
+	if (answer == SMTP_SENDER_OK) {
+		e->state = ST_MAIL;
+		smtp_in_reply(e, SMTP_REPLY_SENDER_OK);
+		return;
+	}
+	smtp_in_refuse(e, replies[answer], "", "");
+	/* The log line borrows the sender. */
+	e->forget = 1;
+	e->errors++;
+	check_errors(e);
+}
+
 static int
 add_rcpt(struct smtp_in *e)
 {

@@ -38,6 +38,15 @@ struct smtp_in_facts {
 	uint8_t tls;      /* is on */
 	uint8_t starttls; /* may be offered */
 	uint8_t auth_without_tls;
+	uint8_t check_sender; /* ask about the sender's domain, unless logged in */
+};
+
+/* What is known of a sender's domain. */
+enum smtp_sender {
+	SMTP_SENDER_OK,
+	SMTP_SENDER_UNKNOWN, /* no such domain, or nothing that takes mail */
+	SMTP_SENDER_NULL_MX, /* it says that it takes none: RFC 7505 */
+	SMTP_SENDER_TEMP
 };
 
 struct smtp_in;
@@ -45,6 +54,7 @@ struct smtp_in;
 enum smtp_action_type {
 	SMTP_ACT_REPLY = 1, /* data: octets for the client */
 	SMTP_ACT_STARTTLS,  /* throw unread input away, handshake, smtp_in_tls_ready() */
+	SMTP_ACT_SENDER,    /* smtp_in_sender() is asked about; smtp_in_sender_answer() */
 	SMTP_ACT_RCPT,      /* name: recipient; smtp_in_rcpt_answer() */
 	SMTP_ACT_SASL,      /* name: mechanism, first, data; smtp_in_sasl_answer() */
 	SMTP_ACT_SASL_ABORT,
@@ -88,6 +98,7 @@ int smtp_in_in_data(const struct smtp_in *);
 
 void smtp_in_tls_ready(struct smtp_in *);
 /* text: words for the client instead of the usual ones, may be "". */
+void smtp_in_sender_answer(struct smtp_in *, enum smtp_sender);
 void smtp_in_rcpt_answer(struct smtp_in *, enum rclass, const char *text);
 void smtp_in_sasl_answer(struct smtp_in *, enum sasl_status, const uint8_t *data,
     size_t len, const char *text);

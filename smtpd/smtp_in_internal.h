@@ -31,6 +31,7 @@ enum state {
 enum wait {
 	WAIT_NONE,
 	WAIT_TLS,
+	WAIT_SENDER,
 	WAIT_RCPT,
 	WAIT_SASL,
 	WAIT_OPEN,

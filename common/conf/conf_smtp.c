@@ -19,6 +19,8 @@ static const struct conf_setting settings[] = {
 	{ "hops-max", CONF_COUNT, CONF_AT(msg_conf_smtpd, hops_max), 10, 1000, "100" },
 	{ "trust-loopback", CONF_YES, CONF_AT(msg_conf_smtpd, trust_loopback),
 	    .initial = "yes" },
+	{ "sender-domain-check", CONF_YES, CONF_AT(msg_conf_smtpd, sender_domain_check),
+	    .initial = "no" },
 	{ "banner", CONF_TEXT, CONF_AT(msg_conf_smtpd, banner) },
 	{ NULL },
 };

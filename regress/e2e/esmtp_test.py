@@ -7,6 +7,7 @@ import sys
 
 import suite
 from suite import Sink, SinkSession, wait_for
+from zones import Zones
 
 fife = None
 ALICE = "alice@example.test"
@@ -256,6 +257,49 @@ def test_lmtp_from_deliverd():
         assert "Action: failed" in status, status
     finally:
         fife.ctl("route", "del", "inner.test")
+
+
+def test_limits():
+    s = fife.smtp()
+    code, words = s.ehlo("client.test")
+    limit = int(re.search(rb"LIMITS RCPTMAX=(\d+)", words).group(1))
+    assert s.mail("eve@elsewhere.test")[0] == 250
+    for _ in range(limit):
+        assert s.rcpt(ALICE)[0] == 250
+    code, words = s.rcpt(ALICE)
+    assert code == 452 and b"4.5.3" in words, (code, words)
+    s.close()
+
+
+def test_sender_domain():
+    with Zones() as dns:
+        dns.add("null.test", "MX", "0 .")
+        dns.add("mx.test", "MX", "10 somewhere.test")
+        dns.add("a.test", "A", "192.0.2.1")
+        dns.add("text.test", "TXT", "no host")
+
+        def strict(conf, run):
+            return conf.replace("trust-loopback yes", "trust-loopback no\nsender-domain-check yes") + \
+                f"\nresolver {{\n{dns.stub()}\ntimeout 3s\n}}\n"
+
+        with suite.Suite(strict) as other:
+            s = other.smtp()
+            s.ehlo("client.test")
+            for domain, want, enhanced in (("mx.test", 250, b"2.1.0"), ("a.test", 250, b"2.1.0"), ("null.test", 550, b"5.7.27"),
+                                           ("text.test", 550, b"5.1.8"), ("missing.test", 550, b"5.1.8"),
+                                           ("[192.0.2.1]", 250, b"2.1.0")):
+                code, words = s.mail("eve@" + domain)
+                assert code == want and enhanced in words, (domain, code, words)
+                s.rset()
+            assert s.mail("")[0] == 250
+            s.rset()
+            dns.refuse = True
+            code, words = s.mail("eve@later.test")
+            assert code == 450 and b"4.1.8" in words, (code, words)
+            s.quit()
+            s = other.smtp(587, ALICE)
+            assert s.mail(ALICE)[0] == 250
+            s.quit()
 
 
 def edit(conf, run):

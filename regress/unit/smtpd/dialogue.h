@@ -152,6 +152,16 @@ dialogue_act(struct dialogue *d)
 		case SMTP_ACT_STARTTLS:
 			d->tls = 1;
 			break;
+		case SMTP_ACT_SENDER: {
+			const char *sender = smtp_in_sender(d->e);
+
+			smtp_in_sender_answer(d->e,
+			    strstr(sender, "@null.") != NULL   ? SMTP_SENDER_NULL_MX
+			    : strstr(sender, "@no.") != NULL   ? SMTP_SENDER_UNKNOWN
+			    : strstr(sender, "@temp.") != NULL ? SMTP_SENDER_TEMP
+							       : SMTP_SENDER_OK);
+			break;
+		}
 		case SMTP_ACT_RCPT:
 			d->asked_rcpt++;
 			smtp_in_rcpt_answer(d->e, dialogue_class(a.name), "");

@@ -147,6 +147,38 @@ test_dsn_lengths(void **state)
 #define BIN HELLO "MAIL FROM:<b@c.d> BODY=BINARYMIME\r\n" ALICE "\r\n"
 #define CODES "220 250 250 250 "
 
+/* RFC 7505, and domains that are not there; logins, bounces and literals are not asked
+ * about. */
+static void
+test_sender_domain(void **state)
+{
+	static const char in[] =
+	    HELLO "MAIL FROM:<a@null.test>\r\nMAIL FROM:<a@no.test>\r\nMAIL FROM:<a@temp.test>\r\n"
+		  "RCPT TO:<alice@example.test>\r\nMAIL FROM:<a@good.test>\r\n" ALICE "\r\n" END
+		  "MAIL FROM:<>\r\nRSET\r\nMAIL FROM:<a@[192.0.2.1]>\r\nRSET\r\n"
+		  "AUTH PLAIN AGFsaWNlQGV4YW1wbGUudGVzdABzZWNyZXQ=\r\nMAIL FROM:<a@no.test>\r\n";
+	char got[400];
+
+	(void)state;
+	for (size_t p = 0; p < N(pieces); p++) {
+		struct smtp_in_facts facts = { .kind = LISTENER_SMTP, .tls = 1,
+			.check_sender = 1 };
+		struct dialogue d;
+
+		dialogue_init(&d, LISTENER_SMTP, 1);
+		smtp_in_free(d.e);
+		d.e = smtp_in_new(&d.conf, &facts);
+		dialogue_feed(&d, in, sizeof(in) - 1, pieces[p]);
+		codes(d.out, got, sizeof(got));
+		assert_string_equal(got,
+		    "250 550 550 450 503 250 250 354 250 250 250 250 250 235 250 ");
+		assert_non_null(strstr(d.out, "550 5.7.27 "));
+		assert_non_null(strstr(d.out, "550 5.1.8 "));
+		assert_non_null(strstr(d.out, "250-LIMITS RCPTMAX=1000\r\n"));
+		dialogue_clear(&d);
+	}
+}
+
 static const struct row bdat[] = {
 	{ "one chunk", LISTENER_SMTP, IN(RCPT "BDAT 15 LAST\r\nSubject: x\r\n\r\nhNOOP\r\n"),
 	    CODES "250 250 ", 1, NULL, "Subject: x\r\n\r\nh" },
@@ -265,6 +297,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_dsn),
 		cmocka_unit_test(test_dsn_lengths),
+		cmocka_unit_test(test_sender_domain),
 		cmocka_unit_test(test_bdat),
 		cmocka_unit_test(test_bdat_failures),
 	};
