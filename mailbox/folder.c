@@ -171,6 +171,8 @@ folder_open(struct store *s, const char *name, struct folder **out)
 		f->gone = false;
 		f->needs_scan = true;
 	}
+	if (!f->loaded)
+		store_make_room(s);
 	if ((error = folder_load(f)) != STORE_OK)
 		return error;
 	f->refs++;

@@ -168,12 +168,14 @@ folder_meta_top_up(struct folder *f)
 
 	if (f->gone)
 		return;
-	if (f->uid_reserved < UINT32_MAX - RESERVE_UIDS &&
-	    (f->uid_reserved < f->uidnext || f->uid_reserved - f->uidnext < RESERVE_UIDS / 2)) {
+	/* After a recovery there is nothing left, and folder_reserve() will see to it. */
+	if (f->uid_reserved < UINT32_MAX - RESERVE_UIDS && f->uid_reserved > f->uidnext &&
+	    f->uid_reserved - f->uidnext < RESERVE_UIDS / 2) {
 		f->uid_reserved = f->uidnext + RESERVE_UIDS;
 		changed = true;
 	}
-	if (f->modseq_reserved < f->modseq || f->modseq_reserved - f->modseq < RESERVE_MODSEQ / 2) {
+	if (f->modseq_reserved > f->modseq &&
+	    f->modseq_reserved - f->modseq < RESERVE_MODSEQ / 2) {
 		f->modseq_reserved = f->modseq + RESERVE_MODSEQ;
 		changed = true;
 	}

@@ -133,6 +133,7 @@ log_write(struct store *s, struct log_record *r)
 	/* Behind a header of another generation nothing would be found again. */
 	if (s->log_stale && (error = log_reset(s)) != STORE_OK)
 		goto done;
+again:
 	put_le(r->buf, r->len - 8, 4);
 	put_le(r->buf + 4, record_crc(s, r->buf + 8, r->len - 8), 4);
 	do
@@ -142,6 +143,12 @@ log_write(struct store *s, struct log_record *r)
 		if (n >= 0)
 			errno = ENOSPC;
 		error = store_errno("change log");
+		/* On a full disk at least deleting must work: a checkpoint frees the log. */
+		if (error == STORE_NO_SPACE && !s->replaying && s->log_len > r->len + HEADER_LEN &&
+		    index_checkpoint(s) == STORE_OK) {
+			error = STORE_OK;
+			goto again;
+		}
 		/* The next record is written over the rest of this one. */
 		if (ftruncate(s->logfd, (off_t)s->log_len) == -1)
 			log_warn("change log");
@@ -171,20 +178,27 @@ log_sync(struct store *s)
 	return 0;
 }
 
-enum store_error
-log_reset(struct store *s)
+static int
+write_header(struct store *s)
 {
 	uint8_t head[HEADER_LEN] = { 0 };
 
 	memcpy(head, MAGIC, 8);
 	put_le(head + 8, s->generation, 8);
-	memcpy(head + 16, s->boot, sizeof(s->boot));
+	/* Killed before the recovery is complete, the next opening begins it anew. */
+	if (!s->other_boot)
+		memcpy(head + 16, s->boot, sizeof(s->boot));
 	put_le(head + 16 + BOOT_LEN, mailbox_crc(0, head, 16 + BOOT_LEN), 4);
+	return pwrite(s->logfd, head, sizeof(head), 0) == (ssize_t)sizeof(head) ? 0 : -1;
+}
+
+enum store_error
+log_reset(struct store *s)
+{
 	/* In place, which needs no room on a full disk; records of the old generation
 	 * do not check any more. */
 	s->log_stale = true;
-	if (pwrite(s->logfd, head, sizeof(head), 0) != (ssize_t)sizeof(head) ||
-	    ftruncate(s->logfd, HEADER_LEN) == -1)
+	if (write_header(s) == -1 || ftruncate(s->logfd, HEADER_LEN) == -1)
 		return store_errno("change log");
 	s->log_stale = false;
 	s->log_len = HEADER_LEN;
@@ -494,9 +508,11 @@ log_open(struct store *s)
 	    get_le(buf + 8, 8) == s->generation && !s->index_lost;
 	if (!valid || s->boot[0] == '\0' || memcmp(buf + 16, s->boot, sizeof(s->boot)) != 0)
 		s->other_boot = true;
-	if (valid)
+	if (valid) {
 		log_replay(s, buf, len);
-	else
+		if (s->other_boot && write_header(s) == -1)
+			error = store_errno("change log");
+	} else
 		error = log_reset(s);
 	free(buf);
 	return error;

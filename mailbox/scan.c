@@ -94,6 +94,8 @@ scan_renamed(struct scan *s, struct message *m, const char *name, const struct m
 		return;
 	}
 	if (!s->flags_changed) {
+		/* A full disk must not hide what is there. */
+		(void)folder_reserve(f, 0);
 		log_begin(&s->flags, LOG_FLAGS, f);
 		s->modseq = f->modseq + 1;
 		log_u64(&s->flags, s->modseq);
@@ -309,6 +311,7 @@ remove_vanished(struct scan *s, size_t n_before)
 	if ((uids = reallocarray(NULL, n, sizeof(*uids))) == NULL)
 		return store_errno("scan");
 	n = 0;
+	(void)folder_reserve(f, 0);
 	log_begin(&r, LOG_EXPUNGE, f);
 	log_u64(&r, f->modseq + 1);
 	for (size_t i = 0; i < n_before; i++)
@@ -360,8 +363,6 @@ folder_scan(struct folder *f)
 	size_t n_before = 0;
 
 	f->needs_scan = f->racy = false;
-	/* A full disk must not hide what is there. */
-	(void)folder_reserve(f, 0);
 	for (int pass = 0; pass < PASSES; pass++) {
 		if (s.flags_changed) {
 			(void)log_write(f->store, &s.flags);

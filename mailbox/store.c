@@ -2,6 +2,7 @@
 /* A mailbox as a whole: opening, flushing, closing; see store.h and store_int.h. */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 
@@ -10,8 +11,10 @@
 
 #define LOCK_WAIT_MS 5000
 #define LOADED_MAX 16 /* folders kept in memory that nobody has open */
+#define LOADED_LIMIT 256 /* each holds two descriptors */
 #define CACHE_AGE_S 5
 #define RETRY_S 10
+#define RECOVER_BATCH 256 /* folders a checkpoint */
 #define CLOSE_ROUNDS 1000 /* what cannot be removed must not hold the end up */
 
 static char boot_id[COMPAT_BOOT_ID_SIZE];
@@ -120,6 +123,7 @@ static enum store_error
 recover(struct store *s)
 {
 	enum store_error error;
+	size_t n = 0;
 
 	for (size_t i = 0; i < s->n_folders; i++) {
 		struct folder *f = s->folders[i];
@@ -138,14 +142,22 @@ recover(struct store *s)
 			(void)folder_recover_bounds(f);
 			continue;
 		}
-		if (s->log_len > LOG_CHECKPOINT && (error = index_checkpoint(s)) != STORE_OK)
+		(void)folder_rename_work(f, INT_MAX);
+		/* Each holds two descriptors. */
+		if (s->log_len <= LOG_CHECKPOINT && ++n < RECOVER_BATCH)
+			continue;
+		if ((error = index_checkpoint(s)) != STORE_OK)
 			return error;
-		if (!f->dirty && f->n_renames == 0)
-			folder_unload(f);
+		for (size_t j = 0; j <= i; j++)
+			if (s->folders[j]->loaded && s->folders[j]->n_renames == 0)
+				folder_unload(s->folders[j]);
+		n = 0;
 	}
-	if ((error = index_checkpoint(s)) != STORE_OK)
-		return error;
 	s->other_boot = false;
+	if ((error = index_checkpoint(s)) != STORE_OK) {
+		s->other_boot = true;
+		return error;
+	}
 	s->recovered = true;
 	return STORE_OK;
 }
@@ -192,6 +204,9 @@ work(struct store *s, int max)
 	for (size_t i = 0; i < s->n_folders && max > 0; i++) {
 		struct folder *f = s->folders[i];
 
+		/* Left by a process before us. */
+		if (!f->loaded && f->unlinks.cap > 0 && folder_load(f) != STORE_OK)
+			map_clear(&f->unlinks);
 		if (!f->loaded)
 			continue;
 		max = folder_rename_work(f, max);
@@ -215,20 +230,38 @@ log_times(struct folder *f)
 }
 
 static void
-unload_some(struct store *s)
+unload_some(struct store *s, size_t keep)
 {
 	size_t loaded = 0;
 
 	for (size_t i = 0; i < s->n_folders; i++)
 		loaded += s->folders[i]->loaded && s->folders[i]->refs == 0;
-	for (size_t i = 0; i < s->n_folders && loaded > LOADED_MAX; i++) {
+	for (size_t i = 0; i < s->n_folders && loaded > keep; i++) {
 		struct folder *f = s->folders[i];
 
-		if (f->loaded && f->refs == 0 && !f->dirty && f->n_renames == 0) {
+		if (f->loaded && f->refs == 0 && !f->dirty && f->n_renames == 0 &&
+		    f->unlinks.cap == 0) {
 			folder_unload(f);
 			loaded--;
 		}
 	}
+}
+
+void
+store_make_room(struct store *s)
+{
+	size_t loaded = 0, dirty = 0;
+
+	for (size_t i = 0; i < s->n_folders; i++)
+		if (s->folders[i]->loaded && s->folders[i]->refs == 0) {
+			loaded++;
+			dirty += s->folders[i]->dirty;
+		}
+	if (loaded < LOADED_LIMIT)
+		return;
+	if (dirty > LOADED_LIMIT / 2 && s->checkpoint_failed.tv_sec == 0)
+		(void)index_checkpoint(s);
+	unload_some(s, LOADED_MAX);
 }
 
 static void
@@ -246,7 +279,7 @@ flush(struct store *s)
 	if (s->log_len > LOG_CHECKPOINT || s->cache_pending > CACHE_PENDING_MAX ||
 	    (s->cache_pending > 0 && now.tv_sec - s->cache_since >= CACHE_AGE_S)) {
 		(void)index_checkpoint(s);
-		unload_some(s);
+		unload_some(s, LOADED_MAX);
 	}
 }
 

@@ -233,6 +233,7 @@ int index_file_whole(struct store *);
 /* ---- store.c ---- */
 enum store_error store_errno(const char *what); /* logs errno, but for full disks */
 struct folder *store_folder_by_id(struct store *, uint32_t id);
+void store_make_room(struct store *); /* before one more folder is loaded */
 int time_same(const struct timespec *, const struct timespec *);
 
 /* ---- store_folders.c ---- */

@@ -4,6 +4,7 @@
  * child, as lmdb may take its process down; the one after must find everything.
  */
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 
 #include "regress/unit/mailbox/fixture.h"
@@ -315,6 +316,37 @@ test_expunged_and_renamed(void **state)
 	store_close(s);
 }
 
+/* More folders than there may be descriptors, made by another program and then recovered. */
+static void
+test_many_folders(void **state)
+{
+	struct box *b = *state;
+	struct rlimit old, few = { 640, 640 };
+	struct store *s;
+	struct folder *f;
+	char name[32];
+
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &old), 0);
+	few.rlim_max = old.rlim_max;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+	save_or_restore(b, "mkdir Maildir && cd Maildir && mkdir -p $(seq -f '.f%g/cur' 700) $(seq -f '.f%g/new' 700)"
+			   " && echo x > .f699/new/1.2.3");
+	for (int round = 0; round < 2; round++) {
+		s = box_open(b);
+		for (int i = 1; i <= 700; i++) {
+			snprintf(name, sizeof(name), "f%d", i);
+			assert_int_equal(folder_open(s, name, &f), STORE_OK);
+			assert_int_equal(folder_count(f), i == 699);
+			assert_true(folder_keyword_find(f, "word", 4, i % 10 == 0) == (i % 10 == 0 ? 0 : -1));
+			folder_close(f);
+		}
+		store_close(s);
+		if (round == 0)
+			save_or_restore(b, "rm -rf index");
+	}
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &old), 0);
+}
+
 int
 main(void)
 {
@@ -323,6 +355,7 @@ main(void)
 		T(test_index),
 		T(test_log),
 		T(test_odd_files),
+		T(test_many_folders),
 		T(test_expunged_and_renamed),
 	};
 
