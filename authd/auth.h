@@ -12,6 +12,7 @@ struct auth {
 	struct resolver resolver;
 	uint32_t iterations;
 	char default_domain[256];
+	int trust_loopback;
 	uint8_t secret[32]; /* directory_secret() */
 };
 

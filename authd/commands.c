@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "authd/access_commands.h"
 #include "authd/auth.h"
 #include "authd/logins.h"
 #include "authd/text.h"
@@ -337,6 +338,15 @@ const struct ctl_command auth_commands[] = {
 	{ "route del", 1, 1, route_del },
 	{ "route list", 0, 0, route_list },
 	{ "route explain", 1, 1, route_explain },
+	{ "access list", 0, 0, access_list },
+	{ "access allow add", 1, -1, access_allow_add },
+	{ "access allow del", 1, 1, access_allow_del },
+	{ "access allow list", 0, 0, access_allow_list },
+	{ "access deny add", 1, -1, access_deny_add },
+	{ "access deny del", 1, 1, access_deny_del },
+	{ "access deny list", 0, 0, access_deny_list },
+	{ "access ban del", 1, 1, access_ban_del },
+	{ "access ban list", 0, 0, access_ban_list },
 	{ "dump", 0, 1, text_dump },
 	{ "load", 0, 0, text_load },
 	{ "status", 0, 0, status },

@@ -27,7 +27,8 @@ struct directory {
 	uint32_t uid_last;
 };
 
-static const char *const table_names[DIR_TABLES] = { "domains", "users", "aliases", "routes" };
+static const char *const table_names[DIR_TABLES] = { "domains", "users", "aliases", "routes",
+	"access" };
 
 const char *
 dir_status_text(enum dir_status st)
@@ -595,6 +596,24 @@ enum dir_status
 directory_alias_get(struct directory *d, const char *key, char *buf, size_t cap)
 {
 	return get(d, DIR_ALIASES, key, buf, cap);
+}
+
+enum dir_status
+directory_access_put(struct directory *d, const char *key, const char *value)
+{
+	return put(d, DIR_ACCESS, key, value, 0);
+}
+
+enum dir_status
+directory_access_get(struct directory *d, const char *key, char *buf, size_t cap)
+{
+	return get(d, DIR_ACCESS, key, buf, cap);
+}
+
+enum dir_status
+directory_access_del(struct directory *d, const char *key)
+{
+	return del(d, DIR_ACCESS, key);
 }
 
 enum dir_status

@@ -74,7 +74,12 @@ enum dir_status directory_route_del(struct directory *, const char *domain);
 enum dir_status directory_route_find(struct directory *, const char *domain, char *url,
     size_t cap, char *matched, size_t matched_cap);
 
-enum dir_table { DIR_DOMAINS, DIR_USERS, DIR_ALIASES, DIR_ROUTES, DIR_TABLES };
+/* Entries of access.h, which knows what key and value are. */
+enum dir_status directory_access_put(struct directory *, const char *key, const char *value);
+enum dir_status directory_access_get(struct directory *, const char *key, char *buf, size_t cap);
+enum dir_status directory_access_del(struct directory *, const char *key);
+
+enum dir_table { DIR_DOMAINS, DIR_USERS, DIR_ALIASES, DIR_ROUTES, DIR_ACCESS, DIR_TABLES };
 /* In order of keys, starting after key (start with ""). Copies key and value. */
 enum dir_status directory_next(struct directory *, enum dir_table, char *key, size_t keycap,
     char *value, size_t valuecap);

@@ -4,10 +4,16 @@
 
 #include <sys/queue.h>
 
+#include <event2/event.h>
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "authd/access.h"
 #include "authd/auth.h"
+#include "authd/guess.h"
 #include "authd/sasl.h"
 #include "authd/verified.h"
 #include "authd/worker.h"
@@ -25,6 +31,12 @@
 /* Longer than a front waits for its client. */
 #define EXCHANGE_IDLE_MS 600000
 #define BUCKETS 4096
+/* Failed logins from one network until it is banned, and for how long. */
+#define BAN_AFTER 20
+#define BAN_S 3600
+/* Failures that cost no time: of an address, of an account. */
+#define FREE_ADDRESS 1
+#define FREE_ACCOUNT 3
 
 /* An exchange under way. It outlives its channel while a worker is at it. */
 struct exchange {
@@ -34,12 +46,14 @@ struct exchange {
 	uint64_t request;
 	uint64_t touched; /* when the front spoke last */
 	uint8_t service;
-	enum { AT_REST, AT_WORKER, AT_MBOXD } at_work; /* who holds it */
+	enum { AT_REST, AT_WORKER, AT_MBOXD, AT_DELAY } at_work; /* who holds it */
 	struct sasl sasl;
 	struct user user;
 	int known; /* user is filled in */
 	char client[64];
 	uint64_t login;
+	struct event *delay; /* AT_DELAY */
+	char why[64];
 };
 
 struct login {
@@ -182,6 +196,8 @@ exchange_free(struct exchange *x)
 {
 	LIST_REMOVE(x, entry);
 	n_exchanges--;
+	if (x->delay != NULL)
+		event_free(x->delay);
 	sasl_clear(&x->sasl);
 	freezero(x, sizeof(*x));
 }
@@ -252,6 +268,114 @@ finish(struct exchange *x, enum sasl_status status, const char *text)
 	exchange_free(x);
 }
 
+/* ---- guessing ---- */
+
+static struct guess *guesses; /* names: networks, and accounts behind an '@' at least */
+
+static void
+on_delay(evutil_socket_t fd, short what, void *arg)
+{
+	struct exchange *x = arg;
+
+	finish(x, SASL_DENIED, x->why);
+}
+
+/* The same wrong password again is known by this. */
+static uint32_t
+token_of(const struct exchange *x)
+{
+	char text[SASL_LOGIN_MAX + SASL_PASSWORD_MAX + 2];
+	unsigned char mac[EVP_MAX_MD_SIZE];
+	uint32_t token = 0;
+	unsigned int n;
+	int len;
+
+	if (x->sasl.password[0] == '\0')
+		return 0;
+	len = snprintf(text, sizeof(text), "%s %s", x->sasl.login, x->sasl.password);
+	if (HMAC(EVP_sha256(), auth.secret, sizeof(auth.secret), (unsigned char *)text, (size_t)len,
+		mac, &n) != NULL)
+		memcpy(&token, mac, sizeof(token));
+	explicit_bzero(text, sizeof(text));
+	return token;
+}
+
+static void
+ban(const char *network, uint32_t failures)
+{
+	char reason[64];
+	int64_t until = wall_s() + BAN_S;
+
+	snprintf(reason, sizeof(reason), "%u failed logins", failures);
+	if (access_put(auth.directory, ACCESS_BAN, network, until, reason) == DIR_OK)
+		log_fact(LOG_LOGIN, LOGL_WARN, "address-banned", KS("client", network),
+		    KU("failures", failures), KU("seconds", BAN_S));
+	guess_forget(guesses, network);
+}
+
+/* How long the refusal of a wrong password waits: by who asks, and by whose it is. */
+static uint32_t
+count_failure(struct exchange *x)
+{
+	char network[64], subject[ACCESS_KEY_MAX], account[ADDRESS_MAX + 1];
+	uint32_t token, n, delay = 0, other;
+
+	if ((auth.trust_loopback && access_is_loopback(x->client)) ||
+	    access_network(x->client, network, sizeof(network)) == -1 ||
+	    access_client(auth.directory, x->client, wall_s(), subject, sizeof(subject)) ==
+		ACCESS_ALLOW ||
+	    (guesses == NULL && (guesses = guess_new()) == NULL))
+		return 0;
+	token = token_of(x);
+	n = guess_failed(guesses, network, token, now_ms());
+	delay = guess_delay_ms(n, FREE_ADDRESS);
+	if (n >= BAN_AFTER)
+		ban(network, n);
+	if (login_key(x->sasl.login, auth.default_domain, account, sizeof(account)) == 0) {
+		n = guess_failed(guesses, account, token, now_ms());
+		if ((other = guess_delay_ms(n, FREE_ACCOUNT)) > delay)
+			delay = other;
+	}
+	return delay;
+}
+
+/* The credentials are wrong: the answer comes after a while. */
+static void
+wrong(struct exchange *x, const char *text)
+{
+	uint32_t ms = count_failure(x);
+	struct timeval tv = { ms / 1000, (suseconds_t)(ms % 1000) * 1000 };
+
+	strlcpy(x->why, text, sizeof(x->why));
+	explicit_bzero(x->sasl.password, sizeof(x->sasl.password));
+	if (ms == 0 || (x->delay = event_new(daemon_base(), -1, 0, on_delay, x)) == NULL ||
+	    event_add(x->delay, &tv) == -1) {
+		finish(x, SASL_DENIED, text);
+		return;
+	}
+	x->at_work = AT_DELAY;
+}
+
+void
+logins_forgive(const char *client)
+{
+	char network[64];
+
+	if (guesses != NULL && access_network(client, network, sizeof(network)) == 0)
+		guess_forget(guesses, network);
+}
+
+/* May such a client try at all? */
+static int
+client_refused(const char *client)
+{
+	char subject[ACCESS_KEY_MAX];
+	enum access_kind kind =
+	    access_client(auth.directory, client, wall_s(), subject, sizeof(subject));
+
+	return kind == ACCESS_DENY || kind == ACCESS_BAN;
+}
+
 static void
 on_mailbox(struct msg *m, void *arg)
 {
@@ -278,6 +402,8 @@ admit(struct exchange *x)
 		return;
 	}
 	x->login = l->id;
+	if (guesses != NULL)
+		guess_forget(guesses, x->user.address);
 	if (x->service == SERVICE_SMTP) {
 		finish(x, SASL_OK, "");
 		return;
@@ -323,7 +449,7 @@ on_checked(int result, const struct password *made, void *arg)
 	else if (result == 1 && x->known && x->user.disabled)
 		finish(x, SASL_DENIED, "this account is disabled");
 	else
-		finish(x, SASL_DENIED, "wrong user name or password");
+		wrong(x, "wrong user name or password");
 }
 
 /* The account that the login names. -1: the exchange is finished. */
@@ -374,7 +500,7 @@ proved(struct exchange *x)
 	else if (x->known && still_so(x))
 		admit(x);
 	else
-		finish(x, SASL_DENIED, "wrong user name or password");
+		wrong(x, "wrong user name or password");
 }
 
 static void
@@ -415,6 +541,11 @@ logins_sasl(struct channel *ch, struct msg *m)
 		}
 		if (sasl_mechanism(s->mechanism) == SASL_MECH_NONE) {
 			answer(ch, m->id, SASL_BAD, 0, "", "", "unknown mechanism");
+			return;
+		}
+		if (client_refused(s->client)) {
+			answer(ch, m->id, SASL_DENIED, 0, "", "",
+			    "logins from this address are refused, see fifectl access list");
 			return;
 		}
 		if ((x = calloc(1, sizeof(*x))) == NULL) {
@@ -459,7 +590,7 @@ logins_sasl(struct channel *ch, struct msg *m)
 		proved(x);
 		break;
 	case SASL_WRONG:
-		finish(x, SASL_DENIED, "wrong user name or password");
+		wrong(x, "wrong user name or password");
 		break;
 	case SASL_KEYS:
 	case SASL_FAIL:

@@ -25,5 +25,7 @@ void logins_forget(const char *address);
 /* The address of a login record, NULL if there is none. */
 const char *logins_address(uint64_t login);
 size_t logins_count(void);
+/* The failures of a client's address are forgotten. */
+void logins_forgive(const char *client);
 
 #endif

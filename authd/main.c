@@ -8,6 +8,7 @@
 #include <sys/file.h>
 #include <unistd.h>
 
+#include "authd/access.h"
 #include "authd/auth.h"
 #include "authd/greylist.h"
 #include "authd/logins.h"
@@ -109,6 +110,7 @@ static void
 take_conf(void)
 {
 	auth.iterations = conf.iterations;
+	auth.trust_loopback = conf.trust_loopback;
 	strlcpy(auth.default_domain, conf.default_domain, sizeof(auth.default_domain));
 	auth.resolver.directory = auth.directory;
 	auth.resolver.hostname = daemon_conf()->hostname;
@@ -160,7 +162,8 @@ on_start(void)
 		return -1;
 	auth.directory = directory_open(
 	    "/directory", c->uid_first + MAILBOX_UID_OFFSET, c->uid_last);
-	if (auth.directory == NULL || directory_secret(auth.directory, auth.secret) != DIR_OK)
+	if (auth.directory == NULL || directory_secret(auth.directory, auth.secret) != DIR_OK ||
+	    access_open(auth.directory, wall_s()) != DIR_OK)
 		return -1;
 	take_conf();
 	return workers_start(daemon_base());
@@ -189,12 +192,36 @@ greylist_rcpt(const struct msg_rcpt_check *q, struct msg_rcpt_class *r)
 	    wait == 1 ? "" : "s");
 }
 
+/* A stranger of the access lists; 1: refused. An allowed one is not greylisted. */
+static int
+access_rcpt(struct msg_rcpt_check *q, struct msg_rcpt_class *r)
+{
+	char subject[ACCESS_KEY_MAX];
+	enum access_kind kind = access_client(
+	    auth.directory, q->client, wall_s(), subject, sizeof(subject));
+
+	/* A ban is about logins: others behind that address may send mail. */
+	if (kind == ACCESS_NONE || kind == ACCESS_BAN)
+		kind = access_sender(auth.directory, q->sender, subject, sizeof(subject));
+	if (kind == ACCESS_ALLOW)
+		q->greylist = 0;
+	if (kind != ACCESS_DENY)
+		return 0;
+	r->rclass = RCLASS_DENIED;
+	snprintf(r->text, sizeof(r->text), "Mail from %.200s is not accepted here", subject);
+	return 1;
+}
+
 static void
 answer_rcpt(struct channel *ch, struct msg *m)
 {
 	struct msg_rcpt_class r = { 0 };
 
 	rcpt_asked++;
+	if (m->p.rcpt_check.login == 0 && access_rcpt(&m->p.rcpt_check, &r)) {
+		channel_send(ch, MSG_AUTHD_SMTPD_RCPT_CLASS, m->id, &r, -1);
+		return;
+	}
 	switch (resolve_class(&auth.resolver, m->p.rcpt_check.address)) {
 	case RESOLVE_OK:
 		r.rclass = RCLASS_LOCAL;

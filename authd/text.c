@@ -11,6 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "authd/access.h"
 #include "authd/auth.h"
 #include "common/compat/compat.h"
 #include "common/daemon.h"
@@ -56,7 +57,7 @@ dump_gone(struct ctl *c, void *arg)
 static void
 dump_more(struct ctl *c, void *arg)
 {
-	static const char *const words[DIR_TABLES] = { "domain", "user", "alias", "route" };
+	static const char *const words[DIR_TABLES] = { "domain", "user", "alias", "route", "access" };
 	struct dump *d = arg;
 
 	while (d->table < DIR_TABLES) {
@@ -75,7 +76,11 @@ dump_more(struct ctl *c, void *arg)
 		}
 		if (d->table == DIR_USERS)
 			dump_user(c, d->key, d->value, d->secrets);
-		else
+		else if (d->table == DIR_ACCESS) {
+			/* Bans end by themselves. */
+			if (strncmp(d->key, "ban ", 4) != 0)
+				ctl_text(c, "access %s", d->key);
+		} else
 			ctl_text(c, "%s %s%s%s", words[d->table], d->key, d->value[0] ? " " : "",
 			    d->value);
 		if (ctl_full(c)) {
@@ -193,9 +198,19 @@ load_line(char *line)
 		st = directory_route_put(auth.directory, words[1], words[2]);
 		return st == DIR_OK ? NULL : dir_status_text(st);
 	}
+	if (n == 3 && strcmp(words[0], "access") == 0) {
+		enum access_kind kind = access_kind_of(words[1]);
+		char subject[ACCESS_KEY_MAX];
+
+		if ((kind != ACCESS_ALLOW && kind != ACCESS_DENY) ||
+		    access_subject(words[2], subject, sizeof(subject)) == -1)
+			return "expected access allow|deny NETWORK|DOMAIN|ADDRESS";
+		st = access_put(auth.directory, kind, subject, 0, "");
+		return st == DIR_OK ? NULL : dir_status_text(st);
+	}
 	if (n >= 2 && strcmp(words[0], "user") == 0)
 		return load_user(words + 1, n - 1);
-	return "expected domain, user, alias or route";
+	return "expected domain, user, alias, route or access";
 }
 
 /*

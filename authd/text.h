@@ -8,6 +8,7 @@
  *	user ADDRESS uid=N disabled=0 quota=N forward=A,B forward-keep=0 created=N [hash…]
  *	alias ADDRESS TARGET…
  *	route DOMAIN URL
+ *	access allow|deny NETWORK|DOMAIN|ADDRESS
  * dump writes it (hashes only with --secrets), load adds what is in it; mailbox
  * directories are made as for `user add`.
  */

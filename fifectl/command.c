@@ -84,7 +84,6 @@ static const struct {
 } later[] = {
 	{ "group", NULL },
 	{ "list", NULL },
-	{ "access", NULL },
 	{ "secret", NULL },
 	{ "backup", NULL },
 	{ "restore", NULL },

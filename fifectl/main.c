@@ -27,6 +27,7 @@ usage(FILE *out)
 	      "  queue verify [--offline] [--repair]\n"
 	      "  why ADDRESS|MESSAGE-ID|QUEUE-ID      log [smtp|delivery|filter|login]\n"
 	      "  resolver lookup|flush|stats          mailbox list|show\n"
+	      "  access list | allow|deny add|del|list SUBJECT | ban list|del SUBJECT\n"
 	      "  filter stats                         dump | load\n",
 	    out);
 	exit(out == stdout ? CTL_OK : CTL_USAGE);

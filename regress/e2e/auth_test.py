@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: ISC
 """Logins: every mechanism at every door, guessing, access lists, what a login may send."""
+import smtplib
 import subprocess
 import sys
+import threading
+import time
 
 import suite
 from scram import Line, Refused, certificate_hash, exporter
@@ -129,6 +132,90 @@ def test_curl_with_scram():
     p = subprocess.run(["curl", "-sk", f"imaps://127.0.0.1:{fife.port(993)}/INBOX", "--login-options",
                         "AUTH=SCRAM-SHA-256", "-u", f"{ALICE}:{fife.passwords[ALICE]}"], timeout=60)
     assert p.returncode == 0
+
+
+def refusal(sender, rcpt=ALICE, port=25, login=None):
+    s = fife.smtp(port, login)
+    s.ehlo()
+    assert s.mail(sender)[0] == 250
+    code, text = s.rcpt(rcpt)
+    s.close()
+    return code, text.decode()
+
+
+def test_access_lists():
+    assert refusal("eve@spam.test")[0] == 250
+    fife.ctl("access", "deny", "add", "spam.test", "sends", "spam")
+    assert "spam.test" in fife.ctl("access", "list") and "sends spam" in fife.ctl("access", "deny", "list")
+    code, text = refusal("eve@mail.spam.test")
+    assert code == 550 and "5.7.1" in text and "spam.test" in text, (code, text)
+    fife.ctl("access", "allow", "add", "eve@spam.test")
+    assert refusal("eve@spam.test")[0] == 250
+    assert fife.ctl("access", "deny", "add", "no such thing", check=False)[0] == 2
+    fife.ctl("access", "deny", "add", "127.0.0.0/8")
+    code, text = refusal("bob@elsewhere.test")
+    assert code == 550 and "127.0.0.0/8" in text, (code, text)
+    assert "access deny 127.0.0.0/8" in fife.ctl("dump")
+    line = door("imap", 993, True)
+    refused(lambda: line.scram("SCRAM-SHA-256", ALICE, fife.passwords[ALICE]))
+    line.close()
+    fife.stop()
+    fife.start()
+    assert refusal("bob@elsewhere.test")[0] == 550
+    for words in (("deny", "del", "127.0.0.0/8"), ("deny", "del", "spam.test"), ("allow", "del", "eve@spam.test")):
+        fife.ctl("access", *words)
+    assert fife.ctl("access", "deny", "del", "spam.test", check=False)[0] == 1
+    assert refusal("eve@spam.test")[0] == 250
+
+
+def guess(other, results, i):
+    s = other.smtp(465)
+    s.ehlo()
+    begin = time.monotonic()
+    try:
+        s.login(ALICE, f"guess {i}")
+    except smtplib.SMTPAuthenticationError as e:
+        results.append((time.monotonic() - begin, e.smtp_code))
+    s.close()
+
+
+def test_guessing_is_slowed_and_ends_in_a_ban():
+    edit = lambda text, s: text.replace("trust-loopback yes", "trust-loopback no")
+    with suite.Suite(conf_edit=edit) as other:
+        results = []
+        # A program with an old password is no guesser.
+        for _ in range(3):
+            guess(other, results, 0)
+        assert other.ctl("access", "ban", "list").count("127.0.0.1") == 0
+        threads = [threading.Thread(target=guess, args=(other, results, i)) for i in range(1, 22)]
+        for t in threads:
+            t.start()
+        for t in threads:
+            t.join()
+        assert max(r[0] for r in results) > 3, results
+        assert all(r[1] == 535 for r in results)
+        listing = other.ctl("access", "list")
+        assert "ban" in listing and "127.0.0.1" in listing and "20 failed logins" in listing, listing
+
+        def login():
+            s = other.smtp(465)
+            s.login(ALICE, other.passwords[ALICE])
+            s.close()
+        try:
+            login()
+            raise AssertionError("let in from a banned address")
+        except smtplib.SMTPAuthenticationError:
+            pass
+        log = other.ctl("log", "login")
+        assert "address-banned" in log and "client=127.0.0.1" in log, log[-2000:]
+        assert "login-failed" in log
+        # Mail comes in all the same, and the ban outlives a restart.
+        other.send("eve@elsewhere.test", [ALICE], "Subject: still here\r\n\r\nx\r\n")
+        other.stop()
+        other.start()
+        assert "127.0.0.1" in other.ctl("access", "ban", "list")
+        other.ctl("access", "ban", "del", "127.0.0.1")
+        login()
 
 
 if __name__ == "__main__":
