@@ -12,6 +12,7 @@
 #include "mailbox/pop3.h"
 
 #define SLICE (1024 * 1024)
+#define PIECE 16384
 
 struct entry {
 	uint32_t uid, size;
@@ -33,6 +34,7 @@ struct pop3 {
 	size_t at;
 	size_t body;	     /* where the body starts */
 	uint32_t lines_left; /* of the body */
+	bool mid_line;
 };
 
 struct pop3 *
@@ -206,6 +208,7 @@ send_message(struct pop3 *p, struct entry *m, uint32_t lines)
 	}
 	p->sending = true;
 	p->at = 0;
+	p->mid_line = false;
 	p->body = header_section_len((const char *)p->content.data, p->content.len);
 	p->lines_left = lines;
 	evbuffer_add_printf(p->out, "+OK %u octets\r\n", m->size);
@@ -346,22 +349,29 @@ pop3_input(struct pop3 *p, const uint8_t *in, size_t len)
 	return p->ended ? len : done;
 }
 
-/* One line with its dot doubled and CRLF at its end (RFC 1939, 3). */
+/* One line with its dot doubled and CRLF at its end (RFC 1939, 3); a long one in pieces. */
 static void
 send_line(struct pop3 *p)
 {
 	const char *s = (const char *)p->content.data + p->at;
-	size_t left = p->content.len - p->at, n;
-	const char *nl = memchr(s, '\n', left);
+	size_t left = p->content.len - p->at, n = left < PIECE ? left : PIECE;
+	const char *nl = memchr(s, '\n', n);
 
+	if (n > 0 && s[0] == '.' && !p->mid_line)
+		evbuffer_add(p->out, ".", 1);
+	p->mid_line = nl == NULL && left > PIECE;
+	if (p->mid_line) {
+		n -= s[n - 1] == '\r'; /* it may be that of the end */
+		evbuffer_add(p->out, s, n);
+		p->at += n;
+		return;
+	}
 	if (p->at >= p->body && p->lines_left != UINT32_MAX)
 		p->lines_left--;
 	n = nl == NULL ? left : (size_t)(nl - s);
 	p->at += nl == NULL ? n : n + 1;
 	if (n > 0 && s[n - 1] == '\r')
 		n--;
-	if (n > 0 && s[0] == '.')
-		evbuffer_add(p->out, ".", 1);
 	evbuffer_add(p->out, s, n);
 	evbuffer_add(p->out, "\r\n", 2);
 }

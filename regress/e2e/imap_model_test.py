@@ -563,6 +563,7 @@ ODD = [b"Subject: no end\r\n\r\nlast line without end", b"a: b", b"a: b\r\n", b"
        b"Subject: bare lf\n\nbody\nmore\n", b"Subject: mixed\r\n\r\none\ntwo\rthree\r\n", b"\r", b"\n", b"x",
        b"Subject: nul\r\n\r\na\0b\r\n", b"Subject: \xe4\xff\r\n\r\n\x80\xfe\r\n", b".\r\n", b"..\r\n.\r\n\r\n.x\r\n.\r\n",
        b"Subject: end\r\n\r\nends in CR\r", b"Subject: long\r\n\r\n" + b"y" * 300000 + b"\r\n",
+       b"\r\n" + b"\r" * 16384 + b"." * 16384 + b"\r\r\n." + b"z" * 16382 + b"\r\nq" + b"." * 32768, b"." * 49152,
        b"no header at all, just text\r\nand more", b" folded first\r\n\r\nx", b":\r\n\r\n:", b"\r\n\r\n\r\n"]
 
 
