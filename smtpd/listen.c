@@ -9,8 +9,10 @@
 #include "common/compat/compat.h"
 #include "common/daemon.h"
 #include "common/log.h"
+#include "common/proto/hostlist.h"
 #include "smtpd/gatekeeper.h"
 #include "smtpd/limit.h"
+#include "smtpd/proxied.h"
 #include "smtpd/session_internal.h"
 
 #define LISTENERS_MAX 64
@@ -60,11 +62,14 @@ listen_add(const struct msg_listener *m, int fd)
 	l->l.kind = (enum listener_kind)m->kind;
 	l->l.tls = (enum listener_tls)m->tls;
 	l->l.auth_without_tls = m->auth_without_tls;
+	strlcpy(l->l.proxy_from, m->proxy_from, sizeof(l->l.proxy_from));
+	strlcpy(l->l.xclient_from, m->xclient_from, sizeof(l->l.xclient_from));
 	staged[n_staged++] = l;
 }
 
 static void
-turn_away(int fd, const struct listener *l, enum smtp_reply reply, const char *reason)
+turn_away(int fd, const struct session_listener *l, enum smtp_reply reply,
+    const char *reason)
 {
 	char buf[SMTP_REPLY_MAX], address[64];
 	struct conn *c;
@@ -72,7 +77,7 @@ turn_away(int fd, const struct listener *l, enum smtp_reply reply, const char *r
 
 	smtpd_stats.refused_connections++;
 	/* Behind implicit TLS nobody could read it. */
-	if (l->l.tls == LISTENER_TLS_IMPLICIT) {
+	if (l->tls == LISTENER_TLS_IMPLICIT) {
 		close(fd);
 		return;
 	}
@@ -87,26 +92,37 @@ turn_away(int fd, const struct listener *l, enum smtp_reply reply, const char *r
 }
 
 static void
-on_accept(int fd, const struct sockaddr *sa, socklen_t len, void *arg)
+take(int fd, const struct session_listener *l, const struct sockaddr *sa)
 {
-	struct listener *l = arg;
 	const struct msg_conf_smtpd *c = smtpd_conf();
 	uint32_t total = c->connections_max, per_client = c->connections_per_address;
 
 	/* Strangers do not keep cron's mail out, nor the other way round. */
-	if (l->l.kind == LISTENER_LOCAL) {
+	if (l->kind == LISTENER_LOCAL) {
 		total = UINT32_MAX;
 		per_client = LOCAL_MAX;
 	} else if (c->trust_loopback && limit_is_loopback(sa))
 		per_client = 0;
-	if (gatekeeper_admit(sa, l->l.kind) == -1)
+	if (gatekeeper_admit(sa, l->kind) == -1)
 		turn_away(fd, l, SMTP_REPLY_TOO_OFTEN,
 		    "too many connections in a short time");
 	else if (limit_take(sa, total, per_client) == -1)
 		turn_away(
 		    fd, l, SMTP_REPLY_TOO_MANY_CONNECTIONS, "too many connections");
 	else
-		session_new(fd, &l->l, sa, 1);
+		session_new(fd, l, sa, 1);
+}
+
+static void
+on_accept(int fd, const struct sockaddr *sa, socklen_t len, void *arg)
+{
+	const struct listener *l = arg;
+
+	/* Whose connection it is decides on everything. */
+	if (hostlist_has(l->l.proxy_from, sa))
+		proxied_wait(fd, &l->l, sa, take);
+	else
+		take(fd, &l->l, sa);
 }
 
 int
@@ -133,6 +149,7 @@ void
 listen_stop(void)
 {
 	discard(active, &n_active);
+	proxied_stop();
 }
 
 size_t

@@ -2,6 +2,7 @@
 /* Sockets and TLS to the engine and back; see session.h. */
 #include "smtpd/session.h"
 
+#include <arpa/inet.h>
 #include <event2/buffer.h>
 #include <netinet/in.h>
 #include <stdlib.h>
@@ -65,6 +66,24 @@ session_drop(struct session *s)
 	session_free(s);
 }
 
+/* Behind a proxy the peer of the socket is not the client. */
+static void
+name_client(struct session *s)
+{
+	const struct sockaddr_in *in = (const void *)&s->peer;
+	const struct sockaddr_in6 *in6 = (const void *)&s->peer;
+	const uint8_t *ip6 = in6->sin6_addr.s6_addr;
+
+	if (s->peer.ss_family == AF_INET)
+		inet_ntop(AF_INET, &in->sin_addr, s->client, sizeof(s->client));
+	else if (s->peer.ss_family == AF_INET6 && IN6_IS_ADDR_V4MAPPED(&in6->sin6_addr))
+		inet_ntop(AF_INET, ip6 + 12, s->client, sizeof(s->client));
+	else if (s->peer.ss_family == AF_INET6)
+		inet_ntop(AF_INET6, ip6, s->client, sizeof(s->client));
+	else
+		conn_peer(s->conn, s->client, sizeof(s->client), NULL);
+}
+
 void
 session_new(
     int fd, const struct session_listener *l, const struct sockaddr *peer, int counted)
@@ -113,7 +132,7 @@ session_new(
 		session_drop(s);
 		return;
 	}
-	conn_peer(s->conn, s->client, sizeof(s->client), NULL);
+	name_client(s);
 	log_fact(LOG_SMTP, LOGL_DEBUG, "connect", KS("client", s->client),
 	    KU("session", s->id));
 	if (l->tls == LISTENER_TLS_IMPLICIT) {

@@ -33,9 +33,12 @@ struct session_listener {
 	enum listener_kind kind;
 	enum listener_tls tls;
 	int auth_without_tls;
+	char proxy_from[512]; /* common/proto/hostlist.h */
+	char xclient_from[512];
 };
 
-/* Takes fd. address: key of smtpd/limit.h, given back at the end. */
+/* Takes fd. address: the client's, as a proxy says perhaps; key of smtpd/limit.h, given
+ * back at the end. */
 void session_new(
     int fd, const struct session_listener *, const struct sockaddr *, int counted);
 /* 421 to those that are idle; cb when the last one is gone. */

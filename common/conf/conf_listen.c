@@ -3,6 +3,7 @@
  * fife.conf: listeners.
  *	listen KIND [on ADDRESS, …] [port N] [tls none|starttls|implicit]
  *	    [name NAME] [auth-without-tls]
+ *	    [proxy-from HOST, …]
  *	listen local
  */
 #include "common/conf/conf_int.h"
@@ -11,6 +12,7 @@
 #include <string.h>
 
 #include "common/compat/compat.h"
+#include "common/proto/hostlist.h"
 
 static const struct conf_choice kinds[] = {
 	{ "smtp", LISTENER_SMTP },
@@ -85,6 +87,34 @@ get_address(struct conf_parser *p, char (*list)[108], size_t *n)
 	return conf_advance(p);
 }
 
+/* Addresses and prefixes, with commas, into a list of common/proto/hostlist.h. */
+static int
+get_hosts(struct conf_parser *p, const struct msg_listener *l, char *list, size_t cap)
+{
+	int r;
+
+	if (l->kind != LISTENER_SMTP && l->kind != LISTENER_SUBMISSION &&
+	    l->kind != LISTENER_LMTP)
+		return conf_error(
+		    p, "only smtp, submission and lmtp know of such hosts, expected "
+		       "on, port, tls, name or auth-without-tls");
+	do {
+		if (p->lex.token != TOK_WORD || !hostlist_is_entry(p->lex.text))
+			return conf_unexpected(
+			    p, "an IP address or a prefix such as 192.0.2.0/24");
+		if (list[0] != '\0')
+			strlcat(list, " ", cap);
+		if (strlcat(list, p->lex.text, cap) >= cap)
+			return conf_error(p, "too many hosts, expected at most %zu characters",
+			    cap - 1);
+		if (conf_advance(p) == -1)
+			return -1;
+		if ((r = p->lex.token == TOK_COMMA) && conf_advance(p) == -1)
+			return -1;
+	} while (r);
+	return 0;
+}
+
 static int
 get_clauses(struct conf_parser *p, struct msg_listener *l, char (*list)[108], size_t *n)
 {
@@ -109,9 +139,12 @@ get_clauses(struct conf_parser *p, struct msg_listener *l, char (*list)[108], si
 				return -1;
 		} else if (r == 0 && (r = conf_accept(p, "auth-without-tls")) == 1) {
 			l->auth_without_tls = 1;
+		} else if (r == 0 && (r = conf_accept(p, "proxy-from")) == 1) {
+			if (get_hosts(p, l, l->proxy_from, sizeof(l->proxy_from)) == -1)
+				return -1;
 		} else if (r == 0) {
-			return conf_unexpected(p, "on, port, tls, name, auth-without-tls "
-						  "or the end of the line");
+			return conf_unexpected(p, "on, port, tls, name, auth-without-tls, "
+						  "proxy-from or the end of the line");
 		}
 		if (r == -1)
 			return -1;
@@ -186,6 +219,16 @@ conf_listen_parse(struct conf_parser *p, void *base)
 	return 0;
 }
 
+static void
+print_hosts(const char *word, const char *list, FILE *f)
+{
+	if (list[0] == '\0')
+		return;
+	fprintf(f, " %s ", word);
+	for (; *list != '\0'; list++)
+		fputs(*list == ' ' ? ", " : (char[]){ *list, '\0' }, f);
+}
+
 void
 conf_listen_print(const struct conf *c, FILE *f)
 {
@@ -199,6 +242,8 @@ conf_listen_print(const struct conf *c, FILE *f)
 		fprintf(f, "listen %s on %s port %u tls %s name ",
 		    conf_kind_name(l->kind), l->address, l->port, tls_modes[l->tls].word);
 		conf_print_quoted(f, l->name);
-		fputs(l->auth_without_tls ? " auth-without-tls\n" : "\n", f);
+		fputs(l->auth_without_tls ? " auth-without-tls" : "", f);
+		print_hosts("proxy-from", l->proxy_from, f);
+		fputc('\n', f);
 	}
 }

@@ -4,6 +4,7 @@ import re
 import smtplib
 import socket
 import sys
+import time
 
 import suite
 from suite import Sink, SinkSession, wait_for
@@ -302,8 +303,73 @@ def test_sender_domain():
             s.quit()
 
 
+V2 = b"\r\n\r\n\0\r\nQUIT\n"
+
+
+def proxied(header, port=26, rest=b"", cut=0):
+    """A connection of a proxy: the header (in two pieces), then as usual."""
+    sock = socket.create_connection(("127.0.0.1", fife.port(port)), timeout=suite.PATIENCE)
+    if cut:
+        sock.sendall(header[:cut])
+        time.sleep(0.1)
+    sock.sendall(header[cut:] + rest)
+    return sock
+
+
+def through_proxy(header, subject, cut=0):
+    sock = proxied(header, rest=b"EHLO x.test\r\n" + f"MAIL FROM:<>\r\nRCPT TO:<{ALICE}>\r\nBDAT {len(subject) + 13} LAST\r\n"
+                   f"Subject: {subject}\r\n\r\n".encode() + b"QUIT\r\n", cut=cut)
+    said = b"".join(iter(lambda: sock.recv(4096), b""))
+    assert b"queued as" in said, said
+    sock.close()
+    return fife.wait_message(f"Subject: {subject}")
+
+
+def test_proxy():
+    m = through_proxy(b"PROXY TCP4 192.0.2.77 192.0.2.1 4000 25\r\n", "by proxy 1")
+    assert b"[192.0.2.77]" in m, m
+    m = through_proxy(b"PROXY TCP6 2001:db8::77 2001:db8::1 4000 25\r\n", "by proxy 1 in six", cut=20)
+    assert b"[IPv6:2001:db8::77]" in m, m
+    v2 = V2 + b"\x21\x11\0\x0c" + socket.inet_aton("192.0.2.78") + socket.inet_aton("192.0.2.1") + b"\x10\0\0\x19"
+    m = through_proxy(v2, "by proxy 2", cut=14)
+    assert b"[192.0.2.78]" in m, m
+    m = through_proxy(V2 + b"\x20\0\0\0", "by proxy itself")
+    assert b"[127.0.0.1]" in m, m
+    # Implicit TLS begins right behind the header.
+    sock = proxied(v2, port=27)
+    s = smtplib.SMTP(timeout=suite.PATIENCE)
+    s.sock = suite.no_verify().wrap_socket(sock)
+    s.file = None
+    assert s.getreply()[0] == 220
+    assert s.docmd("QUIT")[0] == 221
+    # No header, a wrong one: nothing is said.
+    for junk in (b"EHLO x\r\n", b"PROXY TCP4 1.2.3 4.5.6.7 1 2\r\n", V2 + b"\x41\0\0\0"):
+        sock = proxied(junk)
+        try:
+            said = sock.recv(100)
+        except ConnectionResetError:
+            said = b""
+        assert said == b"", said
+        sock.close()
+
+
+def test_proxy_of_strangers():
+    """Who is not listed cannot say where he comes from."""
+    for family, host in ((socket.AF_INET6, "::1"), (socket.AF_INET, "127.0.0.1")):
+        port = fife.port(26 if host == "::1" else 25)
+        sock = socket.create_connection((host, port), timeout=suite.PATIENCE)
+        sock.sendall(b"PROXY TCP4 192.0.2.77 192.0.2.1 4000 25\r\nQUIT\r\n")
+        said = b"".join(iter(lambda: sock.recv(4096), b""))
+        assert said.startswith(b"220 ") and b"\r\n500 " in said, said
+        sock.close()
+
+
 def edit(conf, run):
-    return conf + f"\nlisten lmtp port {run.port(24)}\n"
+    return conf + f"""
+listen lmtp port {run.port(24)}
+listen smtp on 127.0.0.1, ::1 port {run.port(26)} proxy-from 127.0.0.1
+listen submission on 127.0.0.1 port {run.port(27)} tls implicit proxy-from 127.0.0.0/8
+"""
 
 
 def main():
