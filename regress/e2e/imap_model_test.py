@@ -427,6 +427,34 @@ class Model:
         c.send(b"DONE\r\n")
         assert c.finish()[0].startswith("OK")
 
+    def step_outside(self, c):
+        """Another program puts a file into the Maildir of INBOX, or takes one out."""
+        f = self.folders["INBOX"]
+        dirs = glob.glob(os.path.join(fife.run, "**/example.test/bob/Maildir"), recursive=True)
+        assert len(dirs) == 1, dirs
+        time.sleep(0.012)  # beyond the grain of file times
+        gone = None
+        if f.msgs and self.rnd.random() < 0.5:
+            gone = self.rnd.choice(list(f.msgs))
+            os.unlink(next(p for p in glob.glob(dirs[0] + "/cur/*") if f",U={gone}-" in p))
+            del f.msgs[gone]
+        else:
+            text, path = self.message(), dirs[0] + f"/tmp/{self.count}.outside"
+            with open(path, "wb") as out:
+                out.write(text)
+            os.chown(path, os.stat(dirs[0]).st_uid, -1)
+            os.rename(path, dirs[0] + f"/new/{self.count}.outside")
+        if c.folder == "INBOX":
+            c.ok("NOOP")
+        else:
+            c.select("INBOX")
+        got = [int(x["UID"]) for x in c.fetch("1:*", "UID")]
+        new = [u for u in got if u not in f.msgs]
+        assert len(new) == (gone is None), (gone, new)
+        for u in new:
+            self.add("INBOX", u, text, [])
+        assert got == sorted(f.msgs)
+
     def step_compare(self, c):
         self.compare(c)
 
@@ -535,7 +563,7 @@ def test_model():
     m.reconnect(3)
     steps = [getattr(m, n) for n in dir(m) if n.startswith("step_")]
     weights = [6 if s.__name__ in ("step_append", "step_store") else 1
-               if re.search("create|rename|delete|idle|close", s.__name__) else 2 for s in steps]
+               if re.search("create|rename|delete|idle|close|outside", s.__name__) else 2 for s in steps]
     done = kills = 0
     end = time.monotonic() + SECONDS
     while time.monotonic() < end:
