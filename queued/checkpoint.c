@@ -195,7 +195,15 @@ load_meta(struct checkpoint *c, MDB_txn *txn, struct index *ix, struct loc *at)
 	ix->reserved = bytes_get_int(&in, 8);
 	ix->hold = (uint8_t)bytes_get_int(&in, 1);
 	ix->epoch = (uint32_t)bytes_get_int(&in, 4);
-	return in.bad || in.len != 0 ? 0 : 1;
+	if (in.bad || in.len != 0)
+		return 0;
+	k = (MDB_val) { 5, (void *)(uintptr_t)"rules" };
+	rv = mdb_get(txn, c->meta, &k, &v);
+	if (rv == MDB_NOTFOUND)
+		return 1;
+	if (rv != 0)
+		return set_errno(rv);
+	return index_set_rules(ix, v.mv_data, v.mv_size) == -1 ? -1 : 1;
 }
 
 int
@@ -322,6 +330,7 @@ save_meta(struct checkpoint *c, MDB_txn *txn, const struct index *ix, struct loc
 	uint8_t buf[64];
 	struct bytes_out o = { .p = buf, .cap = sizeof(buf) };
 	MDB_val k = { 5, (void *)(uintptr_t)"state" }, v;
+	int rv;
 
 	bytes_put_int(&o, VERSION, 4);
 	bytes_put_int(&o, c->generation, 8);
@@ -331,6 +340,10 @@ save_meta(struct checkpoint *c, MDB_txn *txn, const struct index *ix, struct loc
 	bytes_put_int(&o, ix->hold, 1);
 	bytes_put_int(&o, ix->epoch, 4);
 	v = (MDB_val) { o.len, buf };
+	if ((rv = mdb_put(txn, c->meta, &k, &v, 0)) != 0 || ix->rules == NULL)
+		return rv;
+	k = (MDB_val) { 5, (void *)(uintptr_t)"rules" };
+	v = (MDB_val) { ix->rules_len, ix->rules };
 	return mdb_put(txn, c->meta, &k, &v, 0);
 }
 

@@ -12,6 +12,7 @@
 #include "common/log.h"
 #include "queued/control.h"
 #include "queued/deliver.h"
+#include "queued/freeze_control.h"
 #include "queued/internal.h"
 #include "queued/qid.h"
 #include "queued/select.h"
@@ -60,7 +61,7 @@ is_running(const struct qmsg *m)
 static uint32_t
 flags_now(const struct qmsg *m)
 {
-	return m->flags | (spool_held(queued.spool) ? QM_HELD : 0);
+	return m->flags | (spool_held(queued.spool) || m->flags & QM_FROZEN ? QM_HELD : 0);
 }
 
 static int
@@ -224,6 +225,31 @@ no_memory:
 	return NULL;
 }
 
+/* The rule that keeps one of its recipients back. */
+static const struct freeze_rule *
+frozen_by(const struct spool_view *v)
+{
+	for (uint32_t i = 0; queued.freeze.n > 0 && i < v->nrcpt; i++) {
+		const struct freeze_rule *r;
+
+		if (v->rcpts[i].state != RCPT_LIVE)
+			continue;
+		r = freeze_match(
+		    &queued.freeze, v->rec.sender, v->rcpts[i].address, queue_now());
+		if (r != NULL)
+			return r;
+	}
+	return NULL;
+}
+
+static const char *
+state_word(const struct qmsg *m, const struct freeze_rule *frozen)
+{
+	if (frozen != NULL && !(m->flags & QM_HELD))
+		return "frozen";
+	return select_state_word(flags_now(m), is_deferred(m), is_running(m));
+}
+
 /* queue list */
 
 static int
@@ -231,8 +257,9 @@ list_each(struct walk *w, struct qmsg *m, const struct spool_view *v)
 {
 	char qid[QID_SIZE];
 	const struct rec_rcpt *first = NULL;
+	const struct freeze_rule *frozen = frozen_by(v);
 	int64_t next = 0;
-	char to[400];
+	char to[800];
 
 	for (uint32_t i = 0; i < v->nrcpt; i++) {
 		const struct rec_rcpt *r = &v->rcpts[i];
@@ -253,14 +280,16 @@ list_each(struct walk *w, struct qmsg *m, const struct spool_view *v)
 		snprintf(to, sizeof(to), "%s", first->address);
 	ctl_row(w->ctl, CTL_TABLE);
 	ctl_str(w->ctl, "qid", qid);
-	ctl_str(w->ctl, "state", select_state_word(flags_now(m), is_deferred(m), is_running(m)));
+	ctl_str(w->ctl, "state", state_word(m, frozen));
 	ctl_u64(w->ctl, "size", m->size);
 	ctl_time(w->ctl, "arrived", m->created);
 	ctl_str(w->ctl, "from", v->rec.sender[0] != '\0' ? v->rec.sender : "<>");
 	ctl_str(w->ctl, "to", to);
 	ctl_u64(w->ctl, "attempts", first != NULL ? first->attempts : 0);
 	ctl_time(w->ctl, "next", next > queue_now() ? next : queue_now());
-	ctl_str(w->ctl, "reason", first != NULL ? first->text : "");
+	if (frozen != NULL)
+		freeze_describe(frozen, to, sizeof(to));
+	ctl_str(w->ctl, "reason", frozen != NULL ? to : first != NULL ? first->text : "");
 	ctl_row_end(w->ctl);
 	return 1;
 }
@@ -300,7 +329,8 @@ queue_show(struct ctl *c, int argc, char **argv)
 	struct spool_view v;
 	struct qmsg *m = NULL;
 	uint64_t id;
-	char qid[QID_SIZE];
+	const struct freeze_rule *frozen;
+	char qid[QID_SIZE], why[800];
 
 	(void)argc;
 	if (queued.spool == NULL) {
@@ -317,10 +347,11 @@ queue_show(struct ctl *c, int argc, char **argv)
 		ctl_done(c, CTL_REFUSED, "%s cannot be read: run fifectl queue verify", argv[0]);
 		return;
 	}
+	frozen = frozen_by(&v);
 	qid_format(m->id, qid);
 	ctl_row(c, CTL_FACTS);
 	ctl_str(c, "qid", qid);
-	ctl_str(c, "state", select_state_word(flags_now(m), is_deferred(m), is_running(m)));
+	ctl_str(c, "state", state_word(m, frozen));
 	ctl_str(c, "from", v.rec.sender[0] != '\0' ? v.rec.sender : "<>");
 	ctl_u64(c, "size", m->size);
 	ctl_time(c, "arrived", m->created);
@@ -333,6 +364,12 @@ queue_show(struct ctl *c, int argc, char **argv)
 	ctl_bool(c, "bounce", (m->flags & QM_BOUNCE) != 0);
 	if (v.rec.reason[0] != '\0')
 		ctl_str(c, "reason", v.rec.reason);
+	if (frozen != NULL) {
+		freeze_describe(frozen, why, sizeof(why));
+		ctl_str(c, "freeze", why);
+		if (frozen->until != 0)
+			ctl_time(c, "frozen-until", frozen->until);
+	}
 	ctl_row_end(c);
 	for (uint32_t i = 0; i < v.nrcpt; i++) {
 		const struct rec_rcpt *r = &v.rcpts[i];
@@ -611,6 +648,7 @@ const struct ctl_command queued_commands[] = {
 	{ "queue hold", 0, -1, queue_hold },
 	{ "queue release", 0, -1, queue_release },
 	{ "queue remove", 0, -1, queue_remove },
+	{ "queue freeze", 0, -1, queue_freeze },
 	{ "queue stats", 0, 0, queue_stats },
 	{ "queue verify", 0, 1, queue_verify },
 	{ "status", 0, 0, status },

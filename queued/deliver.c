@@ -302,6 +302,81 @@ job_unreadable(struct qmsg *m, const char *what)
 		deliver_unschedule(m);
 }
 
+#define FROZEN_AGAIN_S (7 * 86400)
+
+/* The rule that keeps a recipient back, NULL: none. */
+static const struct freeze_rule *
+frozen_by(const struct spool_view *v, uint32_t rcpt, int64_t now)
+{
+	if (queued.freeze.n == 0)
+		return NULL;
+	return freeze_match(
+	    &queued.freeze, v->rec.sender, v->rcpts[rcpt].address, now);
+}
+
+/* All recipients that are due are kept back by rules. */
+static void
+job_frozen(struct job *j, struct qmsg *m, const struct spool_view *v, int64_t now)
+{
+	char qid[QID_SIZE];
+
+	qid_format(m->id, qid);
+	for (uint32_t i = 0; i < m->nrcpt; i++) {
+		const struct freeze_rule *r = frozen_by(v, i, now);
+
+		if (m->rcpt[i].state == RCPT_LIVE && r != NULL && !(m->flags & QM_FROZEN))
+			log_fact(LOG_DELIVERY, LOGL_INFO, "frozen", KS("qid", qid),
+			    KS("to", v->rcpts[i].address), KU("rule", r->num),
+			    KS("why", r->reason), KS("by", r->owner),
+			    KU("until", (uint64_t)r->until));
+	}
+	m->flags |= QM_FROZEN;
+	for (uint32_t k = 0; k < j->nitems; k++) {
+		uint32_t dest = sched_dest(queued.sched, j->items[k]);
+		int64_t due = now + FROZEN_AGAIN_S;
+
+		for (uint32_t i = 0; i < m->nrcpt; i++) {
+			const struct qrcpt *q = &m->rcpt[i];
+			const struct freeze_rule *r;
+			int64_t at = q->next;
+
+			if (q->state != RCPT_LIVE || q->dest != dest)
+				continue;
+			r = frozen_by(v, i, now);
+			if (r != NULL && at <= now)
+				at = r->until != 0 ? r->until : due;
+			due = at < due ? at : due;
+		}
+		sched_job_end(queued.sched, j->items[k], 0, 0, now);
+		sched_requeue(queued.sched, j->items[k], due > now ? due : now + 1, now);
+	}
+	job_free(j);
+}
+
+uint32_t
+deliver_thaw(void)
+{
+	struct index *ix = spool_index(queued.spool);
+	struct qmsg *m;
+	uint32_t n = 0;
+
+	for (uint64_t id = 0; (m = index_next(ix, id)) != NULL; id = m->id + 1) {
+		if (!(m->flags & QM_FROZEN))
+			continue;
+		m->flags &= ~(uint32_t)QM_FROZEN;
+		for (uint32_t item = m->items; item != 0;
+		     item = sched_next_of(queued.sched, item)) {
+			int64_t due;
+
+			live_for(m, sched_dest(queued.sched, item), &due);
+			sched_advance(queued.sched, item, due, queue_now());
+		}
+		n++;
+	}
+	deliver_wake();
+	return n;
+}
+
 /* Nobody's time has come after all: the clock went back. */
 static void
 job_not_due(struct job *j, struct qmsg *m, int64_t now)
@@ -327,7 +402,7 @@ job_start(uint32_t item, struct channel *ch, int local)
 	struct spool_view v;
 	struct job *j;
 	uint32_t none = 0;
-	int fd = -1, unreadable = 0;
+	int fd = -1, unreadable = 0, frozen = 0;
 
 	if (m == NULL || !may_run(m)) {
 		sched_job_end(queued.sched, item, 0, 0, now);
@@ -352,16 +427,25 @@ job_start(uint32_t item, struct channel *ch, int local)
 	if (j->rcpts == NULL)
 		goto later;
 	for (uint32_t i = 0; i < m->nrcpt; i++) {
-		if (m->rcpt[i].state == RCPT_LIVE && m->rcpt[i].next <= now &&
-		    job_has_dest(j, m->rcpt[i].dest))
+		if (m->rcpt[i].state != RCPT_LIVE || m->rcpt[i].next > now ||
+		    !job_has_dest(j, m->rcpt[i].dest))
+			continue;
+		if (frozen_by(&v, i, now) != NULL)
+			frozen = 1;
+		else
 			j->rcpts[j->nrcpt++].num = i;
 	}
 	if (j->nrcpt == 0) {
-		job_not_due(j, m, now);
+		if (frozen)
+			job_frozen(j, m, &v, now);
+		else
+			job_not_due(j, m, now);
 		spool_view_clear(&v);
 		close(fd);
 		return;
 	}
+	if (!frozen)
+		m->flags &= ~(uint32_t)QM_FROZEN;
 	j->id = next_job++;
 	j->started_ms = now_ms();
 	LIST_INSERT_HEAD(&jobs[j->id % HASH], j, hash);
@@ -454,7 +538,7 @@ expire_sweep(void)
 			break;
 		}
 		id = m->id + 1;
-		if (!may_run(m))
+		if (!may_run(m) || m->flags & QM_FROZEN)
 			continue;
 		for (uint32_t i = 0; i < m->nrcpt; i++) {
 			const struct qrcpt *r = &m->rcpt[i];

@@ -22,6 +22,8 @@ void deliver_schedule(struct qmsg *);
 void deliver_unschedule(struct qmsg *);
 /* Try now. Returns the number of recipients that this concerns. */
 uint32_t deliver_hurry(struct qmsg *);
+/* A freeze rule has gone: what was kept back waits for its turn. How many messages. */
+uint32_t deliver_thaw(void);
 /* Tell deliverd that nobody waits for this message's jobs any more. */
 void deliver_cancel(uint64_t id);
 /* Do what can be done, at the end of this turn of the loop. */

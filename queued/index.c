@@ -33,6 +33,7 @@ index_clear(struct index *ix)
 	free(ix->dests);
 	free(ix->dest_hash);
 	free(ix->dirty);
+	free(ix->rules);
 	memset(ix, 0, sizeof(*ix));
 }
 
@@ -431,7 +432,8 @@ apply_message(struct index *ix, struct loc at, const struct rec_header *h, const
 	if (old != NULL) {
 		/* Written anew elsewhere. */
 		m->items = old->items;
-		m->flags |= old->flags & (QM_IN_CKPT | QM_DIRTY | QM_PENDING | QM_DEAD);
+		m->flags |= old->flags & (QM_IN_CKPT | QM_DIRTY | QM_PENDING | QM_DEAD |
+						QM_FROZEN);
 		msg_release(ix, old);
 		ix->slots[slot_lower(ix, m->id)].msg = NULL;
 		ix->ngone++;
@@ -530,6 +532,20 @@ apply_state(struct index *ix, struct loc at, const struct rec_header *h, const u
 	return m;
 }
 
+int
+index_set_rules(struct index *ix, const uint8_t *p, size_t len)
+{
+	uint8_t *n = malloc(len > 0 ? len : 1);
+
+	if (n == NULL)
+		return -1;
+	memcpy(n, p, len);
+	free(ix->rules);
+	ix->rules = n;
+	ix->rules_len = len;
+	return 0;
+}
+
 struct qmsg *
 index_apply(struct index *ix, struct loc at, const struct rec_header *h, const uint8_t *body,
     int replay)
@@ -553,6 +569,10 @@ index_apply(struct index *ix, struct loc at, const struct rec_header *h, const u
 		count(ix, m, -1);
 		m->flags |= QM_DEAD;
 		return m;
+	case REC_RULES:
+		if (index_set_rules(ix, body, h->len - REC_HEADER) == -1)
+			ix->bad = 1;
+		return NULL;
 	case REC_OPEN:
 	case REC_GLOBAL:
 		if (rec_global_decode(body, h->len - REC_HEADER, &g) == 0) {

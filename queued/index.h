@@ -64,6 +64,8 @@ struct index {
 	uint64_t reserved;
 	uint8_t hold;
 	uint32_t epoch; /* the journal's, when the checkpoint was made */
+	uint8_t *rules; /* freeze rules, encoded; the record's body */
+	size_t rules_len;
 	/* References to segments, told to the journal. */
 	void (*ref)(void *, uint32_t seg, uint32_t octets, int add);
 	void *ref_arg;
@@ -100,6 +102,8 @@ const char *index_dest_name(const struct index *, uint32_t slot);
 void index_dests_sweep(struct index *);
 /* Find the domain in an address, as (pointer, length). */
 const char *index_domain(const char *address, size_t *len);
+/* Copied. 0, or -1 without memory. */
+int index_set_rules(struct index *, const uint8_t *, size_t);
 void index_mark_dirty(struct index *, struct qmsg *);
 
 #endif

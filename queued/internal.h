@@ -6,6 +6,7 @@
 
 #include "common/channel.h"
 #include "common/daemon.h"
+#include "queued/freeze.h"
 #include "queued/retry.h"
 #include "queued/schedule.h"
 #include "queued/spool.h"
@@ -15,6 +16,7 @@ struct queued {
 	struct sched *sched;
 	struct msg_conf_queued conf;
 	struct retry retry;
+	struct freeze freeze;
 	const char *root; /* of the spool; NULL: the root directory, which is the chroot */
 	int stopping;
 };

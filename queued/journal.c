@@ -159,6 +159,27 @@ put_global(struct journal *j, enum rec_type type, uint64_t prev_seq, uint32_t pr
 	journal_put(j);
 }
 
+void
+journal_set_rules(struct journal *j, const uint8_t *p, size_t len)
+{
+	j->rules = p;
+	j->rules_len = (uint32_t)len;
+}
+
+static void
+put_rules(struct journal *j)
+{
+	uint8_t *p;
+
+	if (j->rules == NULL)
+		return;
+	p = journal_body(j, REC_RULES, 0, 0, j->rules_len);
+	if (p == NULL)
+		return;
+	memcpy(p, j->rules, j->rules_len);
+	journal_put(j);
+}
+
 /* Begin to write in the segment seq. */
 static void
 activate(struct journal *j, struct segment *s)
@@ -174,6 +195,7 @@ activate(struct journal *j, struct segment *s)
 	s->end = JOURNAL_FIRST;
 	j->synced_off = JOURNAL_FIRST;
 	put_global(j, REC_OPEN, prev_seq, prev_end);
+	put_rules(j);
 }
 
 int
@@ -293,7 +315,7 @@ journal_room(struct journal *j, uint32_t len, int privileged)
 	}
 	if (len <= s->size - s->end)
 		return 0;
-	if (len > j->segment_size - JOURNAL_FIRST - 128) {
+	if (len > j->segment_size - JOURNAL_FIRST - 256 - j->rules_len) {
 		errno = EMSGSIZE;
 		return -1;
 	}

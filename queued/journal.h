@@ -75,6 +75,8 @@ void journal_forgive(struct journal *);
 /* After the replay: get ready to write. The values go into each new segment. */
 int journal_start(struct journal *, uint64_t reserved, int hold);
 void journal_set_global(struct journal *, uint64_t reserved, int hold);
+/* A REC_RULES that each new segment begins with; borrowed. NULL: none. */
+void journal_set_rules(struct journal *, const uint8_t *, size_t);
 
 /*
  * Make room for records of len octets in all (headers and padding included; at most

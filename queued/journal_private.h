@@ -45,6 +45,8 @@ struct journal {
 	uint64_t damaged;
 	uint64_t reserved;
 	int hold;
+	const uint8_t *rules; /* the spool's */
+	uint32_t rules_len;
 
 	/* Records not written yet belong at active->end - buf_len. */
 	uint8_t *buf;

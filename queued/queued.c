@@ -12,6 +12,7 @@
 #include "queued/control.h"
 #include "queued/deliver.h"
 #include "queued/drop.h"
+#include "queued/freeze_control.h"
 #include "queued/internal.h"
 #include "queued/queued.h"
 #include "queued/txn.h"
@@ -115,6 +116,7 @@ on_start(void)
 		return -1;
 	}
 	journal_on_failure(spool_journal(queued.spool), on_journal_failure, NULL);
+	freeze_start();
 	hold_conf = queued.conf.hold;
 	/* `hold yes` starts held; lifted by `queue release --all` or by its removal. */
 	if (queued.conf.hold && !spool_held(queued.spool) &&
@@ -199,6 +201,7 @@ on_stop(void)
 		channel_flush(ch, 200);
 	spool_close(queued.spool);
 	queued.spool = NULL;
+	freeze_stop();
 	sched_free(queued.sched);
 	queued.sched = NULL;
 	daemon_stopped();

@@ -28,7 +28,8 @@ enum rec_type {
 	REC_MESSAGE,  /* a new message, or all of it written anew */
 	REC_STATE,    /* flags, and states of some recipients */
 	REC_REMOVED,  /* the message is forgotten */
-	REC_GLOBAL    /* ids reserved, queue-wide hold */
+	REC_GLOBAL,   /* ids reserved, queue-wide hold */
+	REC_RULES     /* all freeze rules (queued/freeze.h), in place of those before */
 };
 
 #define REC_F_MORE 0x01 /* counts only together with the next record */
@@ -62,6 +63,7 @@ int rec_check(const uint8_t *rec, size_t avail, uint32_t seed, struct rec_header
 #define QM_IN_CKPT 0x0200 /* the checkpoint has it */
 #define QM_PENDING 0x0400 /* not durable yet */
 #define QM_DEAD 0x0800	  /* removed, not durably yet */
+#define QM_FROZEN 0x1000  /* a freeze rule keeps some of it back */
 #define QM_SENDER(flags) ((flags) >> 24) /* a hash of the sender, for fairness */
 #define QM_SENDER_MASK 0xff000000U
 

@@ -417,6 +417,17 @@ sched_hurry(struct sched *s, uint32_t item, int64_t now)
 		group_unblock(s, s->dests[it->dest].group);
 }
 
+void
+sched_advance(struct sched *s, uint32_t item, int64_t due, int64_t now)
+{
+	struct item *it = &s->items[item];
+
+	if (it->state != ITEM_WAITING || it->due <= due)
+		return;
+	heap_remove(s, it->prev);
+	place(s, item, due, now);
+}
+
 int64_t
 sched_blocked_until(const struct sched *s, uint32_t dest)
 {

@@ -72,6 +72,8 @@ void sched_job_end(struct sched *, uint32_t item, int host_failed, int reached, 
 void sched_requeue(struct sched *, uint32_t item, int64_t due, int64_t now);
 /* Try at once, whatever the schedule says; the group's back-off ends. */
 void sched_hurry(struct sched *, uint32_t item, int64_t now);
+/* A waiting item is due at that time, if it was to be later. */
+void sched_advance(struct sched *, uint32_t item, int64_t due, int64_t now);
 /* Nonzero while the group of that destination is left alone; until then. */
 int64_t sched_blocked_until(const struct sched *, uint32_t dest);
 

@@ -273,6 +273,7 @@ spool_open(struct event_base *base, const struct spool_conf *conf, int wait_s, c
 	sp->first_id = sp->next_id;
 	sp->ix.reserved = sp->next_id + RESERVE_IDS;
 	step = "the journal's next segment";
+	journal_set_rules(sp->j, sp->ix.rules, sp->ix.rules_len);
 	if (journal_start(sp->j, sp->ix.reserved, sp->ix.hold) == -1)
 		goto fail;
 	sp->reserved_durable = sp->ix.reserved;
@@ -452,6 +453,29 @@ spool_set_held(struct spool *sp, int hold)
 	sp->ix.hold = hold != 0;
 	if (put_global(sp) == -1)
 		return -1;
+	return journal_sync(sp->j);
+}
+
+const uint8_t *
+spool_rules(struct spool *sp, size_t *len)
+{
+	*len = sp->ix.rules_len;
+	return sp->ix.rules;
+}
+
+int
+spool_set_rules(struct spool *sp, const uint8_t *p, size_t len)
+{
+	uint8_t *body;
+
+	if (journal_room(sp->j, REC_PAD(REC_HEADER + (uint32_t)len), 1) == -1)
+		return -1;
+	body = journal_body(sp->j, REC_RULES, 0, 0, (uint32_t)len);
+	if (body == NULL || index_set_rules(&sp->ix, p, len) == -1)
+		return -1;
+	memcpy(body, p, len);
+	journal_put(sp->j);
+	journal_set_rules(sp->j, sp->ix.rules, sp->ix.rules_len);
 	return journal_sync(sp->j);
 }
 

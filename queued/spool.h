@@ -53,6 +53,11 @@ int spool_held(struct spool *);
 /* Hold or release the whole queue; 0 or -1. */
 int spool_set_held(struct spool *, int);
 
+/* The freeze rules (encoded; at most FREEZE_OCTETS_MAX): borrowed until they are set. */
+const uint8_t *spool_rules(struct spool *, size_t *len);
+/* Durable when it returns 0; -1. */
+int spool_set_rules(struct spool *, const uint8_t *, size_t len);
+
 /* A message to write. rec.rcpts and rec.nrcpt: recipients encoded by
  * rec_rcpt_encode(); rec.crc is computed here for an inline content. */
 struct spool_message {

@@ -877,6 +877,33 @@ test_oldest_counts_open_transactions(void **state)
 	assert_true(seen.job.oldest_live <= first);
 }
 
+/* A freeze rule keeps a recipient back, not the others; without it all goes on. */
+static void
+test_freeze(void **state)
+{
+	struct freeze_rule r = { .to = (char *)(uintptr_t) "alice@example.test",
+		.reason = (char *)(uintptr_t) "on holiday", .owner = (char *)(uintptr_t) "eve" };
+	uint64_t id;
+
+	(void)state;
+	seen.result = JOB_DELIVERED;
+	assert_non_null(freeze_add(&queued.freeze, &r));
+	submit("a@x.test", "alice@example.test", 0);
+	assert_int_equal(qid_parse(seen.qid, &id), 0);
+	submit("a@x.test", "bob@example.test", 0);
+	UNTIL(nmsgs() == 1);
+	assert_int_equal(seen.njobs, 1);
+	UNTIL(index_find(spool_index(queued.spool), id)->flags & QM_FROZEN);
+	/* Nor does trying now help. */
+	deliver_hurry(index_find(spool_index(queued.spool), id));
+	turn(20);
+	assert_int_equal(seen.njobs, 1);
+	assert_int_equal(freeze_del(&queued.freeze, 1), 0);
+	assert_int_equal(deliver_thaw(), 1);
+	UNTIL(nmsgs() == 0);
+	assert_int_equal(seen.njobs, 2);
+}
+
 int
 main(void)
 {
@@ -896,6 +923,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_drop_after_a_crash, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_drop_hostile, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_poison, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_freeze, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 		    test_oldest_counts_open_transactions, setup, teardown),
 	};
