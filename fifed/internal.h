@@ -64,6 +64,7 @@ struct suite {
 	struct conf *conf;
 	const char *conf_path;
 	char libexec[CONF_PATH_MAX + 1];
+	int on_terminal; /* SIGHUP may mean that it is gone */
 	int foreground;
 	int notify_fd; /* of the waiting parent of a daemon in the background; or -1 */
 	int lock_fd;

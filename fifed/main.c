@@ -63,6 +63,16 @@ background(void)
 	_exit(WIFEXITED(status) && WEXITSTATUS(status) != 0 ? WEXITSTATUS(status) : 1);
 }
 
+static int
+has_terminal(void)
+{
+	int fd = open("/dev/tty", O_RDWR | O_NOCTTY | O_CLOEXEC);
+
+	if (fd != -1)
+		close(fd);
+	return fd != -1;
+}
+
 static void
 on_signal(evutil_socket_t sig, short what, void *arg)
 {
@@ -73,7 +83,11 @@ on_signal(evutil_socket_t sig, short what, void *arg)
 		child_reap(s);
 		break;
 	case SIGHUP:
-		reload(s, NULL);
+		if (s->on_terminal && !has_terminal()) {
+			log_info("the terminal is gone: stopping");
+			stop_begin(s, NULL);
+		} else
+			reload(s, NULL);
 		break;
 	default:
 		log_info("signal %d: stopping", (int)sig);
@@ -122,6 +136,9 @@ serve(struct suite *s)
 
 	if ((s->base = event_base_new()) == NULL)
 		fatalx("no event base");
+	/* In the foreground the end of the terminal is ours too, unless under nohup. */
+	s->on_terminal =
+	    s->foreground && signal(SIGHUP, SIG_DFL) != SIG_IGN && has_terminal();
 	catch (s, SIGCHLD);
 	catch (s, SIGHUP);
 	catch (s, SIGINT);
