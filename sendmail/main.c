@@ -224,13 +224,13 @@ give(const struct host *h, struct submit *s, const struct message *m)
 }
 
 static int
-submit(const struct host *h, const struct options *o, int argc, char **argv)
+submit_one(const struct host *h, const struct options *o, int argc, char **argv,
+    struct message *m)
 {
 	char user[ADDRESS_MAX + 1], full[256], sender[ADDRESS_MAX + 1],
 	    from[2 * ADDRESS_MAX];
 	struct message_facts facts = { .domain = h->name, .time = time(NULL) };
 	struct submit s = { .sender = sender, .verbose = o->verbose };
-	struct message m;
 	int r;
 
 	whoami(user, sizeof(user), full, sizeof(full));
@@ -240,17 +240,16 @@ submit(const struct host *h, const struct options *o, int argc, char **argv)
 		fprintf(stderr, "sendmail: -f %s: not an address\n", o->sender);
 		return EX_USAGE;
 	}
-	message_init(&m, !o->ignore_dots);
 	for (int i = 0; i < argc; i++)
-		if (message_add_rcpts(&m, argv[i], strlen(argv[i])) == -1) {
+		if (message_add_rcpts(m, argv[i], strlen(argv[i])) == -1) {
 			fprintf(stderr, "sendmail: %s: not an address\n", argv[i]);
 			return EX_USAGE;
 		}
-	if (m.nrcpts == 0 && !o->from_header) {
+	if (m->nrcpts == 0 && !o->from_header) {
 		fprintf(stderr, "sendmail: no recipients\n");
 		usage();
 	}
-	if (read_message(&m) == -1) {
+	if (read_message(m) == -1) {
 		fprintf(stderr, "sendmail: reading the message: %s\n", strerror(errno));
 		return errno == EFBIG ? EX_DATAERR : EX_OSERR;
 	}
@@ -262,20 +261,31 @@ submit(const struct host *h, const struct options *o, int argc, char **argv)
 	facts.full_name = o->full_name != NULL ? o->full_name : full;
 	facts.zone_min = date_local_zone(facts.time);
 	arc4random_buf(&facts.unique, sizeof(facts.unique));
-	if (message_finish(&m, &facts, o->from_header) == -1) {
+	if (message_finish(m, &facts, o->from_header) == -1) {
 		fprintf(stderr, "sendmail: %s\n",
 		    errno == EINVAL ? "not an address in To, Cc or Bcc"
 				    : strerror(errno));
 		return errno == EINVAL ? EX_DATAERR : EX_OSERR;
 	}
-	if (m.nrcpts == 0) {
+	if (m->nrcpts == 0) {
 		fprintf(stderr, "sendmail: no recipients in To, Cc or Bcc\n");
 		return EX_USAGE;
 	}
-	if ((s.rcpt_state = calloc(m.nrcpts, 1)) == NULL)
+	if ((s.rcpt_state = calloc(m->nrcpts, 1)) == NULL)
 		return EX_OSERR;
-	r = give(h, &s, &m);
+	r = give(h, &s, m);
 	free(s.rcpt_state);
+	return r;
+}
+
+static int
+submit(const struct host *h, const struct options *o, int argc, char **argv)
+{
+	struct message m;
+	int r;
+
+	message_init(&m, !o->ignore_dots);
+	r = submit_one(h, o, argc, argv, &m);
 	message_clear(&m);
 	return r;
 }
