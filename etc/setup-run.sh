@@ -153,6 +153,7 @@ password() {
 make_accounts() {
 	ctl="$RUN/bin/fifectl"
 	log=$RUN/log.first
+	: >"$log"
 	"$libexec/fifed" -d -f "$CONF" -L "$libexec" </dev/null >"$log" 2>&1 &
 	pid=$!
 	trap 'kill $pid 2>/dev/null; exit 1' INT TERM HUP
