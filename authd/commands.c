@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "authd/access_commands.h"
+#include "authd/apppass_commands.h"
 #include "authd/auth.h"
 #include "authd/logins.h"
 #include "authd/text.h"
@@ -331,6 +332,9 @@ const struct ctl_command auth_commands[] = {
 	{ "user set", 2, -1, user_set },
 	{ "user passwd", 1, 1, user_passwd },
 	{ "user rename", 2, 2, user_rename },
+	{ "user apppass add", 2, 3, apppass_cmd_add },
+	{ "user apppass del", 2, 2, apppass_cmd_del },
+	{ "user apppass list", 1, 1, apppass_cmd_list },
 	{ "alias add", 2, -1, alias_add },
 	{ "alias del", 1, 1, alias_del },
 	{ "alias list", 0, 0, alias_list },

@@ -338,11 +338,14 @@ user_encode(const struct user *u, char *buf, size_t cap)
 {
 	int n = snprintf(buf, cap,
 	    "mailbox=%s\nuid=%u\ndisabled=%d\nquota=%llu\nforward=%s\nforward-keep=%d\n"
-	    "created=%lld\nscram-sha-256=%s\nscram-sha-1=%s\ncrypt=%s\n",
+	    "created=%lld\nscram-sha-256=%s\nscram-sha-1=%s\ncrypt=%s\nsend-as=%s\napp-passwords=%s\n",
 	    u->mailbox, u->uid, u->disabled, (unsigned long long)u->quota, u->forward,
 	    u->forward_keep, (long long)u->created, u->password.scram_sha256,
-	    u->password.scram_sha1, u->password.crypt);
+	    u->password.scram_sha1, u->password.crypt, u->send_as, u->apppass);
 
+	for (int i = 0; i < SEND_LIMITS && n > 0 && (size_t)n < cap; i++)
+		n += snprintf(buf + n, cap - (size_t)n, "%s=%u\n", sendlimit_word((enum send_limit)i),
+		    u->send_limits[i]);
 	return n < 0 || (size_t)n >= cap ? -1 : 0;
 }
 
@@ -399,8 +402,15 @@ user_decode(const char *key, const char *text, struct user *u)
 		sizeof(u->password.scram_sha256)) == -1 ||
 	    line_value(text, "scram-sha-1", u->password.scram_sha1,
 		sizeof(u->password.scram_sha1)) == -1 ||
-	    line_value(text, "crypt", u->password.crypt, sizeof(u->password.crypt)) == -1)
+	    line_value(text, "crypt", u->password.crypt, sizeof(u->password.crypt)) == -1 ||
+	    line_value(text, "send-as", u->send_as, sizeof(u->send_as)) == -1 ||
+	    line_value(text, "app-passwords", u->apppass, sizeof(u->apppass)) == -1)
 		return -1;
+	for (int i = 0; i < SEND_LIMITS; i++) {
+		if (line_number(text, sendlimit_word((enum send_limit)i), UINT32_MAX, &n) == -1)
+			return -1;
+		u->send_limits[i] = (uint32_t)n;
+	}
 	if (line_number(text, "uid", UINT32_MAX, &n) == -1)
 		return -1;
 	u->uid = (uint32_t)n;

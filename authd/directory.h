@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "authd/password.h"
+#include "authd/sendlimit.h"
 #include "common/proto/address.h"
 
 struct directory;
@@ -37,6 +38,9 @@ struct user {
 	struct password password;
 	char forward[1024]; /* addresses separated by commas, "" for none */
 	int forward_keep;   /* a copy stays here */
+	char send_as[1024]; /* addresses and @domains separated by commas */
+	uint32_t send_limits[SEND_LIMITS]; /* 0: the default */
+	char apppass[2400]; /* apppass.h */
 	int64_t created;    /* seconds since 1970 */
 };
 

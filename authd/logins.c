@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "authd/access.h"
+#include "authd/apppass.h"
 #include "authd/auth.h"
 #include "authd/guess.h"
 #include "authd/sasl.h"
@@ -148,6 +149,14 @@ logins_address(uint64_t id)
 	struct login *l = login_find(id);
 
 	return l == NULL ? NULL : l->address;
+}
+
+const char *
+logins_address_of(struct channel *ch, uint64_t id)
+{
+	struct login *l = login_find(id);
+
+	return l == NULL || l->channel != channel_serial(ch) ? NULL : l->address;
 }
 
 size_t
@@ -507,11 +516,19 @@ static void
 check(struct exchange *x)
 {
 	int has_password, room;
+	struct apppass app;
 
 	if (look_up(x) == -1)
 		return;
 	if (x->known && !x->user.disabled &&
 	    verified_find(x->user.address, x->sasl.password, &x->user.password, now_ms())) {
+		admit(x);
+		return;
+	}
+	if (x->known && !x->user.disabled &&
+	    apppass_check(&x->user, x->service, x->sasl.password, &app)) {
+		log_fact(LOG_LOGIN, LOGL_INFO, "app-password", KS("user", x->user.address),
+		    KS("name", app.name), KS("client", x->client));
 		admit(x);
 		return;
 	}

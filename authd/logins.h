@@ -24,6 +24,8 @@ void logins_channel_lost(struct channel *);
 void logins_forget(const char *address);
 /* The address of a login record, NULL if there is none. */
 const char *logins_address(uint64_t login);
+/* The same, if it is a record of that front's. */
+const char *logins_address_of(struct channel *, uint64_t login);
 size_t logins_count(void);
 /* The failures of a client's address are forgotten. */
 void logins_forgive(const char *client);

@@ -266,6 +266,60 @@ done:
 	return st;
 }
 
+#define ALIAS_STEPS_MAX 16
+
+static int
+send_as_has(const char *list, const char *key)
+{
+	const char *at = strrchr(key, '@');
+
+	while (at != NULL && *list != '\0') {
+		size_t len = strcspn(list, ",");
+
+		if ((strlen(key) == len && strncmp(list, key, len) == 0) ||
+		    (strlen(at) == len && strncmp(list, at, len) == 0))
+			return 1;
+		list += len + (list[len] == ',');
+	}
+	return 0;
+}
+
+/* Whose address is it? Follows aliases with one member; more of them are a group. */
+static enum resolve_status
+leads_to(const struct resolver *r, struct step *s, char *key, size_t cap, const char *user)
+{
+	for (int i = 0; i < ALIAS_STEPS_MAX; i++) {
+		enum resolve_status st = look_up(r, key, s);
+
+		if (st == RESOLVE_TEMP)
+			return st;
+		if (st != RESOLVE_OK)
+			return RESOLVE_UNKNOWN;
+		if (s->is_user)
+			return strcmp(s->user.address, user) == 0 ? RESOLVE_OK : RESOLVE_UNKNOWN;
+		if (strchr(s->targets, ' ') != NULL || start_key(r, s->targets, key, cap) == -1)
+			return RESOLVE_UNKNOWN;
+	}
+	return RESOLVE_UNKNOWN; /* in a circle */
+}
+
+enum resolve_status
+resolve_may_send_as(
+    const struct resolver *r, const char *user, const char *send_as, const char *sender)
+{
+	struct step *s = malloc(sizeof(*s));
+	enum resolve_status st = RESOLVE_UNKNOWN;
+	char key[ADDRESS_MAX + 1];
+
+	if (s == NULL)
+		return RESOLVE_TEMP;
+	if (start_key(r, sender, key, sizeof(key)) == 0)
+		st = send_as_has(send_as, key) ? RESOLVE_OK
+					       : leads_to(r, s, key, sizeof(key), user);
+	free(s);
+	return st;
+}
+
 int
 login_key(const char *login, const char *default_domain, char *key, size_t cap)
 {

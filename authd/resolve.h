@@ -45,6 +45,13 @@ enum resolve_status resolve_class(const struct resolver *, const char *address);
  */
 enum resolve_status resolve_targets(
     const struct resolver *, const char *address, struct target **targets, size_t *n);
+/*
+ * May that user (by key) use this address as the sender? It is his own, with or without
+ * +detail, or an alias that leads to nobody else, or send_as (as in struct user) has it.
+ * Forwarding of other users gives no right. RESOLVE_OK, _UNKNOWN or _TEMP.
+ */
+enum resolve_status resolve_may_send_as(
+    const struct resolver *, const char *user, const char *send_as, const char *sender);
 /* Is the domain (A-labels) ours? */
 int resolve_domain_is_local(const struct resolver *, const char *domain);
 /* The key of what somebody typed as login: default_domain is added when it has

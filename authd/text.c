@@ -26,18 +26,27 @@
 static void
 dump_user(struct ctl *c, const char *key, const char *value, int secrets)
 {
+	char limits[200] = "";
 	struct user u;
 
 	if (user_decode(key, value, &u) == -1)
 		return;
+	for (int i = 0; i < SEND_LIMITS; i++) {
+		size_t len = strlen(limits);
+
+		if (u.send_limits[i] != 0)
+			snprintf(limits + len, sizeof(limits) - len, " %s=%u",
+			    sendlimit_word((enum send_limit)i), u.send_limits[i]);
+	}
 	ctl_text(c,
-	    "user %s uid=%u disabled=%d quota=%llu forward=%s forward-keep=%d created=%lld%s%s%s%s%s%s",
+	    "user %s uid=%u disabled=%d quota=%llu forward=%s forward-keep=%d created=%lld%s%s%s%s%s%s%s%s%s%s%s",
 	    key, u.uid, u.disabled, (unsigned long long)u.quota, u.forward, u.forward_keep,
 	    (long long)u.created, secrets && u.password.scram_sha256[0] ? " scram-sha-256=" : "",
 	    secrets ? u.password.scram_sha256 : "",
 	    secrets && u.password.scram_sha1[0] ? " scram-sha-1=" : "",
 	    secrets ? u.password.scram_sha1 : "", secrets && u.password.crypt[0] ? " crypt=" : "",
-	    secrets ? u.password.crypt : "");
+	    secrets ? u.password.crypt : "", u.send_as[0] ? " send-as=" : "", u.send_as, limits,
+	    secrets && u.apppass[0] ? " app-passwords=" : "", secrets ? u.apppass : "");
 }
 
 /* A dump on its way: as much as fifectl takes, then the others' turn. */
@@ -140,6 +149,8 @@ load_user(char **words, int n)
 	if (st == DIR_OK) {
 		if (u.password.scram_sha256[0] == '\0' && u.password.crypt[0] == '\0')
 			u.password = old.password;
+		if (u.apppass[0] == '\0')
+			strlcpy(u.apppass, old.apppass, sizeof(u.apppass));
 		strlcpy(u.mailbox, old.mailbox, sizeof(u.mailbox));
 		u.uid = old.uid;
 		st = directory_user_put(auth.directory, &u);

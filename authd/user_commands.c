@@ -193,8 +193,8 @@ user_add(struct ctl *c, int argc, char **argv)
 	set_password(p, argc == 1);
 }
 
-static int
-existing_user(struct ctl *c, const char *word, struct user *u)
+int
+user_arg(struct ctl *c, const char *word, struct user *u)
 {
 	char key[ADDRESS_MAX + 1];
 	enum dir_status st;
@@ -215,7 +215,7 @@ user_passwd(struct ctl *c, int argc, char **argv)
 	struct pending *p;
 	struct user u;
 
-	if (existing_user(c, argv[0], &u) == -1 || (p = pending_new(c)) == NULL)
+	if (user_arg(c, argv[0], &u) == -1 || (p = pending_new(c)) == NULL)
 		return;
 	p->user = u;
 	set_password(p, u.password.crypt[0] == '\0');
@@ -251,7 +251,7 @@ user_del(struct ctl *c, int argc, char **argv)
 	struct pending *p;
 	struct user u;
 
-	if (existing_user(c, argv[0], &u) == -1 || (p = pending_new(c)) == NULL)
+	if (user_arg(c, argv[0], &u) == -1 || (p = pending_new(c)) == NULL)
 		return;
 	p->user = u;
 	/* Disabled first: nothing new gets in while the mailbox goes. */
@@ -269,7 +269,7 @@ user_show(struct ctl *c, int argc, char **argv)
 {
 	struct user u;
 
-	if (existing_user(c, argv[0], &u) == -1)
+	if (user_arg(c, argv[0], &u) == -1)
 		return;
 	ctl_row(c, CTL_FACTS);
 	ctl_str(c, "address", u.address);
@@ -279,6 +279,16 @@ user_show(struct ctl *c, int argc, char **argv)
 	ctl_u64(c, "quota", u.quota);
 	ctl_str(c, "forward", u.forward);
 	ctl_bool(c, "forward-keep", u.forward_keep);
+	ctl_str(c, "send-as", u.send_as);
+	for (int i = 0; i < SEND_LIMITS; i++) {
+		uint32_t n = u.send_limits[i];
+
+		if (n == SEND_UNLIMITED)
+			ctl_str(c, sendlimit_word((enum send_limit)i), "unlimited");
+		else
+			ctl_u64(c, sendlimit_word((enum send_limit)i),
+			    n != 0 ? n : sendlimit_default((enum send_limit)i));
+	}
 	ctl_str(c, "password",
 	    u.password.scram_sha256[0] != '\0'	? "scram"
 		: u.password.crypt[0] != '\0' ? "yescrypt"
@@ -357,6 +367,47 @@ set_forward(struct user *u, const char *value)
 	return NULL;
 }
 
+/* Addresses, and @domain for all of a domain. */
+static const char *
+set_send_as(struct user *u, const char *value)
+{
+	char copy[sizeof(u->send_as)], key[ADDRESS_MAX + 2], *list = copy, *word;
+
+	if (strlcpy(copy, value, sizeof(copy)) >= sizeof(copy))
+		return "too many addresses";
+	u->send_as[0] = '\0';
+	while ((word = strsep(&list, ", ")) != NULL) {
+		struct address a;
+
+		if (*word == '\0')
+			continue;
+		key[0] = '@';
+		if (word[0] == '@' ? address_domain_ascii(word + 1, key + 1, sizeof(key) - 1) == -1
+				   : address_parse(word, strlen(word), &a) == -1 ||
+			    address_fold_key(&a, key, sizeof(key)) == -1)
+			return "expected addresses or @domains separated by commas";
+		if (u->send_as[0] != '\0')
+			strlcat(u->send_as, ",", sizeof(u->send_as));
+		if (strlcat(u->send_as, key, sizeof(u->send_as)) >= sizeof(u->send_as))
+			return "too many addresses";
+	}
+	return NULL;
+}
+
+static const char *
+set_limit(uint32_t *limit, const char *value)
+{
+	const char *bad = NULL;
+
+	if (strcmp(value, "default") == 0)
+		*limit = 0;
+	else if (strcmp(value, "unlimited") == 0)
+		*limit = SEND_UNLIMITED;
+	else
+		*limit = (uint32_t)strtonum(value, 1, SEND_UNLIMITED - 1, &bad);
+	return bad == NULL ? NULL : "expected a number, default or unlimited";
+}
+
 /* NULL, or what is wrong. */
 static const char *
 set_one(struct user *u, const char *key, const char *value)
@@ -370,7 +421,13 @@ set_one(struct user *u, const char *key, const char *value)
 		return set_forward(u, value);
 	if (strcmp(key, "forward-keep") == 0)
 		return parse_yes(value, &u->forward_keep) == 0 ? NULL : "expected yes or no";
-	return "unknown key: expected disabled, quota, forward, forward-keep or scram";
+	if (strcmp(key, "send-as") == 0)
+		return set_send_as(u, value);
+	for (int i = 0; i < SEND_LIMITS; i++)
+		if (strcmp(key, sendlimit_word((enum send_limit)i)) == 0)
+			return set_limit(&u->send_limits[i], value);
+	return "unknown key: expected disabled, quota, forward, forward-keep, scram, send-as, "
+	       "messages-hour, messages-day, recipients-hour or recipients-day";
 }
 
 void
@@ -381,7 +438,7 @@ user_set(struct ctl *c, int argc, char **argv)
 	struct pending *p;
 	int was_disabled, scram = -1;
 
-	if (existing_user(c, argv[0], &u) == -1)
+	if (user_arg(c, argv[0], &u) == -1)
 		return;
 	was_disabled = u.disabled;
 	for (int i = 1; i < argc; i++) {
@@ -462,7 +519,7 @@ user_rename(struct ctl *c, int argc, char **argv)
 	struct pending *p;
 	struct user u, other;
 
-	if (existing_user(c, argv[0], &u) == -1 ||
+	if (user_arg(c, argv[0], &u) == -1 ||
 	    address_key(c, argv[1], key, sizeof(key)) == -1)
 		return;
 	if (directory_user_get(auth.directory, key, &other) == DIR_OK) {

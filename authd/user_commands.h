@@ -18,4 +18,8 @@ void user_rename(struct ctl *, int, char **);
 /* The key of an address with a domain; -1 after ctl_done() with what is wrong. */
 int address_key(struct ctl *, const char *word, char *key, size_t cap);
 
+/* The user of that address; -1 as above. */
+struct user;
+int user_arg(struct ctl *, const char *word, struct user *);
+
 #endif

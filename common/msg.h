@@ -132,7 +132,8 @@ enum rclass {
 	RCLASS_FULL,
 	RCLASS_DENIED,	  /* for this sender; text says why */
 	RCLASS_TEMP,
-	RCLASS_GREY	  /* not yet: greylisted */
+	RCLASS_GREY,	  /* not yet: greylisted */
+	RCLASS_LIMIT	  /* this login has sent enough for now; text says what */
 };
 
 enum sasl_status { SASL_OK = 1, SASL_CONTINUE, SASL_DENIED, SASL_TEMP, SASL_BAD };

@@ -31,6 +31,7 @@ on_rcpt(struct msg *m, void *arg)
 	else
 		smtp_in_rcpt_answer(s->in, (enum rclass)m->p.rcpt_class.rclass,
 		    m->p.rcpt_class.rclass == RCLASS_DENIED ||
+			    m->p.rcpt_class.rclass == RCLASS_LIMIT ||
 			    m->p.rcpt_class.rclass == RCLASS_GREY
 			? m->p.rcpt_class.text
 			: "");
@@ -41,7 +42,8 @@ void
 ask_rcpt(struct session *s, const char *address)
 {
 	struct channel *ch = daemon_peer(ROLE_AUTHD);
-	struct msg_rcpt_check q = { .login = s->login, .size = smtp_in_size_hint(s->in) };
+	struct msg_rcpt_check q = { .login = s->login, .size = smtp_in_size_hint(s->in),
+		.rcpts = (uint32_t)smtp_in_nrcpt(s->in) };
 
 	if (gatekeeper_rcpt(s, address))
 		return;

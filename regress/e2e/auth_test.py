@@ -168,6 +168,89 @@ def test_access_lists():
     assert refusal("eve@spam.test")[0] == 250
 
 
+def test_sender_belongs_to_the_login():
+    fife.ctl("alias", "add", "sales@example.test", ALICE)
+    fife.ctl("alias", "add", "both@example.test", ALICE, BOB)
+    for port in (587, 465):
+        for sender in (ALICE, "alice+x@example.test", "sales@example.test", ""):
+            assert refusal(sender, BOB, port, ALICE)[0] == 250, sender
+        for sender in (BOB, "both@example.test", "eve@elsewhere.test", "nobody@example.test"):
+            code, text = refusal(sender, BOB, port, ALICE)
+            assert code == 553 and "5.7.1" in text and sender in text, (sender, code, text)
+    assert fife.ctl("user", "set", ALICE, "send-as=not an address", check=False)[0] == 2
+    fife.ctl("user", "set", ALICE, "send-as=both@example.test,@elsewhere.test")
+    for sender in ("both@example.test", "eve@elsewhere.test"):
+        assert refusal(sender, BOB, 587, ALICE)[0] == 250, sender
+    assert "send-as=both@example.test,@elsewhere.test" in fife.ctl("dump")
+    assert refusal(BOB, BOB, 587, ALICE)[0] == 553
+    fife.ctl("user", "set", ALICE, "send-as=")
+    fife.ctl("alias", "del", "sales@example.test")
+    fife.ctl("alias", "del", "both@example.test")
+
+
+def test_sending_limits():
+    fife.ctl("user", "set", BOB, "messages-hour=2", "recipients-hour=5")
+    assert fife.ctl("user", "set", BOB, "messages-hour=many", check=False)[0] == 2
+    s = fife.smtp(587, BOB)
+    s.ehlo()
+
+    def send(*rcpts):
+        assert s.mail(BOB)[0] == 250
+        codes = [s.rcpt(r) for r in rcpts]
+        if any(c[0] == 250 for c in codes):
+            assert s.data("Subject: counted\r\n\r\nx\r\n")[0] == 250
+        else:
+            s.rset()
+        return codes
+    assert [c[0] for c in send(ALICE, BOB, "postmaster@example.test")] == [250, 250, 250]
+    assert [c[0] for c in send(ALICE, BOB, "postmaster@example.test")] == [250, 250, 450]
+    code, text = send(ALICE)[0]
+    assert code == 450 and b"4.7.1" in text and b"2 messages an hour" in text, (code, text)
+    suite.wait_for(lambda: "sending-limit" in fife.ctl("log", "login"), "the log line")
+    fife.ctl("user", "set", BOB, "messages-hour=unlimited", "recipients-hour=unlimited")
+    assert send(ALICE)[0][0] == 250
+    s.quit()
+    fife.ctl("user", "set", BOB, "messages-hour=default", "recipients-hour=default")
+
+
+def test_app_passwords():
+    import json
+
+    def tries(protocol, port, password):
+        line = door(protocol, port, True)
+        try:
+            return line.authenticate("PLAIN", b"\0" + ALICE.encode() + b"\0" + password.encode()) is None
+        except Refused:
+            return False
+        finally:
+            line.close()
+
+    def made(*words):
+        facts = json.loads(fife.ctl("-j", "user", "apppass", "add", ALICE, *words))
+        return (facts[0] if isinstance(facts, list) else facts)["password"]
+    phone, backup = made("phone", "imap"), made("backup")
+    assert phone != backup and len(phone) == 20
+    assert tries("imap", 993, phone)
+    assert not tries("smtp", 465, phone) and not tries("pop3", 995, phone)
+    for protocol, port, _ in DOORS[:3]:
+        assert tries(protocol, port, backup)
+        assert tries(protocol, port, fife.passwords[ALICE])
+    listing = fife.ctl("user", "apppass", "list", ALICE)
+    assert "phone" in listing and "imap" in listing and phone not in listing
+    assert phone not in fife.ctl("dump", "--secrets")
+    assert fife.ctl("user", "apppass", "add", ALICE, "phone", check=False)[0] == 1
+    assert fife.ctl("user", "apppass", "add", ALICE, "x", "ftp", check=False)[0] == 2
+    text = fife.ctl("dump", "--secrets")
+    fife.ctl("user", "apppass", "del", ALICE, "phone")
+    assert not tries("imap", 993, phone)
+    fife.ctl("load", input=text)
+    assert tries("imap", 993, phone)
+    fife.ctl("user", "apppass", "del", ALICE, "phone")
+    fife.ctl("user", "apppass", "del", ALICE, "backup")
+    assert fife.ctl("user", "apppass", "del", ALICE, "backup", check=False)[0] == 1
+    assert not tries("imap", 993, backup)
+
+
 def guess(other, results, i):
     s = other.smtp(465)
     s.ehlo()

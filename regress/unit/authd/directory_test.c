@@ -255,10 +255,63 @@ logins(void **state)
 
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
+static void
+send_as(void **state)
+{
+	static const struct {
+		const char *sender, *send_as;
+		enum resolve_status st;
+	} rows[] = {
+		{ "sa@example.test", "", RESOLVE_OK },
+		{ "SA+x@Example.test", "", RESOLVE_OK },
+		{ "one@example.test", "", RESOLVE_OK },	  /* an alias */
+		{ "chain@example.test", "", RESOLVE_OK }, /* of an alias */
+		{ "group@example.test", "", RESOLVE_UNKNOWN },
+		{ "group@example.test", "group@example.test", RESOLVE_OK },
+		{ "group@example.test", "x@y.test,group@example.test", RESOLVE_OK },
+		{ "sb@example.test", "", RESOLVE_UNKNOWN },
+		{ "sf@example.test", "", RESOLVE_UNKNOWN }, /* forwards to sa */
+		{ "circle@example.test", "", RESOLVE_UNKNOWN },
+		{ "nobody@example.test", "", RESOLVE_UNKNOWN },
+		{ "x@elsewhere.test", "", RESOLVE_UNKNOWN },
+		{ "x@elsewhere.test", "@elsewhere.test", RESOLVE_OK },
+		{ "x@notelsewhere.test", "@elsewhere.test", RESOLVE_UNKNOWN },
+		{ "x@elsewhere.test", "xx@elsewhere.test", RESOLVE_UNKNOWN },
+		{ "not an address", "@elsewhere.test", RESOLVE_UNKNOWN },
+	};
+	struct user u;
+
+	add_user("sa@example.test");
+	add_user("sb@example.test");
+	add_user("sf@example.test");
+	assert_int_equal(directory_user_get(d, "sf@example.test", &u), DIR_OK);
+	strlcpy(u.forward, "sa@example.test", sizeof(u.forward));
+	strlcpy(u.send_as, "@x.test,y@z.test", sizeof(u.send_as));
+	strlcpy(u.apppass, "phone:imap:1:xyz", sizeof(u.apppass));
+	u.send_limits[SEND_MESSAGES_DAY] = 7;
+	u.send_limits[SEND_RECIPIENTS_DAY] = SEND_UNLIMITED;
+	assert_int_equal(directory_user_put(d, &u), DIR_OK);
+	memset(&u, 0, sizeof(u));
+	assert_int_equal(directory_user_get(d, "sf@example.test", &u), DIR_OK);
+	assert_string_equal(u.send_as, "@x.test,y@z.test");
+	assert_string_equal(u.apppass, "phone:imap:1:xyz");
+	assert_int_equal(u.send_limits[SEND_MESSAGES_HOUR], 0);
+	assert_int_equal(u.send_limits[SEND_MESSAGES_DAY], 7);
+	assert_int_equal(u.send_limits[SEND_RECIPIENTS_DAY], SEND_UNLIMITED);
+	directory_alias_put(d, "one@example.test", "sa@example.test");
+	directory_alias_put(d, "chain@example.test", "one@example.test");
+	directory_alias_put(d, "group@example.test", "sa@example.test sb@example.test");
+	directory_alias_put(d, "circle@example.test", "circle@example.test");
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		if (resolve_may_send_as(&r, "sa@example.test", rows[i].send_as, rows[i].sender) !=
+		    rows[i].st)
+			fail_msg("%s with %s", rows[i].sender, rows[i].send_as);
+}
+
 int
 main(void)
 {
-	const struct CMUnitTest tests[] = { T(domains), T(users_and_uids),
+	const struct CMUnitTest tests[] = { T(send_as), T(domains), T(users_and_uids),
 		T(rename_keeps_the_record), T(mailbox_paths_are_safe),
 		T(routes_most_specific_first), T(classes), T(expansion), T(logins) };
 
