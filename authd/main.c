@@ -204,8 +204,10 @@ access_rcpt(struct msg_rcpt_check *q, struct msg_rcpt_class *r)
 	/* A ban is about logins: others behind that address may send mail. */
 	if (kind == ACCESS_NONE || kind == ACCESS_BAN)
 		kind = access_sender(auth.directory, q->sender, subject, sizeof(subject));
-	if (kind == ACCESS_ALLOW)
+	if (kind == ACCESS_ALLOW) {
 		q->greylist = 0;
+		r->allowed = 1;
+	}
 	if (kind != ACCESS_DENY)
 		return 0;
 	r->rclass = RCLASS_DENIED;

@@ -28,7 +28,8 @@ on_rcpt(struct msg *m, void *arg)
 	s->ask.id = 0;
 	if (m == NULL)
 		smtp_in_rcpt_answer(s->in, RCLASS_TEMP, "");
-	else
+	else if (m->p.rcpt_class.rclass == RCLASS_DENIED ||
+		 !gatekeeper_rcpt_known(s, m->p.rcpt_class.allowed))
 		smtp_in_rcpt_answer(s->in, (enum rclass)m->p.rcpt_class.rclass,
 		    m->p.rcpt_class.rclass == RCLASS_DENIED ||
 			    m->p.rcpt_class.rclass == RCLASS_LIMIT ||

@@ -52,6 +52,7 @@ struct gatekeeper {
 	uint8_t stranger; /* no submission */
 	uint8_t talked;
 	uint8_t waits; /* rcpt is to be answered when the DNS has answered */
+	uint8_t refuses; /* rcpt, with reply, unless an access list allows the client */
 	const char *rcpt;
 	uint32_t errors;
 	uint32_t refused;
@@ -437,6 +438,8 @@ gatekeeper_rcpt(struct session *s, const char *address)
 
 	if (g == NULL)
 		return 0;
+	g->rcpt = address;
+	g->refuses = 0;
 	if (too_many_messages(s)) {
 		gatekeeper_stats.rates++;
 		return refuse(s, address, 450, "4.7.1",
@@ -447,17 +450,38 @@ gatekeeper_rcpt(struct session *s, const char *address)
 		return 0;
 	if (is_pending(s)) {
 		g->waits = 1;
-		g->rcpt = address;
 		return 1;
 	}
 	decide(s, &d);
 	g->score = d.score;
 	free(g->mark);
 	g->mark = d.verdict == GATE_JUNK ? strdup(d.why) : NULL;
-	if (d.verdict != GATE_REFUSE)
+	if (d.verdict == GATE_REFUSE) {
+		free(g->reply);
+		g->reply = strdup(d.reply);
+		g->refuses = 1;
+	}
+	return 0;
+}
+
+int
+gatekeeper_rcpt_known(struct session *s, int allowed)
+{
+	struct gatekeeper *g = s->gate;
+
+	if (g == NULL)
 		return 0;
+	if (allowed) {
+		free(g->mark);
+		g->mark = NULL;
+	}
+	if (allowed || !g->refuses)
+		return 0;
+	g->refuses = 0;
 	gatekeeper_stats.refused++;
-	return refuse(s, address, 554, "5.7.1", d.reply);
+	smtp_in_rcpt_refuse(s->in, g->rcpt, 554, "5.7.1",
+	    g->reply != NULL ? g->reply : "Refused for reasons that no memory is left for");
+	return 1;
 }
 
 void
@@ -468,6 +492,9 @@ gatekeeper_refused(struct session *s)
 	if (g == NULL || g->conf->c.refused_rcpts_max == 0 ||
 	    ++g->refused < g->conf->c.refused_rcpts_max)
 		return;
+	log_fact(LOG_SMTP, LOGL_INFO, "refused", KS("from", smtp_in_sender(s->in)),
+	    KS("client", s->client), KU("code", 421), KS("enhanced", "4.7.0"),
+	    KS("reason", "too many refused recipients"));
 	smtp_in_refused_too_many(s->in);
 }
 
@@ -477,7 +504,7 @@ gatekeeper_greylists(const struct session *s, const char *address)
 	const struct gatekeeper *g = s->gate;
 
 	return g != NULL && g->stranger && g->conf->c.greylist && s->login == 0 &&
-	       g->score >= 0 && !gate_is_open_for(address);
+	       !g->refuses && g->score >= 0 && !gate_is_open_for(address);
 }
 
 void

@@ -35,9 +35,11 @@ int gatekeeper_holds(const struct session *);
 void gatekeeper_input(struct session *);
 /* A reply is on its way: is it one error too many? */
 void gatekeeper_replied(struct session *, const char *reply, size_t len);
-/* 1: it answers, or will do so. 0: the recipient is as good as any. The address has
- * to live until the answer. */
+/* Before authd is asked: 1: it answers, or will do so. The address has to live until
+ * the answer. */
 int gatekeeper_rcpt(struct session *, const char *address);
+/* authd has answered, and the client may be in an access list: 1: refused here. */
+int gatekeeper_rcpt_known(struct session *, int allowed);
 /* A recipient has been refused, by whom ever. */
 void gatekeeper_refused(struct session *);
 /* A message is about to come. */

@@ -102,6 +102,34 @@ def test_dnsbl():
     s.quit()
 
 
+def test_allowed():
+    """An access list of the system is stronger than the gate, in both directions."""
+    list_entry("bl.test", 8)
+    gate("dnsbl bl.test\n greylist yes")
+    assert rcpt(8, "allowed@remote.test").startswith("554 ")
+    fife.ctl("access", "allow", "add", "127.0.0.8")
+    assert rcpt(8, "allowed@remote.test").startswith("250 ")
+    fife.ctl("access", "allow", "del", "127.0.0.8")
+    fife.ctl("access", "allow", "add", "friend@remote.test")
+    assert rcpt(8, "friend@remote.test").startswith("250 ")
+    assert rcpt(8, "allowed@remote.test").startswith("554 ")
+
+
+def test_client_goes_while_the_dns_is_asked():
+    gate("dnsbl slow.test\n dnsbl-timeout 3s")
+    dns.silent = True
+    try:
+        before = fife.pids_of("smtpd")
+        for last in range(90, 100):
+            with socket.create_connection(("127.0.0.1", fife.port(25)), source_address=(f"127.0.0.{last}", 0)) as c:
+                c.sendall(f"EHLO x.test\r\nMAIL FROM:<>\r\nRCPT TO:<{ALICE}>\r\n".encode())
+                c.recv(1000)
+        time.sleep(3.5)
+        assert fife.pids_of("smtpd") == before
+    finally:
+        dns.silent = False
+
+
 def test_dns_fails_open():
     gate("dnsbl dead.test\n dnsbl-timeout 1s\n check no-reverse refuse")
     dns.silent = True
