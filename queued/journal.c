@@ -323,11 +323,20 @@ journal_room(struct journal *j, uint32_t len, int privileged)
 	 * The next one tells where this one ends: that must be durable first, or power
 	 * loss leaves a gap in the middle, with later records that count behind it.
 	 */
-	if (journal_sync(j) == -1)
-		return -1;
-	/* Those who waited for the sync may have written. */
-	s = j->active;
-	return len <= s->size - s->end ? 0 : next_segment(j, privileged);
+	for (int i = 0; i < 4; i++) {
+		if (journal_sync(j) == -1)
+			return -1;
+		/* Those who waited for the sync may have written. */
+		if (len <= j->active->size - j->active->end)
+			return 0;
+		/* One that was made for a smaller file system may be too small. */
+		if (next_segment(j, privileged) == -1)
+			return -1;
+		if (len <= j->active->size - j->active->end)
+			return 0;
+	}
+	errno = EMSGSIZE;
+	return -1;
 }
 
 uint8_t *

@@ -18,7 +18,8 @@
 #include "queued/record.h"
 
 #define JOURNAL_DIR "journal"
-#define JOURNAL_SEGMENT (64U * 1024 * 1024)
+#define JOURNAL_SEGMENT (16U * 1024 * 1024)
+#define JOURNAL_SEGMENT_MAX (64U * 1024 * 1024)
 #define JOURNAL_SEGMENT_MIN (4U * 1024 * 1024)
 #define JOURNAL_FIRST 4096U /* where the records of a segment begin */
 

@@ -164,8 +164,8 @@ segment_make(struct journal *j)
 
 	if (j->nfree > 0 && free_find(j, from)) {
 		fd = openat(j->dirfd, from, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
-		if (fd != -1 && fstat(fd, &st) == 0 && st.st_size >= JOURNAL_SEGMENT_MIN &&
-		    st.st_size <= JOURNAL_SEGMENT) {
+		if (fd != -1 && fstat(fd, &st) == 0 && st.st_size >= (off_t)j->segment_size &&
+		    st.st_size <= JOURNAL_SEGMENT_MAX) {
 			size = (uint32_t)st.st_size;
 			reused = 1;
 		} else if (fd != -1) {
@@ -269,7 +269,7 @@ segment_scan(struct journal *j)
 			goto out;
 		if (sys_pread(sfd, header, sizeof(header), 0) == -1 ||
 		    header_decode(header, &generation, &seq, &size) == -1 ||
-		    seq != name_seq || size < JOURNAL_FIRST || size > JOURNAL_SEGMENT ||
+		    seq != name_seq || size < JOURNAL_FIRST || size > JOURNAL_SEGMENT_MAX ||
 		    generation != j->generation) {
 			log_warnx("journal: %s is no segment of this spool, left alone",
 			    e->d_name);
