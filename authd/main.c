@@ -215,18 +215,18 @@ access_rcpt(struct msg_rcpt_check *q, struct msg_rcpt_class *r)
 	return 1;
 }
 
-/* The login behind a recipient; 1: refused. Its word is our record, not smtpd's. */
+/* The login behind a recipient, into *u; 1: refused. Its word is our record, not smtpd's. */
 static int
-login_rcpt(struct channel *ch, const struct msg_rcpt_check *q, struct msg_rcpt_class *r)
+login_rcpt(struct channel *ch, const struct msg_rcpt_check *q, struct user *u,
+    struct msg_rcpt_class *r)
 {
 	const char *address = logins_address_of(ch, q->login);
-	struct user u;
 
 	/* We were started anew, or the account has changed: a new login will do. */
 	r->rclass = RCLASS_TEMP;
-	if (address == NULL || directory_user_get(auth.directory, address, &u) != DIR_OK)
+	if (address == NULL || directory_user_get(auth.directory, address, u) != DIR_OK)
 		return 1;
-	if (u.disabled) {
+	if (u->disabled) {
 		r->rclass = RCLASS_DENIED;
 		strlcpy(r->text, "This account is disabled", sizeof(r->text));
 		return 1;
@@ -234,14 +234,14 @@ login_rcpt(struct channel *ch, const struct msg_rcpt_check *q, struct msg_rcpt_c
 	/* A null path is for notices that programs send, and always right. */
 	if (q->sender[0] == '\0')
 		return 0;
-	switch (resolve_may_send_as(&auth.resolver, u.address, u.send_as, q->sender)) {
+	switch (resolve_may_send_as(&auth.resolver, u->address, u->send_as, q->sender)) {
 	case RESOLVE_OK:
 		return 0;
 	case RESOLVE_TEMP:
 		return 1;
 	default:
 		r->rclass = RCLASS_DENIED;
-		snprintf(r->text, sizeof(r->text), "%.110s may not send as %.110s", u.address,
+		snprintf(r->text, sizeof(r->text), "%.110s may not send as %.110s", u->address,
 		    q->sender);
 		return 1;
 	}
@@ -249,32 +249,29 @@ login_rcpt(struct channel *ch, const struct msg_rcpt_check *q, struct msg_rcpt_c
 
 /* One recipient more of a login; 1: too many. */
 static int
-limit_rcpt(struct channel *ch, const struct msg_rcpt_check *q, struct msg_rcpt_class *r)
+limit_rcpt(const struct msg_rcpt_check *q, const struct user *u, struct msg_rcpt_class *r)
 {
-	const char *address = logins_address_of(ch, q->login);
 	uint32_t limits[SEND_LIMITS];
 	enum send_limit reached;
-	struct user u;
 	int first;
 
-	if (address == NULL || directory_user_get(auth.directory, address, &u) != DIR_OK ||
-	    (sendlimit == NULL && (sendlimit = sendlimit_new()) == NULL))
+	if (sendlimit == NULL && (sendlimit = sendlimit_new()) == NULL)
 		return 0;
 	for (int i = 0; i < SEND_LIMITS; i++)
-		limits[i] = u.send_limits[i] != 0 ? u.send_limits[i]
+		limits[i] = u->send_limits[i] != 0 ? u->send_limits[i]
 		    : auth.trust_loopback && access_is_loopback(q->client)
 		    ? SEND_UNLIMITED
 		    : sendlimit_default((enum send_limit)i);
-	reached = sendlimit_take(sendlimit, u.address, q->rcpts == 0, limits, wall_s(), &first);
+	reached = sendlimit_take(sendlimit, u->address, q->rcpts == 0, limits, wall_s(), &first);
 	if (reached == SEND_LIMITS)
 		return 0;
 	if (first)
-		log_fact(LOG_LOGIN, LOGL_WARN, "sending-limit", KS("user", u.address),
+		log_fact(LOG_LOGIN, LOGL_WARN, "sending-limit", KS("user", u->address),
 		    KS("client", q->client), KS("limit", sendlimit_word(reached)),
 		    KU("value", limits[reached]));
 	r->rclass = RCLASS_LIMIT;
 	snprintf(r->text, sizeof(r->text),
-	    "%.100s has reached its limit of %u %s, try again later", u.address, limits[reached],
+	    "%.100s has reached its limit of %u %s, try again later", u->address, limits[reached],
 	    reached == SEND_MESSAGES_HOUR	? "messages an hour"
 		: reached == SEND_MESSAGES_DAY	? "messages a day"
 		: reached == SEND_RECIPIENTS_HOUR ? "recipients an hour"
@@ -286,10 +283,11 @@ static void
 answer_rcpt(struct channel *ch, struct msg *m)
 {
 	struct msg_rcpt_class r = { 0 };
+	struct user u;
 
 	rcpt_asked++;
 	if (m->p.rcpt_check.login == 0 ? access_rcpt(&m->p.rcpt_check, &r)
-				       : login_rcpt(ch, &m->p.rcpt_check, &r)) {
+				       : login_rcpt(ch, &m->p.rcpt_check, &u, &r)) {
 		channel_send(ch, MSG_AUTHD_SMTPD_RCPT_CLASS, m->id, &r, -1);
 		return;
 	}
@@ -314,7 +312,7 @@ answer_rcpt(struct channel *ch, struct msg *m)
 	}
 	if (m->p.rcpt_check.login != 0 &&
 	    (r.rclass == RCLASS_LOCAL || r.rclass == RCLASS_REMOTE))
-		(void)limit_rcpt(ch, &m->p.rcpt_check, &r);
+		(void)limit_rcpt(&m->p.rcpt_check, &u, &r);
 	if (r.rclass == RCLASS_LOCAL && m->p.rcpt_check.greylist)
 		greylist_rcpt(&m->p.rcpt_check, &r);
 	channel_send(ch, MSG_AUTHD_SMTPD_RCPT_CLASS, m->id, &r, -1);
