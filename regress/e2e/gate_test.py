@@ -197,6 +197,7 @@ def test_connection_rate():
     with socket.create_connection(("127.0.0.1", fife.port(25)), source_address=("127.0.0.30", 0)) as c:
         said = c.makefile("rb").read()
     assert said.startswith(b"421 4.7.0 ") and b"too many connections from your network" in said, said
+    why("127.0.0.30", "too many connections in a short time")
     rcpt(31)
     gate("connection-rate 3\n rate-period 1h\n ipv4-prefix 24")
     said = b""
