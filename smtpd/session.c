@@ -11,6 +11,7 @@
 #include "common/compat/compat.h"
 #include "common/daemon.h"
 #include "common/log.h"
+#include "common/proto/hostlist.h"
 #include "smtpd/gatekeeper.h"
 #include "smtpd/limit.h"
 #include "smtpd/session_internal.h"
@@ -66,9 +67,17 @@ session_drop(struct session *s)
 	session_free(s);
 }
 
+int
+session_checks_sender(const struct session *s)
+{
+	return s->kind == LISTENER_SMTP && smtpd_conf()->sender_domain_check &&
+	       !(smtpd_conf()->trust_loopback &&
+		   limit_is_loopback((const struct sockaddr *)&s->peer));
+}
+
 /* Behind a proxy the peer of the socket is not the client. */
-static void
-name_client(struct session *s)
+void
+session_name_client(struct session *s)
 {
 	const struct sockaddr_in *in = (const void *)&s->peer;
 	const struct sockaddr_in6 *in6 = (const void *)&s->peer;
@@ -125,14 +134,14 @@ session_new(
 	facts.starttls = l->tls == LISTENER_TLS_STARTTLS && s->kind != LISTENER_LOCAL &&
 			 smtpd_tls() != NULL;
 	facts.tls = l->tls == LISTENER_TLS_IMPLICIT;
-	facts.check_sender = s->kind == LISTENER_SMTP && smtpd_conf()->sender_domain_check &&
-			     !(smtpd_conf()->trust_loopback && limit_is_loopback(peer));
+	facts.check_sender = (uint8_t)session_checks_sender(s);
+	facts.xclient = (uint8_t)hostlist_has(l->xclient_from, peer);
 	s->in = smtp_in_new(smtpd_in_conf(), &facts);
 	if (s->conn == NULL || s->in == NULL) {
 		session_drop(s);
 		return;
 	}
-	name_client(s);
+	session_name_client(s);
 	log_fact(LOG_SMTP, LOGL_DEBUG, "connect", KS("client", s->client),
 	    KU("session", s->id));
 	if (l->tls == LISTENER_TLS_IMPLICIT) {
@@ -192,6 +201,9 @@ perform(struct session *s, const struct smtp_action *a)
 		break;
 	case SMTP_ACT_STARTTLS:
 		start_tls(s);
+		break;
+	case SMTP_ACT_XCLIENT:
+		xclient_take(s, a->xattr);
 		break;
 	case SMTP_ACT_SENDER:
 		ask_sender(s);

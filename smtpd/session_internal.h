@@ -79,6 +79,13 @@ void ask_sasl(struct session *, const struct smtp_action *);
 void ask_sasl_abort(struct session *);
 void ask_logout(struct session *);
 
+/* session.c: s->client from s->peer; is a sender's domain asked about? */
+void session_name_client(struct session *);
+int session_checks_sender(const struct session *);
+
+/* xclient.c */
+void xclient_take(struct session *, const struct xattr *);
+
 /* sender.c */
 void ask_sender(struct session *);
 

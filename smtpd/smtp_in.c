@@ -54,9 +54,11 @@ forget_transaction(struct smtp_in *e)
 	free(e->rcpt);
 	free(e->sender);
 	free(e->envid);
+	free(e->forward);
 	e->rcpt = NULL;
 	e->sender = NULL;
 	e->envid = NULL;
+	e->forward = NULL;
 	e->ret = 0;
 	e->nrcpt = 0;
 	e->data.message_id[0] = '\0';
@@ -88,6 +90,7 @@ smtp_in_free(struct smtp_in *e)
 	smtp_in_wipe_sasl(e);
 	smtp_lex_clear(&e->lex);
 	free(e->helo);
+	free(e->xattr);
 	smtp_in_rcpt_clear(&e->pending);
 	free(e->out);
 	free(e->lmtp_reply);

@@ -19,6 +19,7 @@
 #include "common/proto/address.h"
 #include "smtpd/smtp_data.h"
 #include "smtpd/smtp_reply.h"
+#include "smtpd/xattr.h"
 
 /* The same for all sessions; borrowed, may change between calls. */
 struct smtp_in_conf {
@@ -38,6 +39,7 @@ struct smtp_in_facts {
 	uint8_t tls;      /* is on */
 	uint8_t starttls; /* may be offered */
 	uint8_t auth_without_tls;
+	uint8_t xclient;      /* it may speak for others */
 	uint8_t check_sender; /* ask about the sender's domain, unless logged in */
 };
 
@@ -54,6 +56,7 @@ struct smtp_in;
 enum smtp_action_type {
 	SMTP_ACT_REPLY = 1, /* data: octets for the client */
 	SMTP_ACT_STARTTLS,  /* throw unread input away, handshake, smtp_in_tls_ready() */
+	SMTP_ACT_XCLIENT,   /* xattr: who the client is; smtp_in_xclient_answer() */
 	SMTP_ACT_SENDER,    /* smtp_in_sender() is asked about; smtp_in_sender_answer() */
 	SMTP_ACT_RCPT,      /* name: recipient; smtp_in_rcpt_answer() */
 	SMTP_ACT_SASL,      /* name: mechanism, first, data; smtp_in_sasl_answer() */
@@ -75,6 +78,7 @@ struct smtp_action {
 	const char *enhanced; /* static */
 	int code;
 	int first; /* as struct msg_sasl wants it */
+	const struct xattr *xattr;
 };
 
 /* NULL without memory. conf is borrowed. */
@@ -98,6 +102,8 @@ int smtp_in_in_data(const struct smtp_in *);
 
 void smtp_in_tls_ready(struct smtp_in *);
 /* text: words for the client instead of the usual ones, may be "". */
+/* check_sender as in smtp_in_facts, of the new client; refusal: a 421, or NONE. */
+void smtp_in_xclient_answer(struct smtp_in *, int check_sender, enum smtp_reply refusal);
 void smtp_in_sender_answer(struct smtp_in *, enum smtp_sender);
 void smtp_in_rcpt_answer(struct smtp_in *, enum rclass, const char *text);
 void smtp_in_sasl_answer(struct smtp_in *, enum sasl_status, const uint8_t *data,
@@ -126,6 +132,8 @@ const char *smtp_in_envid(const struct smtp_in *); /* xtext, "" */
 uint8_t smtp_in_ret(const struct smtp_in *);
 uint8_t smtp_in_notify(const struct smtp_in *, size_t i);
 const char *smtp_in_orcpt(const struct smtp_in *, size_t i); /* "" */
+/* What XFORWARD said of the present message's origin, or NULL. */
+const struct xattr *smtp_in_forward(const struct smtp_in *);
 const struct smtp_data *smtp_in_content(const struct smtp_in *);
 
 #endif

@@ -31,6 +31,7 @@ enum state {
 enum wait {
 	WAIT_NONE,
 	WAIT_TLS,
+	WAIT_XCLIENT,
 	WAIT_SENDER,
 	WAIT_RCPT,
 	WAIT_SASL,
@@ -74,6 +75,9 @@ struct smtp_in {
 	uint8_t forget;                 /* it is over once the queued actions are done */
 	enum smtp_reply content_failed; /* SMTP_REPLY_NONE while all is well */
 
+	struct xattr *xattr;   /* of XCLIENT, while it is taken in */
+	struct xattr *forward; /* of XFORWARD, NULL: none */
+
 	uint64_t chunk_left; /* octets of the present one to come */
 	uint8_t chunk_last;
 	uint8_t chunk_unwanted;      /* read it, then chunk_reply in chunk_back */
@@ -111,6 +115,10 @@ void smtp_in_end(struct smtp_in *, enum smtp_reply);
 void smtp_in_reset(struct smtp_in *);
 void smtp_in_wipe_sasl(struct smtp_in *);
 void smtp_in_rcpt_clear(struct smtp_in_rcpt *);
+
+/* smtp_xclient.c */
+void smtp_xclient(struct smtp_in *, const struct smtp_command *);
+void smtp_xforward(struct smtp_in *, const struct smtp_command *);
 
 /* smtp_bdat.c */
 void smtp_bdat_start(struct smtp_in *, const struct smtp_command *);

@@ -393,6 +393,14 @@ parse_anything(struct smtp_command *cmd, struct cursor *c, unsigned int flags)
 	return SMTP_REPLY_NONE;
 }
 
+static enum smtp_reply
+parse_rest(struct smtp_command *cmd, struct cursor *c, unsigned int flags)
+{
+	cmd->rest = c->p;
+	cmd->rest_len = c->len;
+	return SMTP_REPLY_NONE;
+}
+
 static const struct {
 	const char *name;
 	enum smtp_verb verb;
@@ -414,6 +422,8 @@ static const struct {
 	{ "help", SMTP_HELP, parse_anything },
 	{ "starttls", SMTP_STARTTLS, parse_nothing },
 	{ "auth", SMTP_AUTH, parse_auth },
+	{ "xclient", SMTP_XCLIENT, parse_rest },
+	{ "xforward", SMTP_XFORWARD, parse_rest },
 	{ "get", SMTP_HTTP, parse_anything },
 	{ "post", SMTP_HTTP, parse_anything },
 	{ "connect", SMTP_HTTP, parse_anything },

@@ -44,6 +44,8 @@ enum smtp_verb {
 	SMTP_QUIT,
 	SMTP_STARTTLS,
 	SMTP_AUTH,
+	SMTP_XCLIENT,
+	SMTP_XFORWARD,
 	SMTP_HTTP, /* a browser sent here by a hostile page */
 	SMTP_VERB_MAX
 };
@@ -65,6 +67,8 @@ struct smtp_command {
 	 * from the line. */
 	const char *initial;
 	size_t initial_len;
+	const char *rest; /* XCLIENT, XFORWARD: the attributes. Borrowed. */
+	size_t rest_len;
 };
 
 #define SMTP_PARSE_NO_DOMAIN 1 /* addresses without a domain, for sendmail(8) */

@@ -11,8 +11,10 @@
  */
 #include <sys/stat.h>
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -344,6 +346,29 @@ log_received(const struct session *s)
 	    KS("user", s->login_address));
 }
 
+/* Where the host that hands it on has it from. */
+static void
+log_forwarded(const struct session *s)
+{
+	const struct xattr *x = smtp_in_forward(s->in);
+	const struct sockaddr_in *in;
+	const struct sockaddr_in6 *in6;
+	char address[INET6_ADDRSTRLEN] = "";
+
+	if (x == NULL || x->seen == 0)
+		return;
+	in = (const void *)&x->addr;
+	in6 = (const void *)&x->addr;
+	if (x->addr.ss_family != AF_UNSPEC)
+		inet_ntop(x->addr.ss_family,
+		    x->addr.ss_family == AF_INET ? (const void *)&in->sin_addr
+						 : (const void *)&in6->sin6_addr,
+		    address, sizeof(address));
+	log_fact(LOG_SMTP, LOGL_INFO, "forwarded", KS("qid", s->txn.qid),
+	    KS("client", address), KS("name", x->name), KS("helo", x->helo),
+	    KS("ident", x->ident), KS("source", x->source));
+}
+
 static void
 on_committed(struct msg *m, void *arg)
 {
@@ -357,6 +382,7 @@ on_committed(struct msg *m, void *arg)
 	case MSG_OK:
 		smtpd_stats.messages++;
 		log_received(s);
+		log_forwarded(s);
 		snprintf(text, sizeof(text), "Ok: queued as %s", s->txn.qid);
 		txn_clear(s);
 		finish(s, 250, "2.0.0", text);

@@ -364,10 +364,48 @@ def test_proxy_of_strangers():
         sock.close()
 
 
+def test_xclient():
+    s = fife.smtp(28)
+    code, words = s.ehlo("proxy.test")
+    assert b"XCLIENT NAME ADDR PORT PROTO HELO" in words and b"XFORWARD" in words, words
+    code, words = s.docmd("XCLIENT NAME=mail.remote.test ADDR=192.0.2.99 HELO=they.test PROTO=ESMTP")
+    assert code == 220, (code, words)
+    assert s.mail("eve@elsewhere.test")[0] == 503
+    assert s.ehlo("they.test")[0] == 250
+    assert s.docmd("XFORWARD ADDR=192.0.2.123 IDENT=there+201 SOURCE=REMOTE")[0] == 250
+    assert s.mail("eve@elsewhere.test")[0] == 250
+    assert s.docmd("XCLIENT ADDR=192.0.2.100")[0] == 503
+    assert s.rcpt(ALICE)[0] == 250
+    code, words = s.data("Subject: by xclient\r\n\r\nx\r\n")
+    assert code == 250, words
+    m = fife.wait_message("Subject: by xclient")
+    assert b"from they.test (mail.remote.test [192.0.2.99])" in m, m
+    assert s.docmd("XCLIENT ADDR=IPV6:2001:db8::9 NAME=[UNAVAILABLE]")[0] == 220
+    s.ehlo("six.test")
+    s.sendmail("eve@elsewhere.test", [ALICE], "Subject: by xclient in six\r\n\r\nx\r\n")
+    m = fife.wait_message("Subject: by xclient in six")
+    assert b"from six.test ([IPv6:2001:db8::9])" in m, m
+    s.quit()
+    qid = words.decode().split()[-1]
+    wait_for(lambda: [x for x in fife.ctl("log", "smtp").splitlines()
+                      if qid in x and "192.0.2.123" in x and "there 1" in x], "the origin in the log")
+
+
+def test_xclient_of_strangers():
+    for s in (fife.smtp(25), smtplib.SMTP("::1", fife.port(28), timeout=suite.PATIENCE)):
+        code, words = s.ehlo("proxy.test")
+        assert b"XCLIENT" not in words and b"XFORWARD" not in words, words
+        for verb in ("XCLIENT", "XFORWARD"):
+            code, words = s.docmd(verb, "ADDR=192.0.2.99")
+            assert code == 550 and b"5.7.0" in words, (code, words)
+        s.quit()
+
+
 def edit(conf, run):
     return conf + f"""
 listen lmtp port {run.port(24)}
 listen smtp on 127.0.0.1, ::1 port {run.port(26)} proxy-from 127.0.0.1
+listen smtp on 127.0.0.1, ::1 port {run.port(28)} xclient-from 127.0.0.1
 listen submission on 127.0.0.1 port {run.port(27)} tls implicit proxy-from 127.0.0.0/8
 """
 

@@ -152,6 +152,11 @@ dialogue_act(struct dialogue *d)
 		case SMTP_ACT_STARTTLS:
 			d->tls = 1;
 			break;
+		case SMTP_ACT_XCLIENT:
+			snprintf(d->asked, sizeof(d->asked), "%x %s %s", a.xattr->seen,
+			    a.xattr->name, a.xattr->helo);
+			smtp_in_xclient_answer(d->e, 0, SMTP_REPLY_NONE);
+			break;
 		case SMTP_ACT_SENDER: {
 			const char *sender = smtp_in_sender(d->e);
 

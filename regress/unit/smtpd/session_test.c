@@ -311,7 +311,8 @@ static int
 client(enum listener_kind kind)
 {
 	struct session_listener l = { .kind = kind, .auth_without_tls = 1 };
-	struct sockaddr_in sin = { .sin_family = AF_INET };
+	struct sockaddr_in sin = { .sin_family = AF_INET,
+		.sin_addr.s_addr = htonl(0xc0000201) };
 	struct sockaddr sun = { .sa_family = AF_UNIX };
 	int sv[2];
 
@@ -407,7 +408,7 @@ test_accept(void **state)
 	assert_int_equal(fake.disposition, DISPOSITION_ACCEPT);
 	assert_string_equal(fake.content, "Subject: x\r\n\r\nhello\r\n");
 	assert_non_null(strstr(fake.prefix,
-	    "Received: from client.example ([local])\r\n\tby mx.example.test "
+	    "Received: from client.example ([192.0.2.1])\r\n\tby mx.example.test "
 	    "with ESMTP id Q7\r\n\tfor <alice@example.test>; "));
 	assert_non_null(strstr(fake.prefix, "\r\nX-Judged: yes\r\n"));
 	assert_null(strstr(fake.prefix, "Message-ID"));

@@ -179,6 +179,51 @@ test_sender_domain(void **state)
 	}
 }
 
+static const struct row denied[] = {
+	{ "xclient of anybody", LISTENER_SMTP,
+	    IN("XCLIENT ADDR=192.0.2.1\r\n" HELLO "XCLIENT ADDR=192.0.2.1\r\nXFORWARD NAME=x\r\n"),
+	    "220 550 250 550 550 ", 0, NULL, NULL },
+};
+
+static void
+test_xclient(void **state)
+{
+	static const char in[] =
+	    HELLO "XCLIENT NAME=mail.remote.test ADDR=192.0.2.1 PORT=25 PROTO=SMTP HELO=they\r\n"
+		  "MAIL FROM:<>\r\nXCLIENT LOGIN=x\r\nXCLIENT\r\n" HELLO "XFORWARD NAME=a.b IDENT=Q+20x\r\n"
+		  "XFORWARD SOURCE=LOCAL\r\nXFORWARD FOO=x\r\nMAIL FROM:<>\r\nXCLIENT NAME=x.y\r\n";
+	char got[400];
+
+	(void)state;
+	run_rows(denied, 1);
+	for (size_t p = 0; p < N(pieces); p++) {
+		struct smtp_in_facts facts = { .kind = LISTENER_SMTP, .tls = 1, .xclient = 1 };
+		struct dialogue d;
+
+		dialogue_init(&d, LISTENER_SMTP, 1);
+		smtp_in_free(d.e);
+		d.e = smtp_in_new(&d.conf, &facts);
+		dialogue_feed(&d, in, sizeof(in) - 1, pieces[p]);
+		codes(d.out, got, sizeof(got));
+		assert_string_equal(got, "250 220 503 501 501 250 250 250 501 250 503 ");
+		assert_string_equal(d.asked, "1f mail.remote.test they");
+		assert_non_null(strstr(d.out, "250-XCLIENT NAME ADDR PORT PROTO HELO\r\n"));
+		assert_string_equal(smtp_in_forward(d.e)->ident, "Q x");
+		assert_string_equal(smtp_in_forward(d.e)->source, "LOCAL");
+		/* Not for the next message. */
+		dialogue_feed(&d, IN("RSET\r\n"), 0);
+		assert_null(smtp_in_forward(d.e));
+		/* Nothing of a login stays with another client. */
+		d.out_len = 0;
+		dialogue_feed(&d,
+		    IN("AUTH PLAIN AGFsaWNlQGV4YW1wbGUudGVzdABzZWNyZXQ=\r\nXCLIENT ADDR=IPV6:::1\r\n"
+		       HELLO "MAIL FROM:<>\r\nRCPT TO:<x@remote.test>\r\n"), pieces[p]);
+		codes(d.out, got, sizeof(got));
+		assert_string_equal(got, "235 220 250 250 550 ");
+		dialogue_clear(&d);
+	}
+}
+
 static const struct row bdat[] = {
 	{ "one chunk", LISTENER_SMTP, IN(RCPT "BDAT 15 LAST\r\nSubject: x\r\n\r\nhNOOP\r\n"),
 	    CODES "250 250 ", 1, NULL, "Subject: x\r\n\r\nh" },
@@ -298,6 +343,7 @@ main(void)
 		cmocka_unit_test(test_dsn),
 		cmocka_unit_test(test_dsn_lengths),
 		cmocka_unit_test(test_sender_domain),
+		cmocka_unit_test(test_xclient),
 		cmocka_unit_test(test_bdat),
 		cmocka_unit_test(test_bdat_failures),
 	};
