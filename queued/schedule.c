@@ -19,8 +19,6 @@ sched_new(uint32_t jobs_max, uint32_t jobs_per_group)
 		return NULL;
 	sched_set_limits(s, jobs_max, jobs_per_group);
 	s->nitems = 1; /* 0 is no item */
-	for (int c = 0; c < SCHED_CLASSES; c++)
-		s->class[c].first = NONE;
 	for (int i = 0; i < HASH_SIZE; i++)
 		s->group_hash[i] = NONE;
 	s->group_free = NONE;
@@ -35,8 +33,10 @@ sched_free(struct sched *s)
 		return;
 	for (uint32_t i = 0; i < s->ndests; i++)
 		free(s->dests[i].b);
-	for (uint32_t i = 0; i < s->ngroups; i++)
+	for (uint32_t i = 0; i < s->ngroups; i++) {
 		free(s->groups[i].key);
+		free(s->groups[i].r);
+	}
 	free(s->items);
 	free(s->heap);
 	free(s->dests);
@@ -153,11 +153,11 @@ ready_unlink(struct sched *s, uint32_t item)
 		b->mask &= ~(1U << it->bucket);
 	d->nready--;
 	s->nready--;
+	sched_dest_place(s, it->dest);
 	if (d->nready == 0) {
 		free(d->b);
 		d->b = NULL;
 	}
-	sched_dest_place(s, it->dest);
 }
 
 static void
@@ -320,24 +320,29 @@ sched_pop(struct sched *s, enum sched_class class)
 	struct group *g;
 	struct dest *d;
 	struct buckets *b;
-	uint32_t gi, di, item, turn;
+	uint32_t gi, item, turn = c->turn, tries = 0;
+	/* Whose hosts hang one after the other leaves places for the rest. */
+	uint32_t most = s->jobs_max - s->jobs_max / 4;
 
-	if (c->first == NONE || c->running >= s->jobs_max)
+	if (c->mask == 0 || c->running >= s->jobs_max)
 		return 0;
-	gi = c->first;
+	while (!(c->mask & (1U << turn)) || c->of_bucket[turn] >= most) {
+		turn = (turn + 1) % NBUCKETS;
+		if (++tries == NBUCKETS)
+			return 0;
+	}
+	c->turn = (turn + 1) % NBUCKETS;
+	gi = c->first[turn];
 	g = &s->groups[gi];
-	di = g->first;
-	d = &s->dests[di];
+	d = &s->dests[g->r->first[turn]];
 	b = d->b;
-	for (turn = b->turn; !(b->mask & (1U << turn)); turn = (turn + 1) % NBUCKETS)
-		;
-	b->turn = (turn + 1) % NBUCKETS;
 	item = b->head[turn];
 	/* The turn goes on before the ends change. */
-	g->first = d->next;
-	c->first = g->next;
+	g->r->first[turn] = b->next[turn];
+	c->first[turn] = g->r->next[turn];
 	g->running++;
 	c->running++;
+	c->of_bucket[turn]++;
 	s->nrunning++;
 	ready_unlink(s, item);
 	s->items[item].state = ITEM_RUNNING;
@@ -376,6 +381,7 @@ sched_job_end(struct sched *s, uint32_t item, int host_failed, int reached, int6
 	g = &s->groups[gi];
 	g->running--;
 	s->class[g->class].running--;
+	s->class[g->class].of_bucket[it->bucket]--;
 	if (reached)
 		g->failures = 0;
 	else if (host_failed && g->class == SCHED_REMOTE) {

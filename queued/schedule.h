@@ -8,9 +8,10 @@
  * An item is one message for one destination (a recipient domain). Destinations with
  * the same route form a group: all local ones, those behind one relay, or one domain by
  * its MX. There are two classes, local and remote, with a bound of running
- * jobs each, so that neither waits for the other. Turns go round the groups, within a
- * group round the destinations, within a destination round buckets of senders: a
- * hundred thousand messages for one dead host, or of one sender, cost the others nothing.
+ * jobs each, so that neither waits for the other. Turns go round buckets of senders,
+ * within a bucket round the groups, within a group round the destinations: a hundred
+ * thousand messages for one dead host, or of one sender to as many places, cost the others
+ * nothing. One bucket has at most three quarters of the running jobs.
  * A group whose hosts do not answer is left alone for a growing time, then probed with
  * one job.
  */

@@ -21,47 +21,62 @@ group_limit(const struct sched *s, const struct group *g)
 }
 
 static void
-group_unlink(struct sched *s, uint32_t i)
+group_link(struct sched *s, uint32_t i, uint32_t k)
 {
-	struct group *g = &s->groups[i];
-	struct class *c = &s->class[g->class];
+	struct rings *r = s->groups[i].r;
+	struct class *c = &s->class[s->groups[i].class];
 
-	if (!g->linked)
+	r->linked |= 1U << k;
+	if (!(c->mask & (1U << k))) {
+		c->mask |= 1U << k;
+		c->first[k] = r->prev[k] = r->next[k] = i;
 		return;
-	if (g->next == i)
-		c->first = NONE;
-	else {
-		s->groups[g->prev].next = g->next;
-		s->groups[g->next].prev = g->prev;
-		if (c->first == i)
-			c->first = g->next;
 	}
-	g->linked = 0;
+	r->next[k] = c->first[k];
+	r->prev[k] = s->groups[c->first[k]].r->prev[k];
+	s->groups[r->prev[k]].r->next[k] = i;
+	s->groups[r->next[k]].r->prev[k] = i;
 }
 
-/* In the ring or out of it, as it must be. */
+static void
+group_unlink(struct sched *s, uint32_t i, uint32_t k)
+{
+	struct rings *r = s->groups[i].r;
+	struct class *c = &s->class[s->groups[i].class];
+
+	r->linked &= ~(1U << k);
+	if (r->next[k] == i) {
+		c->mask &= ~(1U << k);
+		return;
+	}
+	s->groups[r->prev[k]].r->next[k] = r->next[k];
+	s->groups[r->next[k]].r->prev[k] = r->prev[k];
+	if (c->first[k] == i)
+		c->first[k] = r->next[k];
+}
+
+/* In the rings or out of them, as it must be. */
 void
 sched_group_place(struct sched *s, uint32_t i)
 {
 	struct group *g = &s->groups[i];
-	struct class *c = &s->class[g->class];
-	int want = g->first != NONE && g->blocked_until == 0 && g->running < group_limit(s, g);
+	uint32_t want, diff;
 
-	if (!want) {
-		group_unlink(s, i);
+	if (g->r == NULL)
 		return;
+	want = g->blocked_until == 0 && g->running < group_limit(s, g) ? g->r->mask : 0;
+	for (diff = want ^ g->r->linked; diff != 0; diff &= diff - 1) {
+		uint32_t k = (uint32_t)__builtin_ctz(diff);
+
+		if (want & (1U << k))
+			group_link(s, i, k);
+		else
+			group_unlink(s, i, k);
 	}
-	if (g->linked)
-		return;
-	g->linked = 1;
-	if (c->first == NONE) {
-		c->first = g->prev = g->next = i;
-		return;
+	if (g->r->mask == 0) {
+		free(g->r);
+		g->r = NULL;
 	}
-	g->next = c->first;
-	g->prev = s->groups[c->first].prev;
-	s->groups[g->prev].next = i;
-	s->groups[g->next].prev = i;
 }
 
 static uint32_t *
@@ -76,7 +91,6 @@ sched_group_drop(struct sched *s, uint32_t i)
 	struct group *g = &s->groups[i];
 	uint32_t *p = group_chain(s, g->key);
 
-	group_unlink(s, i);
 	if (g->blocked_until != 0)
 		s->nblocked--;
 	while (*p != i)
@@ -121,7 +135,6 @@ group_get(struct sched *s, enum sched_class class, const char *key)
 	}
 	g = &s->groups[i];
 	memset(g, 0, sizeof(*g));
-	g->first = NONE;
 	g->class = (uint8_t)class;
 	g->key = copy;
 	g->hash_next = *chain;
@@ -142,23 +155,64 @@ sched_set_limits(struct sched *s, uint32_t jobs_max, uint32_t jobs_per_group)
 
 /* Rings of destinations in a group. */
 
+static int
+dest_link(struct sched *s, uint32_t i, uint32_t k)
+{
+	struct buckets *b = s->dests[i].b;
+	struct group *g = &s->groups[s->dests[i].group];
+	struct rings *r = g->r;
+
+	if (r == NULL) {
+		r = g->r = calloc(1, sizeof(*r));
+		if (r == NULL)
+			return -1; /* with its next message */
+	}
+	b->linked |= 1U << k;
+	if (!(r->mask & (1U << k))) {
+		r->mask |= 1U << k;
+		r->first[k] = b->prev[k] = b->next[k] = i;
+		return 0;
+	}
+	b->next[k] = r->first[k];
+	b->prev[k] = s->dests[r->first[k]].b->prev[k];
+	s->dests[b->prev[k]].b->next[k] = i;
+	s->dests[b->next[k]].b->prev[k] = i;
+	return 0;
+}
+
 static void
-dest_unlink(struct sched *s, uint32_t i)
+dest_unlink(struct sched *s, uint32_t i, uint32_t k)
+{
+	struct buckets *b = s->dests[i].b;
+	struct rings *r = s->groups[s->dests[i].group].r;
+
+	b->linked &= ~(1U << k);
+	if (b->next[k] == i) {
+		r->mask &= ~(1U << k);
+		return;
+	}
+	s->dests[b->prev[k]].b->next[k] = b->next[k];
+	s->dests[b->next[k]].b->prev[k] = b->prev[k];
+	if (r->first[k] == i)
+		r->first[k] = b->next[k];
+}
+
+static void
+dest_links(struct sched *s, uint32_t i, uint32_t want)
 {
 	struct dest *d = &s->dests[i];
-	struct group *g = &s->groups[d->group];
+	uint32_t diff;
 
-	if (!d->linked)
+	if (d->b == NULL)
 		return;
-	if (d->next == i)
-		g->first = NONE;
-	else {
-		s->dests[d->prev].next = d->next;
-		s->dests[d->next].prev = d->prev;
-		if (g->first == i)
-			g->first = d->next;
+	for (diff = want ^ d->b->linked; diff != 0; diff &= diff - 1) {
+		uint32_t k = (uint32_t)__builtin_ctz(diff);
+
+		if (!(want & (1U << k)))
+			dest_unlink(s, i, k);
+		else if (dest_link(s, i, k) == -1)
+			break;
 	}
-	d->linked = 0;
 	sched_group_place(s, d->group);
 }
 
@@ -190,30 +244,14 @@ void
 sched_dest_place(struct sched *s, uint32_t i)
 {
 	struct dest *d = &s->dests[i];
-	struct group *g;
 
 	if (d->class == SCHED_UNKNOWN) {
 		if (d->nready > 0)
 			ask_push(s, i, 0);
 		return;
 	}
-	if (d->nready == 0) {
-		dest_unlink(s, i);
-		return;
-	}
-	if (d->linked)
-		return;
-	g = &s->groups[d->group];
-	d->linked = 1;
-	if (g->first == NONE)
-		g->first = d->prev = d->next = i;
-	else {
-		d->next = g->first;
-		d->prev = s->dests[g->first].prev;
-		s->dests[d->prev].next = i;
-		s->dests[d->next].prev = i;
-	}
-	sched_group_place(s, d->group);
+	if (d->b != NULL)
+		dest_links(s, i, d->b->mask);
 }
 
 int
@@ -244,7 +282,7 @@ dest_forget(struct sched *s, uint32_t i)
 
 	if (d->class == SCHED_UNKNOWN)
 		return;
-	dest_unlink(s, i);
+	dest_links(s, i, 0);
 	if (d->group != NONE) {
 		struct group *g = &s->groups[d->group];
 

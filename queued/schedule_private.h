@@ -25,21 +25,29 @@ struct item {
 	uint8_t joined; /* runs in another's place */
 };
 
+/* Items of a destination, by bucket of senders; while any is ready. */
 struct buckets {
-	uint32_t mask; /* those that are not empty */
-	uint32_t turn;
+	uint32_t mask;	 /* those that are not empty */
+	uint32_t linked; /* those whose ring in the group it is in */
 	uint32_t head[NBUCKETS];
 	uint32_t tail[NBUCKETS];
+	uint32_t prev[NBUCKETS], next[NBUCKETS]; /* destinations of the group */
+};
+
+/* Destinations of a group, by bucket; while any has something ready. */
+struct rings {
+	uint32_t mask;
+	uint32_t linked;
+	uint32_t first[NBUCKETS];
+	uint32_t prev[NBUCKETS], next[NBUCKETS]; /* groups of the class */
 };
 
 struct dest {
 	uint32_t name_hash;
 	uint8_t class;
-	uint8_t asked;	/* in the list of routes to find, or being found */
-	uint8_t linked; /* in the ring of its group */
+	uint8_t asked; /* in the list of routes to find, or being found */
 	uint32_t group;
 	uint32_t nready;
-	uint32_t prev, next;
 	int64_t ask_at;
 	struct buckets *b;
 };
@@ -47,19 +55,21 @@ struct dest {
 struct group {
 	char *key; /* NULL: free */
 	uint8_t class;
-	uint8_t linked; /* in the ring of its class */
 	uint8_t failures;
 	uint32_t running;
 	uint32_t ndests;
-	uint32_t first; /* ring of destinations with ready items */
-	uint32_t prev, next;
+	struct rings *r;
 	uint32_t hash_next;    /* free ones: of the free list */
 	int64_t blocked_until; /* 0: not */
 };
 
+/* Groups that may run something, by bucket. */
 struct class {
-	uint32_t first; /* ring of groups that may run something */
+	uint32_t mask;
+	uint32_t turn;
+	uint32_t first[NBUCKETS];
 	uint32_t running;
+	uint32_t of_bucket[NBUCKETS]; /* running */
 };
 
 struct sched {

@@ -4,8 +4,10 @@ import glob
 import json
 import os
 import re
-import subprocess
+import socket
 import sys
+import threading
+import time
 
 import suite
 from suite import wait_for
@@ -79,6 +81,71 @@ def test_freeze_by_sender_pattern():
     assert not has("pattern held")
     fife.ctl("queue", "freeze", "del", rule)
     wait_for(lambda: has("pattern held"), "released")
+
+
+def flood(rcpts, sender, total, login=None):
+    """Bulk from one sender, over a few connections."""
+    taken = []
+
+    def run(part):
+        s = fife.smtp(587 if login else 25, login)
+        for i in range(part, total, 4):
+            s.sendmail(sender, [rcpts(i)], "Subject: bulk\r\n\r\nbulk\r\n")
+            taken.append(i)
+        s.quit()
+    threads = [threading.Thread(target=run, args=(n,)) for n in range(4)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    assert len(taken) == total, f"{len(taken)} of {total} were taken"
+
+
+def test_bulk_delays_nobody():
+    """A dead destination, one sender to many dead ones, and one bulk sender to a mailbox."""
+    total = int(os.environ.get("FIFE_BULK", "1000"))
+    hang = socket.socket()
+    hang.bind(("0.0.0.0", 0))
+    hang.listen(1000)  # accepts in the kernel and never says a word
+    port = hang.getsockname()[1]
+
+    def local(n):
+        start = time.monotonic()
+        send(BOB, f"single {n}.", sender="single@elsewhere.test")
+        wait_for(lambda: has(f"single {n}."), "a single message")
+        return time.monotonic() - start
+
+    def remote(n):
+        start = time.monotonic()
+        fife.send(BOB, ["z@live.test"], f"Subject: remote {n}.\r\n\r\nx\r\n", 587, BOB)
+        wait_for(lambda: any(f"remote {n}.".encode() in m[2] for m in sink.messages), "a remote message")
+        return time.monotonic() - start
+
+    with suite.Sink() as sink:
+        fife.ctl("route", "add", "live.test", f"smtp://127.0.0.1:{sink.port}")
+        for n in range(20):
+            fife.ctl("route", "add", f"hang{n}.test", f"smtp://127.0.0.{n + 2}:{port}")
+        quiet = sorted(local(n) for n in range(9))[4]
+        quiet_remote = sorted(remote(n) for n in range(9))[4]
+        flood(lambda i: "x@hang0.test", ALICE, total, ALICE)
+        dead = sorted(remote(n) for n in range(10, 19))[4]
+        flood(lambda i: f"x@hang{i % 20}.test", ALICE, total, ALICE)
+        many = sorted(remote(n) for n in range(20, 29))[4]
+        fife.ctl("queue", "hold", "--all")
+        flood(lambda i: ALICE, "bulk@elsewhere.test", total)
+        fife.ctl("queue", "release", "--all")
+        busy = local(100)
+        left = total - sum(b"Subject: bulk" in m for m in fife.messages())
+        print(f"# remote: alone {quiet_remote * 1000:.0f} ms, beside {total} to a dead host {dead * 1000:.0f} ms, "
+              f"and {total} of one sender to 20 more {many * 1000:.0f} ms; local: alone {quiet * 1000:.0f} ms, "
+              f"beside {total} of one sender {busy * 1000:.0f} ms ({left} of them still to come)")
+        assert dead < quiet_remote + 1 and many < quiet_remote + 1
+        assert busy < quiet + 5
+        hang.close()
+        for n in range(20):
+            fife.ctl("queue", "remove", "--to", f"hang{n}.test", check=False)
+            fife.ctl("route", "del", f"hang{n}.test")
+        wait_for(lambda: not rows("queue", "list"), "an empty queue")
 
 
 def test_verify():

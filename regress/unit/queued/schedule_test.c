@@ -256,6 +256,94 @@ test_model(void **state)
 	sched_free(s);
 }
 
+#define MANY 100000
+static uint32_t many[MANY + 1];
+
+/* How many others go before the one message, with all places busy and freed in turn. */
+static int
+turn_of(struct sched *s, enum sched_class class, uint64_t id, uint32_t busy)
+{
+	static uint32_t running[200];
+	uint32_t n = 0;
+
+	for (int turn = 0; turn < MANY; turn++) {
+		uint32_t item;
+
+		if (n >= busy) {
+			uint64_t x = sched_id(s, running[turn % busy]);
+
+			sched_job_end(s, running[turn % busy], 0, 1, 10);
+			sched_remove(s, running[turn % busy], &many[x]);
+			n--;
+		}
+		item = sched_pop(s, class);
+		if (item == 0) {
+			busy = n;
+			turn--;
+			continue;
+		}
+		if (sched_id(s, item) == id)
+			return turn;
+		running[turn % busy] = item;
+		n++;
+	}
+	return MANY;
+}
+
+static struct sched *
+crowd(int ndests, int nsenders, int groups)
+{
+	struct sched *s = sched_new(100, 10);
+
+	memset(many, 0, sizeof(many));
+	for (int d = 0; d < ndests; d++) {
+		char key[32], name[32];
+
+		snprintf(key, sizeof(key), "mx:%d", groups ? d : 0);
+		snprintf(name, sizeof(name), "d%d.test", d);
+		sched_bind(s, (uint32_t)d + 2, name);
+		sched_set_route(s, (uint32_t)d + 2, SCHED_REMOTE, key);
+	}
+	for (int i = 1; i < MANY; i++)
+		sched_add(s, (uint64_t)i, (uint32_t)(i % ndests) + 2, (uint32_t)(i % nsenders), 0,
+		    10, &many[i]);
+	return s;
+}
+
+/* The hundred thousand and one. */
+static void
+test_fairness(void **state)
+{
+	static const struct {
+		int ndests, nsenders, groups;
+		const char *what;
+	} crowds[] = {
+		{ 1, 1, 1, "one sender to one destination" },
+		{ 1, 1000, 1, "a thousand senders to one destination" },
+		{ 50000, 1, 1, "one sender to 50000 destinations" },
+		{ 50000, 1, 0, "one sender to 50000 domains behind a relay" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(crowds) / sizeof(crowds[0]); i++) {
+		struct sched *s = crowd(crowds[i].ndests, crowds[i].nsenders, crowds[i].groups);
+		uint32_t busy = 0, item;
+		int turn;
+
+		/* All places that it gets are taken, and stay so. */
+		while ((item = sched_pop(s, SCHED_REMOTE)) != 0)
+			busy++;
+		assert_true(busy <= 75);
+		route(s, 1, SCHED_REMOTE, "mx:other");
+		sched_add(s, MANY, 1, 17, 0, 10, &many[MANY]);
+		turn = turn_of(s, SCHED_REMOTE, MANY, 20);
+		printf("%s: %u jobs hang, then %d go before another's message\n", crowds[i].what,
+		    busy, turn);
+		assert_true(turn <= 40);
+		sched_free(s);
+	}
+}
+
 int
 main(void)
 {
@@ -266,6 +354,7 @@ main(void)
 		cmocka_unit_test(test_routes),
 		cmocka_unit_test(test_join),
 		cmocka_unit_test(test_model),
+		cmocka_unit_test(test_fairness),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
