@@ -628,7 +628,7 @@ status(struct ctl *c, int argc, char **argv)
 	}
 	ctl_row(c, CTL_FACTS);
 	facts(c);
-	text = spool_low(queued.spool);
+	text = spool_low(queued.spool, 0);
 	if (text == NULL)
 		text = spool_degraded(queued.spool);
 	if (text == NULL)

@@ -277,7 +277,7 @@ on_scan(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	(void)arg;
-	if (spool_low(spool) == NULL)
+	if (spool_low(spool, 1) == NULL)
 		scan();
 	event_add(ev, &tv);
 }

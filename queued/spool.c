@@ -358,7 +358,7 @@ spool_disk_free(struct spool *sp)
 }
 
 const char *
-spool_low(struct spool *sp)
+spool_low(struct spool *sp, int known)
 {
 	struct timespec ts;
 	uint64_t now;
@@ -375,7 +375,9 @@ spool_low(struct spool *sp)
 	}
 	if (journal_is_full(sp->j))
 		return "Insufficient system storage: the journal cannot grow";
-	return sp->low[0] != '\0' ? sp->low : NULL;
+	if (sp->low[0] == '\0' || (known && sp->disk_free >= sp->reserve / 4))
+		return NULL;
+	return sp->low;
 }
 
 const char *

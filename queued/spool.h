@@ -40,8 +40,9 @@ void spool_abandon(struct spool *);
 struct index *spool_index(struct spool *);
 struct journal *spool_journal(struct spool *);
 void spool_set_reserve(struct spool *, uint64_t disk_reserve);
-/* NULL, or the sentence why messages of strangers are refused for now. */
-const char *spool_low(struct spool *);
+/* NULL, or the sentence why new messages are refused for now. known: of this host's own
+ * users, who may use the reserve down to a quarter of it. */
+const char *spool_low(struct spool *, int known);
 uint64_t spool_disk_free(struct spool *);
 /* NULL, or a sentence for status: damage found. */
 const char *spool_degraded(struct spool *);

@@ -159,7 +159,7 @@ on_begin(struct channel *ch, struct msg *m)
 		opened(ch, m->id, p->txn, NULL, MSG_PERM, -1, "Message is too large");
 		return;
 	}
-	low = spool_low(queued.spool);
+	low = spool_low(queued.spool, p->login != 0);
 	if (low != NULL) {
 		opened(ch, m->id, p->txn, NULL, MSG_FULL, -1, low);
 		return;

@@ -227,7 +227,7 @@ test_full(void **state)
 		assert_true(add(sp, 50000, 0) != 0);
 		spool_commit(sp, 1, NULL, NULL);
 	}
-	assert_null(spool_low(sp));
+	assert_null(spool_low(sp, 0));
 	spool_close(sp);
 	sp = reopen(JOURNAL_SEGMENT_MIN);
 	assert_int_equal(spool_index(sp)->nmsgs, n + 100);
