@@ -11,6 +11,7 @@
 #include "common/log.h"
 #include "queued/control.h"
 #include "queued/deliver.h"
+#include "queued/etrn.h"
 #include "queued/drop.h"
 #include "queued/freeze_control.h"
 #include "queued/internal.h"
@@ -159,7 +160,10 @@ on_peer_message(struct channel *ch, struct msg *m)
 		return;
 	switch (channel_role(ch)) {
 	case ROLE_SMTPD:
-		txn_message(ch, m);
+		if (m->type == MSG_SMTPD_QUEUED_ETRN)
+			etrn_message(ch, m);
+		else
+			txn_message(ch, m);
 		break;
 	case ROLE_DELIVERD_LOCAL:
 	case ROLE_DELIVERD_REMOTE:
@@ -191,6 +195,7 @@ on_stop(void)
 	struct channel *ch;
 
 	queued.stopping = 1;
+	etrn_stop();
 	deliver_stop();
 	drop_stop();
 	event_free(tick_ev);

@@ -63,6 +63,7 @@ listen_add(const struct msg_listener *m, int fd)
 	l->l.tls = (enum listener_tls)m->tls;
 	l->l.auth_without_tls = m->auth_without_tls;
 	strlcpy(l->l.proxy_from, m->proxy_from, sizeof(l->l.proxy_from));
+	strlcpy(l->l.etrn_from, m->etrn_from, sizeof(l->l.etrn_from));
 	strlcpy(l->l.xclient_from, m->xclient_from, sizeof(l->l.xclient_from));
 	staged[n_staged++] = l;
 }

@@ -135,6 +135,7 @@ session_new(
 			 smtpd_tls() != NULL;
 	facts.tls = l->tls == LISTENER_TLS_IMPLICIT;
 	facts.check_sender = (uint8_t)session_checks_sender(s);
+	facts.etrn = (uint8_t)hostlist_has(l->etrn_from, peer);
 	facts.xclient = (uint8_t)hostlist_has(l->xclient_from, peer);
 	s->in = smtp_in_new(smtpd_in_conf(), &facts);
 	if (s->conn == NULL || s->in == NULL) {
@@ -201,6 +202,9 @@ perform(struct session *s, const struct smtp_action *a)
 		break;
 	case SMTP_ACT_STARTTLS:
 		start_tls(s);
+		break;
+	case SMTP_ACT_ETRN:
+		ask_etrn(s, a->name);
 		break;
 	case SMTP_ACT_XCLIENT:
 		xclient_take(s, a->xattr);

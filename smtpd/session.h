@@ -35,6 +35,7 @@ struct session_listener {
 	int auth_without_tls;
 	char proxy_from[512]; /* common/proto/hostlist.h */
 	char xclient_from[512];
+	char etrn_from[512];
 };
 
 /* Takes fd. address: the client's, as a proxy says perhaps; key of smtpd/limit.h, given

@@ -92,6 +92,9 @@ void ask_sender(struct session *);
 /* rdns.c */
 void ask_client_name(struct session *);
 
+/* etrn.c: queued */
+void ask_etrn(struct session *, const char *domain);
+
 /* txn.c: queued and filterd */
 void txn_open(struct session *);
 void txn_write(struct session *, const char *data, size_t len);

@@ -62,10 +62,11 @@ run_ehlo(struct smtp_in *e, const struct smtp_command *c, int more)
 	n = snprintf(buf, sizeof(buf),
 	    "250-%s\r\n250-PIPELINING\r\n250-SIZE %llu\r\n250-8BITMIME\r\n%s%s"
 	    "250-ENHANCEDSTATUSCODES\r\n250-DSN\r\n250-CHUNKING\r\n250-BINARYMIME\r\n"
-	    "250-LIMITS RCPTMAX=%u\r\n%s250 SMTPUTF8\r\n",
+	    "250-LIMITS RCPTMAX=%u\r\n%s%s250 SMTPUTF8\r\n",
 	    e->conf->hostname, (unsigned long long)e->conf->size_max,
 	    e->facts.starttls && !e->facts.tls ? "250-STARTTLS\r\n" : "",
 	    smtp_auth_ehlo(e, auth, sizeof(auth)), e->conf->rcpts_max,
+	    e->facts.etrn ? "250-ETRN\r\n" : "",
 	    e->facts.xclient ? "250-XCLIENT NAME ADDR PORT PROTO HELO\r\n"
 			       "250-XFORWARD NAME ADDR PORT PROTO HELO IDENT SOURCE\r\n"
 			     : "");
@@ -276,6 +277,18 @@ run_auth(struct smtp_in *e, const struct smtp_command *c, int more)
 }
 
 static void
+run_etrn(struct smtp_in *e, const struct smtp_command *c, int more)
+{
+	if (!e->facts.etrn) {
+		smtp_in_error(e, SMTP_REPLY_NOT_IMPLEMENTED);
+		return;
+	}
+	strlcpy(e->etrn, c->word, sizeof(e->etrn));
+	e->wait = WAIT_ETRN;
+	smtp_in_act(e, &(struct smtp_action){ .type = SMTP_ACT_ETRN, .name = e->etrn });
+}
+
+static void
 run_xclient(struct smtp_in *e, const struct smtp_command *c, int more)
 {
 	smtp_xclient(e, c);
@@ -314,6 +327,7 @@ static const struct row {
 	{ SMTP_QUIT, S_ANY, SMTP_REPLY_NONE, run_quit },
 	{ SMTP_STARTTLS, S_ANY, SMTP_REPLY_NONE, run_starttls },
 	{ SMTP_AUTH, ST_BIT(ST_HELLO), SMTP_REPLY_AUTH_IN_MAIL, run_auth },
+	{ SMTP_ETRN, ST_BIT(ST_HELLO), SMTP_REPLY_AUTH_IN_MAIL, run_etrn },
 	{ SMTP_XCLIENT, ST_BIT(ST_START) | ST_BIT(ST_HELLO), SMTP_REPLY_AUTH_IN_MAIL,
 	    run_xclient },
 	{ SMTP_XFORWARD, ST_BIT(ST_START) | ST_BIT(ST_HELLO), SMTP_REPLY_AUTH_IN_MAIL,

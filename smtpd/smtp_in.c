@@ -398,6 +398,15 @@ smtp_in_tls_ready(struct smtp_in *e)
 }
 
 void
+smtp_in_etrn_answer(struct smtp_in *e, enum answer_status status)
+{
+	if (e->wait != WAIT_ETRN)
+		return;
+	e->wait = WAIT_NONE;
+	smtp_in_reply(e, status == MSG_OK ? SMTP_REPLY_ETRN_OK : SMTP_REPLY_ETRN_TEMP);
+}
+
+void
 smtp_in_sender_answer(struct smtp_in *e, enum smtp_sender answer)
 {
 	static const enum smtp_reply replies[] = {

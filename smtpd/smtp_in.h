@@ -39,6 +39,7 @@ struct smtp_in_facts {
 	uint8_t tls;      /* is on */
 	uint8_t starttls; /* may be offered */
 	uint8_t auth_without_tls;
+	uint8_t etrn;         /* it may ask for what waits for a domain */
 	uint8_t xclient;      /* it may speak for others */
 	uint8_t check_sender; /* ask about the sender's domain, unless logged in */
 };
@@ -56,6 +57,7 @@ struct smtp_in;
 enum smtp_action_type {
 	SMTP_ACT_REPLY = 1, /* data: octets for the client */
 	SMTP_ACT_STARTTLS,  /* throw unread input away, handshake, smtp_in_tls_ready() */
+	SMTP_ACT_ETRN,      /* name: domain; smtp_in_etrn_answer() */
 	SMTP_ACT_XCLIENT,   /* xattr: who the client is; smtp_in_xclient_answer() */
 	SMTP_ACT_SENDER,    /* smtp_in_sender() is asked about; smtp_in_sender_answer() */
 	SMTP_ACT_RCPT,      /* name: recipient; smtp_in_rcpt_answer() */
@@ -102,6 +104,7 @@ int smtp_in_in_data(const struct smtp_in *);
 
 void smtp_in_tls_ready(struct smtp_in *);
 /* text: words for the client instead of the usual ones, may be "". */
+void smtp_in_etrn_answer(struct smtp_in *, enum answer_status);
 /* check_sender as in smtp_in_facts, of the new client; refusal: a 421, or NONE. */
 void smtp_in_xclient_answer(struct smtp_in *, int check_sender, enum smtp_reply refusal);
 void smtp_in_sender_answer(struct smtp_in *, enum smtp_sender);

@@ -31,6 +31,7 @@ enum state {
 enum wait {
 	WAIT_NONE,
 	WAIT_TLS,
+	WAIT_ETRN,
 	WAIT_XCLIENT,
 	WAIT_SENDER,
 	WAIT_RCPT,
@@ -75,6 +76,7 @@ struct smtp_in {
 	uint8_t forget;                 /* it is over once the queued actions are done */
 	enum smtp_reply content_failed; /* SMTP_REPLY_NONE while all is well */
 
+	char etrn[SMTP_HELO_MAX + 1];
 	struct xattr *xattr;   /* of XCLIENT, while it is taken in */
 	struct xattr *forward; /* of XFORWARD, NULL: none */
 

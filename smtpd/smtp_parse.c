@@ -393,6 +393,17 @@ parse_anything(struct smtp_command *cmd, struct cursor *c, unsigned int flags)
 	return SMTP_REPLY_NONE;
 }
 
+/* RFC 1985, 5.3; neither subdomains ("@") nor queues ("#") can be asked for. */
+static enum smtp_reply
+parse_etrn(struct smtp_command *cmd, struct cursor *c, unsigned int flags)
+{
+	if (c->len == 0 || c->len > SMTP_HELO_MAX || !address_domain_valid_loose(c->p, c->len))
+		return SMTP_REPLY_SYNTAX_ETRN;
+	memcpy(cmd->word, c->p, c->len);
+	cmd->word[c->len] = '\0';
+	return SMTP_REPLY_NONE;
+}
+
 static enum smtp_reply
 parse_rest(struct smtp_command *cmd, struct cursor *c, unsigned int flags)
 {
@@ -422,6 +433,7 @@ static const struct {
 	{ "help", SMTP_HELP, parse_anything },
 	{ "starttls", SMTP_STARTTLS, parse_nothing },
 	{ "auth", SMTP_AUTH, parse_auth },
+	{ "etrn", SMTP_ETRN, parse_etrn },
 	{ "xclient", SMTP_XCLIENT, parse_rest },
 	{ "xforward", SMTP_XFORWARD, parse_rest },
 	{ "get", SMTP_HTTP, parse_anything },

@@ -44,6 +44,7 @@ enum smtp_verb {
 	SMTP_QUIT,
 	SMTP_STARTTLS,
 	SMTP_AUTH,
+	SMTP_ETRN,
 	SMTP_XCLIENT,
 	SMTP_XFORWARD,
 	SMTP_HTTP, /* a browser sent here by a hostile page */
@@ -53,7 +54,7 @@ enum smtp_verb {
 struct smtp_command {
 	enum smtp_verb verb;
 	struct address path;          /* MAIL, RCPT */
-	char word[SMTP_HELO_MAX + 1]; /* name of HELO, mechanism of AUTH in capitals */
+	char word[SMTP_HELO_MAX + 1]; /* name of HELO, ETRN, mechanism of AUTH in capitals */
 	uint64_t size;                /* SIZE=, 0 when not said */
 	uint8_t body;                 /* enum body_type */
 	uint64_t chunk;               /* BDAT: octets behind the line */

@@ -3,7 +3,7 @@
  * fife.conf: listeners.
  *	listen KIND [on ADDRESS, …] [port N] [tls none|starttls|implicit]
  *	    [name NAME] [auth-without-tls]
- *	    [proxy-from HOST, …] [xclient-from HOST, …]
+ *	    [proxy-from HOST, …] [xclient-from HOST, …] [etrn-from HOST, …]
  *	listen local
  */
 #include "common/conf/conf_int.h"
@@ -146,9 +146,12 @@ get_clauses(struct conf_parser *p, struct msg_listener *l, char (*list)[108], si
 			if (get_hosts(p, l, l->xclient_from, sizeof(l->xclient_from)) ==
 			    -1)
 				return -1;
+		} else if (r == 0 && (r = conf_accept(p, "etrn-from")) == 1) {
+			if (get_hosts(p, l, l->etrn_from, sizeof(l->etrn_from)) == -1)
+				return -1;
 		} else if (r == 0) {
 			return conf_unexpected(p, "on, port, tls, name, auth-without-tls, "
-						  "proxy-from, xclient-from or the end of the line");
+						  "proxy-from, xclient-from, etrn-from or the end of the line");
 		}
 		if (r == -1)
 			return -1;
@@ -249,6 +252,7 @@ conf_listen_print(const struct conf *c, FILE *f)
 		fputs(l->auth_without_tls ? " auth-without-tls" : "", f);
 		print_hosts("proxy-from", l->proxy_from, f);
 		print_hosts("xclient-from", l->xclient_from, f);
+		print_hosts("etrn-from", l->etrn_from, f);
 		fputc('\n', f);
 	}
 }

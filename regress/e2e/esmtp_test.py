@@ -401,11 +401,38 @@ def test_xclient_of_strangers():
         s.quit()
 
 
+def test_etrn():
+    state = {"up": False}
+
+    def answer(verb, arg):
+        return "451 4.3.2 not now" if verb == "MAIL" and not state["up"] else None
+    with Sink(answer) as sink:
+        fife.ctl("route", "add", "dialup.test", f"smtp://127.0.0.1:{sink.port}")
+        fife.ctl("route", "add", "other.test", f"smtp://127.0.0.1:{sink.port}")
+        for domain in ("dialup.test", "other.test"):
+            fife.send(ALICE, ["x@" + domain], f"Subject: for {domain}\r\n\r\nx\r\n", port=587, login=ALICE)
+        wait_for(lambda: sum(c.startswith("MAIL") for c in sink.commands) >= 2, "two tries")
+        wait_for(lambda: fife.ctl("queue", "list").count("deferred") >= 2, "both deferred")
+        state["up"] = True
+        s = fife.smtp(25)
+        assert s.docmd("EHLO x")[1].find(b"ETRN") == -1
+        assert s.docmd("ETRN", "dialup.test")[0] == 502
+        s.quit()
+        s = fife.smtp(28)
+        assert b"\nETRN" in s.ehlo("dialup.test")[1]
+        assert s.docmd("ETRN", "DialUp.test")[0] == 250
+        wait_for(lambda: sink.messages, "the mail of the domain", 20)
+        assert b"for dialup.test" in sink.messages[0][2] and len(sink.messages) == 1, sink.messages
+        s.quit()
+        fife.ctl("queue", "retry", "--to", "other.test")
+        wait_for(lambda: len(sink.messages) == 2, "the other")
+
+
 def edit(conf, run):
     return conf + f"""
 listen lmtp port {run.port(24)}
 listen smtp on 127.0.0.1, ::1 port {run.port(26)} proxy-from 127.0.0.1
-listen smtp on 127.0.0.1, ::1 port {run.port(28)} xclient-from 127.0.0.1
+listen smtp on 127.0.0.1, ::1 port {run.port(28)} xclient-from 127.0.0.1 etrn-from 127.0.0.0/8
 listen submission on 127.0.0.1 port {run.port(27)} tls implicit proxy-from 127.0.0.0/8
 """
 

@@ -577,6 +577,50 @@ test_expand(void **state)
 	UNTIL(nmsgs() == 0);
 }
 
+static void
+on_etrn(struct msg *m, void *arg)
+{
+	*(int *)arg = m == NULL ? -1 : m->p.status.status;
+}
+
+static void
+etrn(const char *domain, int want)
+{
+	struct msg_domain q = { "" };
+	int status = -2;
+
+	strlcpy(q.domain, domain, sizeof(q.domain));
+	channel_ask(theirs[SMTPD], MSG_SMTPD_QUEUED_ETRN, &q, -1, 5000, on_etrn, &status);
+	UNTIL(status != -2);
+	assert_int_equal(status, want);
+}
+
+/* RFC 1985: what waits for that domain is tried, and nothing else. */
+static void
+test_etrn(void **state)
+{
+	(void)state;
+	seen.result = JOB_DEFERRED;
+	seen.reply = "450 4.2.0 later";
+	submit("bob@example.test", "x@remote.test", 0);
+	UNTIL(seen.njobs == 1);
+	submit("bob@example.test", "x@other.test", 0);
+	UNTIL(seen.njobs == 2);
+	turn(20);
+	seen.result = JOB_DELIVERED;
+	seen.reply = NULL;
+	etrn("remote.tes", MSG_OK);
+	etrn("", MSG_PERM);
+	turn(30);
+	assert_int_equal(seen.njobs, 2);
+	etrn("Remote.test", MSG_OK);
+	UNTIL(nmsgs() == 1);
+	assert_int_equal(seen.njobs, 3);
+	assert_string_equal(seen.rcpts[0].address, "x@remote.test");
+	etrn("other.test", MSG_OK);
+	UNTIL(nmsgs() == 0);
+}
+
 /* The part of text from what on. */
 static void
 assert_says(const char *what)
@@ -877,6 +921,28 @@ test_oldest_counts_open_transactions(void **state)
 	assert_true(seen.job.oldest_live <= first);
 }
 
+/* A bounce that fails goes to the postmaster, and what fails then to nobody. */
+static void
+test_double_bounce(void **state)
+{
+	(void)state;
+	queued.conf.double_bounce = 1;
+	seen.result = JOB_FAILED;
+	seen.reply = "550 5.1.1 nobody here";
+	submit("", "x@remote.test", 0);
+	UNTIL(nmsgs() == 0 && seen.njobs == 2);
+	assert_string_equal(seen.rcpts[0].address, "postmaster@mail.example.test");
+	assert_string_equal(seen.job.sender, "");
+	assert_non_null(strstr(seen.content, "x@remote.test"));
+	turn(20);
+	assert_int_equal(seen.njobs, 2);
+	queued.conf.double_bounce = 0;
+	submit("", "x@remote.test", 0);
+	UNTIL(nmsgs() == 0 && seen.njobs == 3);
+	turn(20);
+	assert_int_equal(seen.njobs, 3);
+}
+
 /* A freeze rule keeps a recipient back, not the others; without it all goes on. */
 static void
 test_freeze(void **state)
@@ -914,6 +980,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_lost_neighbours, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_expand, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_success_reports, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_etrn, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_success_of_an_alias, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_route_changes, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_content_rules, setup, teardown),
@@ -923,6 +990,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_drop_after_a_crash, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_drop_hostile, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_poison, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_double_bounce, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_freeze, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 		    test_oldest_counts_open_transactions, setup, teardown),

@@ -152,6 +152,11 @@ dialogue_act(struct dialogue *d)
 		case SMTP_ACT_STARTTLS:
 			d->tls = 1;
 			break;
+		case SMTP_ACT_ETRN:
+			snprintf(d->asked, sizeof(d->asked), "%s", a.name);
+			smtp_in_etrn_answer(
+			    d->e, strcmp(a.name, "busy.test") == 0 ? MSG_TEMP : MSG_OK);
+			break;
 		case SMTP_ACT_XCLIENT:
 			snprintf(d->asked, sizeof(d->asked), "%x %s %s", a.xattr->seen,
 			    a.xattr->name, a.xattr->helo);

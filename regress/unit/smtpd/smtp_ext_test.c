@@ -224,6 +224,34 @@ test_xclient(void **state)
 	}
 }
 
+static void
+test_etrn(void **state)
+{
+	static const struct row stranger = { "etrn of anybody", LISTENER_SMTP,
+		IN(HELLO "ETRN good.test\r\n"), "220 250 502 ", 0, NULL, NULL };
+	char got[200];
+
+	(void)state;
+	run_rows(&stranger, 1);
+	for (size_t p = 0; p < N(pieces); p++) {
+		struct smtp_in_facts facts = { .kind = LISTENER_SMTP, .etrn = 1 };
+		struct dialogue d;
+
+		dialogue_init(&d, LISTENER_SMTP, 0);
+		smtp_in_free(d.e);
+		d.e = smtp_in_new(&d.conf, &facts);
+		dialogue_feed(&d,
+		    IN("ETRN good.test\r\n" HELLO "ETRN\r\nETRN @good.test\r\nETRN #1\r\nETRN a b\r\n"
+		       "ETRN busy.test\r\nMAIL FROM:<>\r\nETRN good.test\r\nRSET\r\nETRN good.test\r\n"),
+		    pieces[p]);
+		codes(d.out, got, sizeof(got));
+		assert_string_equal(got, "503 250 501 501 501 501 458 250 503 250 250 ");
+		assert_string_equal(d.asked, "good.test");
+		assert_non_null(strstr(d.out, "250-ETRN\r\n"));
+		dialogue_clear(&d);
+	}
+}
+
 static const struct row bdat[] = {
 	{ "one chunk", LISTENER_SMTP, IN(RCPT "BDAT 15 LAST\r\nSubject: x\r\n\r\nhNOOP\r\n"),
 	    CODES "250 250 ", 1, NULL, "Subject: x\r\n\r\nh" },
@@ -344,6 +372,7 @@ main(void)
 		cmocka_unit_test(test_dsn_lengths),
 		cmocka_unit_test(test_sender_domain),
 		cmocka_unit_test(test_xclient),
+		cmocka_unit_test(test_etrn),
 		cmocka_unit_test(test_bdat),
 		cmocka_unit_test(test_bdat_failures),
 	};
