@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "common/compat/compat.h"
 #include "common/log.h"
@@ -257,6 +258,46 @@ expanded_notify(const struct record *r, const struct job_rcpt *jr)
 	return notify == 0 ? NOTIFY_NEVER : notify;
 }
 
+static const char *
+postmaster(char *buf, size_t cap)
+{
+	const struct msg_conf *c = daemon_conf();
+
+	if (c->postmaster[0] != '\0')
+		return c->postmaster;
+	snprintf(buf, cap, "postmaster@%s", c->hostname);
+	return buf;
+}
+
+/* Mail to the postmaster, by the role's name or by what it stands for here. */
+static int
+is_for_postmaster(const struct record *r)
+{
+	char buf[300];
+	const char *p = postmaster(buf, sizeof(buf));
+
+	for (uint32_t i = 0; i < r->view.nrcpt; i++) {
+		const char *a = r->view.rcpts[i].address;
+
+		if (strcasecmp(a, p) == 0 || strncasecmp(a, "postmaster@", 11) == 0)
+			return 1;
+	}
+	return 0;
+}
+
+/* A bounce is not bounced: the postmaster gets it, or nobody. */
+static void
+double_bounce(struct record *r, const struct rec_rcpt *rc)
+{
+	int told = queued.conf.double_bounce && !is_for_postmaster(r);
+
+	if (told)
+		note_add(r, BOUNCE_FAILED, rc);
+	log_fact(LOG_DELIVERY, LOGL_WARN, told ? "double-bounce" : "dropped",
+	    KS("qid", r->qid), KS("to", rc->address), KS("why", "a bounce is not bounced"),
+	    KS("told", told ? "postmaster" : ""));
+}
+
 /* One recipient's result; rc is its view, changed here. pass 0 measures, pass 1 writes. */
 static void
 rcpt_apply(struct record *r, const struct job_rcpt *jr, int pass)
@@ -306,8 +347,7 @@ rcpt_apply(struct record *r, const struct job_rcpt *jr, int pass)
 		if (wants(r, rc.notify, NOTIFY_FAILURE))
 			note_add(r, BOUNCE_FAILED, &rc);
 		else if (r->m->flags & QM_BOUNCE || r->view.rec.sender[0] == '\0')
-			log_fact(LOG_DELIVERY, LOGL_WARN, "dropped", KS("qid", r->qid),
-			    KS("to", rc.address), KS("why", "a bounce is not bounced"));
+			double_bounce(r, &rc);
 	} else {
 		log_fact(LOG_DELIVERY, LOGL_INFO, "deferred", KS("qid", r->qid),
 		    KS("to", rc.address), KS("code", rc.enhanced), KS("mta", rc.mta),
@@ -374,6 +414,9 @@ note_make(struct record *r, enum bounce_action action, const uint8_t *content, s
 	struct rec_rcpt to = { 0 };
 	struct bytes_out o = { 0 };
 	struct bounce b = { 0 };
+	char role[300];
+	const char *sender =
+	    rec->sender[0] != '\0' ? rec->sender : postmaster(role, sizeof(role));
 
 	n->id = spool_id(queued.spool);
 	if (n->id == 0)
@@ -383,7 +426,7 @@ note_make(struct record *r, enum bounce_action action, const uint8_t *content, s
 	b.hostname = daemon_conf()->hostname;
 	b.qid = r->qid;
 	b.bounce_qid = qid;
-	b.sender = rec->sender;
+	b.sender = sender;
 	b.envid = rec->envid;
 	b.arrived = rec->created;
 	b.now = r->now;
@@ -405,7 +448,7 @@ note_make(struct record *r, enum bounce_action action, const uint8_t *content, s
 	to.next = r->now;
 	to.notify = NOTIFY_NEVER;
 	to.has = REC_R_ADDRESS;
-	to.address = rec->sender;
+	to.address = sender;
 	to.orcpt = "";
 	rec_rcpt_encode(&to, &o);
 	n->list = malloc(o.len);
@@ -444,7 +487,8 @@ log_note(const struct record *r, enum bounce_action action)
 
 	qid_format(n->id, qid);
 	log_fact(LOG_DELIVERY, LOGL_INFO, events[action], KS("qid", r->qid), KS("notice", qid),
-	    KS("to", r->view.rec.sender), KU("nrcpt", n->n));
+	    KS("to", r->view.rec.sender[0] != '\0' ? r->view.rec.sender : "postmaster"),
+	    KU("nrcpt", n->n));
 	log_fact(LOG_SMTP, LOGL_INFO, "queued", KS("qid", qid), KS("from", ""),
 	    KU("size", n->len), KU("nrcpt", 1), KS("about", r->qid));
 }

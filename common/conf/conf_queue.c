@@ -12,6 +12,8 @@ static const struct conf_setting settings[] = {
 	    30 * 86400, "4h" },
 	{ "bounce-expire", CONF_TIME, CONF_AT(msg_conf_queued, bounce_expire_s), 1,
 	    30 * 86400, "2d" },
+	{ "double-bounce", CONF_YES, CONF_AT(msg_conf_queued, double_bounce),
+	    .initial = "yes" },
 	{ "disk-reserve", CONF_SIZE, CONF_AT(msg_conf_queued, disk_reserve), 0,
 	    1ull << 50, "100m" },
 	{ "jobs", CONF_COUNT, CONF_AT(msg_conf_queued, jobs_max), 1, 10000, "200" },
