@@ -5,7 +5,7 @@
 /*
  * One IMAP session on a mailbox, from the authenticated state on (RFC 3501, RFC 9051):
  * bytes in, bytes out, no socket. The first half of this file is for the session's shell
- * (imap_session.c) and tests, the second for the command files imap_cmd_*.c.
+ * (imap_session.c, session_conn.h) and tests, the second for the command files imap_cmd_*.c.
  *
  *	AUTHENTICATED --SELECT/EXAMINE--> SELECTED --CLOSE/UNSELECT--> AUTHENTICATED
  *	      any --LOGOUT, error--> ENDED

@@ -1,110 +1,78 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * An IMAP session on its socket: octets between the connection to the front and the
- * machine (imap.h), with back-pressure both ways. Long commands are brought
- * forward by an event of their own, so that all sessions of the mailbox get their turn.
+ * An IMAP session on its socket: the machine (imap.h) in the glue of session_conn.h, and
+ * a timer that looks for changes from outside.
  */
-#include <sys/queue.h>
-
-#include <event2/buffer.h>
 #include <event2/event.h>
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "common/conn.h"
 #include "common/log.h"
 #include "common/msg.h"
 #include "mailbox/imap.h"
 #include "mailbox/session.h"
+#include "mailbox/session_conn.h"
 
-#define INPUT_MAX 65536
-#define CLOSE_MS 5000
 #define POLL_S 10 /* changes from outside, while in IDLE */
 
 struct session {
-	LIST_ENTRY(session) entry;
-	struct conn *conn;
+	struct session_conn *sc;
 	struct imap *imap;
-	struct event *step; /* there is work without input */
 	struct event *poll;
-	void (*ended)(void *);
-	void *arg;
-	bool eof;
 };
 
-static const struct timeval at_once; /* a timer, so that sockets have their turn before */
-static LIST_HEAD(, session) sessions = LIST_HEAD_INITIALIZER(sessions);
+static struct session_conns sessions = LIST_HEAD_INITIALIZER(sessions);
+
+static size_t
+input(void *m, const uint8_t *p, size_t n)
+{
+	return imap_input(((struct session *)m)->imap, p, n);
+}
+
+static int
+run(void *m, size_t unsent)
+{
+	return imap_run(((struct session *)m)->imap, unsent);
+}
+
+static int
+idle(void *m)
+{
+	return imap_idle(((struct session *)m)->imap);
+}
+
+static struct evbuffer *
+output(void *m)
+{
+	return imap_output(((struct session *)m)->imap);
+}
+
+static int
+has_ended(void *m)
+{
+	return imap_ended(((struct session *)m)->imap);
+}
 
 static void
-session_free(struct session *s)
+session_free(void *m)
 {
-	LIST_REMOVE(s, entry);
+	struct session *s = m;
+
 	imap_free(s->imap);
-	if (s->step != NULL)
-		event_free(s->step);
 	if (s->poll != NULL)
 		event_free(s->poll);
-	if (s->conn != NULL)
-		conn_free(s->conn);
-	s->ended(s->arg);
 	free(s);
 }
 
-/* The only place where a session ends. Not to be touched afterwards. */
-static void
-finish(struct session *s)
-{
-	conn_write_buffer(s->conn, imap_output(s->imap));
-	conn_close(s->conn, CLOSE_MS);
-	s->conn = NULL;
-	session_free(s);
-}
-
-static void
-forward(struct session *s)
-{
-	struct evbuffer *in = conn_input(s->conn);
-	int more = imap_run(s->imap, conn_unsent(s->conn));
-
-	while (imap_idle(s->imap) && evbuffer_get_length(in) > 0 &&
-	    conn_unsent(s->conn) < IMAP_HIGH_WATER) {
-		struct evbuffer_iovec v;
-		size_t took;
-
-		if (evbuffer_peek(in, -1, NULL, &v, 1) < 1)
-			break;
-		took = imap_input(s->imap, v.iov_base, v.iov_len);
-		evbuffer_drain(in, took);
-		more |= imap_run(s->imap, conn_unsent(s->conn));
-		if (took == 0)
-			break;
-		if (evbuffer_get_length(imap_output(s->imap)) >= IMAP_HIGH_WATER)
-			break;
-	}
-	if (imap_ended(s->imap)) {
-		finish(s);
-		return;
-	}
-	if (evbuffer_get_length(imap_output(s->imap)) > 0 &&
-	    conn_write_buffer(s->conn, imap_output(s->imap)) == -1) {
-		session_free(s);
-		return;
-	}
-	if (s->eof && imap_idle(s->imap) && evbuffer_get_length(in) == 0) {
-		finish(s);
-		return;
-	}
-	/* Below high water there may be more at once; otherwise CONN_LOW_WATER comes. */
-	if (more || (conn_unsent(s->conn) == 0 && imap_idle(s->imap) &&
-	    evbuffer_get_length(in) > 0))
-		event_add(s->step, &at_once);
-}
-
-static void
-step_cb(int fd, short what, void *arg)
-{
-	forward(arg);
-}
+static const struct session_machine machine = {
+	.input = input,
+	.run = run,
+	.idle = idle,
+	.output = output,
+	.ended = has_ended,
+	.free = session_free,
+	.high_water = IMAP_HIGH_WATER,
+};
 
 static void
 poll_cb(int fd, short what, void *arg)
@@ -112,37 +80,13 @@ poll_cb(int fd, short what, void *arg)
 	struct session *s = arg;
 
 	imap_poll(s->imap);
-	forward(s);
+	session_conn_forward(s->sc);
 }
 
 static void
 wake(void *arg)
 {
-	struct session *s = arg;
-
-	event_add(s->step, &at_once);
-}
-
-static void
-conn_event(struct conn *c, enum conn_event ev, void *arg)
-{
-	struct session *s = arg;
-
-	switch (ev) {
-	case CONN_INPUT:
-	case CONN_LOW_WATER:
-		forward(s);
-		break;
-	case CONN_EOF:
-		s->eof = true;
-		forward(s);
-		break;
-	case CONN_ERROR:
-		session_free(s);
-		break;
-	default:
-		break;
-	}
+	session_conn_wake(((struct session *)arg)->sc);
 }
 
 int
@@ -156,25 +100,17 @@ imap_session_start(struct event_base *base, int fd, struct store *store,
 		close(fd);
 		return -1;
 	}
-	s->ended = ended;
-	s->arg = arg;
-	s->conn = conn_new(base, fd, INPUT_MAX, conn_event, s);
 	s->imap = imap_new(store, wake, s);
-	s->step = event_new(base, -1, 0, step_cb, s);
 	s->poll = event_new(base, -1, EV_PERSIST, poll_cb, s);
-	if (s->conn == NULL || s->imap == NULL || s->step == NULL || s->poll == NULL ||
-	    event_add(s->poll, &poll_every) == -1) {
+	if (s->imap == NULL || s->poll == NULL || event_add(s->poll, &poll_every) == -1)
+		close(fd);
+	else
+		s->sc = session_conn_start(base, fd, &sessions, &machine, s, ended, arg);
+	if (s->sc == NULL) {
 		log_warnx("no memory for an IMAP session");
-		imap_free(s->imap);
-		if (s->step != NULL)
-			event_free(s->step);
-		if (s->poll != NULL)
-			event_free(s->poll);
-		conn_free(s->conn);
-		free(s);
+		session_free(s);
 		return -1;
 	}
-	LIST_INSERT_HEAD(&sessions, s, entry);
 	return 0;
 }
 
@@ -182,9 +118,10 @@ void
 imap_sessions_stop(void)
 {
 	while (!LIST_EMPTY(&sessions)) {
-		struct session *s = LIST_FIRST(&sessions);
+		struct session_conn *sc = LIST_FIRST(&sessions);
+		struct session *s = session_conn_machine(sc);
 
 		imap_bye(s->imap, "Server is stopping");
-		finish(s);
+		session_conn_finish(sc);
 	}
 }
