@@ -12,7 +12,8 @@
  *	scan.c		what other programs did in the Maildir
  *	append.c	APPEND and COPY
  *	delivery.c	local delivery and its memory
- *	log.c		the change log; index.c: lmdb
+ *	log.c		the change log
+ *	index.c		lmdb: opening and reading; index_checkpoint.c: writing
  *
  * Order of every change: check, append to the log (page cache: survives kill -9),
  * apply in memory. Checkpoints write memory to lmdb in one synced transaction
@@ -211,14 +212,16 @@ int log_apply(struct store *, const uint8_t *, size_t);
 /* ---- index.c ---- */
 enum store_error index_open(struct store *);
 void index_close(struct store *);
-/* Everything in memory to lmdb, then the log anew. */
-enum store_error index_checkpoint(struct store *);
 /* Records of a folder's messages into f->msgs. */
 enum store_error index_load(struct folder *);
 /* The name of a message's file into out (MAILDIR_NAME_MAX + 1); -1: none. */
 int index_name(struct folder *, uint32_t uid, char *out);
 int index_cache(struct folder *, uint32_t uid, int kind, const uint8_t **, size_t *);
 void index_forget_folder(struct store *, uint32_t id);
+
+/* ---- index_checkpoint.c ---- */
+/* Everything in memory to lmdb, then the log anew. */
+enum store_error index_checkpoint(struct store *);
 
 /* ---- index_guard.c ---- */
 extern volatile sig_atomic_t index_inside; /* lmdb is at work */
