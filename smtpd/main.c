@@ -13,6 +13,7 @@
 #include "common/daemon.h"
 #include "common/log.h"
 #include "common/tls.h"
+#include "common/tls_status.h"
 #include "smtpd/gatekeeper.h"
 #include "smtpd/listen.h"
 #include "smtpd/session_internal.h"
@@ -162,7 +163,7 @@ on_stop(void)
 static void
 status(struct ctl *c, int argc, char **argv)
 {
-	int64_t expiry = certs == NULL ? 0 : tls_certs_expiry(certs);
+	const char *degraded = NULL;
 
 	ctl_row(c, CTL_FACTS);
 	ctl_u64(c, "sessions", smtpd_stats.sessions);
@@ -178,18 +179,13 @@ status(struct ctl *c, int argc, char **argv)
 	ctl_u64(c, "gate-recipients-refused", gatekeeper_stats.refused);
 	ctl_u64(c, "gate-junk", gatekeeper_stats.marked);
 	ctl_u64(c, "login-failures", smtpd_stats.login_failures);
-	if (expiry != 0)
-		ctl_time(c, "certificate-expires", expiry);
 	if (daemon_peer(ROLE_QUEUED) == NULL)
-		ctl_str(c, "degraded", "queued is away: mail is answered with 451");
+		degraded = "queued is away: mail is answered with 451";
 	else if (daemon_peer(ROLE_AUTHD) == NULL)
-		ctl_str(c, "degraded", "authd is away: recipients are answered with 451");
+		degraded = "authd is away: recipients are answered with 451";
 	else if (daemon_peer(ROLE_FILTERD) == NULL)
-		ctl_str(c, "degraded", "filterd is away: mail is answered with 451");
-	else if (expiry != 0 && expiry < wall_s())
-		ctl_str(c, "degraded", "a certificate has expired");
-	else if (expiry != 0 && expiry < wall_s() + 14 * 86400)
-		ctl_str(c, "degraded", "a certificate expires within 14 days");
+		degraded = "filterd is away: mail is answered with 451";
+	tls_certs_status(c, certs, degraded);
 	ctl_row_end(c);
 	ctl_done(c, CTL_OK, NULL);
 }

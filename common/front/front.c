@@ -15,6 +15,7 @@
 #include "common/front/front_int.h"
 #include "common/log.h"
 #include "common/tls.h"
+#include "common/tls_status.h"
 
 #define LISTENERS_MAX 64
 #define STOP_MS 300 /* for the last words to clients */
@@ -184,7 +185,7 @@ static void
 cmd_status(struct ctl *c, int argc, char **argv)
 {
 	struct front_counts n = front_counts();
-	int64_t expiry = front.certs == NULL ? 0 : tls_certs_expiry(front.certs);
+	const char *degraded = NULL;
 
 	ctl_row(c, CTL_FACTS);
 	ctl_u64(c, "connections", n.connections);
@@ -192,16 +193,11 @@ cmd_status(struct ctl *c, int argc, char **argv)
 	ctl_u64(c, "logins", n.logins);
 	ctl_u64(c, "login-failures", n.failed);
 	ctl_u64(c, "connections-refused", n.refused);
-	if (expiry != 0)
-		ctl_time(c, "certificate-expires", expiry);
 	if (daemon_peer(ROLE_AUTHD) == NULL)
-		ctl_str(c, "degraded", "authd is away: nobody can log in");
+		degraded = "authd is away: nobody can log in";
 	else if (daemon_peer(ROLE_MBOXD) == NULL)
-		ctl_str(c, "degraded", "mboxd is away: mailboxes cannot be opened");
-	else if (expiry != 0 && expiry < wall_s())
-		ctl_str(c, "degraded", "a certificate has expired");
-	else if (expiry != 0 && expiry < wall_s() + 14 * 86400)
-		ctl_str(c, "degraded", "a certificate expires within 14 days");
+		degraded = "mboxd is away: mailboxes cannot be opened";
+	tls_certs_status(c, front.certs, degraded);
 	ctl_row_end(c);
 	ctl_done(c, CTL_OK, NULL);
 }
