@@ -71,9 +71,8 @@ host_is_away(const struct job *j, int *reached)
 	return away && !*reached;
 }
 
-/* Live recipients for that destination: how many, and when the first is due. */
-static uint32_t
-live_for(const struct qmsg *m, uint32_t dest, int64_t *due)
+uint32_t
+job_live_for(const struct qmsg *m, uint32_t dest, int64_t *due)
 {
 	uint32_t n = 0;
 
@@ -116,7 +115,7 @@ deliver_schedule(struct qmsg *m)
 		}
 		if (item != 0)
 			continue;
-		live_for(m, r->dest, &due);
+		job_live_for(m, r->dest, &due);
 		sched_bind(queued.sched, r->dest, index_dest_name(ix, r->dest));
 		if (sched_add(queued.sched, m->id, r->dest, QM_SENDER(m->flags), due,
 			queue_now(), &m->items) == 0)
@@ -174,7 +173,7 @@ items_end(struct job *j)
 		if (m == NULL)
 			sched_remove(queued.sched, item, &none);
 		else if (!may_run(m) ||
-			 live_for(m, sched_dest(queued.sched, item), &due) == 0)
+			 job_live_for(m, sched_dest(queued.sched, item), &due) == 0)
 			sched_remove(queued.sched, item, &m->items);
 		else
 			sched_requeue(queued.sched, item, due, now);
@@ -302,81 +301,6 @@ job_unreadable(struct qmsg *m, const char *what)
 		deliver_unschedule(m);
 }
 
-#define FROZEN_AGAIN_S (7 * 86400)
-
-/* The rule that keeps a recipient back, NULL: none. */
-static const struct freeze_rule *
-frozen_by(const struct spool_view *v, uint32_t rcpt, int64_t now)
-{
-	if (queued.freeze.n == 0)
-		return NULL;
-	return freeze_match(
-	    &queued.freeze, v->rec.sender, v->rcpts[rcpt].address, now);
-}
-
-/* All recipients that are due are kept back by rules. */
-static void
-job_frozen(struct job *j, struct qmsg *m, const struct spool_view *v, int64_t now)
-{
-	char qid[QID_SIZE];
-
-	qid_format(m->id, qid);
-	for (uint32_t i = 0; i < m->nrcpt; i++) {
-		const struct freeze_rule *r = frozen_by(v, i, now);
-
-		if (m->rcpt[i].state == RCPT_LIVE && r != NULL && !(m->flags & QM_FROZEN))
-			log_fact(LOG_DELIVERY, LOGL_INFO, "frozen", KS("qid", qid),
-			    KS("to", v->rcpts[i].address), KU("rule", r->num),
-			    KS("why", r->reason), KS("by", r->owner),
-			    KU("until", (uint64_t)r->until));
-	}
-	m->flags |= QM_FROZEN;
-	for (uint32_t k = 0; k < j->nitems; k++) {
-		uint32_t dest = sched_dest(queued.sched, j->items[k]);
-		int64_t due = now + FROZEN_AGAIN_S;
-
-		for (uint32_t i = 0; i < m->nrcpt; i++) {
-			const struct qrcpt *q = &m->rcpt[i];
-			const struct freeze_rule *r;
-			int64_t at = q->next;
-
-			if (q->state != RCPT_LIVE || q->dest != dest)
-				continue;
-			r = frozen_by(v, i, now);
-			if (r != NULL && at <= now)
-				at = r->until != 0 ? r->until : due;
-			due = at < due ? at : due;
-		}
-		sched_job_end(queued.sched, j->items[k], 0, 0, now);
-		sched_requeue(queued.sched, j->items[k], due > now ? due : now + 1, now);
-	}
-	job_free(j);
-}
-
-uint32_t
-deliver_thaw(void)
-{
-	struct index *ix = spool_index(queued.spool);
-	struct qmsg *m;
-	uint32_t n = 0;
-
-	for (uint64_t id = 0; (m = index_next(ix, id)) != NULL; id = m->id + 1) {
-		if (!(m->flags & QM_FROZEN))
-			continue;
-		m->flags &= ~(uint32_t)QM_FROZEN;
-		for (uint32_t item = m->items; item != 0;
-		     item = sched_next_of(queued.sched, item)) {
-			int64_t due;
-
-			live_for(m, sched_dest(queued.sched, item), &due);
-			sched_advance(queued.sched, item, due, queue_now());
-		}
-		n++;
-	}
-	deliver_wake();
-	return n;
-}
-
 /* Nobody's time has come after all: the clock went back. */
 static void
 job_not_due(struct job *j, struct qmsg *m, int64_t now)
@@ -385,7 +309,7 @@ job_not_due(struct job *j, struct qmsg *m, int64_t now)
 		int64_t due;
 
 		sched_job_end(queued.sched, j->items[i], 0, 0, now);
-		if (live_for(m, sched_dest(queued.sched, j->items[i]), &due) == 0)
+		if (job_live_for(m, sched_dest(queued.sched, j->items[i]), &due) == 0)
 			sched_remove(queued.sched, j->items[i], &m->items);
 		else
 			sched_requeue(
@@ -430,7 +354,7 @@ job_start(uint32_t item, struct channel *ch, int local)
 		if (m->rcpt[i].state != RCPT_LIVE || m->rcpt[i].next > now ||
 		    !job_has_dest(j, m->rcpt[i].dest))
 			continue;
-		if (frozen_by(&v, i, now) != NULL)
+		if (job_frozen_by(&v, i, now) != NULL)
 			frozen = 1;
 		else
 			j->rcpts[j->nrcpt++].num = i;

@@ -57,6 +57,18 @@ int result_record(struct job *);
 /* A job is over: with its deliverd perhaps. */
 void result_count_loss(struct job *);
 
+/* deliver.c: live recipients for that destination: how many, and when the first is due. */
+struct qmsg;
+uint32_t job_live_for(const struct qmsg *, uint32_t dest, int64_t *due);
+
+/* frozen.c: the rule that keeps a recipient back, NULL: none. */
+struct freeze_rule;
+struct spool_view;
+const struct freeze_rule *job_frozen_by(
+    const struct spool_view *, uint32_t rcpt, int64_t now);
+/* All of its recipients that are due are kept back: its items wait; it is freed. */
+void job_frozen(struct job *, struct qmsg *, const struct spool_view *, int64_t now);
+
 /* deliver.c: record it, its items wait again or go, and free it. */
 void job_end(struct job *);
 
