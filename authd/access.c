@@ -96,8 +96,9 @@ network_print(const struct network *n, char *out, size_t cap)
 
 	if (inet_ntop(n->family, n->bytes, address, sizeof(address)) == NULL)
 		return -1;
-	len = n->bits == bits_max(n->family) ? snprintf(out, cap, "%s", address)
-					     : snprintf(out, cap, "%s/%u", address, n->bits);
+	len = n->bits == bits_max(n->family)
+		  ? snprintf(out, cap, "%s", address)
+		  : snprintf(out, cap, "%s/%u", address, n->bits);
 	return len < 0 || (size_t)len >= cap ? -1 : 0;
 }
 
@@ -116,9 +117,9 @@ access_subject(const char *word, char *out, size_t cap)
 		return -1;
 	if (strchr(word, '@') != NULL)
 		return address_parse(word, strlen(word), &a) == -1 ||
-			address_fold_key(&a, out, cap) == -1
-		    ? -1
-		    : 0;
+			       address_fold_key(&a, out, cap) == -1
+			   ? -1
+			   : 0;
 	if (address_domain_ascii(word, domain, sizeof(domain)) == -1 || domain[0] == '[')
 		return -1;
 	return strlcpy(out, domain, cap) < cap ? 0 : -1;
@@ -142,7 +143,7 @@ access_is_loopback(const char *client)
 	struct network n;
 
 	return network_parse(client, &n) == 0 &&
-	    (n.family == AF_INET ? n.bytes[0] == 127 : memcmp(n.bytes, one, 16) == 0);
+	       (n.family == AF_INET ? n.bytes[0] == 127 : memcmp(n.bytes, one, 16) == 0);
 }
 
 static void
@@ -195,7 +196,8 @@ access_put(struct directory *d, enum access_kind kind, const char *subject, int6
 	if (key_of(kind, subject, key, sizeof(key)) == -1 || strlen(reason) > 300 ||
 	    strchr(reason, '\n') != NULL)
 		return DIR_BAD;
-	snprintf(value, sizeof(value), "until=%lld\nreason=%s\n", (long long)until, reason);
+	snprintf(
+	    value, sizeof(value), "until=%lld\nreason=%s\n", (long long)until, reason);
 	had = directory_access_get(d, key, NULL, 0);
 	st = directory_access_put(d, key, value);
 	if (st == DIR_OK && had == DIR_NONE)
@@ -225,8 +227,8 @@ access_open(struct directory *d, int64_t now)
 
 	memset(prefixes, 0, sizeof(prefixes));
 	n_senders = 0;
-	while ((st = directory_next(d, DIR_ACCESS, key, sizeof(key), value, sizeof(value))) ==
-	    DIR_OK) {
+	while ((st = directory_next(
+		    d, DIR_ACCESS, key, sizeof(key), value, sizeof(value))) == DIR_OK) {
 		char *subject = strchr(key, ' ');
 		enum access_kind kind;
 
@@ -237,8 +239,8 @@ access_open(struct directory *d, int64_t now)
 		*subject++ = ' ';
 		if (kind == ACCESS_NONE)
 			continue;
-		if (access_value(value, &until, reason, sizeof(reason)) == 0 && until != 0 &&
-		    until <= now)
+		if (access_value(value, &until, reason, sizeof(reason)) == 0 &&
+		    until != 0 && until <= now)
 			(void)directory_access_del(d, key);
 		else
 			count(kind, subject, 1);
@@ -265,7 +267,8 @@ in_force(struct directory *d, enum access_kind kind, const char *subject, int64_
 }
 
 enum access_kind
-access_client(struct directory *d, const char *client, int64_t now, char *subject, size_t cap)
+access_client(
+    struct directory *d, const char *client, int64_t now, char *subject, size_t cap)
 {
 	struct network n;
 

@@ -3,15 +3,20 @@
 #define FIFE_ACCESS_H
 
 /*
- * Who is allowed and who is denied: networks, domains (with all below them) and addresses,
- * in the directory, so that they outlive a restart. Of several entries that fit the
- * narrowest counts, and allow before deny. A ban is an entry that authd makes itself
- * after guessing and that ends by itself; it concerns logins only.
+ * Who is allowed and who is denied: networks, domains (with all below them) and
+ * addresses, in the directory, so that they outlive a restart. Of several entries that
+ * fit the narrowest counts, and allow before deny. A ban is an entry that authd makes
+ * itself after guessing and that ends by itself; it concerns logins only.
  */
 
 #include "authd/directory.h"
 
-enum access_kind { ACCESS_NONE, ACCESS_ALLOW, ACCESS_DENY, ACCESS_BAN };
+enum access_kind {
+	ACCESS_NONE,
+	ACCESS_ALLOW,
+	ACCESS_DENY,
+	ACCESS_BAN
+};
 
 #define ACCESS_KEY_MAX 330
 #define ACCESS_BANS_MAX 65536
@@ -22,7 +27,8 @@ enum access_kind access_kind_of(const char *word);
 
 /* After the directory was opened; removes bans that are over. */
 enum dir_status access_open(struct directory *, int64_t now_s);
-/* The canonical form: 192.0.2.0/24, 2001:db8::/32, example.org, eve@example.org. 0 or -1. */
+/* The canonical form: 192.0.2.0/24, 2001:db8::/32, example.org, eve@example.org. 0 or -1.
+ */
 int access_subject(const char *word, char *out, size_t cap);
 /* The network that a client is counted by: its IPv4 address or its IPv6 /64. 0, or -1:
  * not of the internet. */

@@ -24,12 +24,14 @@ list(struct ctl *c, enum access_kind only)
 		char *subject = strchr(key, ' ');
 		enum access_kind kind;
 
-		if (subject == NULL || access_value(value, &until, reason, sizeof(reason)) == -1)
+		if (subject == NULL ||
+		    access_value(value, &until, reason, sizeof(reason)) == -1)
 			continue;
 		*subject = '\0';
 		kind = access_kind_of(key);
 		*subject++ = ' ';
-		if ((only != ACCESS_NONE && kind != only) || (until != 0 && until <= wall_s()))
+		if ((only != ACCESS_NONE && kind != only) ||
+		    (until != 0 && until <= wall_s()))
 			continue;
 		ctl_row(c, CTL_TABLE);
 		ctl_str(c, "kind", access_word(kind));
@@ -50,7 +52,8 @@ subject_arg(struct ctl *c, const char *word, char *subject, size_t cap)
 	if (access_subject(word, subject, cap) == 0)
 		return 0;
 	ctl_done(c, CTL_USAGE,
-	    "%s: expected an IP address, a network such as 192.0.2.0/24, a domain or an address",
+	    "%s: expected an IP address, a network such as 192.0.2.0/24, a domain or an "
+	    "address",
 	    word);
 	return -1;
 }
@@ -93,8 +96,8 @@ del(struct ctl *c, enum access_kind kind, char **argv)
 	if (kind == ACCESS_BAN)
 		logins_forgive(subject);
 	if (st == DIR_OK) {
-		log_fact(LOG_LOGIN, LOGL_INFO, "access-removed", KS("kind", access_word(kind)),
-		    KS("subject", subject));
+		log_fact(LOG_LOGIN, LOGL_INFO, "access-removed",
+		    KS("kind", access_word(kind)), KS("subject", subject));
 		ctl_done(c, CTL_OK, NULL);
 	} else
 		ctl_done(c, st == DIR_IO ? CTL_TEMPFAIL : CTL_REFUSED, "%s: %s", argv[0],

@@ -38,9 +38,9 @@ hash(const char *plain, unsigned char out[SALT_LEN + HASH_LEN])
 {
 	EVP_MD_CTX *c = EVP_MD_CTX_new();
 	int ok = c != NULL && EVP_DigestInit_ex(c, EVP_sha256(), NULL) == 1 &&
-	    EVP_DigestUpdate(c, out, SALT_LEN) == 1 &&
-	    EVP_DigestUpdate(c, plain, strlen(plain)) == 1 &&
-	    EVP_DigestFinal_ex(c, out + SALT_LEN, NULL) == 1;
+		 EVP_DigestUpdate(c, out, SALT_LEN) == 1 &&
+		 EVP_DigestUpdate(c, plain, strlen(plain)) == 1 &&
+		 EVP_DigestFinal_ex(c, out + SALT_LEN, NULL) == 1;
 
 	EVP_MD_CTX_free(c);
 	return ok ? 0 : -1;
@@ -80,13 +80,17 @@ name_valid(const char *name)
 	size_t len = strlen(name);
 
 	return len > 0 && len <= APPPASS_NAME_MAX &&
-	    strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") == len;
+	       strspn(name,
+		   "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") ==
+		   len;
 }
 
 enum dir_status
-apppass_add(struct user *u, const char *name, int service, int64_t now, char out[APPPASS_LEN + 1])
+apppass_add(
+    struct user *u, const char *name, int service, int64_t now, char out[APPPASS_LEN + 1])
 {
-	static const char letters[] = "abcdefghijkmnpqrstuvwxyz23456789"; /* 32, none alike */
+	static const char letters[] =
+	    "abcdefghijkmnpqrstuvwxyz23456789"; /* 32, none alike */
 	unsigned char random[APPPASS_LEN], value[SALT_LEN + HASH_LEN];
 	char text[BASE64_ENCODED_SIZE(sizeof(value))], entry[APPPASS_NAME_MAX + 128];
 	struct apppass a;
@@ -105,12 +109,15 @@ apppass_add(struct user *u, const char *name, int service, int64_t now, char out
 		out[i] = letters[random[i] & 31];
 	out[APPPASS_LEN] = '\0';
 	explicit_bzero(random, sizeof(random));
-	if (hash(out, value) == -1 || base64_encode(value, sizeof(value), text, sizeof(text)) == -1)
+	if (hash(out, value) == -1 ||
+	    base64_encode(value, sizeof(value), text, sizeof(text)) == -1)
 		return DIR_IO;
-	snprintf(entry, sizeof(entry), "%s%s:%s:%lld:%s", u->apppass[0] != '\0' ? ";" : "", name,
-	    services[service], (long long)now, text);
-	return strlcat(u->apppass, entry, sizeof(u->apppass)) < sizeof(u->apppass) ? DIR_OK
-										   : DIR_FULL;
+	snprintf(entry, sizeof(entry), "%s%s:%s:%lld:%s",
+	    u->apppass[0] != '\0' ? ";" : "", name, services[service], (long long)now,
+	    text);
+	return strlcat(u->apppass, entry, sizeof(u->apppass)) < sizeof(u->apppass)
+		   ? DIR_OK
+		   : DIR_FULL;
 }
 
 enum dir_status
@@ -143,11 +150,12 @@ apppass_check(const struct user *u, int service, const char *plain, struct apppa
 		return 0;
 	for (size_t i = 0; apppass_get(u, i, found); i++) {
 		if ((found->service != 0 && found->service != service) ||
-		    base64_decode(found->hash, strlen(found->hash), stored, sizeof(stored)) !=
-			(int)sizeof(stored))
+		    base64_decode(found->hash, strlen(found->hash), stored,
+			sizeof(stored)) != (int)sizeof(stored))
 			continue;
 		memcpy(mine, stored, SALT_LEN);
-		if (hash(plain, mine) == 0 && CRYPTO_memcmp(mine, stored, sizeof(stored)) == 0)
+		if (hash(plain, mine) == 0 &&
+		    CRYPTO_memcmp(mine, stored, sizeof(stored)) == 0)
 			return 1;
 	}
 	return 0;

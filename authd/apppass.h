@@ -5,7 +5,8 @@
 /*
  * App passwords: made here, a hundred random bits each, so that one fast salted hash is
  * enough; named, revocable, and good for one service or for all. They stand in the user's
- * record as NAME:SERVICE:CREATED:HASH separated by semicolons, and work with PLAIN and LOGIN.
+ * record as NAME:SERVICE:CREATED:HASH separated by semicolons, and work with PLAIN and
+ * LOGIN.
  */
 
 #include <stddef.h>
@@ -34,6 +35,7 @@ enum dir_status apppass_add(struct user *, const char *name, int service, int64_
     char out[APPPASS_LEN + 1]);
 enum dir_status apppass_del(struct user *, const char *name);
 /* 1: it is one of them and good for this service; *found is filled in. */
-int apppass_check(const struct user *, int service, const char *plain, struct apppass *found);
+int apppass_check(
+    const struct user *, int service, const char *plain, struct apppass *found);
 
 #endif

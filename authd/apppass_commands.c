@@ -15,9 +15,10 @@
 static const char *
 words_of(enum dir_status st)
 {
-	return st == DIR_BAD ? "expected a name of letters, digits, dot, hyphen and underscore"
-	    : st == DIR_NONE ? "no app password of that name"
-			     : dir_status_text(st);
+	return st == DIR_BAD
+		   ? "expected a name of letters, digits, dot, hyphen and underscore"
+	       : st == DIR_NONE ? "no app password of that name"
+				: dir_status_text(st);
 }
 
 void
@@ -36,7 +37,10 @@ apppass_cmd_add(struct ctl *c, int argc, char **argv)
 	}
 	if ((st = apppass_add(&u, argv[1], service, wall_s(), plain)) != DIR_OK ||
 	    (st = directory_user_put(auth.directory, &u)) != DIR_OK) {
-		ctl_done(c, st == DIR_BAD ? CTL_USAGE : st == DIR_IO ? CTL_TEMPFAIL : CTL_REFUSED,
+		ctl_done(c,
+		    st == DIR_BAD  ? CTL_USAGE
+		    : st == DIR_IO ? CTL_TEMPFAIL
+				   : CTL_REFUSED,
 		    "%s: %s", argv[1], words_of(st));
 		return;
 	}

@@ -26,7 +26,7 @@ void auth_changed(const char *domain);
  * with channel_ask(). -1: there is no mboxd.
  */
 int auth_open_mailbox(struct channel *for_whom, enum mbox_purpose, uint64_t token,
-    const char *address, const char *mailbox, uint32_t uid, uint64_t quota, const char *client,
-    channel_answer_cb, void *arg);
+    const char *address, const char *mailbox, uint32_t uid, uint64_t quota,
+    const char *client, channel_answer_cb, void *arg);
 
 #endif

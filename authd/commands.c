@@ -70,12 +70,12 @@ list(struct ctl *c, enum dir_table table, const char *only_domain,
 	char key[512] = "", *value = malloc(VALUE_MAX);
 	enum dir_status st = DIR_FULL;
 
-	while (value != NULL &&
-	    (st = directory_next(auth.directory, table, key, sizeof(key), value, VALUE_MAX)) ==
-		DIR_OK) {
+	while (value != NULL && (st = directory_next(auth.directory, table, key,
+				     sizeof(key), value, VALUE_MAX)) == DIR_OK) {
 		const char *at = strrchr(key, '@');
 
-		if (only_domain == NULL || (at != NULL && strcmp(at + 1, only_domain) == 0))
+		if (only_domain == NULL ||
+		    (at != NULL && strcmp(at + 1, only_domain) == 0))
 			show(c, key, value);
 	}
 	free(value);
@@ -144,8 +144,8 @@ alias_key(struct ctl *c, const char *word, char *key, size_t cap)
 		return -1;
 	at = strrchr(key, '@');
 	if (!resolve_domain_is_local(&auth.resolver, at + 1)) {
-		ctl_done(c, CTL_REFUSED, "%s: no such domain here: fifectl domain add %s", at + 1,
-		    at + 1);
+		ctl_done(c, CTL_REFUSED, "%s: no such domain here: fifectl domain add %s",
+		    at + 1, at + 1);
 		return -1;
 	}
 	return 0;
@@ -190,7 +190,8 @@ alias_add(struct ctl *c, int argc, char **argv)
 		if (strlcat(targets, target, DIRECTORY_TARGETS_MAX + 1) >
 		    DIRECTORY_TARGETS_MAX) {
 			free(targets);
-			ctl_done(c, CTL_REFUSED, "%s: too many targets, use a list", argv[0]);
+			ctl_done(
+			    c, CTL_REFUSED, "%s: too many targets, use a list", argv[0]);
 			return;
 		}
 	}
@@ -234,7 +235,8 @@ route_key(struct ctl *c, const char *word, char *key, size_t cap)
 		strlcpy(key, "*", cap);
 		return 0;
 	}
-	if (address_domain_ascii(word[0] == '.' ? word + 1 : word, domain, sizeof(domain)) == -1) {
+	if (address_domain_ascii(
+		word[0] == '.' ? word + 1 : word, domain, sizeof(domain)) == -1) {
 		ctl_done(c, CTL_USAGE, "%s: not a domain name", word);
 		return -1;
 	}

@@ -27,8 +27,8 @@ struct directory {
 	uint32_t uid_last;
 };
 
-static const char *const table_names[DIR_TABLES] = { "domains", "users", "aliases", "routes",
-	"access" };
+static const char *const table_names[DIR_TABLES] = { "domains", "users", "aliases",
+	"routes", "access" };
 
 const char *
 dir_status_text(enum dir_status st)
@@ -153,7 +153,8 @@ get(struct directory *d, enum dir_table table, const char *key, char *buf, size_
 }
 
 static enum dir_status
-put(struct directory *d, enum dir_table table, const char *key, const char *value, unsigned int flags)
+put(struct directory *d, enum dir_table table, const char *key, const char *value,
+    unsigned int flags)
 {
 	MDB_val k = val(key), v = val(value);
 	MDB_txn *txn;
@@ -191,8 +192,8 @@ del(struct directory *d, enum dir_table table, const char *key)
 }
 
 enum dir_status
-directory_next(struct directory *d, enum dir_table table, char *key, size_t keycap, char *value,
-    size_t valuecap)
+directory_next(struct directory *d, enum dir_table table, char *key, size_t keycap,
+    char *value, size_t valuecap)
 {
 	MDB_cursor *cursor = NULL;
 	MDB_txn *txn;
@@ -210,7 +211,8 @@ directory_next(struct directory *d, enum dir_table table, char *key, size_t keyc
 		rc = mdb_cursor_get(cursor, &k, &v, MDB_FIRST);
 	else {
 		rc = mdb_cursor_get(cursor, &k, &v, MDB_SET_RANGE);
-		if (rc == 0 && k.mv_size == strlen(key) && memcmp(k.mv_data, key, k.mv_size) == 0)
+		if (rc == 0 && k.mv_size == strlen(key) &&
+		    memcmp(k.mv_data, key, k.mv_size) == 0)
 			rc = mdb_cursor_get(cursor, &k, &v, MDB_NEXT);
 	}
 	if (rc != 0)
@@ -280,7 +282,7 @@ table_uses_domain(struct directory *d, enum dir_table table, const char *domain)
 	int used = 0;
 
 	while (value != NULL && !used &&
-	    directory_next(d, table, key, sizeof(key), value, VALUE_MAX) == DIR_OK) {
+	       directory_next(d, table, key, sizeof(key), value, VALUE_MAX) == DIR_OK) {
 		const char *at = strrchr(key, '@');
 
 		used = at != NULL && strcmp(at + 1, domain) == 0;
@@ -293,7 +295,8 @@ enum dir_status
 directory_domain_del(struct directory *d, const char *domain)
 {
 	if (directory_domain_get(d, domain) == DIR_OK &&
-	    (table_uses_domain(d, DIR_USERS, domain) || table_uses_domain(d, DIR_ALIASES, domain)))
+	    (table_uses_domain(d, DIR_USERS, domain) ||
+		table_uses_domain(d, DIR_ALIASES, domain)))
 		return DIR_BUSY;
 	return del(d, DIR_DOMAINS, domain);
 }
@@ -307,7 +310,8 @@ mailbox_path(const char *key, char *out, size_t cap)
 	const char *at = strrchr(key, '@');
 	size_t len;
 
-	if (at == NULL || at == key || at[1] == '\0' || at[1] == '.' || strchr(at, '/') != NULL)
+	if (at == NULL || at == key || at[1] == '\0' || at[1] == '.' ||
+	    strchr(at, '/') != NULL)
 		return -1;
 	len = strlcpy(out, at + 1, cap);
 	if (len + 2 >= cap)
@@ -315,8 +319,9 @@ mailbox_path(const char *key, char *out, size_t cap)
 	out[len++] = '/';
 	for (const char *p = key; p < at; p++) {
 		unsigned char c = (unsigned char)*p;
-		int plain = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' ||
-		    c == '-' || c == '+' || c == '=' || (c == '.' && p > key) || c >= 0x80;
+		int plain = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ||
+			    c == '_' || c == '-' || c == '+' || c == '=' ||
+			    (c == '.' && p > key) || c >= 0x80;
 
 		if (len + 4 >= cap)
 			return -1;
@@ -338,14 +343,15 @@ user_encode(const struct user *u, char *buf, size_t cap)
 {
 	int n = snprintf(buf, cap,
 	    "mailbox=%s\nuid=%u\ndisabled=%d\nquota=%llu\nforward=%s\nforward-keep=%d\n"
-	    "created=%lld\nscram-sha-256=%s\nscram-sha-1=%s\ncrypt=%s\nsend-as=%s\napp-passwords=%s\n",
+	    "created=%lld\nscram-sha-256=%s\nscram-sha-1=%s\ncrypt=%s\nsend-as=%s\napp-"
+	    "passwords=%s\n",
 	    u->mailbox, u->uid, u->disabled, (unsigned long long)u->quota, u->forward,
 	    u->forward_keep, (long long)u->created, u->password.scram_sha256,
 	    u->password.scram_sha1, u->password.crypt, u->send_as, u->apppass);
 
 	for (int i = 0; i < SEND_LIMITS && n > 0 && (size_t)n < cap; i++)
-		n += snprintf(buf + n, cap - (size_t)n, "%s=%u\n", sendlimit_word((enum send_limit)i),
-		    u->send_limits[i]);
+		n += snprintf(buf + n, cap - (size_t)n, "%s=%u\n",
+		    sendlimit_word((enum send_limit)i), u->send_limits[i]);
 	return n < 0 || (size_t)n >= cap ? -1 : 0;
 }
 
@@ -402,12 +408,14 @@ user_decode(const char *key, const char *text, struct user *u)
 		sizeof(u->password.scram_sha256)) == -1 ||
 	    line_value(text, "scram-sha-1", u->password.scram_sha1,
 		sizeof(u->password.scram_sha1)) == -1 ||
-	    line_value(text, "crypt", u->password.crypt, sizeof(u->password.crypt)) == -1 ||
+	    line_value(text, "crypt", u->password.crypt, sizeof(u->password.crypt)) ==
+		-1 ||
 	    line_value(text, "send-as", u->send_as, sizeof(u->send_as)) == -1 ||
 	    line_value(text, "app-passwords", u->apppass, sizeof(u->apppass)) == -1)
 		return -1;
 	for (int i = 0; i < SEND_LIMITS; i++) {
-		if (line_number(text, sendlimit_word((enum send_limit)i), UINT32_MAX, &n) == -1)
+		if (line_number(
+			text, sendlimit_word((enum send_limit)i), UINT32_MAX, &n) == -1)
 			return -1;
 		u->send_limits[i] = (uint32_t)n;
 	}
@@ -436,7 +444,8 @@ uid_in_use(struct directory *d, uint32_t uid)
 	struct user u;
 	int used = value == NULL;
 
-	while (!used && directory_next(d, DIR_USERS, key, sizeof(key), value, VALUE_MAX) == DIR_OK)
+	while (!used &&
+	       directory_next(d, DIR_USERS, key, sizeof(key), value, VALUE_MAX) == DIR_OK)
 		used = user_decode(key, value, &u) == 0 && u.uid == uid;
 	free(value);
 	return used;
@@ -639,8 +648,8 @@ directory_route_del(struct directory *d, const char *domain)
 }
 
 enum dir_status
-directory_route_find(struct directory *d, const char *domain, char *url, size_t cap, char *matched,
-    size_t matched_cap)
+directory_route_find(struct directory *d, const char *domain, char *url, size_t cap,
+    char *matched, size_t matched_cap)
 {
 	const char *p = domain;
 	enum dir_status st;

@@ -25,13 +25,13 @@ enum dir_status {
 	DIR_BUSY,   /* something still needs it */
 	DIR_FULL,   /* no room, no uid left */
 	DIR_BAD,    /* malformed value */
-	DIR_IO	    /* logged */
+	DIR_IO      /* logged */
 };
 const char *dir_status_text(enum dir_status);
 
 struct user {
 	char address[ADDRESS_MAX + 1]; /* its key */
-	char mailbox[512];	       /* directory below the mail root: DOMAIN/LOCAL */
+	char mailbox[512];             /* directory below the mail root: DOMAIN/LOCAL */
 	uint32_t uid;
 	int disabled;
 	uint64_t quota; /* octets; 0: the default */
@@ -40,8 +40,8 @@ struct user {
 	int forward_keep;   /* a copy stays here */
 	char send_as[1024]; /* addresses and @domains separated by commas */
 	uint32_t send_limits[SEND_LIMITS]; /* 0: the default */
-	char apppass[2400]; /* apppass.h */
-	int64_t created;    /* seconds since 1970 */
+	char apppass[2400];                /* apppass.h */
+	int64_t created;                   /* seconds since 1970 */
 };
 
 /* uid_first..uid_last: what may be given to mailboxes. NULL: logged. */
@@ -63,30 +63,43 @@ enum dir_status directory_user_get(struct directory *, const char *key, struct u
 enum dir_status directory_user_put(struct directory *, const struct user *);
 enum dir_status directory_user_del(struct directory *, const char *key);
 /* Moves the record to a new key and mailbox; the old address becomes an alias. */
-enum dir_status directory_user_rename(struct directory *, const char *key, const char *new_key);
+enum dir_status directory_user_rename(
+    struct directory *, const char *key, const char *new_key);
 
 /* targets: addresses separated by one space. key "@domain" is the catch-all. */
 #define DIRECTORY_TARGETS_MAX 7600 /* a line of a dump holds it */
-enum dir_status directory_alias_put(struct directory *, const char *key, const char *targets);
+enum dir_status directory_alias_put(
+    struct directory *, const char *key, const char *targets);
 enum dir_status directory_alias_del(struct directory *, const char *key);
-enum dir_status directory_alias_get(struct directory *, const char *key, char *buf, size_t cap);
+enum dir_status directory_alias_get(
+    struct directory *, const char *key, char *buf, size_t cap);
 
 /* domain: exact, ".sub" for all below, or "*" for the default. */
-enum dir_status directory_route_put(struct directory *, const char *domain, const char *url);
+enum dir_status directory_route_put(
+    struct directory *, const char *domain, const char *url);
 enum dir_status directory_route_del(struct directory *, const char *domain);
 /* The most specific one for a domain; *matched gets its key. */
 enum dir_status directory_route_find(struct directory *, const char *domain, char *url,
     size_t cap, char *matched, size_t matched_cap);
 
 /* Entries of access.h, which knows what key and value are. */
-enum dir_status directory_access_put(struct directory *, const char *key, const char *value);
-enum dir_status directory_access_get(struct directory *, const char *key, char *buf, size_t cap);
+enum dir_status directory_access_put(
+    struct directory *, const char *key, const char *value);
+enum dir_status directory_access_get(
+    struct directory *, const char *key, char *buf, size_t cap);
 enum dir_status directory_access_del(struct directory *, const char *key);
 
-enum dir_table { DIR_DOMAINS, DIR_USERS, DIR_ALIASES, DIR_ROUTES, DIR_ACCESS, DIR_TABLES };
+enum dir_table {
+	DIR_DOMAINS,
+	DIR_USERS,
+	DIR_ALIASES,
+	DIR_ROUTES,
+	DIR_ACCESS,
+	DIR_TABLES
+};
 /* In order of keys, starting after key (start with ""). Copies key and value. */
-enum dir_status directory_next(struct directory *, enum dir_table, char *key, size_t keycap,
-    char *value, size_t valuecap);
+enum dir_status directory_next(struct directory *, enum dir_table, char *key,
+    size_t keycap, char *value, size_t valuecap);
 
 /* A user's record from its text form. 0 or -1. */
 int user_decode(const char *key, const char *text, struct user *);

@@ -75,7 +75,7 @@ greylist_free(struct greylist *g)
 	if (g == NULL)
 		return;
 	while ((n = TAILQ_FIRST(&g->attempts.list)) != NULL ||
-	    (n = TAILQ_FIRST(&g->good.list)) != NULL)
+	       (n = TAILQ_FIRST(&g->good.list)) != NULL)
 		forget(g, n);
 	free(g->buckets);
 	free(g);
@@ -95,7 +95,7 @@ find(const struct greylist *g, const uint8_t digest[GREYLIST_DIGEST])
 
 	if (g->buckets == NULL)
 		return NULL;
-	LIST_FOREACH(n, &g->buckets[bucket_of(digest)], same)
+	LIST_FOREACH (n, &g->buckets[bucket_of(digest)], same)
 		if (memcmp(n->e.digest, digest, GREYLIST_DIGEST) == 0)
 			return n;
 	return NULL;
@@ -127,10 +127,10 @@ expire(struct greylist *g, int64_t now)
 	struct node *n;
 
 	while ((n = TAILQ_FIRST(&g->attempts.list)) != NULL &&
-	    (g->attempts.n > g->c.entries_max / 2 || is_stale(g, &n->e, now)))
+	       (g->attempts.n > g->c.entries_max / 2 || is_stale(g, &n->e, now)))
 		forget(g, n);
 	while ((n = TAILQ_FIRST(&g->good.list)) != NULL &&
-	    (g->good.n > g->c.entries_max / 2 || is_stale(g, &n->e, now)))
+	       (g->good.n > g->c.entries_max / 2 || is_stale(g, &n->e, now)))
 		forget(g, n);
 }
 
@@ -147,7 +147,8 @@ add(struct greylist *g, const struct greylist_entry *e)
 	struct half *h = half_of(g, e->kind);
 	struct node *n;
 
-	if (g->buckets == NULL && (g->buckets = calloc(BUCKETS, sizeof(*g->buckets))) == NULL)
+	if (g->buckets == NULL &&
+	    (g->buckets = calloc(BUCKETS, sizeof(*g->buckets))) == NULL)
 		return NULL;
 	if (h->n > 0 && h->n >= g->c.entries_max / 2)
 		forget(g, TAILQ_FIRST(&h->list));
@@ -222,8 +223,8 @@ add_folded(EVP_MD_CTX *ctx, const char *address, int digits)
 
 /* sender NULL: of the network alone. 0 or -1. */
 static int
-digest_of(const struct greylist *g, const char *client, const char *sender, const char *rcpt,
-    uint8_t digest[GREYLIST_DIGEST])
+digest_of(const struct greylist *g, const char *client, const char *sender,
+    const char *rcpt, uint8_t digest[GREYLIST_DIGEST])
 {
 	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
 	uint8_t network[64], md[EVP_MAX_MD_SIZE];
@@ -278,8 +279,8 @@ wait_for(struct greylist *g, const uint8_t digest[GREYLIST_DIGEST], int64_t now)
 }
 
 uint32_t
-greylist_check(
-    struct greylist *g, const char *client, const char *sender, const char *rcpt, int64_t now)
+greylist_check(struct greylist *g, const char *client, const char *sender,
+    const char *rcpt, int64_t now)
 {
 	uint8_t network[GREYLIST_DIGEST], all[GREYLIST_DIGEST];
 	struct greylist_entry e;
@@ -329,12 +330,14 @@ greylist_next(const struct greylist *g, const void **iter, int changed_only)
 
 	do {
 		if (n == NULL)
-			n = TAILQ_EMPTY(&g->attempts.list) ? TAILQ_FIRST(&g->good.list)
-							   : TAILQ_FIRST(&g->attempts.list);
+			n = TAILQ_EMPTY(&g->attempts.list)
+				? TAILQ_FIRST(&g->good.list)
+				: TAILQ_FIRST(&g->attempts.list);
 		else if (TAILQ_NEXT(n, order) != NULL)
 			n = TAILQ_NEXT(n, order);
 		else
-			n = n->e.kind == GREYLIST_ATTEMPT ? TAILQ_FIRST(&g->good.list) : NULL;
+			n = n->e.kind == GREYLIST_ATTEMPT ? TAILQ_FIRST(&g->good.list)
+							  : NULL;
 	} while (n != NULL && changed_only && !n->changed);
 	*iter = n;
 	return n == NULL ? NULL : &n->e;
@@ -358,9 +361,9 @@ greylist_unchanged(struct greylist *g)
 {
 	struct node *n;
 
-	TAILQ_FOREACH(n, &g->attempts.list, order)
+	TAILQ_FOREACH (n, &g->attempts.list, order)
 		n->changed = 0;
-	TAILQ_FOREACH(n, &g->good.list, order)
+	TAILQ_FOREACH (n, &g->good.list, order)
 		n->changed = 0;
 	g->changed = 0;
 }

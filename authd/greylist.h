@@ -21,12 +21,16 @@ struct greylist_conf {
 	uint32_t delay_s;
 	uint32_t retry_s;
 	uint32_t keep_s;
-	uint32_t hosts;	      /* 0: networks are never trusted as such */
+	uint32_t hosts;       /* 0: networks are never trusted as such */
 	uint32_t ipv4_prefix; /* bits */
 	uint32_t entries_max;
 };
 
-enum greylist_kind { GREYLIST_ATTEMPT = 'a', GREYLIST_PASSED = 'p', GREYLIST_NETWORK = 'n' };
+enum greylist_kind {
+	GREYLIST_ATTEMPT = 'a',
+	GREYLIST_PASSED = 'p',
+	GREYLIST_NETWORK = 'n'
+};
 
 struct greylist_entry {
 	uint8_t digest[GREYLIST_DIGEST];

@@ -43,9 +43,10 @@ decode(const MDB_val *k, const MDB_val *v, struct greylist_entry *e)
 	memcpy(e->digest, k->mv_data, GREYLIST_DIGEST);
 	memcpy(text, v->mv_data, v->mv_size);
 	text[v->mv_size] = '\0';
-	if (sscanf(text, "%c %" SCNd64 " %" SCNd64 " %" SCNu32, &kind, &e->first, &e->last,
-		&e->count) != 4 ||
-	    (kind != GREYLIST_ATTEMPT && kind != GREYLIST_PASSED && kind != GREYLIST_NETWORK))
+	if (sscanf(text, "%c %" SCNd64 " %" SCNd64 " %" SCNu32, &kind, &e->first,
+		&e->last, &e->count) != 4 ||
+	    (kind != GREYLIST_ATTEMPT && kind != GREYLIST_PASSED &&
+		kind != GREYLIST_NETWORK))
 		return -1;
 	e->kind = (enum greylist_kind)kind;
 	return 0;
@@ -75,10 +76,12 @@ greylist_load(struct greylist *g, const char *path, int64_t now)
 	int rc;
 
 	/* One process writes, nobody else reads. */
-	if ((rc = mdb_env_create(&env)) != 0 || (rc = mdb_env_set_mapsize(env, MAP_SIZE)) != 0 ||
+	if ((rc = mdb_env_create(&env)) != 0 ||
+	    (rc = mdb_env_set_mapsize(env, MAP_SIZE)) != 0 ||
 	    (rc = mdb_env_open(env, path, MDB_NOSUBDIR | MDB_NOLOCK, 0600)) != 0 ||
 	    (rc = mdb_txn_begin(env, NULL, 0, &txn)) != 0 ||
-	    (rc = mdb_dbi_open(txn, NULL, 0, &dbi)) != 0 || (rc = load_all(g, txn, now)) != 0)
+	    (rc = mdb_dbi_open(txn, NULL, 0, &dbi)) != 0 ||
+	    (rc = load_all(g, txn, now)) != 0)
 		goto fail;
 	rc = mdb_txn_commit(txn);
 	txn = NULL;
@@ -101,8 +104,9 @@ save_entries(struct greylist *g, MDB_txn *txn, int changed_only)
 	int rc = 0;
 
 	while (rc == 0 && (e = greylist_next(g, &iter, changed_only)) != NULL) {
-		int n = snprintf(text, sizeof(text), "%c %" PRId64 " %" PRId64 " %" PRIu32,
-		    (char)e->kind, e->first, e->last, e->count);
+		int n =
+		    snprintf(text, sizeof(text), "%c %" PRId64 " %" PRId64 " %" PRIu32,
+			(char)e->kind, e->first, e->last, e->count);
 
 		k.mv_data = (void *)(uintptr_t)e->digest;
 		k.mv_size = GREYLIST_DIGEST;
@@ -116,7 +120,8 @@ save_entries(struct greylist *g, MDB_txn *txn, int changed_only)
 int
 greylist_save(struct greylist *g)
 {
-	/* What was forgotten still lies there: no harm, until it is as much as the rest. */
+	/* What was forgotten still lies there: no harm, until it is as much as the rest.
+	 */
 	int all = greylist_forgotten(g) > greylist_count(g) + 1000, rc;
 	MDB_txn *txn;
 

@@ -3,10 +3,10 @@
 #define FIFE_GUESS_H
 
 /*
- * Who guesses passwords: failed logins by a name, which is a client's network or an account.
- * One failure is forgiven every GUESS_FORGIVE_MS. The same wrong password again, as of a
- * program that nobody told of the new one, is no new guess. Bounded; the name that has been
- * quiet longest goes first. No I/O.
+ * Who guesses passwords: failed logins by a name, which is a client's network or an
+ * account. One failure is forgiven every GUESS_FORGIVE_MS. The same wrong password again,
+ * as of a program that nobody told of the new one, is no new guess. Bounded; the name
+ * that has been quiet longest goes first. No I/O.
  */
 
 #include <stddef.h>

@@ -47,7 +47,12 @@ struct exchange {
 	uint64_t request;
 	uint64_t touched; /* when the front spoke last */
 	uint8_t service;
-	enum { AT_REST, AT_WORKER, AT_MBOXD, AT_DELAY } at_work; /* who holds it */
+	enum {
+		AT_REST,
+		AT_WORKER,
+		AT_MBOXD,
+		AT_DELAY
+	} at_work; /* who holds it */
 	struct sasl sasl;
 	struct user user;
 	int known; /* user is filled in */
@@ -270,9 +275,9 @@ finish(struct exchange *x, enum sasl_status status, const char *text)
 	}
 	if (ch != NULL)
 		answer(ch, x->request, status, l != NULL ? l->id : 0,
-		    l != NULL ? l->address
-			: status == SASL_DENIED ? x->sasl.login
-						: "",
+		    l != NULL               ? l->address
+		    : status == SASL_DENIED ? x->sasl.login
+					    : "",
 		    "", text);
 	exchange_free(x);
 }
@@ -302,8 +307,8 @@ token_of(const struct exchange *x)
 	if (x->sasl.password[0] == '\0')
 		return 0;
 	len = snprintf(text, sizeof(text), "%s %s", x->sasl.login, x->sasl.password);
-	if (HMAC(EVP_sha256(), auth.secret, sizeof(auth.secret), (unsigned char *)text, (size_t)len,
-		mac, &n) != NULL)
+	if (HMAC(EVP_sha256(), auth.secret, sizeof(auth.secret), (unsigned char *)text,
+		(size_t)len, mac, &n) != NULL)
 		memcpy(&token, mac, sizeof(token));
 	explicit_bzero(text, sizeof(text));
 	return token;
@@ -331,8 +336,8 @@ count_failure(struct exchange *x)
 
 	if ((auth.trust_loopback && access_is_loopback(x->client)) ||
 	    access_network(x->client, network, sizeof(network)) == -1 ||
-	    access_client(auth.directory, x->client, wall_s(), subject, sizeof(subject)) ==
-		ACCESS_ALLOW ||
+	    access_client(auth.directory, x->client, wall_s(), subject,
+		sizeof(subject)) == ACCESS_ALLOW ||
 	    (guesses == NULL && (guesses = guess_new()) == NULL))
 		return 0;
 	token = token_of(x);
@@ -340,7 +345,8 @@ count_failure(struct exchange *x)
 	delay = guess_delay_ms(n, FREE_ADDRESS);
 	if (n >= BAN_AFTER)
 		ban(network, n);
-	if (login_key(x->sasl.login, auth.default_domain, account, sizeof(account)) == 0) {
+	if (login_key(x->sasl.login, auth.default_domain, account, sizeof(account)) ==
+	    0) {
 		n = guess_failed(guesses, account, token, now_ms());
 		if ((other = guess_delay_ms(n, FREE_ACCOUNT)) > delay)
 			delay = other;
@@ -357,7 +363,8 @@ wrong(struct exchange *x, const char *text)
 
 	strlcpy(x->why, text, sizeof(x->why));
 	explicit_bzero(x->sasl.password, sizeof(x->sasl.password));
-	if (ms == 0 || (x->delay = event_new(daemon_base(), -1, 0, on_delay, x)) == NULL ||
+	if (ms == 0 ||
+	    (x->delay = event_new(daemon_base(), -1, 0, on_delay, x)) == NULL ||
 	    event_add(x->delay, &tv) == -1) {
 		finish(x, SASL_DENIED, text);
 		return;
@@ -393,7 +400,8 @@ on_mailbox(struct msg *m, void *arg)
 	if (m != NULL && m->p.status.status == MSG_OK)
 		finish(x, SASL_OK, "");
 	else
-		finish(x, SASL_TEMP, m == NULL ? "the mailbox cannot be opened now" : m->p.status.text);
+		finish(x, SASL_TEMP,
+		    m == NULL ? "the mailbox cannot be opened now" : m->p.status.text);
 }
 
 static void
@@ -420,9 +428,9 @@ admit(struct exchange *x)
 	/* What is not needed any more must not wait for mboxd. */
 	explicit_bzero(x->sasl.password, sizeof(x->sasl.password));
 	x->at_work = AT_MBOXD;
-	if (auth_open_mailbox(ch, x->service == SERVICE_IMAP ? MBOX_IMAP : MBOX_POP3, l->id,
-		x->user.address, x->user.mailbox, x->user.uid, x->user.quota, x->client,
-		on_mailbox, x) == -1)
+	if (auth_open_mailbox(ch, x->service == SERVICE_IMAP ? MBOX_IMAP : MBOX_POP3,
+		l->id, x->user.address, x->user.mailbox, x->user.uid, x->user.quota,
+		x->client, on_mailbox, x) == -1)
 		finish(x, SASL_TEMP, "the mailbox cannot be opened now");
 }
 
@@ -432,7 +440,8 @@ static int
 still_so(struct exchange *x)
 {
 	struct user now;
-	int same = directory_user_get(auth.directory, x->user.address, &now) == DIR_OK &&
+	int same =
+	    directory_user_get(auth.directory, x->user.address, &now) == DIR_OK &&
 	    now.uid == x->user.uid && !now.disabled &&
 	    strcmp(now.password.scram_sha256, x->user.password.scram_sha256) == 0 &&
 	    strcmp(now.password.crypt, x->user.password.crypt) == 0;
@@ -450,10 +459,11 @@ on_checked(int result, const struct password *made, void *arg)
 
 	x->at_work = AT_REST;
 	if (result == 1 && x->known && !x->user.disabled && still_so(x)) {
-		verified_add(x->user.address, x->sasl.password, &x->user.password, now_ms());
+		verified_add(
+		    x->user.address, x->sasl.password, &x->user.password, now_ms());
 		admit(x);
 	} else if (result == -1 && x->known && x->user.password.scram_sha256[0] == '\0' &&
-	    x->user.password.crypt[0] != '\0')
+		   x->user.password.crypt[0] != '\0')
 		finish(x, SASL_TEMP, "the password cannot be checked now");
 	else if (result == 1 && x->known && x->user.disabled)
 		finish(x, SASL_DENIED, "this account is disabled");
@@ -487,13 +497,13 @@ give_keys(struct exchange *x, const char **challenge, const char **why)
 	char key[ADDRESS_MAX + 1];
 	enum sasl_action action;
 
-	if (!x->known ||
-	    password_keys(hash == SCRAM_SHA1 ? x->user.password.scram_sha1
-					     : x->user.password.scram_sha256,
-		hash, &keys) == -1) {
+	if (!x->known || password_keys(hash == SCRAM_SHA1 ? x->user.password.scram_sha1
+							  : x->user.password.scram_sha256,
+			     hash, &keys) == -1) {
 		if (login_key(x->sasl.login, auth.default_domain, key, sizeof(key)) == -1)
 			strlcpy(key, x->sasl.login, sizeof(key));
-		if (scram_keys_nobody(auth.secret, key, hash, auth.iterations, &keys) == -1)
+		if (scram_keys_nobody(auth.secret, key, hash, auth.iterations, &keys) ==
+		    -1)
 			return SASL_FAIL;
 	}
 	action = sasl_keys(&x->sasl, &keys, challenge, why);
@@ -521,23 +531,26 @@ check(struct exchange *x)
 	if (look_up(x) == -1)
 		return;
 	if (x->known && !x->user.disabled &&
-	    verified_find(x->user.address, x->sasl.password, &x->user.password, now_ms())) {
+	    verified_find(
+		x->user.address, x->sasl.password, &x->user.password, now_ms())) {
 		admit(x);
 		return;
 	}
 	if (x->known && !x->user.disabled &&
 	    apppass_check(&x->user, x->service, x->sasl.password, &app)) {
-		log_fact(LOG_LOGIN, LOGL_INFO, "app-password", KS("user", x->user.address),
-		    KS("name", app.name), KS("client", x->client));
+		log_fact(LOG_LOGIN, LOGL_INFO, "app-password",
+		    KS("user", x->user.address), KS("name", app.name),
+		    KS("client", x->client));
 		admit(x);
 		return;
 	}
 	/* An account without a password takes as long as none. */
-	has_password = x->known &&
-	    (x->user.password.scram_sha256[0] != '\0' || x->user.password.crypt[0] != '\0');
+	has_password = x->known && (x->user.password.scram_sha256[0] != '\0' ||
+				       x->user.password.crypt[0] != '\0');
 	room = work_room(x);
 	x->at_work = AT_WORKER;
-	if (!room || worker_check(x->sasl.password, has_password ? &x->user.password : NULL,
+	if (!room ||
+	    worker_check(x->sasl.password, has_password ? &x->user.password : NULL,
 		auth.iterations, on_checked, x) == -1)
 		finish(x, SASL_TEMP, "too many logins at once");
 }
@@ -553,7 +566,8 @@ logins_sasl(struct channel *ch, struct msg *m)
 
 	if (s->first) {
 		if (x != NULL || !exchange_room(channel_serial(ch))) {
-			answer(ch, m->id, SASL_TEMP, 0, "", "", "too many logins at once");
+			answer(
+			    ch, m->id, SASL_TEMP, 0, "", "", "too many logins at once");
 			return;
 		}
 		if (sasl_mechanism(s->mechanism) == SASL_MECH_NONE) {
@@ -562,7 +576,8 @@ logins_sasl(struct channel *ch, struct msg *m)
 		}
 		if (client_refused(s->client)) {
 			answer(ch, m->id, SASL_DENIED, 0, "", "",
-			    "logins from this address are refused, see fifectl access list");
+			    "logins from this address are refused, see fifectl access "
+			    "list");
 			return;
 		}
 		if ((x = calloc(1, sizeof(*x))) == NULL) {
@@ -571,9 +586,9 @@ logins_sasl(struct channel *ch, struct msg *m)
 		}
 		x->channel = channel_serial(ch);
 		x->session = s->session;
-		x->service = channel_role(ch) == ROLE_SMTPD ? SERVICE_SMTP
-		    : channel_role(ch) == ROLE_IMAPD	    ? SERVICE_IMAP
-							    : SERVICE_POP3;
+		x->service = channel_role(ch) == ROLE_SMTPD   ? SERVICE_SMTP
+			     : channel_role(ch) == ROLE_IMAPD ? SERVICE_IMAP
+							      : SERVICE_POP3;
 		strlcpy(x->client, s->client, sizeof(x->client));
 		sasl_init(&x->sasl, s->mechanism, s->tls);
 		LIST_INSERT_HEAD(&exchanges, x, entry);
@@ -587,9 +602,9 @@ logins_sasl(struct channel *ch, struct msg *m)
 	/* An initial response of no octets is a response: the front sets first = 1 and
 	 * data_len = 0 when there is none, first = 2 when it is empty. */
 	action = sasl_input(&x->sasl,
-	    s->first == 1 && s->data_len == 0	? NULL
-		: s->data_len == 0 ? (const uint8_t *)""
-				   : s->data,
+	    s->first == 1 && s->data_len == 0 ? NULL
+	    : s->data_len == 0                ? (const uint8_t *)""
+					      : s->data,
 	    s->data_len, &binding, &challenge, &why);
 	if (action == SASL_KEYS) {
 		if (look_up(x) == -1)

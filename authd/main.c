@@ -44,8 +44,8 @@ auth_changed(const char *domain)
 
 int
 auth_open_mailbox(struct channel *for_whom, enum mbox_purpose purpose, uint64_t token,
-    const char *address, const char *mailbox, uint32_t uid, uint64_t quota, const char *client,
-    channel_answer_cb cb, void *arg)
+    const char *address, const char *mailbox, uint32_t uid, uint64_t quota,
+    const char *client, channel_answer_cb cb, void *arg)
 {
 	struct channel *mboxd = daemon_peer(ROLE_MBOXD);
 	struct msg_mbox_open o = { .token = token, .uid = uid, .quota = quota };
@@ -58,8 +58,10 @@ auth_open_mailbox(struct channel *for_whom, enum mbox_purpose purpose, uint64_t 
 	strlcpy(o.address, address, sizeof(o.address));
 	strlcpy(o.mailbox, mailbox, sizeof(o.mailbox));
 	strlcpy(o.client, client, sizeof(o.client));
-	return channel_ask(mboxd, MSG_AUTHD_MBOXD_OPEN, &o, -1, OPEN_TIMEOUT_MS, cb, arg) == 0 ? -1
-											       : 0;
+	return channel_ask(
+		   mboxd, MSG_AUTHD_MBOXD_OPEN, &o, -1, OPEN_TIMEOUT_MS, cb, arg) == 0
+		   ? -1
+		   : 0;
 }
 
 static void
@@ -161,9 +163,10 @@ on_start(void)
 
 	if (lock_directory() == -1)
 		return -1;
-	auth.directory = directory_open(
-	    "/directory", c->uid_first + MAILBOX_UID_OFFSET, c->uid_last);
-	if (auth.directory == NULL || directory_secret(auth.directory, auth.secret) != DIR_OK ||
+	auth.directory =
+	    directory_open("/directory", c->uid_first + MAILBOX_UID_OFFSET, c->uid_last);
+	if (auth.directory == NULL ||
+	    directory_secret(auth.directory, auth.secret) != DIR_OK ||
 	    access_open(auth.directory, wall_s()) != DIR_OK)
 		return -1;
 	take_conf();
@@ -198,8 +201,8 @@ static int
 access_rcpt(struct msg_rcpt_check *q, struct msg_rcpt_class *r)
 {
 	char subject[ACCESS_KEY_MAX];
-	enum access_kind kind = access_client(
-	    auth.directory, q->client, wall_s(), subject, sizeof(subject));
+	enum access_kind kind =
+	    access_client(auth.directory, q->client, wall_s(), subject, sizeof(subject));
 
 	/* A ban is about logins: others behind that address may send mail. */
 	if (kind == ACCESS_NONE || kind == ACCESS_BAN)
@@ -211,11 +214,13 @@ access_rcpt(struct msg_rcpt_check *q, struct msg_rcpt_class *r)
 	if (kind != ACCESS_DENY)
 		return 0;
 	r->rclass = RCLASS_DENIED;
-	snprintf(r->text, sizeof(r->text), "Mail from %.200s is not accepted here", subject);
+	snprintf(
+	    r->text, sizeof(r->text), "Mail from %.200s is not accepted here", subject);
 	return 1;
 }
 
-/* The login behind a recipient, into *u; 1: refused. Its word is our record, not smtpd's. */
+/* The login behind a recipient, into *u; 1: refused. Its word is our record, not smtpd's.
+ */
 static int
 login_rcpt(struct channel *ch, const struct msg_rcpt_check *q, struct user *u,
     struct msg_rcpt_class *r)
@@ -241,8 +246,8 @@ login_rcpt(struct channel *ch, const struct msg_rcpt_check *q, struct user *u,
 		return 1;
 	default:
 		r->rclass = RCLASS_DENIED;
-		snprintf(r->text, sizeof(r->text), "%.110s may not send as %.110s", u->address,
-		    q->sender);
+		snprintf(r->text, sizeof(r->text), "%.110s may not send as %.110s",
+		    u->address, q->sender);
 		return 1;
 	}
 }
@@ -259,10 +264,11 @@ limit_rcpt(const struct msg_rcpt_check *q, const struct user *u, struct msg_rcpt
 		return 0;
 	for (int i = 0; i < SEND_LIMITS; i++)
 		limits[i] = u->send_limits[i] != 0 ? u->send_limits[i]
-		    : auth.trust_loopback && access_is_loopback(q->client)
-		    ? SEND_UNLIMITED
-		    : sendlimit_default((enum send_limit)i);
-	reached = sendlimit_take(sendlimit, u->address, q->rcpts == 0, limits, wall_s(), &first);
+			    : auth.trust_loopback && access_is_loopback(q->client)
+				? SEND_UNLIMITED
+				: sendlimit_default((enum send_limit)i);
+	reached = sendlimit_take(
+	    sendlimit, u->address, q->rcpts == 0, limits, wall_s(), &first);
 	if (reached == SEND_LIMITS)
 		return 0;
 	if (first)
@@ -271,11 +277,12 @@ limit_rcpt(const struct msg_rcpt_check *q, const struct user *u, struct msg_rcpt
 		    KU("value", limits[reached]));
 	r->rclass = RCLASS_LIMIT;
 	snprintf(r->text, sizeof(r->text),
-	    "%.100s has reached its limit of %u %s, try again later", u->address, limits[reached],
-	    reached == SEND_MESSAGES_HOUR	? "messages an hour"
-		: reached == SEND_MESSAGES_DAY	? "messages a day"
-		: reached == SEND_RECIPIENTS_HOUR ? "recipients an hour"
-						  : "recipients a day");
+	    "%.100s has reached its limit of %u %s, try again later", u->address,
+	    limits[reached],
+	    reached == SEND_MESSAGES_HOUR     ? "messages an hour"
+	    : reached == SEND_MESSAGES_DAY    ? "messages a day"
+	    : reached == SEND_RECIPIENTS_HOUR ? "recipients an hour"
+					      : "recipients a day");
 	return 1;
 }
 
@@ -333,8 +340,8 @@ answer_route(struct channel *ch, struct msg *m)
 	else if (st != DIR_NONE)
 		r.rclass = RCLASS_TEMP;
 	else {
-		st = directory_route_find(
-		    auth.directory, domain, r.url, sizeof(r.url), matched, sizeof(matched));
+		st = directory_route_find(auth.directory, domain, r.url, sizeof(r.url),
+		    matched, sizeof(matched));
 		r.rclass = st == DIR_OK || st == DIR_NONE ? RCLASS_REMOTE : RCLASS_TEMP;
 		if (st != DIR_OK)
 			r.url[0] = '\0';
@@ -346,8 +353,10 @@ static void
 answer_resolve(struct channel *ch, struct msg *m)
 {
 	static const char *const texts[] = { "", "relaying denied", "no such user",
-		"this mailbox is disabled", "mail loop: the aliases lead only to each other",
-		"an alias leads to too many addresses", "the directory cannot be read now" };
+		"this mailbox is disabled",
+		"mail loop: the aliases lead only to each other",
+		"an alias leads to too many addresses",
+		"the directory cannot be read now" };
 	struct msg_resolved done = { 0 };
 	struct target *targets;
 	size_t n;
@@ -364,11 +373,11 @@ answer_resolve(struct channel *ch, struct msg *m)
 	}
 	free(targets);
 	done.count = (uint32_t)n;
-	done.status = st == RESOLVE_OK	    ? MSG_OK
-	    : st == RESOLVE_TEMP	    ? MSG_TEMP
-	    : st == RESOLVE_UNKNOWN	    ? MSG_UNKNOWN
-	    : st == RESOLVE_DISABLED	    ? MSG_DENIED
-					    : MSG_PERM;
+	done.status = st == RESOLVE_OK         ? MSG_OK
+		      : st == RESOLVE_TEMP     ? MSG_TEMP
+		      : st == RESOLVE_UNKNOWN  ? MSG_UNKNOWN
+		      : st == RESOLVE_DISABLED ? MSG_DENIED
+					       : MSG_PERM;
 	strlcpy(done.text, texts[st], sizeof(done.text));
 	channel_send(ch, MSG_AUTHD_LDELIVER_RESOLVED, m->id, &done, -1);
 }
@@ -409,7 +418,8 @@ user_of_mailbox(const char *mailbox, struct user *u)
 		if (c == '%') {
 			unsigned int byte;
 
-			if (sscanf(p + 1, "%2x", &byte) != 1 || byte == 0 || p[1] == '\0' || p[2] == '\0')
+			if (sscanf(p + 1, "%2x", &byte) != 1 || byte == 0 ||
+			    p[1] == '\0' || p[2] == '\0')
 				return -1;
 			c = (char)byte;
 			p += 2;
@@ -446,8 +456,8 @@ answer_open(struct channel *ch, struct msg *m)
 	if (!u.disabled && (o = malloc(sizeof(*o))) != NULL) {
 		o->channel = channel_serial(ch);
 		o->request = m->id;
-		if (auth_open_mailbox(ch, MBOX_DELIVER, m->p.open_request.token, u.address,
-			u.mailbox, u.uid, u.quota, "", on_opened, o) == 0)
+		if (auth_open_mailbox(ch, MBOX_DELIVER, m->p.open_request.token,
+			u.address, u.mailbox, u.uid, u.quota, "", on_opened, o) == 0)
 			return;
 		free(o);
 	}

@@ -28,11 +28,11 @@ derive(const char *plain, const EVP_MD *md, struct scram_keys *s)
 	s->key_len = (size_t)EVP_MD_get_size(md);
 	ok = PKCS5_PBKDF2_HMAC(plain, (int)strlen(plain), s->salt, (int)s->salt_len,
 		 (int)s->iterations, md, (int)s->key_len, salted) == 1 &&
-	    HMAC(md, salted, (int)s->key_len, (const unsigned char *)"Client Key", 10, client,
-		&len) != NULL &&
-	    EVP_Digest(client, s->key_len, s->stored, NULL, md, NULL) == 1 &&
-	    HMAC(md, salted, (int)s->key_len, (const unsigned char *)"Server Key", 10, s->server,
-		&len) != NULL;
+	     HMAC(md, salted, (int)s->key_len, (const unsigned char *)"Client Key", 10,
+		 client, &len) != NULL &&
+	     EVP_Digest(client, s->key_len, s->stored, NULL, md, NULL) == 1 &&
+	     HMAC(md, salted, (int)s->key_len, (const unsigned char *)"Server Key", 10,
+		 s->server, &len) != NULL;
 	explicit_bzero(salted, sizeof(salted));
 	explicit_bzero(client, sizeof(client));
 	return ok ? 0 : -1;
@@ -59,17 +59,18 @@ scram_parse(const char *text, const EVP_MD *md, struct scram_keys *s)
 	const char *p = strchr(text, '$'), *q, *r, *bad;
 	int n;
 
-	if (p == NULL || (size_t)(p - text) >= sizeof(number) || (q = strchr(p + 1, '$')) == NULL ||
-	    (r = strchr(q + 1, '$')) == NULL)
+	if (p == NULL || (size_t)(p - text) >= sizeof(number) ||
+	    (q = strchr(p + 1, '$')) == NULL || (r = strchr(q + 1, '$')) == NULL)
 		return -1;
 	memcpy(number, text, (size_t)(p - text));
 	number[p - text] = '\0';
-	s->iterations =
-	    (uint32_t)strtonum(number, PASSWORD_ITERATIONS_MIN, PASSWORD_ITERATIONS_MAX, &bad);
+	s->iterations = (uint32_t)strtonum(
+	    number, PASSWORD_ITERATIONS_MIN, PASSWORD_ITERATIONS_MAX, &bad);
 	if (bad != NULL)
 		return -1;
 	s->key_len = (size_t)EVP_MD_get_size(md);
-	if ((n = base64_decode(p + 1, (size_t)(q - p - 1), s->salt, sizeof(s->salt))) <= 0)
+	if ((n = base64_decode(p + 1, (size_t)(q - p - 1), s->salt, sizeof(s->salt))) <=
+	    0)
 		return -1;
 	s->salt_len = (size_t)n;
 	n = base64_decode(q + 1, (size_t)(r - q - 1), s->stored, sizeof(s->stored));
@@ -87,7 +88,8 @@ password_keys(const char *text, enum scram_hash hash, struct scram_keys *k)
 }
 
 static int
-scram_make(const char *plain, const EVP_MD *md, uint32_t iterations, char *out, size_t cap)
+scram_make(
+    const char *plain, const EVP_MD *md, uint32_t iterations, char *out, size_t cap)
 {
 	struct scram_keys s = { .iterations = iterations, .salt_len = SALT_LEN };
 
@@ -116,13 +118,14 @@ password_make(const char *plain, int scram, uint32_t iterations, struct password
 		    plain, EVP_sha1(), iterations, p->scram_sha1, sizeof(p->scram_sha1));
 	}
 	if (RAND_bytes((unsigned char *)random, sizeof(random)) != 1 ||
-	    crypt_gensalt_rn(
-		"$y$", YESCRYPT_COST, random, sizeof(random), setting, sizeof(setting)) == NULL)
+	    crypt_gensalt_rn("$y$", YESCRYPT_COST, random, sizeof(random), setting,
+		sizeof(setting)) == NULL)
 		return -1;
 	if ((data = calloc(1, sizeof(*data))) != NULL) {
 		const char *h = crypt_rn(plain, setting, data, sizeof(*data));
 
-		if (h != NULL && strlcpy(p->crypt, h, sizeof(p->crypt)) < sizeof(p->crypt))
+		if (h != NULL &&
+		    strlcpy(p->crypt, h, sizeof(p->crypt)) < sizeof(p->crypt))
 			rc = 0;
 		freezero(data, sizeof(*data));
 	}

@@ -23,7 +23,10 @@ struct password {
 #define PASSWORD_ITERATIONS_MIN 4096
 #define PASSWORD_ITERATIONS_MAX 10000000
 
-enum scram_hash { SCRAM_SHA1, SCRAM_SHA256 };
+enum scram_hash {
+	SCRAM_SHA1,
+	SCRAM_SHA256
+};
 
 /* RFC 5802, 3 */
 struct scram_keys {

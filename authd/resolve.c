@@ -30,7 +30,7 @@ static int
 is_role_address(const char *key)
 {
 	return strncmp(key, "postmaster@", 11) == 0 || strncmp(key, "abuse@", 6) == 0 ||
-	    strncmp(key, "root@", 5) == 0;
+	       strncmp(key, "root@", 5) == 0;
 }
 
 int
@@ -54,7 +54,8 @@ postmaster_target(const struct resolver *r, char *out, size_t cap)
 	}
 	if ((value = malloc(32768)) == NULL)
 		return -1;
-	if (directory_next(r->directory, DIR_USERS, key, sizeof(key), value, 32768) == DIR_OK)
+	if (directory_next(r->directory, DIR_USERS, key, sizeof(key), value, 32768) ==
+	    DIR_OK)
 		rc = strlcpy(out, key, cap) < cap ? 0 : -1;
 	free(value);
 	return rc;
@@ -90,7 +91,8 @@ look_up(const struct resolver *r, const char *key, struct step *s)
 	if (at == NULL)
 		return RESOLVE_UNKNOWN;
 	if (!resolve_domain_is_local(r, at + 1)) {
-		/* The host's own name is no mail domain, but its postmaster is reached. */
+		/* The host's own name is no mail domain, but its postmaster is reached.
+		 */
 		if (strcmp(at + 1, r->hostname) != 0)
 			return RESOLVE_REMOTE;
 		if (!is_role_address(key))
@@ -162,7 +164,8 @@ walk_add(struct walk *w, const char *key)
 }
 
 static enum resolve_status
-walk_target(struct walk *w, enum target_kind kind, const char *address, const struct user *u)
+walk_target(
+    struct walk *w, enum target_kind kind, const char *address, const struct user *u)
 {
 	struct target *t;
 
@@ -226,7 +229,8 @@ walk_step(struct walk *w, const char *key, struct step *s)
 }
 
 enum resolve_status
-resolve_targets(const struct resolver *r, const char *address, struct target **targets, size_t *n)
+resolve_targets(
+    const struct resolver *r, const char *address, struct target **targets, size_t *n)
 {
 	struct walk w = { .r = r };
 	struct step *s = malloc(sizeof(*s));
@@ -253,7 +257,8 @@ resolve_targets(const struct resolver *r, const char *address, struct target **t
 	}
 	if (st == RESOLVE_OK && w.n == 0)
 		st = first != RESOLVE_OK ? first : RESOLVE_LOOP;
-	if (st == RESOLVE_OK && w.n == 1 && w.targets[0].kind == TARGET_FORWARD && w.n_seen == 1)
+	if (st == RESOLVE_OK && w.n == 1 && w.targets[0].kind == TARGET_FORWARD &&
+	    w.n_seen == 1)
 		st = RESOLVE_REMOTE;
 done:
 	free(s);
@@ -286,7 +291,8 @@ send_as_has(const char *list, const char *key)
 
 /* Whose address is it? Follows aliases with one member; more of them are a group. */
 static enum resolve_status
-leads_to(const struct resolver *r, struct step *s, char *key, size_t cap, const char *user)
+leads_to(
+    const struct resolver *r, struct step *s, char *key, size_t cap, const char *user)
 {
 	for (int i = 0; i < ALIAS_STEPS_MAX; i++) {
 		enum resolve_status st = look_up(r, key, s);
@@ -296,8 +302,10 @@ leads_to(const struct resolver *r, struct step *s, char *key, size_t cap, const 
 		if (st != RESOLVE_OK)
 			return RESOLVE_UNKNOWN;
 		if (s->is_user)
-			return strcmp(s->user.address, user) == 0 ? RESOLVE_OK : RESOLVE_UNKNOWN;
-		if (strchr(s->targets, ' ') != NULL || start_key(r, s->targets, key, cap) == -1)
+			return strcmp(s->user.address, user) == 0 ? RESOLVE_OK
+								  : RESOLVE_UNKNOWN;
+		if (strchr(s->targets, ' ') != NULL ||
+		    start_key(r, s->targets, key, cap) == -1)
 			return RESOLVE_UNKNOWN;
 	}
 	return RESOLVE_UNKNOWN; /* in a circle */
@@ -328,7 +336,7 @@ login_key(const char *login, const char *default_domain, char *key, size_t cap)
 	if (strchr(key, '@') != NULL)
 		return 0;
 	return default_domain[0] != '\0' && strlcat(key, "@", cap) < cap &&
-		strlcat(key, default_domain, cap) < cap
-	    ? 0
-	    : -1;
+		       strlcat(key, default_domain, cap) < cap
+		   ? 0
+		   : -1;
 }

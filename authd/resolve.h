@@ -15,7 +15,7 @@
 
 struct resolver {
 	struct directory *directory;
-	const char *hostname;	/* postmaster@ of it works too */
+	const char *hostname;   /* postmaster@ of it works too */
 	const char *postmaster; /* "" for the first user */
 };
 
@@ -29,10 +29,10 @@ struct target {
 
 enum resolve_status {
 	RESOLVE_OK,
-	RESOLVE_REMOTE,	 /* not a domain of ours */
+	RESOLVE_REMOTE, /* not a domain of ours */
 	RESOLVE_UNKNOWN,
 	RESOLVE_DISABLED,
-	RESOLVE_LOOP,	 /* aliases that lead nowhere but to each other */
+	RESOLVE_LOOP, /* aliases that lead nowhere but to each other */
 	RESOLVE_TOO_MANY,
 	RESOLVE_TEMP
 };

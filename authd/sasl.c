@@ -84,7 +84,8 @@ plain(struct sasl *s, const uint8_t *data, size_t len, const char **why)
 }
 
 static enum sasl_action
-login(struct sasl *s, const uint8_t *data, size_t len, const char **challenge, const char **why)
+login(struct sasl *s, const uint8_t *data, size_t len, const char **challenge,
+    const char **why)
 {
 	*why = "malformed LOGIN response";
 	if (s->step == 1) {
@@ -94,11 +95,13 @@ login(struct sasl *s, const uint8_t *data, size_t len, const char **challenge, c
 		*challenge = "Password:";
 		return SASL_ASK;
 	}
-	return take(data, len, s->password, sizeof(s->password)) == 0 ? SASL_CHECK : SASL_FAIL;
+	return take(data, len, s->password, sizeof(s->password)) == 0 ? SASL_CHECK
+								      : SASL_FAIL;
 }
 
 enum sasl_action
-sasl_keys(struct sasl *s, const struct scram_keys *keys, const char **challenge, const char **why)
+sasl_keys(struct sasl *s, const struct scram_keys *keys, const char **challenge,
+    const char **why)
 {
 	unsigned char random[18];
 	char nonce[BASE64_ENCODED_SIZE(sizeof(random))];
@@ -106,15 +109,16 @@ sasl_keys(struct sasl *s, const struct scram_keys *keys, const char **challenge,
 	*challenge = s->scram.out;
 	*why = "malformed SCRAM message";
 	arc4random_buf(random, sizeof(random));
-	if (s->step != 2 || base64_encode(random, sizeof(random), nonce, sizeof(nonce)) == -1 ||
+	if (s->step != 2 ||
+	    base64_encode(random, sizeof(random), nonce, sizeof(nonce)) == -1 ||
 	    scram_challenge(&s->scram, keys, nonce) == -1)
 		return SASL_FAIL;
 	s->step = 3;
 	return SASL_ASK;
 }
 
-/* Steps: 1 client-first, 2 keys, 3 client-final, 4 the empty answer to the server's proof,
- * since none of SMTP, IMAP and POP3 sends data along with success. */
+/* Steps: 1 client-first, 2 keys, 3 client-final, 4 the empty answer to the server's
+ * proof, since none of SMTP, IMAP and POP3 sends data along with success. */
 static enum sasl_action
 scram(struct sasl *s, const uint8_t *data, size_t len, const struct sasl_binding *b,
     const char **challenge, const char **why)
@@ -122,7 +126,8 @@ scram(struct sasl *s, const uint8_t *data, size_t len, const struct sasl_binding
 	*why = "malformed SCRAM message";
 	switch (s->step) {
 	case 1:
-		if (scram_first(&s->scram, data, len, b->type, b->data, b->len, why) == -1)
+		if (scram_first(&s->scram, data, len, b->type, b->data, b->len, why) ==
+		    -1)
 			return SASL_FAIL;
 		strlcpy(s->login, s->scram.name, sizeof(s->login));
 		s->step = 2;

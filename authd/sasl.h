@@ -13,7 +13,12 @@
 
 #include "authd/scram.h"
 
-enum sasl_mech { SASL_MECH_NONE, SASL_MECH_PLAIN, SASL_MECH_LOGIN, SASL_MECH_SCRAM };
+enum sasl_mech {
+	SASL_MECH_NONE,
+	SASL_MECH_PLAIN,
+	SASL_MECH_LOGIN,
+	SASL_MECH_SCRAM
+};
 
 #define SASL_LOGIN_MAX 320
 #define SASL_PASSWORD_MAX 512
@@ -34,12 +39,12 @@ struct sasl_binding {
 };
 
 enum sasl_action {
-	SASL_ASK,   /* send challenge, come back with the answer */
-	SASL_CHECK, /* login and password are there: check them */
-	SASL_KEYS,  /* SCRAM: login is there, go on with sasl_keys() */
+	SASL_ASK,    /* send challenge, come back with the answer */
+	SASL_CHECK,  /* login and password are there: check them */
+	SASL_KEYS,   /* SCRAM: login is there, go on with sasl_keys() */
 	SASL_PROVED, /* SCRAM: the client has the password of login */
-	SASL_WRONG, /* SCRAM: it has not */
-	SASL_FAIL   /* malformed; *why says what */
+	SASL_WRONG,  /* SCRAM: it has not */
+	SASL_FAIL    /* malformed; *why says what */
 };
 
 /* Case-insensitive; SASL_MECH_NONE when it is not known. */

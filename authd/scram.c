@@ -56,8 +56,8 @@ decode_name(const char *in, size_t len, char *out, size_t cap)
 }
 
 /*
- * The flag against downgrade (RFC 5802, 6): "y" says that the server offers no binding. If
- * it does, somebody in between took -PLUS out of the list.
+ * The flag against downgrade (RFC 5802, 6): "y" says that the server offers no binding.
+ * If it does, somebody in between took -PLUS out of the list.
  */
 static int
 check_flag(struct scram *s, const char *flag, size_t len, const char *binding_type,
@@ -67,7 +67,8 @@ check_flag(struct scram *s, const char *flag, size_t len, const char *binding_ty
 		*why = "this mechanism needs a channel binding";
 		if (s->plus)
 			return -1;
-		*why = "the client was told that there is no channel binding, but there is";
+		*why =
+		    "the client was told that there is no channel binding, but there is";
 		return flag[0] == 'y' && s->plus_offered ? -1 : 0;
 	}
 	*why = "malformed SCRAM message";
@@ -78,7 +79,8 @@ check_flag(struct scram *s, const char *flag, size_t len, const char *binding_ty
 		return -1;
 	*why = "channel binding of an unknown kind";
 	if (binding_len == 0 || binding_len > sizeof(s->binding) ||
-	    strlen(binding_type) != len - 2 || strncmp(binding_type, flag + 2, len - 2) != 0 ||
+	    strlen(binding_type) != len - 2 ||
+	    strncmp(binding_type, flag + 2, len - 2) != 0 ||
 	    (strcmp(binding_type, "tls-exporter") != 0 &&
 		strcmp(binding_type, "tls-server-end-point") != 0))
 		return -1;
@@ -110,15 +112,15 @@ scram_first(struct scram *s, const uint8_t *data, size_t len, const char *bindin
 	memcpy(text, data, len);
 	text[len] = '\0';
 	if ((p = strchr(text, ',')) == NULL ||
-	    check_flag(s, text, (size_t)(p - text), binding_type, binding, binding_len, why) == -1)
+	    check_flag(s, text, (size_t)(p - text), binding_type, binding, binding_len,
+		why) == -1)
 		return -1;
 	*why = "malformed SCRAM message";
 	p++;
 	if ((q = strchr(p, ',')) == NULL)
 		return -1;
-	if (q != p &&
-	    (strncmp(p, "a=", 2) != 0 ||
-		decode_name(p + 2, (size_t)(q - p - 2), authzid, sizeof(authzid)) == -1))
+	if (q != p && (strncmp(p, "a=", 2) != 0 || decode_name(p + 2, (size_t)(q - p - 2),
+						       authzid, sizeof(authzid)) == -1))
 		return -1;
 	p = q + 1;
 	memcpy(s->gs2, text, (size_t)(p - text));
@@ -152,8 +154,8 @@ scram_challenge(struct scram *s, const struct scram_keys *keys, const char *nonc
 	if (strlcat(s->nonce, nonce, sizeof(s->nonce)) >= sizeof(s->nonce) ||
 	    base64_encode(keys->salt, keys->salt_len, salt, sizeof(salt)) == -1)
 		return -1;
-	n = snprintf(s->server_first, sizeof(s->server_first), "r=%s,s=%s,i=%u", s->nonce, salt,
-	    keys->iterations);
+	n = snprintf(s->server_first, sizeof(s->server_first), "r=%s,s=%s,i=%u", s->nonce,
+	    salt, keys->iterations);
 	if (n < 0 || (size_t)n >= sizeof(s->server_first))
 		return -1;
 	strlcpy(s->out, s->server_first, sizeof(s->out));
@@ -169,13 +171,14 @@ binding_fits(const struct scram *s, const char *text, size_t len)
 	int n = base64_decode(text, len, got, sizeof(got));
 
 	return n >= 0 && (size_t)n == header + s->binding_len &&
-	    memcmp(got, s->gs2, header) == 0 &&
-	    CRYPTO_memcmp(got + header, s->binding, s->binding_len) == 0;
+	       memcmp(got, s->gs2, header) == 0 &&
+	       CRYPTO_memcmp(got + header, s->binding, s->binding_len) == 0;
 }
 
 /* 1: the proof shows that the client has the password; signature is the server's. */
 static int
-verify(const struct scram *s, const char *auth, const uint8_t *proof, unsigned char *signature)
+verify(const struct scram *s, const char *auth, const uint8_t *proof,
+    unsigned char *signature)
 {
 	const EVP_MD *md = md_of(s->hash);
 	unsigned char client[EVP_MAX_MD_SIZE], stored[EVP_MAX_MD_SIZE];
@@ -188,9 +191,10 @@ verify(const struct scram *s, const char *auth, const uint8_t *proof, unsigned c
 	for (size_t i = 0; i < s->keys.key_len; i++)
 		client[i] ^= proof[i];
 	right = EVP_Digest(client, s->keys.key_len, stored, NULL, md, NULL) == 1 &&
-	    CRYPTO_memcmp(stored, s->keys.stored, s->keys.key_len) == 0 && !s->keys.nobody &&
-	    HMAC(md, s->keys.server, (int)s->keys.key_len, (const unsigned char *)auth,
-		strlen(auth), signature, &n) != NULL;
+		CRYPTO_memcmp(stored, s->keys.stored, s->keys.key_len) == 0 &&
+		!s->keys.nobody &&
+		HMAC(md, s->keys.server, (int)s->keys.key_len,
+		    (const unsigned char *)auth, strlen(auth), signature, &n) != NULL;
 	explicit_bzero(client, sizeof(client));
 	return right;
 }
@@ -198,7 +202,8 @@ verify(const struct scram *s, const char *auth, const uint8_t *proof, unsigned c
 int
 scram_final(struct scram *s, const uint8_t *data, size_t len, const char **why)
 {
-	char text[FINAL_MAX + 1], auth[2 * SCRAM_FIRST_MAX + SCRAM_OUT_MAX + FINAL_MAX + 4];
+	char text[FINAL_MAX + 1],
+	    auth[2 * SCRAM_FIRST_MAX + SCRAM_OUT_MAX + FINAL_MAX + 4];
 	char encoded[BASE64_ENCODED_SIZE(EVP_MAX_MD_SIZE)], *p, *nonce;
 	unsigned char proof[EVP_MAX_MD_SIZE], signature[EVP_MAX_MD_SIZE];
 	size_t n;
@@ -243,8 +248,10 @@ scram_keys_nobody(const uint8_t secret[32], const char *name, enum scram_hash ha
 	unsigned int n;
 
 	memset(k, 0, sizeof(*k));
-	snprintf(text, sizeof(text), "scram-salt %d %s", hash == SCRAM_SHA1 ? 1 : 256, name);
-	if (HMAC(EVP_sha256(), secret, 32, (unsigned char *)text, strlen(text), mac, &n) == NULL)
+	snprintf(
+	    text, sizeof(text), "scram-salt %d %s", hash == SCRAM_SHA1 ? 1 : 256, name);
+	if (HMAC(EVP_sha256(), secret, 32, (unsigned char *)text, strlen(text), mac,
+		&n) == NULL)
 		return -1;
 	memcpy(k->salt, mac, SALT_LEN);
 	k->salt_len = SALT_LEN;

@@ -24,10 +24,10 @@
 
 struct scram {
 	enum scram_hash hash;
-	uint8_t plus;	      /* the name of the mechanism ends in -PLUS */
+	uint8_t plus;         /* the name of the mechanism ends in -PLUS */
 	uint8_t plus_offered; /* it was to be had on this connection */
 	char name[SCRAM_NAME_MAX + 1];
-	char gs2[SCRAM_FIRST_MAX + 1];	/* gs2-header as it came */
+	char gs2[SCRAM_FIRST_MAX + 1];  /* gs2-header as it came */
 	char bare[SCRAM_FIRST_MAX + 1]; /* client-first-message-bare */
 	char nonce[SCRAM_NONCE_MAX + 64];
 	uint8_t binding[SCRAM_BINDING_MAX];
@@ -47,7 +47,8 @@ int scram_first(struct scram *, const uint8_t *data, size_t len, const char *bin
 /* server-first-message into s->out. nonce: printable without comma, fresh, at most
  * 40 octets. -1: no room. */
 int scram_challenge(struct scram *, const struct scram_keys *, const char *nonce);
-/* client-final-message. 1: right, s->out is the server's proof; 0: wrong; -1: malformed. */
+/* client-final-message. 1: right, s->out is the server's proof; 0: wrong; -1: malformed.
+ */
 int scram_final(struct scram *, const uint8_t *data, size_t len, const char **why);
 /*
  * What an unknown user gets: the same salt each time, as one would expect of a real

@@ -3,8 +3,8 @@
 #define FIFE_SENDLIMIT_H
 
 /*
- * How much each account has sent: messages and recipients in an hour and in a day, from the
- * first of them on. Bounded; no I/O. A restart of authd begins anew.
+ * How much each account has sent: messages and recipients in an hour and in a day, from
+ * the first of them on. Bounded; no I/O. A restart of authd begins anew.
  */
 
 #include <stddef.h>

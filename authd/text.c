@@ -39,14 +39,18 @@ dump_user(struct ctl *c, const char *key, const char *value, int secrets)
 			    sendlimit_word((enum send_limit)i), u.send_limits[i]);
 	}
 	ctl_text(c,
-	    "user %s uid=%u disabled=%d quota=%llu forward=%s forward-keep=%d created=%lld%s%s%s%s%s%s%s%s%s%s%s",
-	    key, u.uid, u.disabled, (unsigned long long)u.quota, u.forward, u.forward_keep,
-	    (long long)u.created, secrets && u.password.scram_sha256[0] ? " scram-sha-256=" : "",
+	    "user %s uid=%u disabled=%d quota=%llu forward=%s forward-keep=%d "
+	    "created=%lld%s%s%s%s%s%s%s%s%s%s%s",
+	    key, u.uid, u.disabled, (unsigned long long)u.quota, u.forward,
+	    u.forward_keep, (long long)u.created,
+	    secrets && u.password.scram_sha256[0] ? " scram-sha-256=" : "",
 	    secrets ? u.password.scram_sha256 : "",
 	    secrets && u.password.scram_sha1[0] ? " scram-sha-1=" : "",
-	    secrets ? u.password.scram_sha1 : "", secrets && u.password.crypt[0] ? " crypt=" : "",
-	    secrets ? u.password.crypt : "", u.send_as[0] ? " send-as=" : "", u.send_as, limits,
-	    secrets && u.apppass[0] ? " app-passwords=" : "", secrets ? u.apppass : "");
+	    secrets ? u.password.scram_sha1 : "",
+	    secrets && u.password.crypt[0] ? " crypt=" : "",
+	    secrets ? u.password.crypt : "", u.send_as[0] ? " send-as=" : "", u.send_as,
+	    limits, secrets && u.apppass[0] ? " app-passwords=" : "",
+	    secrets ? u.apppass : "");
 }
 
 /* A dump on its way: as much as fifectl takes, then the others' turn. */
@@ -66,12 +70,14 @@ dump_gone(struct ctl *c, void *arg)
 static void
 dump_more(struct ctl *c, void *arg)
 {
-	static const char *const words[DIR_TABLES] = { "domain", "user", "alias", "route", "access" };
+	static const char *const words[DIR_TABLES] = { "domain", "user", "alias", "route",
+		"access" };
 	struct dump *d = arg;
 
 	while (d->table < DIR_TABLES) {
-		enum dir_status st = directory_next(auth.directory, (enum dir_table)d->table, d->key,
-		    sizeof(d->key), d->value, sizeof(d->value));
+		enum dir_status st =
+		    directory_next(auth.directory, (enum dir_table)d->table, d->key,
+			sizeof(d->key), d->value, sizeof(d->value));
 
 		if (st == DIR_NONE) {
 			d->table++;
@@ -90,8 +96,8 @@ dump_more(struct ctl *c, void *arg)
 			if (strncmp(d->key, "ban ", 4) != 0)
 				ctl_text(c, "access %s", d->key);
 		} else
-			ctl_text(c, "%s %s%s%s", words[d->table], d->key, d->value[0] ? " " : "",
-			    d->value);
+			ctl_text(c, "%s %s%s%s", words[d->table], d->key,
+			    d->value[0] ? " " : "", d->value);
 		if (ctl_full(c)) {
 			ctl_on_room(c, dump_more, d);
 			return;
@@ -158,7 +164,8 @@ load_user(char **words, int n)
 		struct channel *ch = daemon_peer(ROLE_MBOXD);
 		struct msg_mbox_dir d = { 0 };
 
-		if ((st = directory_user_add(auth.directory, &u)) == DIR_OK && ch != NULL) {
+		if ((st = directory_user_add(auth.directory, &u)) == DIR_OK &&
+		    ch != NULL) {
 			d.uid = u.uid;
 			strlcpy(d.mailbox, u.mailbox, sizeof(d.mailbox));
 			channel_send(ch, MSG_AUTHD_MBOXD_CREATE, 0, &d, -1);
@@ -189,7 +196,7 @@ load_line(char *line)
 		if (line[6] == '@')
 			strlcpy(key, line + 6, sizeof(key));
 		else if (address_parse(line + 6, strlen(line + 6), &a) == -1 ||
-		    address_fold_key(&a, key, sizeof(key)) == -1)
+			 address_fold_key(&a, key, sizeof(key)) == -1)
 			return "not an address";
 		st = directory_alias_put(auth.directory, key, targets);
 		return st == DIR_OK ? NULL : dir_status_text(st);
@@ -302,8 +309,8 @@ load_more(evutil_socket_t fd, short what, void *arg)
 	}
 	auth_changed("");
 	if (bad != NULL)
-		ctl_done(l->ctl, CTL_REFUSED, "line %d: %s; the lines before it are loaded",
-		    l->number, bad);
+		ctl_done(l->ctl, CTL_REFUSED,
+		    "line %d: %s; the lines before it are loaded", l->number, bad);
 	else
 		ctl_done(l->ctl, CTL_OK, NULL);
 	load_free(l);
@@ -317,11 +324,13 @@ text_load(struct ctl *c, int argc, char **argv)
 
 	if (fd == -1)
 		ctl_done(c, CTL_USAGE, "expected the text on standard input");
-	else if (l == NULL || (l->ev = event_new(daemon_base(), -1, 0, load_more, l)) == NULL)
+	else if (l == NULL ||
+		 (l->ev = event_new(daemon_base(), -1, 0, load_more, l)) == NULL)
 		ctl_done(c, CTL_TEMPFAIL, "no memory");
 	else if ((l->text = read_all(fd, &l->len)) == NULL ||
-	    memchr(l->text, '\0', l->len) != NULL)
-		ctl_done(c, CTL_REFUSED, "the input cannot be read as text of at most 64 MB");
+		 memchr(l->text, '\0', l->len) != NULL)
+		ctl_done(
+		    c, CTL_REFUSED, "the input cannot be read as text of at most 64 MB");
 	else {
 		close(fd);
 		l->ctl = c;

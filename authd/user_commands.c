@@ -76,8 +76,8 @@ pending_done(struct pending *p, int status, const char *subject, const char *tex
 }
 
 static int
-ask_mboxd(struct pending *p, enum msg_type type, const char *mailbox, const char *new_mailbox,
-    channel_answer_cb cb)
+ask_mboxd(struct pending *p, enum msg_type type, const char *mailbox,
+    const char *new_mailbox, channel_answer_cb cb)
 {
 	struct channel *ch = daemon_peer(ROLE_MBOXD);
 	struct msg_mbox_dir d = { .uid = p->user.uid };
@@ -120,13 +120,15 @@ on_made(int result, const struct password *made, void *arg)
 	enum dir_status st;
 
 	if (result != 0) {
-		pending_done(p, CTL_REFUSED, p->user.address, "this password cannot be used");
+		pending_done(
+		    p, CTL_REFUSED, p->user.address, "this password cannot be used");
 		return;
 	}
 	p->user.password = *made;
 	if (!p->is_new) {
 		/* Only the password: the rest may have changed meanwhile. */
-		if ((st = directory_user_get(auth.directory, p->user.address, &now)) == DIR_OK) {
+		if ((st = directory_user_get(auth.directory, p->user.address, &now)) ==
+		    DIR_OK) {
 			now.password = *made;
 			st = directory_user_put(auth.directory, &now);
 		}
@@ -147,8 +149,8 @@ on_made(int result, const struct password *made, void *arg)
 		return;
 	}
 	if (st != DIR_OK) {
-		pending_done(p, st == DIR_IO ? CTL_TEMPFAIL : CTL_REFUSED, p->user.address,
-		    dir_status_text(st));
+		pending_done(p, st == DIR_IO ? CTL_TEMPFAIL : CTL_REFUSED,
+		    p->user.address, dir_status_text(st));
 		return;
 	}
 	if (ask_mboxd(p, MSG_AUTHD_MBOXD_CREATE, p->user.mailbox, "", on_created) == -1)
@@ -242,7 +244,8 @@ on_removed(struct msg *m, void *arg)
 		st = directory_user_del(auth.directory, p->user.address);
 	log_fact(LOG_LOGIN, LOGL_INFO, "user-deleted", KS("user", p->user.address));
 	auth_changed("");
-	pending_done(p, st == DIR_OK ? CTL_OK : CTL_REFUSED, p->user.address, dir_status_text(st));
+	pending_done(
+	    p, st == DIR_OK ? CTL_OK : CTL_REFUSED, p->user.address, dir_status_text(st));
 }
 
 void
@@ -290,9 +293,9 @@ user_show(struct ctl *c, int argc, char **argv)
 			    n != 0 ? n : sendlimit_default((enum send_limit)i));
 	}
 	ctl_str(c, "password",
-	    u.password.scram_sha256[0] != '\0'	? "scram"
-		: u.password.crypt[0] != '\0' ? "yescrypt"
-					      : "none");
+	    u.password.scram_sha256[0] != '\0' ? "scram"
+	    : u.password.crypt[0] != '\0'      ? "yescrypt"
+					       : "none");
 	ctl_time(c, "created", u.created);
 	ctl_row_end(c);
 	ctl_done(c, CTL_OK, NULL);
@@ -336,7 +339,8 @@ parse_yes(const char *text, int *out)
 {
 	if (strcmp(text, "yes") == 0 || strcmp(text, "on") == 0 || strcmp(text, "1") == 0)
 		*out = 1;
-	else if (strcmp(text, "no") == 0 || strcmp(text, "off") == 0 || strcmp(text, "0") == 0)
+	else if (strcmp(text, "no") == 0 || strcmp(text, "off") == 0 ||
+		 strcmp(text, "0") == 0)
 		*out = 0;
 	else
 		return -1;
@@ -382,9 +386,10 @@ set_send_as(struct user *u, const char *value)
 		if (*word == '\0')
 			continue;
 		key[0] = '@';
-		if (word[0] == '@' ? address_domain_ascii(word + 1, key + 1, sizeof(key) - 1) == -1
-				   : address_parse(word, strlen(word), &a) == -1 ||
-			    address_fold_key(&a, key, sizeof(key)) == -1)
+		if (word[0] == '@'
+			? address_domain_ascii(word + 1, key + 1, sizeof(key) - 1) == -1
+			: address_parse(word, strlen(word), &a) == -1 ||
+			      address_fold_key(&a, key, sizeof(key)) == -1)
 			return "expected addresses or @domains separated by commas";
 		if (u->send_as[0] != '\0')
 			strlcat(u->send_as, ",", sizeof(u->send_as));
@@ -415,18 +420,21 @@ set_one(struct user *u, const char *key, const char *value)
 	if (strcmp(key, "disabled") == 0)
 		return parse_yes(value, &u->disabled) == 0 ? NULL : "expected yes or no";
 	if (strcmp(key, "quota") == 0)
-		return parse_size(value, &u->quota) == 0 ? NULL
-							 : "expected a size such as 500m, or 0";
+		return parse_size(value, &u->quota) == 0
+			   ? NULL
+			   : "expected a size such as 500m, or 0";
 	if (strcmp(key, "forward") == 0)
 		return set_forward(u, value);
 	if (strcmp(key, "forward-keep") == 0)
-		return parse_yes(value, &u->forward_keep) == 0 ? NULL : "expected yes or no";
+		return parse_yes(value, &u->forward_keep) == 0 ? NULL
+							       : "expected yes or no";
 	if (strcmp(key, "send-as") == 0)
 		return set_send_as(u, value);
 	for (int i = 0; i < SEND_LIMITS; i++)
 		if (strcmp(key, sendlimit_word((enum send_limit)i)) == 0)
 			return set_limit(&u->send_limits[i], value);
-	return "unknown key: expected disabled, quota, forward, forward-keep, scram, send-as, "
+	return "unknown key: expected disabled, quota, forward, forward-keep, scram, "
+	       "send-as, "
 	       "messages-hour, messages-day, recipients-hour or recipients-day";
 }
 
@@ -448,7 +456,9 @@ user_set(struct ctl *c, int argc, char **argv)
 		if (value != NULL) {
 			*value++ = '\0';
 			if (strcmp(argv[i], "scram") == 0)
-				bad = parse_yes(value, &scram) == 0 ? NULL : "expected on or off";
+				bad = parse_yes(value, &scram) == 0
+					  ? NULL
+					  : "expected on or off";
 			else
 				bad = set_one(&u, argv[i], value);
 		}

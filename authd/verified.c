@@ -26,7 +26,8 @@ verified_init(void)
 }
 
 static int
-tag_of(const char *address, const char *plain, const struct password *p, unsigned char *tag)
+tag_of(
+    const char *address, const char *plain, const struct password *p, unsigned char *tag)
 {
 	char text[320 + PASSWORD_MAX + sizeof(*p) + 8];
 	size_t len = 0;
@@ -42,8 +43,8 @@ tag_of(const char *address, const char *plain, const struct password *p, unsigne
 		memcpy(text + len, parts[i], l);
 		len += l;
 	}
-	ok = HMAC(EVP_sha256(), secret, sizeof(secret), (unsigned char *)text, len, tag, &n) !=
-	    NULL;
+	ok = HMAC(EVP_sha256(), secret, sizeof(secret), (unsigned char *)text, len, tag,
+		 &n) != NULL;
 	explicit_bzero(text, sizeof(text));
 	return ok ? 0 : -1;
 }
@@ -55,7 +56,8 @@ slot_of(const unsigned char *tag)
 }
 
 int
-verified_find(const char *address, const char *plain, const struct password *p, uint64_t now)
+verified_find(
+    const char *address, const char *plain, const struct password *p, uint64_t now)
 {
 	unsigned char tag[TAG_LEN];
 	size_t i;
@@ -67,7 +69,8 @@ verified_find(const char *address, const char *plain, const struct password *p, 
 }
 
 void
-verified_add(const char *address, const char *plain, const struct password *p, uint64_t now)
+verified_add(
+    const char *address, const char *plain, const struct password *p, uint64_t now)
 {
 	unsigned char tag[TAG_LEN];
 	size_t i;

@@ -17,7 +17,9 @@
 
 int verified_init(void);
 /* 1: this password was right for this user at most VERIFIED_LIFE_MS ago. */
-int verified_find(const char *address, const char *plain, const struct password *, uint64_t now_ms);
-void verified_add(const char *address, const char *plain, const struct password *, uint64_t now_ms);
+int verified_find(
+    const char *address, const char *plain, const struct password *, uint64_t now_ms);
+void verified_add(
+    const char *address, const char *plain, const struct password *, uint64_t now_ms);
 
 #endif

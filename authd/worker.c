@@ -20,7 +20,12 @@
 #define WORKERS_MAX 16
 #define PACKET_MAX 4096
 
-enum job_kind { JOB_CHECK = 1, JOB_CHECK_NOBODY, JOB_MAKE_SCRAM, JOB_MAKE_CRYPT };
+enum job_kind {
+	JOB_CHECK = 1,
+	JOB_CHECK_NOBODY,
+	JOB_MAKE_SCRAM,
+	JOB_MAKE_CRYPT
+};
 
 struct job {
 	TAILQ_ENTRY(job) entry;
@@ -49,11 +54,13 @@ static int
 job_encode(const struct job *j, struct ibuf *b)
 {
 	return ibuf_add_n8(b, j->kind) == -1 || ibuf_add_n32(b, j->iterations) == -1 ||
-		ibuf_add_strbuf(b, j->plain, sizeof(j->plain)) == -1 ||
-		ibuf_add_strbuf(b, j->password.scram_sha256, sizeof(j->password.scram_sha256)) == -1 ||
-		ibuf_add_strbuf(b, j->password.crypt, sizeof(j->password.crypt)) == -1
-	    ? -1
-	    : 0;
+		       ibuf_add_strbuf(b, j->plain, sizeof(j->plain)) == -1 ||
+		       ibuf_add_strbuf(b, j->password.scram_sha256,
+			   sizeof(j->password.scram_sha256)) == -1 ||
+		       ibuf_add_strbuf(b, j->password.crypt, sizeof(j->password.crypt)) ==
+			   -1
+		   ? -1
+		   : 0;
 }
 
 static int
@@ -63,7 +70,8 @@ job_decode(struct ibuf *b, struct job *j)
 
 	if (ibuf_get_n8(b, &kind) == -1 || ibuf_get_n32(b, &j->iterations) == -1 ||
 	    ibuf_get_strbuf(b, j->plain, sizeof(j->plain)) == -1 ||
-	    ibuf_get_strbuf(b, j->password.scram_sha256, sizeof(j->password.scram_sha256)) == -1 ||
+	    ibuf_get_strbuf(
+		b, j->password.scram_sha256, sizeof(j->password.scram_sha256)) == -1 ||
 	    ibuf_get_strbuf(b, j->password.crypt, sizeof(j->password.crypt)) == -1 ||
 	    ibuf_size(b) != 0)
 		return -1;
@@ -107,8 +115,10 @@ worker_main(int fd)
 		explicit_bzero(&j, sizeof(j));
 		if ((out = ibuf_dynamic(1024, PACKET_MAX)) == NULL ||
 		    ibuf_add_n8(out, (uint8_t)(result + 1)) == -1 ||
-		    ibuf_add_strbuf(out, made.scram_sha256, sizeof(made.scram_sha256)) == -1 ||
-		    ibuf_add_strbuf(out, made.scram_sha1, sizeof(made.scram_sha1)) == -1 ||
+		    ibuf_add_strbuf(out, made.scram_sha256, sizeof(made.scram_sha256)) ==
+			-1 ||
+		    ibuf_add_strbuf(out, made.scram_sha1, sizeof(made.scram_sha1)) ==
+			-1 ||
 		    ibuf_add_strbuf(out, made.crypt, sizeof(made.crypt)) == -1 ||
 		    send(fd, ibuf_data(out), ibuf_size(out), MSG_NOSIGNAL) == -1)
 			_exit(1);
@@ -124,8 +134,11 @@ workers_fork(unsigned int n, const char *root, uid_t uid, gid_t gid)
 	if (n > WORKERS_MAX)
 		n = WORKERS_MAX;
 	for (unsigned int i = 0; i < n; i++) {
-		struct sandbox sandbox = { .role = ROLE_AUTHD_WORKER, .root = root, .uid = uid,
-			.gid = gid, .files_max = 64 };
+		struct sandbox sandbox = { .role = ROLE_AUTHD_WORKER,
+			.root = root,
+			.uid = uid,
+			.gid = gid,
+			.files_max = 64 };
 		const char *what = "";
 		int pair[2];
 		pid_t pid;
@@ -214,8 +227,8 @@ workers_start(struct event_base *base)
 }
 
 static int
-enqueue(enum job_kind kind, const char *plain, const struct password *p, uint32_t iterations,
-    worker_cb cb, void *arg)
+enqueue(enum job_kind kind, const char *plain, const struct password *p,
+    uint32_t iterations, worker_cb cb, void *arg)
 {
 	struct job *j;
 
@@ -239,7 +252,8 @@ enqueue(enum job_kind kind, const char *plain, const struct password *p, uint32_
 }
 
 int
-worker_check(const char *plain, const struct password *p, uint32_t iterations, worker_cb cb, void *arg)
+worker_check(const char *plain, const struct password *p, uint32_t iterations,
+    worker_cb cb, void *arg)
 {
 	return enqueue(
 	    p == NULL ? JOB_CHECK_NOBODY : JOB_CHECK, plain, p, iterations, cb, arg);
@@ -248,7 +262,8 @@ worker_check(const char *plain, const struct password *p, uint32_t iterations, w
 int
 worker_make(const char *plain, int scram, uint32_t iterations, worker_cb cb, void *arg)
 {
-	return enqueue(scram ? JOB_MAKE_SCRAM : JOB_MAKE_CRYPT, plain, NULL, iterations, cb, arg);
+	return enqueue(
+	    scram ? JOB_MAKE_SCRAM : JOB_MAKE_CRYPT, plain, NULL, iterations, cb, arg);
 }
 
 unsigned int

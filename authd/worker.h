@@ -27,7 +27,8 @@ int workers_fork(unsigned int n, const char *root, uid_t uid, gid_t gid);
 /* Begin to talk to them. */
 int workers_start(struct event_base *);
 /* password NULL: nobody to check against, takes as long. -1: too many wait. */
-int worker_check(const char *plain, const struct password *, uint32_t iterations, worker_cb, void *);
+int worker_check(
+    const char *plain, const struct password *, uint32_t iterations, worker_cb, void *);
 int worker_make(const char *plain, int scram, uint32_t iterations, worker_cb, void *);
 unsigned int workers_waiting(void);
 

@@ -31,8 +31,8 @@
 #define QUEUE_BYTES_MAX (64u * 1024 * 1024)
 
 struct waiter {
-	TAILQ_ENTRY(waiter) chain;    /* same bucket */
-	TAILQ_ENTRY(waiter) by_time;  /* same deadline list */
+	TAILQ_ENTRY(waiter) chain;   /* same bucket */
+	TAILQ_ENTRY(waiter) by_time; /* same deadline list */
 	uint64_t id;
 	enum msg_type type; /* of the question */
 	uint64_t deadline;
@@ -92,8 +92,8 @@ static void on_write(evutil_socket_t, short, void *);
 static void on_tick(evutil_socket_t, short, void *);
 
 struct channel *
-channel_new(struct event_base *base, int fd, enum role self, uint32_t instance, enum role peer,
-    channel_message_cb message, channel_lost_cb lost, void *arg)
+channel_new(struct event_base *base, int fd, enum role self, uint32_t instance,
+    enum role peer, channel_message_cb message, channel_lost_cb lost, void *arg)
 {
 	struct channel *ch = calloc(1, sizeof(*ch));
 	struct msg_hello hello = { MSG_VERSION, (uint8_t)self, instance };
@@ -249,7 +249,8 @@ on_tick(evutil_socket_t fd, short what, void *arg)
 		return;
 	}
 	ch->busy++;
-	while (!ch->freed && (w = TAILQ_FIRST(&ch->by_time)) != NULL && w->deadline <= now) {
+	while (
+	    !ch->freed && (w = TAILQ_FIRST(&ch->by_time)) != NULL && w->deadline <= now) {
 		waiter_remove(ch, w);
 		w->cb(NULL, w->arg);
 		free(w);
@@ -262,7 +263,8 @@ on_tick(evutil_socket_t fd, short what, void *arg)
 }
 
 int
-channel_send(struct channel *ch, enum msg_type type, uint64_t id, const void *payload, int fd)
+channel_send(
+    struct channel *ch, enum msg_type type, uint64_t id, const void *payload, int fd)
 {
 	const struct msg_info *info = msg_info(type);
 	struct ibuf *b = NULL;
@@ -270,7 +272,8 @@ channel_send(struct channel *ch, enum msg_type type, uint64_t id, const void *pa
 
 	if (ch->dead || info == NULL || ch->queued > QUEUE_BYTES_MAX)
 		goto fail;
-	if ((info->from & ROLE_BIT(ch->self)) == 0 || (info->to & ROLE_BIT(ch->peer)) == 0 ||
+	if ((info->from & ROLE_BIT(ch->self)) == 0 ||
+	    (info->to & ROLE_BIT(ch->peer)) == 0 ||
 	    ((info->flags & MSG_F_FD) && fd == -1) ||
 	    (!(info->flags & (MSG_F_FD | MSG_F_FDOPT)) && fd != -1)) {
 		log_warnx("channel: %s does not go from %s to %s", info->name,
@@ -324,9 +327,9 @@ channel_ask(struct channel *ch, enum msg_type type, const void *payload, int fd,
 	}
 	TAILQ_INSERT_TAIL(&ch->buckets[w->id % BUCKETS], w, chain);
 	/* Most questions of a channel have one deadline: the search is short. */
-	TAILQ_FOREACH_REVERSE (at, &ch->by_time, waiter_list, by_time)
-		if (at->deadline <= w->deadline)
-			break;
+	TAILQ_FOREACH_REVERSE(at, &ch->by_time, waiter_list, by_time)
+	if (at->deadline <= w->deadline)
+		break;
 	if (at == NULL)
 		TAILQ_INSERT_HEAD(&ch->by_time, w, by_time);
 	else
@@ -390,7 +393,8 @@ dispatch(struct channel *ch, struct imsg *imsg, struct msg *m)
 
 	if (info == NULL)
 		return "message of unknown type";
-	if ((info->from & ROLE_BIT(ch->peer)) == 0 || (info->to & ROLE_BIT(ch->self)) == 0)
+	if ((info->from & ROLE_BIT(ch->peer)) == 0 ||
+	    (info->to & ROLE_BIT(ch->self)) == 0)
 		return "message not meant for this channel";
 	if (!!(info->flags & MSG_F_HELLO) == ch->hello_seen)
 		return ch->hello_seen ? "second HELLO" : "no HELLO first";
@@ -458,7 +462,8 @@ read_some(struct channel *ch)
 
 	if (n == 1)
 		return 1;
-	/* A reset is an end that left something of ours unread: no fault of the peer's. */
+	/* A reset is an end that left something of ours unread: no fault of the peer's.
+	 */
 	channel_break(ch, n == 0 || errno == ECONNRESET ? "closed" : strerror(errno));
 	return 0;
 }
@@ -511,8 +516,8 @@ on_write(evutil_socket_t fd, short what, void *arg)
 }
 
 int
-channel_ask_wait(
-    struct channel *ch, enum msg_type type, const void *payload, uint32_t timeout_ms, struct msg *m)
+channel_ask_wait(struct channel *ch, enum msg_type type, const void *payload,
+    uint32_t timeout_ms, struct msg *m)
 {
 	uint64_t end = now_ms() + timeout_ms;
 	int rc = -1;

@@ -34,8 +34,8 @@ typedef void (*channel_answer_cb)(struct msg *m, void *arg);
  * Takes fd (made non-blocking). self and instance are what we say, peer is who
  * must be there. NULL: no memory (fd is closed).
  */
-struct channel *channel_new(struct event_base *, int fd, enum role self, uint32_t instance,
-    enum role peer, channel_message_cb, channel_lost_cb, void *arg);
+struct channel *channel_new(struct event_base *, int fd, enum role self,
+    uint32_t instance, enum role peer, channel_message_cb, channel_lost_cb, void *arg);
 /* Not from inside its own callbacks' answer of channel_lost_cb. Waiters are
  * NOT called. NULL is fine. */
 void channel_free(struct channel *);
@@ -47,7 +47,8 @@ void channel_free(struct channel *);
  * channel full, or channel broken already. Sent from the event loop, many
  * messages with one system call.
  */
-int channel_send(struct channel *, enum msg_type, uint64_t id, const void *payload, int fd);
+int channel_send(
+    struct channel *, enum msg_type, uint64_t id, const void *payload, int fd);
 
 /*
  * Ask: send with a fresh id and call cb with the answer, or with NULL after
@@ -65,8 +66,8 @@ void channel_forget(struct channel *ch, uint64_t id);
  * usual. On success 0 and *m holds the answer, whose F_BYTES stay valid until
  * the next use of the channel; -1: lost or deadline passed.
  */
-int channel_ask_wait(
-    struct channel *, enum msg_type, const void *payload, uint32_t timeout_ms, struct msg *m);
+int channel_ask_wait(struct channel *, enum msg_type, const void *payload,
+    uint32_t timeout_ms, struct msg *m);
 
 enum role channel_role(const struct channel *);
 uint32_t channel_instance(const struct channel *); /* as the peer's HELLO said */

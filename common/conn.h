@@ -18,13 +18,13 @@ struct conn;
 struct ssl_ctx_st; /* SSL_CTX */
 
 enum conn_event {
-	CONN_CONNECTED,	   /* conn_connect() succeeded */
-	CONN_TLS_READY,	   /* handshake done */
-	CONN_INPUT,	   /* there is (more) input in conn_input() */
-	CONN_LOW_WATER,	   /* all output has been handed to the kernel */
-	CONN_EOF,	   /* the peer closed its side; input that came before was told */
-	CONN_TIMEOUT,	   /* the deadline passed; it is unset then */
-	CONN_ERROR	   /* socket or TLS error, conn_error() says what; nothing follows */
+	CONN_CONNECTED, /* conn_connect() succeeded */
+	CONN_TLS_READY, /* handshake done */
+	CONN_INPUT,     /* there is (more) input in conn_input() */
+	CONN_LOW_WATER, /* all output has been handed to the kernel */
+	CONN_EOF,       /* the peer closed its side; input that came before was told */
+	CONN_TIMEOUT,   /* the deadline passed; it is unset then */
+	CONN_ERROR      /* socket or TLS error, conn_error() says what; nothing follows */
 };
 
 typedef void (*conn_cb)(struct conn *, enum conn_event, void *arg);
@@ -67,11 +67,13 @@ int conn_is_tls(const struct conn *);
 const char *conn_tls_cipher(const struct conn *);
 const char *conn_tls_version(const struct conn *);
 /* Channel bindings of RFC 9266 / RFC 5929; -1 if there is none. */
-int conn_tls_binding(const struct conn *, const char *type, uint8_t *out, size_t cap, size_t *len);
+int conn_tls_binding(
+    const struct conn *, const char *type, uint8_t *out, size_t cap, size_t *len);
 /* The binding that a SCRAM client's first message asks for (RFC 5802, 7: "p=TYPE,"): its
  * type, or "" and *len 0. */
-void conn_tls_binding_wanted(const struct conn *, const uint8_t *message, size_t message_len,
-    char *type, size_t type_cap, uint8_t *out, size_t cap, size_t *len);
+void conn_tls_binding_wanted(const struct conn *, const uint8_t *message,
+    size_t message_len, char *type, size_t type_cap, uint8_t *out, size_t cap,
+    size_t *len);
 
 const char *conn_error(const struct conn *);
 int conn_fd(const struct conn *);

@@ -103,7 +103,8 @@ words_match(const char *words, int argc, char **argv)
 	while (*words != '\0') {
 		size_t len = strcspn(words, " ");
 
-		if (n >= argc || strlen(argv[n]) != len || strncmp(argv[n], words, len) != 0)
+		if (n >= argc || strlen(argv[n]) != len ||
+		    strncmp(argv[n], words, len) != 0)
 			return 0;
 		n++;
 		words += len + (words[len] == ' ');
@@ -119,8 +120,10 @@ unknown_command(struct ctl *c, int argc)
 	char names[256] = "";
 	size_t len = strlen(first);
 
-	for (const struct ctl_command *cmd = c->server->commands; cmd->words != NULL; cmd++) {
-		if (len == 0 || strncmp(cmd->words, first, len) != 0 || cmd->words[len] != ' ')
+	for (const struct ctl_command *cmd = c->server->commands; cmd->words != NULL;
+	     cmd++) {
+		if (len == 0 || strncmp(cmd->words, first, len) != 0 ||
+		    cmd->words[len] != ' ')
 			continue;
 		if (names[0] != '\0')
 			strlcat(names, ", ", sizeof(names));
@@ -130,8 +133,8 @@ unknown_command(struct ctl *c, int argc)
 		ctl_done(c, CTL_USAGE, "%s: no such command at %s", first,
 		    role_name(c->server->self));
 	else
-		ctl_done(c, CTL_USAGE, "%s%s%s: expected one of %s", first, argc > 1 ? " " : "",
-		    argc > 1 ? c->argv[1] : "", names);
+		ctl_done(c, CTL_USAGE, "%s%s%s: expected one of %s", first,
+		    argc > 1 ? " " : "", argc > 1 ? c->argv[1] : "", names);
 }
 
 static void
@@ -140,7 +143,8 @@ run(struct ctl *c, int argc)
 	const struct ctl_command *best = NULL;
 	int best_n = 0;
 
-	for (const struct ctl_command *cmd = c->server->commands; cmd->words != NULL; cmd++) {
+	for (const struct ctl_command *cmd = c->server->commands; cmd->words != NULL;
+	     cmd++) {
 		int n = words_match(cmd->words, argc, c->argv);
 
 		if (n > best_n) {
@@ -219,7 +223,8 @@ on_accept(evutil_socket_t listen_fd, short what, void *arg)
 	}
 	c->server = s;
 	c->fd = -1;
-	c->ch = channel_new(s->base, fd, s->self, 0, ROLE_FIFECTL, on_message, on_lost, c);
+	c->ch =
+	    channel_new(s->base, fd, s->self, 0, ROLE_FIFECTL, on_message, on_lost, c);
 	if (c->ch == NULL) {
 		free(c);
 		return;
@@ -229,8 +234,8 @@ on_accept(evutil_socket_t listen_fd, short what, void *arg)
 }
 
 struct ctl_server *
-ctl_server_new(
-    struct event_base *base, int listen_fd, enum role self, const struct ctl_command *commands)
+ctl_server_new(struct event_base *base, int listen_fd, enum role self,
+    const struct ctl_command *commands)
 {
 	struct ctl_server *s = calloc(1, sizeof(*s));
 
@@ -286,7 +291,8 @@ field(struct ctl *c, char kind, const char *key, size_t room)
 {
 	size_t len = strlen(key);
 
-	if (c->row == NULL || len > 255 || ibuf_size(c->row) + len + room + 4 > FIELDS_MAX)
+	if (c->row == NULL || len > 255 ||
+	    ibuf_size(c->row) + len + room + 4 > FIELDS_MAX)
 		return -1;
 	if (ibuf_add_n8(c->row, (uint8_t)kind) == -1 || ibuf_add_n8(c->row, len) == -1)
 		return -1;
@@ -435,8 +441,8 @@ ctl_field_next(struct ibuf *b, char *keybuf, size_t keycap, char *kind, const ch
 
 	if (ibuf_size(b) == 0)
 		return 0;
-	if (ibuf_get_n8(b, &k) == -1 || ibuf_get_n8(b, &keylen) == -1 || keylen >= keycap ||
-	    ibuf_get(b, keybuf, keylen) == -1)
+	if (ibuf_get_n8(b, &k) == -1 || ibuf_get_n8(b, &keylen) == -1 ||
+	    keylen >= keycap || ibuf_get(b, keybuf, keylen) == -1)
 		return -1;
 	keybuf[keylen] = '\0';
 	*kind = (char)k;
@@ -444,7 +450,9 @@ ctl_field_next(struct ibuf *b, char *keybuf, size_t keycap, char *kind, const ch
 	*len = 0;
 	*num = 0;
 	if (k != 's')
-		return (k == 'u' || k == 'b' || k == 't') && ibuf_get_n64(b, num) == 0 ? 1 : -1;
+		return (k == 'u' || k == 'b' || k == 't') && ibuf_get_n64(b, num) == 0
+			   ? 1
+			   : -1;
 	if (ibuf_get_n16(b, &n) == -1 || ibuf_get_ibuf(b, n, &part) == -1)
 		return -1;
 	*str = ibuf_data(&part);

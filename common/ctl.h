@@ -18,12 +18,16 @@ struct ctl; /* one running command of one fifectl */
 
 /* How a row is shown as text: a line of a table (columns are the keys of the
  * first row), "key: value" lines, or the value of "text" alone. */
-enum ctl_form { CTL_TABLE = 1, CTL_FACTS, CTL_TEXT };
+enum ctl_form {
+	CTL_TABLE = 1,
+	CTL_FACTS,
+	CTL_TEXT
+};
 
 struct ctl_command {
 	const char *words; /* "queue list"; the longest match wins */
-	int min_args;	   /* words after these */
-	int max_args;	   /* -1: any (at most CTL_ARGS_MAX) */
+	int min_args;      /* words after these */
+	int max_args;      /* -1: any (at most CTL_ARGS_MAX) */
 	/*
 	 * argv: the words after the matched ones, NULL at the end, valid until
 	 * the command is done. Answer with rows, then ctl_done() exactly once, now or
@@ -51,7 +55,8 @@ void ctl_row_end(struct ctl *);
 void ctl_text(struct ctl *, const char *, ...) __attribute__((format(printf, 2, 3)));
 /* The end of the command; text (may be NULL) is a sentence for a status that is
  * not 0. ctl is dead afterwards. */
-void ctl_done(struct ctl *, int status, const char *, ...) __attribute__((format(printf, 3, 4)));
+void ctl_done(struct ctl *, int status, const char *, ...)
+    __attribute__((format(printf, 3, 4)));
 
 /* The secret (password) that came with the command, NULL if none. Wiped with it. */
 const char *ctl_secret(struct ctl *);
@@ -73,7 +78,7 @@ void ctl_server_free(struct ctl_server *);
 
 /* Used by fifectl: walk the fields of a row. Kinds: 's', 'u', 'b', 't'. 1, 0 at
  * the end, -1 malformed. key is NUL-terminated in keybuf. */
-int ctl_field_next(struct ibuf *, char *keybuf, size_t keycap, char *kind, const char **str,
-    size_t *len, uint64_t *num);
+int ctl_field_next(struct ibuf *, char *keybuf, size_t keycap, char *kind,
+    const char **str, size_t *len, uint64_t *num);
 
 #endif

@@ -153,9 +153,8 @@ peer_open(struct peer *p)
 	int fd = p->pending_fd;
 
 	p->pending_fd = -1;
-	p->ch = channel_new(
-	    base, fd, self->role, conf.instance, p->role, peer_message, peer_lost,
-	    (void *)(uintptr_t)p->instance);
+	p->ch = channel_new(base, fd, self->role, conf.instance, p->role, peer_message,
+	    peer_lost, (void *)(uintptr_t)p->instance);
 	if (p->ch == NULL) {
 		log_warnx("no memory for the channel to %s", role_name(p->role));
 		*p = peers[--n_peers];
@@ -173,7 +172,8 @@ peer_add(struct msg *m)
 	enum role role = (enum role)m->p.channel.role;
 	struct peer *p = NULL;
 
-	if (role != ROLE_LOGD && self->role != ROLE_LOGD && !graph_connected(self->role, role)) {
+	if (role != ROLE_LOGD && self->role != ROLE_LOGD &&
+	    !graph_connected(self->role, role)) {
 		log_warnx("fifed gives a channel to %s, which is not in the graph",
 		    role_name(role));
 		return;
@@ -233,9 +233,9 @@ first_start(void)
 		sandbox.gid = conf.gid;
 	}
 	/* lmdb and virus signatures need address space by design. */
-	if (self->role == ROLE_SMTPD || self->role == ROLE_IMAPD || self->role == ROLE_POP3D ||
-	    self->role == ROLE_KEYD || self->role == ROLE_DELIVERD_LOCAL ||
-	    self->role == ROLE_DELIVERD_REMOTE)
+	if (self->role == ROLE_SMTPD || self->role == ROLE_IMAPD ||
+	    self->role == ROLE_POP3D || self->role == ROLE_KEYD ||
+	    self->role == ROLE_DELIVERD_LOCAL || self->role == ROLE_DELIVERD_REMOTE)
 		sandbox.memory_max = MEMORY_MAX;
 	if (sandbox_enter(&sandbox, &what) == -1)
 		fatal("sandbox: %s", what);

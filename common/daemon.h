@@ -34,7 +34,8 @@ struct daemon {
 	/* In the sandbox: add events. 0 or -1 (logged): the process ends. */
 	int (*start)(void);
 	void (*reload)(void);
-	/* A channel to a neighbour or to logd is there (also after its restart). May be NULL. */
+	/* A channel to a neighbour or to logd is there (also after its restart). May be
+	 * NULL. */
 	void (*peer_new)(struct channel *);
 	/* A message from a neighbour that is no answer. */
 	void (*peer_message)(struct channel *, struct msg *);

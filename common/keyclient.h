@@ -23,7 +23,8 @@ struct evp_pkey_st *keyclient_key(struct x509_st *, uint32_t key);
 #define KEYCLIENT_TIMEOUT_MS 1000
 
 struct channel;
-/* Where to ask instead of daemon_peer(ROLE_KEYD): for programs that are no daemon (tests). */
+/* Where to ask instead of daemon_peer(ROLE_KEYD): for programs that are no daemon
+ * (tests). */
 void keyclient_set_peer(struct channel *(*peer)(void));
 
 #endif

@@ -56,7 +56,8 @@ send_line(const struct msg_log_line *line)
 
 	if (channel_queued(log_channel) > QUEUE_MAX)
 		return -1;
-	if (n_dropped != 0 && channel_send(log_channel, MSG_ANY_LOGD_DROPPED, 0, &d, -1) == 0)
+	if (n_dropped != 0 &&
+	    channel_send(log_channel, MSG_ANY_LOGD_DROPPED, 0, &d, -1) == 0)
 		n_dropped = 0;
 	return channel_send(log_channel, MSG_ANY_LOGD_LINE, 0, line, -1);
 }
@@ -86,7 +87,9 @@ static void
 emit(enum log_kind kind, enum log_level level, const char *text)
 {
 	static const char *const words[] = { "error", "warning", "info", "debug" };
-	struct msg_log_line line = { .kind = kind, .level = level, .pid = (uint32_t)getpid() };
+	struct msg_log_line line = {
+		.kind = kind, .level = level, .pid = (uint32_t)getpid()
+	};
 	struct timespec ts;
 
 	if (level == LOGL_DEBUG && !log_debugging)
@@ -153,7 +156,8 @@ log_escape(char *buf, size_t len, size_t cap, const char *src)
 }
 
 void
-log_fact_array(enum log_kind kind, enum log_level level, const char *event, const struct log_kv *kv)
+log_fact_array(
+    enum log_kind kind, enum log_level level, const char *event, const struct log_kv *kv)
 {
 	char text[LINE_MAX_LEN];
 	size_t len;
@@ -192,16 +196,16 @@ emit_format(enum log_level level, int err, const char *fmt, va_list ap)
 	}
 	for (const char *p = raw; *p != '\0'; p++)
 		len = *p == '"' && len + 1 < sizeof(text)
-		    ? (text[len] = '"', len + 1)
-		    : put_octet(text, len, sizeof(text) - 1, (unsigned char)*p);
+			  ? (text[len] = '"', len + 1)
+			  : put_octet(text, len, sizeof(text) - 1, (unsigned char)*p);
 	text[len] = '\0';
 	emit(LOG_HOST, level, text);
 }
 
-#define FORMAT(level, err)                                                                         \
-	va_list ap;                                                                                \
-	va_start(ap, fmt);                                                                         \
-	emit_format(level, err, fmt, ap);                                                          \
+#define FORMAT(level, err)                \
+	va_list ap;                       \
+	va_start(ap, fmt);                \
+	emit_format(level, err, fmt, ap); \
 	va_end(ap)
 
 void

@@ -8,8 +8,20 @@
 struct channel;
 
 /* One file a day for each kind. */
-enum log_kind { LOG_HOST, LOG_SMTP, LOG_DELIVERY, LOG_FILTER, LOG_LOGIN, LOG_KIND_MAX };
-enum log_level { LOGL_ERROR, LOGL_WARN, LOGL_INFO, LOGL_DEBUG };
+enum log_kind {
+	LOG_HOST,
+	LOG_SMTP,
+	LOG_DELIVERY,
+	LOG_FILTER,
+	LOG_LOGIN,
+	LOG_KIND_MAX
+};
+enum log_level {
+	LOGL_ERROR,
+	LOGL_WARN,
+	LOGL_INFO,
+	LOGL_DEBUG
+};
 
 /*
  * A fact is an event and its values; one line a fact, where it becomes true:
@@ -26,14 +38,21 @@ struct log_kv {
 	const char *str; /* NULL: use the number */
 	uint64_t num;
 };
-#define KS(k, s) { (k), (s) == NULL ? "" : (s), 0 }
-#define KU(k, u) { (k), NULL, (uint64_t)(u) }
+#define KS(k, s)                               \
+	{                                      \
+		(k), (s) == NULL ? "" : (s), 0 \
+	}
+#define KU(k, u)                         \
+	{                                \
+		(k), NULL, (uint64_t)(u) \
+	}
 
-#define log_fact(kind, level, event, ...)                                                          \
-	log_fact_array((kind), (level), (event),                                                   \
-	    (const struct log_kv[]) { __VA_ARGS__ __VA_OPT__(, ) { NULL, NULL, 0 } })
+#define log_fact(kind, level, event, ...)        \
+	log_fact_array((kind), (level), (event), \
+	    (const struct log_kv[]){ __VA_ARGS__ __VA_OPT__(, ){ NULL, NULL, 0 } })
 
-void log_fact_array(enum log_kind, enum log_level, const char *event, const struct log_kv *);
+void log_fact_array(
+    enum log_kind, enum log_level, const char *event, const struct log_kv *);
 
 /*
  * Lines about the host itself (kind LOG_HOST), printf style; the text is
@@ -54,7 +73,8 @@ void log_init(const char *name, int debug);
  * up to a bound and dropped (and counted) beyond it. Borrows the channel. */
 void log_set_channel(struct channel *);
 /* logd itself: hand each line to this function instead. */
-void log_set_sink(void (*)(enum log_kind, enum log_level, int64_t time_us, const char *text));
+void log_set_sink(
+    void (*)(enum log_kind, enum log_level, int64_t time_us, const char *text));
 /* Also repeat errors and warnings on standard error. */
 void log_set_stderr(int);
 

@@ -58,8 +58,8 @@ get_bytes(struct ibuf *b, const uint8_t **p, size_t *plen, size_t max)
 	return 0;
 }
 
-#define PUT(e)                                                                                     \
-	if ((e) == -1)                                                                             \
+#define PUT(e)         \
+	if ((e) == -1) \
 		return -1;
 #define F_U8(n) PUT(ibuf_add_n8(b, p->n))
 #define F_U16(n) PUT(ibuf_add_n16(b, p->n))
@@ -68,16 +68,16 @@ get_bytes(struct ibuf *b, const uint8_t **p, size_t *plen, size_t max)
 #define F_I64(n) PUT(ibuf_add_n64(b, (uint64_t)p->n))
 #define F_STR(n, max) PUT(put_str(b, p->n, max))
 #define F_BYTES(n, max) PUT(put_bytes(b, p->n, p->n##_len, max))
-#define PAYLOAD(name, fields)                                                                      \
-	int msg_##name##_encode(const struct msg_##name *p, struct ibuf *b)                        \
-	{                                                                                          \
-		(void)p;                                                                           \
-		(void)b;                                                                           \
-		fields return 0;                                                                   \
-	}                                                                                          \
-	static int name##_encode(const void *p, struct ibuf *b)                                    \
-	{                                                                                          \
-		return msg_##name##_encode(p, b);                                                  \
+#define PAYLOAD(name, fields)                                               \
+	int msg_##name##_encode(const struct msg_##name *p, struct ibuf *b) \
+	{                                                                   \
+		(void)p;                                                    \
+		(void)b;                                                    \
+		fields return 0;                                            \
+	}                                                                   \
+	static int name##_encode(const void *p, struct ibuf *b)             \
+	{                                                                   \
+		return msg_##name##_encode(p, b);                           \
 	}
 #include "common/payload.def"
 #undef PAYLOAD
@@ -93,23 +93,23 @@ get_bytes(struct ibuf *b, const uint8_t **p, size_t *plen, size_t max)
 #define F_U16(n) PUT(ibuf_get_n16(b, &p->n))
 #define F_U32(n) PUT(ibuf_get_n32(b, &p->n))
 #define F_U64(n) PUT(ibuf_get_n64(b, &p->n))
-#define F_I64(n)                                                                                   \
-	{                                                                                          \
-		uint64_t v;                                                                        \
-		PUT(ibuf_get_n64(b, &v))                                                           \
-		p->n = (int64_t)v;                                                                 \
+#define F_I64(n)                         \
+	{                                \
+		uint64_t v;              \
+		PUT(ibuf_get_n64(b, &v)) \
+		p->n = (int64_t)v;       \
 	}
 #define F_STR(n, max) PUT(get_str(b, p->n, max))
 #define F_BYTES(n, max) PUT(get_bytes(b, &p->n, &p->n##_len, max))
-#define PAYLOAD(name, fields)                                                                      \
-	int msg_##name##_decode(struct ibuf *b, struct msg_##name *p)                              \
-	{                                                                                          \
-		(void)p;                                                                           \
-		fields return ibuf_size(b) == 0 ? 0 : -1;                                          \
-	}                                                                                          \
-	static int name##_decode(struct ibuf *b, void *p)                                          \
-	{                                                                                          \
-		return msg_##name##_decode(b, p);                                                  \
+#define PAYLOAD(name, fields)                                         \
+	int msg_##name##_decode(struct ibuf *b, struct msg_##name *p) \
+	{                                                             \
+		(void)p;                                              \
+		fields return ibuf_size(b) == 0 ? 0 : -1;             \
+	}                                                             \
+	static int name##_decode(struct ibuf *b, void *p)             \
+	{                                                             \
+		return msg_##name##_decode(b, p);                     \
 	}
 #include "common/payload.def"
 #undef PAYLOAD
@@ -127,9 +127,9 @@ get_bytes(struct ibuf *b, const uint8_t **p, size_t *plen, size_t max)
 #define F_HELLO MSG_F_HELLO
 
 static const struct msg_info catalogue[] = {
-#define MSG(num, name, from, to, payload, flags)                                                   \
-	{ MSG_##name, #name, from, to, flags, payload##_encode, payload##_decode,                  \
-	    sizeof(struct msg_##payload) },
+#define MSG(num, name, from, to, payload, flags)                                  \
+	{ MSG_##name, #name, from, to, flags, payload##_encode, payload##_decode, \
+		sizeof(struct msg_##payload) },
 #include "common/msg.def"
 #undef MSG
 };

@@ -24,12 +24,12 @@ enum msg_type {
 #define F_U64(n) uint64_t n;
 #define F_I64(n) int64_t n;
 #define F_STR(n, max) char n[(max) + 1];
-#define F_BYTES(n, max)                                                                            \
-	const uint8_t *n;                                                                          \
+#define F_BYTES(n, max)   \
+	const uint8_t *n; \
 	size_t n##_len;
-#define PAYLOAD(name, fields)                                                                      \
-	struct msg_##name {                                                                        \
-		fields                                                                             \
+#define PAYLOAD(name, fields) \
+	struct msg_##name {   \
+		fields        \
 	};
 #include "common/payload.def"
 #undef PAYLOAD
@@ -42,8 +42,8 @@ enum msg_type {
 #undef F_BYTES
 
 /* Both return 0, or -1 when a field is beyond its bound (encode: or no memory). */
-#define PAYLOAD(name, fields)                                                                      \
-	int msg_##name##_encode(const struct msg_##name *, struct ibuf *);                         \
+#define PAYLOAD(name, fields)                                              \
+	int msg_##name##_encode(const struct msg_##name *, struct ibuf *); \
 	int msg_##name##_decode(struct ibuf *, struct msg_##name *);
 #include "common/payload.def"
 #undef PAYLOAD
@@ -55,7 +55,7 @@ enum msg_type {
 struct msg {
 	enum msg_type type;
 	uint64_t id; /* of the request; 0 where there is none */
-	int fd;	     /* or -1; whoever wants it calls msg_take_fd() */
+	int fd;      /* or -1; whoever wants it calls msg_take_fd() */
 	union {
 #define PAYLOAD(name, fields) struct msg_##name name;
 #include "common/payload.def"
@@ -63,10 +63,10 @@ struct msg {
 	} p;
 };
 
-#define MSG_F_FD 0x01	 /* must carry a descriptor */
+#define MSG_F_FD 0x01    /* must carry a descriptor */
 #define MSG_F_FDOPT 0x02 /* may carry one */
 #define MSG_F_ANSWER 0x04
-#define MSG_F_PART 0x08	 /* an answer that more of them follow */
+#define MSG_F_PART 0x08  /* an answer that more of them follow */
 #define MSG_F_HELLO 0x10 /* opens a channel, never comes again */
 
 /* A row of the catalogue. */
@@ -105,20 +105,35 @@ int msg_take_fd(struct msg *);
 /* The values of small fields. */
 
 /* status in payloads, where nothing else is said */
-enum answer_status { MSG_OK, MSG_TEMP, MSG_PERM, MSG_FULL, MSG_UNKNOWN, MSG_DENIED };
+enum answer_status {
+	MSG_OK,
+	MSG_TEMP,
+	MSG_PERM,
+	MSG_FULL,
+	MSG_UNKNOWN,
+	MSG_DENIED
+};
 
 enum listener_kind {
 	LISTENER_SMTP = 1,   /* port 25: strangers */
 	LISTENER_SUBMISSION, /* login needed */
-	LISTENER_LOCAL,	     /* Unix socket of sendmail(8): peer credentials */
+	LISTENER_LOCAL,      /* Unix socket of sendmail(8): peer credentials */
 	LISTENER_LMTP,
 	LISTENER_IMAP,
 	LISTENER_POP3
 };
 
-enum listener_tls { LISTENER_TLS_NONE, LISTENER_TLS_STARTTLS, LISTENER_TLS_IMPLICIT };
+enum listener_tls {
+	LISTENER_TLS_NONE,
+	LISTENER_TLS_STARTTLS,
+	LISTENER_TLS_IMPLICIT
+};
 
-enum service { SERVICE_SMTP = 1, SERVICE_IMAP, SERVICE_POP3 };
+enum service {
+	SERVICE_SMTP = 1,
+	SERVICE_IMAP,
+	SERVICE_POP3
+};
 
 /* conf_gate: a check that refuses whatever the score is */
 #define GATE_CHECK_REFUSE UINT32_MAX
@@ -126,19 +141,28 @@ enum service { SERVICE_SMTP = 1, SERVICE_IMAP, SERVICE_POP3 };
 /* rcpt_class.rclass and route.rclass */
 enum rclass {
 	RCLASS_LOCAL = 1, /* ours, exists */
-	RCLASS_REMOTE,	  /* not our domain: relay */
-	RCLASS_UNKNOWN,	  /* our domain, no such user */
+	RCLASS_REMOTE,    /* not our domain: relay */
+	RCLASS_UNKNOWN,   /* our domain, no such user */
 	RCLASS_DISABLED,
 	RCLASS_FULL,
-	RCLASS_DENIED,	  /* for this sender; text says why */
+	RCLASS_DENIED, /* for this sender; text says why */
 	RCLASS_TEMP,
-	RCLASS_GREY,	  /* not yet: greylisted */
-	RCLASS_LIMIT	  /* this login has sent enough for now; text says what */
+	RCLASS_GREY, /* not yet: greylisted */
+	RCLASS_LIMIT /* this login has sent enough for now; text says what */
 };
 
-enum sasl_status { SASL_OK = 1, SASL_CONTINUE, SASL_DENIED, SASL_TEMP, SASL_BAD };
+enum sasl_status {
+	SASL_OK = 1,
+	SASL_CONTINUE,
+	SASL_DENIED,
+	SASL_TEMP,
+	SASL_BAD
+};
 
-enum target_kind { TARGET_MAILBOX = 1, TARGET_FORWARD };
+enum target_kind {
+	TARGET_MAILBOX = 1,
+	TARGET_FORWARD
+};
 
 enum mbox_purpose {
 	MBOX_IMAP = 1,
@@ -147,13 +171,32 @@ enum mbox_purpose {
 	MBOX_ADMIN
 };
 
-enum body_type { BODY_7BIT, BODY_8BITMIME, BODY_BINARYMIME };
+enum body_type {
+	BODY_7BIT,
+	BODY_8BITMIME,
+	BODY_BINARYMIME
+};
 
-enum disposition { DISPOSITION_ACCEPT = 1, DISPOSITION_JUNK, DISPOSITION_QUARANTINE };
+enum disposition {
+	DISPOSITION_ACCEPT = 1,
+	DISPOSITION_JUNK,
+	DISPOSITION_QUARANTINE
+};
 
-enum job_status { JOB_DELIVERED = 1, JOB_DEFERRED, JOB_FAILED };
+enum job_status {
+	JOB_DELIVERED = 1,
+	JOB_DEFERRED,
+	JOB_FAILED
+};
 
-enum dns_status { DNS_OK = 1, DNS_NXDOMAIN, DNS_NODATA, DNS_TEMP, DNS_BOGUS, DNS_NULL_MX };
+enum dns_status {
+	DNS_OK = 1,
+	DNS_NXDOMAIN,
+	DNS_NODATA,
+	DNS_TEMP,
+	DNS_BOGUS,
+	DNS_NULL_MX
+};
 
 enum verdict {
 	VERDICT_ACCEPT = 1,
@@ -163,8 +206,19 @@ enum verdict {
 	VERDICT_DEFER
 };
 
-enum scan_status { SCAN_CLEAN = 1, SCAN_FOUND, SCAN_ERROR };
+enum scan_status {
+	SCAN_CLEAN = 1,
+	SCAN_FOUND,
+	SCAN_ERROR
+};
 
-enum rule_field { RULE_HEADER = 1, RULE_SENDER, RULE_RECIPIENT, RULE_CLIENT, RULE_HELO, RULE_BODY };
+enum rule_field {
+	RULE_HEADER = 1,
+	RULE_SENDER,
+	RULE_RECIPIENT,
+	RULE_CLIENT,
+	RULE_HELO,
+	RULE_BODY
+};
 
 #endif

@@ -42,8 +42,9 @@ static const char *const group_none[] = { NULL };
 #define INET SANDBOX_INET
 
 #define GROUP(name, ...)
-#define ROW(role, flags, ...)                                                                      \
-	static const char *const *const groups_##role[] = { group_base, GROUPS(__VA_ARGS__), NULL };
+#define ROW(role, flags, ...)                                           \
+	static const char *const *const groups_##role[] = { group_base, \
+		GROUPS(__VA_ARGS__), NULL };
 #include "common/sandbox_roles.def"
 #undef ROW
 
@@ -221,8 +222,8 @@ enter_ids(const struct sandbox *s, const char **what)
 		return step_failed(what, "setresgid");
 	if (setresuid(s->uid, s->uid, s->uid) == -1)
 		return step_failed(what, "setresuid");
-	if (setuid(0) != -1 || getuid() != s->uid || geteuid() != s->uid || getgid() != s->gid ||
-	    getegid() != s->gid) {
+	if (setuid(0) != -1 || getuid() != s->uid || geteuid() != s->uid ||
+	    getgid() != s->gid || getegid() != s->gid) {
 		errno = EPERM;
 		return step_failed(what, "giving up root for good");
 	}

@@ -27,8 +27,8 @@
 
 /* mboxd alone keeps rights of root. */
 #define CAP(c) (1ull << (c))
-#define MBOXD_CAPS                                                                                 \
-	(CAP(CAP_SETUID) | CAP(CAP_SETGID) | CAP(CAP_SYS_CHROOT) | CAP(CAP_CHOWN) |                \
+#define MBOXD_CAPS                                                                  \
+	(CAP(CAP_SETUID) | CAP(CAP_SETGID) | CAP(CAP_SYS_CHROOT) | CAP(CAP_CHOWN) | \
 	    CAP(CAP_DAC_OVERRIDE) | CAP(CAP_KILL) | CAP(CAP_FOWNER))
 
 /* linux/landlock.h of Debian 12 stops at ABI 2, so all of it stands here. */
@@ -53,7 +53,7 @@
 
 struct ll_ruleset {
 	uint64_t fs;
-	uint64_t net;	/* from ABI 4 on */
+	uint64_t net;   /* from ABI 4 on */
 	uint64_t scope; /* from ABI 6 on */
 };
 
@@ -80,12 +80,14 @@ caps_kept(const struct sandbox_row *row)
 }
 
 int
-sandbox_system_prepare(const struct sandbox_row *row, const struct sandbox *s, const char **what)
+sandbox_system_prepare(
+    const struct sandbox_row *row, const struct sandbox *s, const char **what)
 {
 	uint64_t keep = caps_kept(row);
 
 	(void)s;
-	if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) == -1 && errno != EINVAL)
+	if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) == -1 &&
+	    errno != EINVAL)
 		return step_failed(what, "clearing ambient capabilities");
 	for (int cap = 0; cap < 64; cap++) {
 		if ((keep & CAP(cap)) != 0 || prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) != -1)
@@ -160,9 +162,9 @@ enter_landlock(const struct sandbox_row *row, const char **what)
 	if ((ruleset = syscall(LL_CREATE_RULESET, &rules, size, 0)) == -1)
 		return -1;
 	if (row->flags & SANDBOX_ROOT_STATE) {
-		beneath.access = rules.fs &
-		    ~(LL_FS_EXECUTE | LL_FS_MAKE_CHAR | LL_FS_MAKE_BLOCK | LL_FS_MAKE_SOCK |
-			LL_FS_MAKE_FIFO | LL_FS_IOCTL_DEV);
+		beneath.access =
+		    rules.fs & ~(LL_FS_EXECUTE | LL_FS_MAKE_CHAR | LL_FS_MAKE_BLOCK |
+				   LL_FS_MAKE_SOCK | LL_FS_MAKE_FIFO | LL_FS_IOCTL_DEV);
 		beneath.fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
 		if (beneath.fd == -1)
 			goto done;
@@ -182,8 +184,8 @@ done:
  * process id, which is known only here.
  */
 #define SELF UINT64_MAX
-#define NAMESPACES                                                                                 \
-	(CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER |             \
+#define NAMESPACES                                                                     \
+	(CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | \
 	    CLONE_NEWPID | CLONE_NEWNET)
 
 static const struct condition {
@@ -234,8 +236,9 @@ add_conditional(scmp_filter_ctx ctx, int call, const char *name)
 		cmp.op = c->op;
 		cmp.datum_a = c->a == SELF ? (uint64_t)getpid() : c->a;
 		cmp.datum_b = c->b;
-		r = seccomp_rule_add_array(
-		    ctx, c->error == 0 ? SCMP_ACT_ALLOW : SCMP_ACT_ERRNO(c->error), call, 1, &cmp);
+		r = seccomp_rule_add_array(ctx,
+		    c->error == 0 ? SCMP_ACT_ALLOW : SCMP_ACT_ERRNO(c->error), call, 1,
+		    &cmp);
 		if (r < 0)
 			return r;
 	}
@@ -283,7 +286,8 @@ has_any_form(const struct sandbox_row *row, const char *bare)
 	const char *name;
 
 	for (size_t i = 0; (name = sandbox_row_call(row, i)) != NULL; i++)
-		if (strncmp(name, bare, len) == 0 && (name[len] == '\0' || name[len] == ':'))
+		if (strncmp(name, bare, len) == 0 &&
+		    (name[len] == '\0' || name[len] == ':'))
 			return 1;
 	for (size_t i = 0; (name = sandbox_sanitizer(i)) != NULL; i++)
 		if (strcmp(name, bare) == 0)
@@ -343,7 +347,8 @@ enter_filter(const struct sandbox_row *row, const char **what)
 }
 
 int
-sandbox_system_enter(const struct sandbox_row *row, const struct sandbox *s, const char **what)
+sandbox_system_enter(
+    const struct sandbox_row *row, const struct sandbox *s, const char **what)
 {
 	(void)s;
 #ifndef SANDBOX_SANITIZED

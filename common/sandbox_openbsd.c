@@ -15,7 +15,8 @@
 #include "common/sandbox_table.h"
 
 int
-sandbox_system_prepare(const struct sandbox_row *row, const struct sandbox *s, const char **what)
+sandbox_system_prepare(
+    const struct sandbox_row *row, const struct sandbox *s, const char **what)
 {
 	(void)s;
 	*what = "unveil";
@@ -29,7 +30,8 @@ sandbox_system_prepare(const struct sandbox_row *row, const struct sandbox *s, c
 }
 
 int
-sandbox_system_enter(const struct sandbox_row *row, const struct sandbox *s, const char **what)
+sandbox_system_enter(
+    const struct sandbox_row *row, const struct sandbox *s, const char **what)
 {
 	char promises[256];
 

@@ -42,8 +42,10 @@ const struct sandbox_probe *sandbox_probe(size_t i);
 const char *sandbox_sanitizer(size_t i);
 
 /* While still root: what later can not be given up any more. */
-int sandbox_system_prepare(const struct sandbox_row *, const struct sandbox *, const char **what);
+int sandbox_system_prepare(
+    const struct sandbox_row *, const struct sandbox *, const char **what);
 /* As the final uid: privileges, files, system calls; for good. */
-int sandbox_system_enter(const struct sandbox_row *, const struct sandbox *, const char **what);
+int sandbox_system_enter(
+    const struct sandbox_row *, const struct sandbox *, const char **what);
 
 #endif

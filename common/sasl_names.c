@@ -25,7 +25,8 @@ const char *
 sasl_name_find(const char *name, size_t len, bool tls)
 {
 	for (size_t i = 0; i < N_NAMES; i++)
-		if (strlen(names[i].name) == len && strncasecmp(names[i].name, name, len) == 0)
+		if (strlen(names[i].name) == len &&
+		    strncasecmp(names[i].name, name, len) == 0)
 			return names[i].plus && !tls ? NULL : names[i].name;
 	return NULL;
 }

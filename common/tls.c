@@ -149,17 +149,19 @@ on_ticket(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHER_CTX *ciph
 			return -1;
 		memcpy(name, k->name, sizeof(k->name));
 	} else {
-		while (old < 2 && (ticket_keys[old].born == 0 ||
-				      memcmp(name, ticket_keys[old].name, sizeof(k->name)) != 0))
+		while (old < 2 &&
+		       (ticket_keys[old].born == 0 ||
+			   memcmp(name, ticket_keys[old].name, sizeof(k->name)) != 0))
 			old++;
 		if (old == 2)
 			return 0; /* a full handshake */
 		k = &ticket_keys[old];
 	}
-	params[0] =
-	    OSSL_PARAM_construct_octet_string(OSSL_MAC_PARAM_KEY, k->hmac, sizeof(k->hmac));
+	params[0] = OSSL_PARAM_construct_octet_string(
+	    OSSL_MAC_PARAM_KEY, k->hmac, sizeof(k->hmac));
 	params[1] = OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest, 0);
-	if (EVP_CipherInit_ex(cipher, EVP_aes_256_cbc(), NULL, k->aes, iv, encrypting) != 1 ||
+	if (EVP_CipherInit_ex(cipher, EVP_aes_256_cbc(), NULL, k->aes, iv, encrypting) !=
+		1 ||
 	    EVP_MAC_CTX_set_params(mac, params) != 1)
 		return -1;
 	return old == 0 ? 1 : 2; /* 2: the client gets a new one */
@@ -322,7 +324,8 @@ tls_certs_add(
 	ERR_clear_error();
 	if (bio == NULL)
 		return -1;
-	/* Certificates come with the configuration, before open() may have been called. */
+	/* Certificates come with the configuration, before open() may have been called.
+	 */
 	if (tls_init() == -1)
 		goto out;
 	if (certs->n == CERTS_MAX) {

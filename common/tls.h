@@ -14,8 +14,8 @@
 
 struct ssl_ctx_st;
 
-/* Before the sandbox; calling it again is fine: loads the providers (default first, then ours) and
- * everything that OpenSSL would load from files later. 0 or -1 (logged). */
+/* Before the sandbox; calling it again is fine: loads the providers (default first, then
+ * ours) and everything that OpenSSL would load from files later. 0 or -1 (logged). */
 int tls_init(void);
 
 /* A set of server certificates chosen by SNI (RFC 6066), the default first. */
@@ -25,7 +25,8 @@ void tls_certs_free(struct tls_certs *);
 /* Reads the PEM chain from fd (closed here). key: number by which keyd knows the
  * private key. names: comma-separated host names it serves besides its
  * subjectAltNames, "" for none. 0 or -1 (logged). */
-int tls_certs_add(struct tls_certs *, int fd, uint32_t key, const char *names, int is_default);
+int tls_certs_add(
+    struct tls_certs *, int fd, uint32_t key, const char *names, int is_default);
 /* The context for server connections; borrowed, valid while the set lives
  * (connections hold references of their own). NULL: no certificate yet. */
 struct ssl_ctx_st *tls_certs_context(struct tls_certs *);

@@ -21,9 +21,12 @@ struct question {
 static const char *
 status_word(enum dns_status s)
 {
-	static const char *const words[] = { [DNS_OK] = "ok", [DNS_NXDOMAIN] = "no such domain",
-		[DNS_NODATA] = "no such record", [DNS_TEMP] = "temporary failure",
-		[DNS_BOGUS] = "bogus", [DNS_NULL_MX] = "null MX" };
+	static const char *const words[] = { [DNS_OK] = "ok",
+		[DNS_NXDOMAIN] = "no such domain",
+		[DNS_NODATA] = "no such record",
+		[DNS_TEMP] = "temporary failure",
+		[DNS_BOGUS] = "bogus",
+		[DNS_NULL_MX] = "null MX" };
 
 	return words[s];
 }
@@ -47,7 +50,8 @@ show(const struct resolve_answer *a, void *arg)
 
 	if (c == NULL)
 		goto done;
-	while (a->wire != NULL && dnsrr_next(a->wire->records, a->wire->len, &off, &rr) == 1) {
+	while (a->wire != NULL &&
+	       dnsrr_next(a->wire->records, a->wire->len, &off, &rr) == 1) {
 		dnsrr_text(&rr, text, sizeof(text));
 		ctl_row(c, CTL_TABLE);
 		ctl_str(c, "name", a->wire->canonical);
@@ -60,9 +64,9 @@ show(const struct resolve_answer *a, void *arg)
 	if (a->status == DNS_OK)
 		ctl_done(c, CTL_OK, NULL);
 	else
-		ctl_done(c, a->status == DNS_TEMP ? CTL_TEMPFAIL : CTL_REFUSED, "%s %s: %s%s%s",
-		    q->name, dnsrr_type_name(q->type, type), status_word(a->status),
-		    a->text[0] != '\0' ? ": " : "", a->text);
+		ctl_done(c, a->status == DNS_TEMP ? CTL_TEMPFAIL : CTL_REFUSED,
+		    "%s %s: %s%s%s", q->name, dnsrr_type_name(q->type, type),
+		    status_word(a->status), a->text[0] != '\0' ? ": " : "", a->text);
 done:
 	free(q);
 }
@@ -113,10 +117,10 @@ static void
 facts(struct ctl *c, const struct resolve_stats *s)
 {
 	ctl_str(c, "mode",
-	    s->own_root		    ? "a stub of the root"
-		: !s->forwarding      ? "recursion from the root"
-		: s->from_resolv_conf ? "servers of /etc/resolv.conf"
-				      : "configured servers");
+	    s->own_root           ? "a stub of the root"
+	    : !s->forwarding      ? "recursion from the root"
+	    : s->from_resolv_conf ? "servers of /etc/resolv.conf"
+				  : "configured servers");
 	ctl_u64(c, "servers", s->servers);
 	ctl_u64(c, "stubs", s->stubs);
 	ctl_bool(c, "dnssec", s->dnssec);
@@ -156,8 +160,7 @@ status(struct ctl *c, int argc, char **argv)
 	ctl_row(c, CTL_FACTS);
 	facts(c, &s);
 	/* Time-outs and not one answer since the last look. */
-	if (s.timeouts > told_timeouts &&
-	    s.ok + s.nodata + s.nxdomain == told_ok)
+	if (s.timeouts > told_timeouts && s.ok + s.nodata + s.nxdomain == told_ok)
 		ctl_str(c, "degraded", "the name servers do not answer");
 	else if (s.dnssec && s.anchors == 0 && !s.own_root)
 		ctl_str(c, "degraded", "DNSSEC is on, but there are no trust anchors");

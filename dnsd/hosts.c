@@ -152,12 +152,13 @@ merge(struct dnshost *h, const struct family found[2])
 	int v6 = 1;
 
 	while (h->n_addrs < DNSHOSTS_ADDRS_MAX &&
-	    (at[0] < found[0].n || at[1] < found[1].n)) {
+	       (at[0] < found[0].n || at[1] < found[1].n)) {
 		if (at[v6] < found[v6].n)
 			h->addrs[h->n_addrs++] = found[v6].addrs[at[v6]++];
 		v6 = !v6;
 	}
-	h->secure = (found[0].n == 0 || found[0].secure) && (found[1].n == 0 || found[1].secure);
+	h->secure =
+	    (found[0].n == 0 || found[0].secure) && (found[1].n == 0 || found[1].secure);
 }
 
 static void
@@ -185,7 +186,8 @@ all_found(struct find *f)
 	else if (f->loop)
 		finish(f, DNS_OK, "mail loops back to myself");
 	else
-		finish(f, DNS_NODATA, f->from_mx ? "no mail exchanger has an address" : "no address");
+		finish(f, DNS_NODATA,
+		    f->from_mx ? "no mail exchanger has an address" : "no address");
 }
 
 static void
@@ -202,7 +204,7 @@ got_addresses(const struct resolve_answer *a, void *arg)
 	if (a->text[0] != '\0')
 		strlcpy(f->text, a->text, sizeof(f->text));
 	while (a->status == DNS_OK && fam->n < DNSHOSTS_ADDRS_MAX &&
-	    dnsrr_next(a->wire->records, a->wire->len, &off, &rr) == 1) {
+	       dnsrr_next(a->wire->records, a->wire->len, &off, &rr) == 1) {
 		struct dnsaddr *d = &fam->addrs[fam->n++];
 
 		d->family = h->v6 ? AF_INET6 : AF_INET;
@@ -218,7 +220,7 @@ find_addresses(struct find *f)
 	f->pending = 1;
 	for (size_t i = 0; i < f->n_hosts; i++)
 		for (int v = 0; v < 2; v++) {
-			f->halves[i][v] = (struct half) { f, (uint8_t)i, (uint8_t)v };
+			f->halves[i][v] = (struct half){ f, (uint8_t)i, (uint8_t)v };
 			f->found[i][v].status = DNS_TEMP;
 			if (resolve_lookup(f->hosts[i].name, v ? DNSRR_AAAA : DNSRR_A,
 				got_addresses, &f->halves[i][v]) == 0)
@@ -284,7 +286,8 @@ hosts_find(const char *domain, int mx, const char *self, hosts_cb cb, void *arg)
 	f->cb = cb;
 	f->arg = arg;
 	strlcpy(f->self, self, sizeof(f->self));
-	if (address_domain_ascii(domain, f->hosts[0].name, sizeof(f->hosts[0].name)) == -1)
+	if (address_domain_ascii(domain, f->hosts[0].name, sizeof(f->hosts[0].name)) ==
+	    -1)
 		strlcpy(f->hosts[0].name, domain, sizeof(f->hosts[0].name));
 	if (mx) {
 		if (resolve_lookup(f->hosts[0].name, DNSRR_MX, got_mx, f) == 0)
@@ -293,15 +296,17 @@ hosts_find(const char *domain, int mx, const char *self, hosts_cb cb, void *arg)
 		return -1;
 	}
 	f->n_hosts = 1;
-	f->halves[0][0] = (struct half) { f, 0, 0 };
-	f->halves[0][1] = (struct half) { f, 0, 1 };
+	f->halves[0][0] = (struct half){ f, 0, 0 };
+	f->halves[0][1] = (struct half){ f, 0, 1 };
 	f->found[0][0].status = f->found[0][1].status = DNS_TEMP;
-	if (resolve_lookup(f->hosts[0].name, DNSRR_A, got_addresses, &f->halves[0][0]) == -1) {
+	if (resolve_lookup(f->hosts[0].name, DNSRR_A, got_addresses, &f->halves[0][0]) ==
+	    -1) {
 		free(f);
 		return -1;
 	}
 	f->pending = 1;
-	if (resolve_lookup(f->hosts[0].name, DNSRR_AAAA, got_addresses, &f->halves[0][1]) == 0)
+	if (resolve_lookup(
+		f->hosts[0].name, DNSRR_AAAA, got_addresses, &f->halves[0][1]) == 0)
 		f->pending++;
 	return 0;
 }

@@ -28,7 +28,8 @@ int hosts_find(const char *domain, int mx, const char *self, hosts_cb, void *arg
  * shuffled by random(bound), 0 <= r < bound. Returns the number of hosts; *null_mx is
  * set for a null MX, *loop when hosts were cut because this one is among them.
  */
-size_t hosts_from_mx(const struct wire_answer *, const char *self, uint32_t (*random)(uint32_t),
-    struct dnshost hosts[DNSHOSTS_MAX], int *null_mx, int *loop);
+size_t hosts_from_mx(const struct wire_answer *, const char *self,
+    uint32_t (*random)(uint32_t), struct dnshost hosts[DNSHOSTS_MAX], int *null_mx,
+    int *loop);
 
 #endif

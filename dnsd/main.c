@@ -41,13 +41,14 @@ on_conf(struct msg *m)
 			    m->p.conf_dns_server.address);
 			break;
 		}
-		strlcpy(conf.servers[conf.n_servers].address, m->p.conf_dns_server.address,
-		    sizeof(conf.servers[0].address));
+		strlcpy(conf.servers[conf.n_servers].address,
+		    m->p.conf_dns_server.address, sizeof(conf.servers[0].address));
 		conf.servers[conf.n_servers++].port = m->p.conf_dns_server.port;
 		break;
 	case MSG_FIFED_DNSD_STUB:
 		if (conf.n_stubs == RESOLVE_STUBS_MAX) {
-			log_warnx("too many stub zones: %s is left out", m->p.conf_dns_stub.zone);
+			log_warnx("too many stub zones: %s is left out",
+			    m->p.conf_dns_stub.zone);
 			break;
 		}
 		strlcpy(conf.stubs[conf.n_stubs].zone, m->p.conf_dns_stub.zone,
@@ -95,7 +96,8 @@ send_answer(const struct resolve_answer *r, void *arg)
 {
 	struct asker *a = arg;
 	struct channel *ch = channel_find(a->channel);
-	struct msg_dns_answer m = { .status = (uint8_t)r->status, .secure = r->secure != 0 };
+	struct msg_dns_answer m = { .status = (uint8_t)r->status,
+		.secure = r->secure != 0 };
 
 	strlcpy(m.text, r->text, sizeof(m.text));
 	if (r->wire != NULL) {

@@ -86,7 +86,8 @@ below(const char *name, const char *zone)
 {
 	size_t n = strlen(name), z = strlen(zone);
 
-	return n >= z && strcasecmp(name + n - z, zone) == 0 && (n == z || name[n - z - 1] == '.');
+	return n >= z && strcasecmp(name + n - z, zone) == 0 &&
+	       (n == z || name[n - z - 1] == '.');
 }
 
 static int
@@ -130,7 +131,8 @@ transparent(struct ub_ctx *c, const char *zone)
 {
 	char buf[300];
 
-	snprintf(buf, sizeof(buf), "%s%s transparent", zone, strcmp(zone, ".") == 0 ? "" : ".");
+	snprintf(buf, sizeof(buf), "%s%s transparent", zone,
+	    strcmp(zone, ".") == 0 ? "" : ".");
 	return option(c, "local-zone:", buf);
 }
 
@@ -142,23 +144,25 @@ server_text(const char *address, uint16_t port, char out[80])
 }
 
 static int
-add_stub(struct ub_ctx *c, const struct resolve_conf *rc, const struct msg_conf_dns_stub *s)
+add_stub(
+    struct ub_ctx *c, const struct resolve_conf *rc, const struct msg_conf_dns_stub *s)
 {
 	char at[80];
 	int r;
 
 	server_text(s->address, s->port, at);
-	/* The library primes a stub of the root by its NS records, which a server for a few
-	 * zones does not have. */
-	r = strcmp(s->zone, ".") == 0 ? ub_ctx_set_fwd(c, at) : ub_ctx_set_stub(c, s->zone, at, 0);
+	/* The library primes a stub of the root by its NS records, which a server for a
+	 * few zones does not have. */
+	r = strcmp(s->zone, ".") == 0 ? ub_ctx_set_fwd(c, at)
+				      : ub_ctx_set_stub(c, s->zone, at, 0);
 	if (r != 0) {
 		log_warnx("resolver: stub %s at %s: %s", s->zone, at, ub_strerror(r));
 		return -1;
 	}
 	if (strcmp(s->zone, ".") == 0) {
 		/* Everything is asked there, localhost apart. */
-		static const char *const unblock[] = { "test", "invalid", "onion", "home.arpa",
-			"127.in-addr.arpa" };
+		static const char *const unblock[] = { "test", "invalid", "onion",
+			"home.arpa", "127.in-addr.arpa" };
 
 		if (option(c, "unblock-lan-zones:", "yes") == -1)
 			return -1;
@@ -168,7 +172,8 @@ add_stub(struct ub_ctx *c, const struct resolve_conf *rc, const struct msg_conf_
 	} else if (transparent(c, s->zone) == -1)
 		return -1;
 	/* The root's keys deny these zones, unless there are keys of the site's own. */
-	if (rc->dnsd.dnssec && strcmp(s->zone, ".") != 0 && reserved(s->zone) && rc->dnsd.anchor_file[0] == '\0' &&
+	if (rc->dnsd.dnssec && strcmp(s->zone, ".") != 0 && reserved(s->zone) &&
+	    rc->dnsd.anchor_file[0] == '\0' &&
 	    option(c, "domain-insecure:", s->zone) == -1)
 		return -1;
 	return 0;
@@ -218,7 +223,8 @@ configure(struct ub_ctx *c, const struct resolve_conf *rc)
 			return -1;
 	if (own_root(rc))
 		n_servers = 0;
-	if (option(c, "module-config:", rc->dnsd.dnssec ? "validator iterator" : "iterator") == -1 ||
+	if (option(c, "module-config:",
+		rc->dnsd.dnssec ? "validator iterator" : "iterator") == -1 ||
 	    option_num(c, "msg-cache-size:", rc->dnsd.cache_bytes / 3) == -1 ||
 	    option_num(c, "rrset-cache-size:", rc->dnsd.cache_bytes / 3 * 2) == -1)
 		return -1;
@@ -241,7 +247,8 @@ configure(struct ub_ctx *c, const struct resolve_conf *rc)
 		return -1;
 	for (size_t i = 0; use_anchors(rc) && i < n_anchors; i++)
 		if ((r = ub_ctx_add_ta(c, anchors[i])) != 0) {
-			log_warnx("resolver: trust anchor %zu: %s", i + 1, ub_strerror(r));
+			log_warnx(
+			    "resolver: trust anchor %zu: %s", i + 1, ub_strerror(r));
 			return -1;
 		}
 	return 0;
@@ -273,7 +280,8 @@ make_context(const struct resolve_conf *rc)
 	}
 	r = ub_resolve_event(c, "localhost", DNSRR_A, CLASS_IN, &ok, tried, NULL);
 	if (r != 0 || !ok) {
-		log_warnx("resolver: the settings do not work: %s", r != 0 ? ub_strerror(r) : "no answer");
+		log_warnx("resolver: the settings do not work: %s",
+		    r != 0 ? ub_strerror(r) : "no answer");
 		ub_ctx_delete(c);
 		return NULL;
 	}
@@ -292,11 +300,13 @@ read_resolv_conf(void)
 	n_system_servers = 0;
 	if (f == NULL)
 		return;
-	while (n_system_servers < RESOLVE_SERVERS_MAX && fgets(line, sizeof(line), f) != NULL) {
+	while (n_system_servers < RESOLVE_SERVERS_MAX &&
+	       fgets(line, sizeof(line), f) != NULL) {
 		struct msg_conf_dns_server *s = &system_servers[n_system_servers];
 
 		if (sscanf(line, " nameserver %63s", address) != 1 ||
-		    (inet_pton(AF_INET, address, ip) != 1 && inet_pton(AF_INET6, address, ip) != 1))
+		    (inet_pton(AF_INET, address, ip) != 1 &&
+			inet_pton(AF_INET6, address, ip) != 1))
 			continue;
 		strlcpy(s->address, address, sizeof(s->address));
 		s->port = 53;
@@ -321,7 +331,8 @@ read_anchors(const char *path)
 		if (line[strspn(line, " \t")] == '\0')
 			continue;
 		if (n_anchors == ANCHORS_MAX) {
-			log_warnx("resolver: more than %d trust anchors in %s", ANCHORS_MAX, path);
+			log_warnx("resolver: more than %d trust anchors in %s",
+			    ANCHORS_MAX, path);
 			goto done;
 		}
 		if ((anchors[n_anchors] = strdup(line)) == NULL)
@@ -386,7 +397,8 @@ keep_wire(struct lookup *l)
 }
 
 static void
-take_answer(struct lookup *l, int rcode, const uint8_t *pkt, int len, int sec, const char *why)
+take_answer(
+    struct lookup *l, int rcode, const uint8_t *pkt, int len, int sec, const char *why)
 {
 	l->secure = sec == SEC_SECURE;
 	if (sec == SEC_BOGUS) {
@@ -398,8 +410,9 @@ take_answer(struct lookup *l, int rcode, const uint8_t *pkt, int len, int sec, c
 		return;
 	}
 	if (rcode != 0) {
-		settle(l, DNS_TEMP, rcode == 5 ? "the name server refuses to answer"
-					       : "no usable answer from the name servers");
+		settle(l, DNS_TEMP,
+		    rcode == 5 ? "the name server refuses to answer"
+			       : "no usable answer from the name servers");
 		return;
 	}
 	if (pkt == NULL || len <= 0 ||
@@ -493,8 +506,8 @@ count(const struct lookup *l)
 		break;
 	case DNS_BOGUS:
 		stats.bogus++;
-		log_fact(LOG_HOST, LOGL_WARN, "dns-bogus", KS("name", l->name), KU("type", l->type),
-		    KS("why", l->text));
+		log_fact(LOG_HOST, LOGL_WARN, "dns-bogus", KS("name", l->name),
+		    KU("type", l->type), KS("why", l->text));
 		break;
 	default:
 		stats.temp++;
@@ -516,8 +529,10 @@ tell(evutil_socket_t fd, short what, void *arg)
 	struct lookup *l;
 
 	for (int i = 0; i < TELL_BATCH && (l = TAILQ_FIRST(&answered)) != NULL; i++) {
-		struct resolve_answer a = { .status = l->status, .secure = l->secure,
-			.text = l->text, .wire = l->wire };
+		struct resolve_answer a = { .status = l->status,
+			.secure = l->secure,
+			.text = l->text,
+			.wire = l->wire };
 
 		TAILQ_REMOVE(&answered, l, entry);
 		stats.running--;

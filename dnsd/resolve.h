@@ -36,8 +36,8 @@ struct resolve_stats {
 
 struct resolve_answer {
 	enum dns_status status; /* never DNS_NULL_MX */
-	int secure;		/* DNSSEC vouches for it, also for a denial */
-	const char *text;	/* why, for DNS_TEMP and DNS_BOGUS; otherwise "" */
+	int secure;             /* DNSSEC vouches for it, also for a denial */
+	const char *text;       /* why, for DNS_TEMP and DNS_BOGUS; otherwise "" */
 	/* With DNS_OK (records) and DNS_NODATA (canonical name); else NULL. */
 	const struct wire_answer *wire;
 };

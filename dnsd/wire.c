@@ -122,13 +122,14 @@ get_rr(const uint8_t *pkt, size_t len, size_t *off, struct rr *rr)
 
 /* nums numbers of 16 bits and a name that fills the rest. */
 static int
-convert_name(const uint8_t *pkt, const struct rr *rr, size_t nums, uint8_t *out, size_t *out_len)
+convert_name(
+    const uint8_t *pkt, const struct rr *rr, size_t nums, uint8_t *out, size_t *out_len)
 {
 	char name[DNSRR_NAME_MAX + 1];
 	size_t off = rr->rdata + 2 * nums, end = rr->rdata + rr->rdlen, n;
 
-	if (rr->rdlen < 2 * nums + 1 || wire_name(pkt, end, &off, name) == -1 || off != end ||
-	    name[0] == '\0')
+	if (rr->rdlen < 2 * nums + 1 || wire_name(pkt, end, &off, name) == -1 ||
+	    off != end || name[0] == '\0')
 		return -1;
 	n = strlen(name);
 	memcpy(out, pkt + rr->rdata, 2 * nums);
@@ -205,7 +206,8 @@ convert(const uint8_t *pkt, const struct rr *rr, uint8_t *out, size_t *out_len)
  * within the bound.
  */
 static int
-follow(const uint8_t *pkt, size_t len, size_t answers, unsigned int n, struct wire_answer *a)
+follow(
+    const uint8_t *pkt, size_t len, size_t answers, unsigned int n, struct wire_answer *a)
 {
 	for (int links = 0; links < WIRE_CNAMES_MAX; links++) {
 		size_t off = answers;

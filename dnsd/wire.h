@@ -21,7 +21,7 @@ struct wire_answer {
 	uint32_t ttl; /* the least of the records and CNAMEs used; 0 without any */
 	char canonical[DNSRR_NAME_MAX + 1]; /* the name after the last CNAME */
 	uint16_t count;
-	int truncated;	/* not all records had room */
+	int truncated; /* not all records had room */
 	size_t len;
 	uint8_t records[DNSRR_BLOB_MAX]; /* dnsrr.h */
 };

@@ -30,7 +30,7 @@ fi
 wanted="gcc make libc6-dev libevent-dev libssl-dev libbsd-dev liblmdb-dev libidn2-dev
 	libpcre2-dev libcrypt-dev libseccomp-dev libunbound-dev libclamav-dev"
 # To run the demonstration, to resolve names with DNSSEC, and to test.
-useful="openssl dns-root-data ca-certificates git clang libclang-rt-14-dev libcmocka-dev mandoc python3 curl swaks
+useful="openssl dns-root-data ca-certificates git clang clang-format libclang-rt-14-dev libcmocka-dev mandoc python3 curl swaks
 	isync libsasl2-modules fetchmail mutt procps iproute2 libnet-ssleay-perl"
 
 lacking() {

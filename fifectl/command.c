@@ -216,8 +216,7 @@ ask_daemon(struct context *cx, const struct route *route, int argc, char **argv)
 			return CTL_USAGE;
 		q.secret = secret;
 	}
-	if ((route->flags & WITH_STDIN) &&
-	    (q.fd = spool_input(STDIN_FILENO)) == -1) {
+	if ((route->flags & WITH_STDIN) && (q.fd = spool_input(STDIN_FILENO)) == -1) {
 		fprintf(stderr, "fifectl: standard input: %s\n", strerror(errno));
 		return CTL_REFUSED;
 	}
@@ -246,7 +245,8 @@ command_run(struct context *cx, int argc, char **argv)
 		return offline_run(cx, argc, argv);
 
 	if (is_later(argc, argv)) {
-		fprintf(stderr, "fifectl: %s%s%s: this version of fife does not have it yet\n",
+		fprintf(stderr,
+		    "fifectl: %s%s%s: this version of fife does not have it yet\n",
 		    argv[0], argc > 1 ? " " : "", argc > 1 ? argv[1] : "");
 		return CTL_REFUSED;
 	}

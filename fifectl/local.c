@@ -132,8 +132,8 @@ setup_run(struct context *cx, int argc, char **argv)
 		    "fifectl user add you@%s\n"
 		    "fifectl alias add postmaster@%s you@%s\n\n"
 		    "# 3. In the DNS, besides the address of %s and its reverse name:\n",
-		    cx->conf_path, argv[1], domain, argv[1], argv[1], domain, domain, domain,
-		    domain, argv[1]);
+		    cx->conf_path, argv[1], domain, argv[1], argv[1], domain, domain,
+		    domain, domain, argv[1]);
 	else {
 		snprintf(value, sizeof(value), "hostname %s", argv[1]);
 		render_words(r, CTL_FACTS, "file", cx->conf_path, "line", value, NULL);

@@ -145,8 +145,10 @@ warn_of_users(const struct conf *c)
 
 	setpwent();
 	while ((pw = getpwent()) != NULL)
-		if (pw->pw_uid >= c->uid_first + MAILBOX_UID_OFFSET && pw->pw_uid <= c->uid_last) {
-			warnx("%s: \"uids\" includes uid %u of the user %s, who could read a "
+		if (pw->pw_uid >= c->uid_first + MAILBOX_UID_OFFSET &&
+		    pw->pw_uid <= c->uid_last) {
+			warnx("%s: \"uids\" includes uid %u of the user %s, who could "
+			      "read a "
 			      "mailbox of that uid: choose another range",
 			    c->file, (unsigned int)pw->pw_uid, pw->pw_name);
 			break;

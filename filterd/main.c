@@ -23,7 +23,7 @@
 
 #define CHECKS_MAX 1024
 #define READ_MAX ((size_t)8 * 1024 * 1024) /* what rules see of a large message */
-#define SCAND_PATIENCE_MS 20000		   /* while scand loads its signatures again */
+#define SCAND_PATIENCE_MS 20000            /* while scand loads its signatures again */
 /* scand does one at a time. What waits waits here, where it can be given up: in its
  * socket stale ones would pile up, each with a descriptor. */
 #define SCANS_MAX 2
@@ -65,10 +65,11 @@ check_free(struct check *c)
 static void
 say(struct check *c)
 {
-	static const char *const words[] = { "", "accepted", "junk", "quarantined", "rejected",
-		"deferred" };
+	static const char *const words[] = { "", "accepted", "junk", "quarantined",
+		"rejected", "deferred" };
 	struct channel *ch = channel_find(c->channel);
-	struct msg_filter_verdict v = { .action = (uint8_t)c->j.action, .code = c->j.code };
+	struct msg_filter_verdict v = { .action = (uint8_t)c->j.action,
+		.code = c->j.code };
 
 	strlcpy(v.enhanced, c->j.enhanced, sizeof(v.enhanced));
 	strlcpy(v.text, c->j.text, sizeof(v.text));
@@ -77,8 +78,8 @@ say(struct check *c)
 	v.headers_len = c->j.headers_len;
 	n_verdicts[c->j.action]++;
 	log_fact(LOG_FILTER, c->j.action == VERDICT_ACCEPT ? LOGL_DEBUG : LOGL_INFO,
-	    words[c->j.action], KS("qid", c->qid), KS("judge", c->j.judge), KS("from", c->sender),
-	    KS("client", c->client), KS("text", c->j.text));
+	    words[c->j.action], KS("qid", c->qid), KS("judge", c->j.judge),
+	    KS("from", c->sender), KS("client", c->client), KS("text", c->j.text));
 	if (ch != NULL)
 		channel_send(ch, MSG_FILTERD_SMTPD_VERDICT, c->request, &v, -1);
 	check_free(c);
@@ -90,13 +91,15 @@ not_scanned(struct check *c, const char *why)
 {
 	struct judgement *j = malloc(sizeof(*j));
 
-	log_fact(LOG_FILTER, LOGL_WARN, "not-scanned", KS("qid", c->qid), KS("reason", why));
+	log_fact(
+	    LOG_FILTER, LOGL_WARN, "not-scanned", KS("qid", c->qid), KS("reason", why));
 	if (conf.on_error != VERDICT_ACCEPT && j != NULL) {
 		judgement_init(j);
 		j->action = VERDICT_DEFER;
 		j->code = 451;
 		strlcpy(j->enhanced, "4.7.1", sizeof(j->enhanced));
-		strlcpy(j->text, "the message cannot be checked for viruses now", sizeof(j->text));
+		strlcpy(j->text, "the message cannot be checked for viruses now",
+		    sizeof(j->text));
 		strlcpy(j->judge, "antivirus", sizeof(j->judge));
 		judgement_merge(&c->j, j);
 	}
@@ -158,7 +161,8 @@ scan_ask(struct check *c)
 	strlcpy(s.qid, c->qid, sizeof(s.qid));
 	if (ch == NULL || n_scans >= SCANS_MAX ||
 	    (fd = fcntl(c->fd, F_DUPFD_CLOEXEC, 3)) == -1 ||
-	    channel_ask(ch, MSG_FILTERD_SCAND_SCAN, &s, fd, conf.timeout_ms, on_scanned, c) == 0)
+	    channel_ask(
+		ch, MSG_FILTERD_SCAND_SCAN, &s, fd, conf.timeout_ms, on_scanned, c) == 0)
 		return -1;
 	n_scans++;
 	return 0;
@@ -239,8 +243,11 @@ static void
 judge_by_rules(struct check *c, const struct msg_filter_check *m)
 {
 	char rcpts[8193];
-	struct rule_facts f = { .client = m->client, .client_name = m->client_name,
-		.helo = m->helo, .sender = m->sender, .rcpts = rcpts };
+	struct rule_facts f = { .client = m->client,
+		.client_name = m->client_name,
+		.helo = m->helo,
+		.sender = m->sender,
+		.rcpts = rcpts };
 	char *content;
 
 	if (rules_count(rules) == 0)
@@ -251,7 +258,8 @@ judge_by_rules(struct check *c, const struct msg_filter_check *m)
 		c->j.action = VERDICT_DEFER;
 		c->j.code = 451;
 		strlcpy(c->j.enhanced, "4.3.0", sizeof(c->j.enhanced));
-		strlcpy(c->j.text, "the message cannot be read to check it", sizeof(c->j.text));
+		strlcpy(c->j.text, "the message cannot be read to check it",
+		    sizeof(c->j.text));
 		return;
 	}
 	f.message = content;
@@ -267,8 +275,10 @@ check(struct channel *ch, struct msg *m)
 	struct stat st;
 
 	if (n_checks >= CHECKS_MAX || (c = calloc(1, sizeof(*c))) == NULL) {
-		struct msg_filter_verdict v = { .action = VERDICT_DEFER, .code = 451,
-			.enhanced = "4.3.2", .text = "too many messages at once, try again" };
+		struct msg_filter_verdict v = { .action = VERDICT_DEFER,
+			.code = 451,
+			.enhanced = "4.3.2",
+			.text = "too many messages at once, try again" };
 
 		channel_send(ch, MSG_FILTERD_SMTPD_VERDICT, m->id, &v, -1);
 		return;
@@ -323,7 +333,8 @@ on_conf(struct msg *m)
 	case MSG_FIFED_FILTERD_RULE:
 		if (next_rules != NULL &&
 		    rules_add(next_rules, &m->p.conf_filter_rule, why, sizeof(why)) == -1)
-			log_warnx("rule %s: %s: it is left out", m->p.conf_filter_rule.name, why);
+			log_warnx("rule %s: %s: it is left out",
+			    m->p.conf_filter_rule.name, why);
 		break;
 	default:
 		break;
@@ -349,7 +360,8 @@ on_open(void)
 	int missing = charset_preload();
 
 	if (missing > 0)
-		log_info("%d character sets are not known to this system's iconv", missing);
+		log_info(
+		    "%d character sets are not known to this system's iconv", missing);
 	return 0;
 }
 

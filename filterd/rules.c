@@ -113,8 +113,8 @@ rules_add(struct rules *r, const struct msg_conf_filter_rule *conf, char *why, s
 	rule = &r->rule[r->n];
 	rule->conf = *conf;
 	rule->code = pcre2_compile((PCRE2_SPTR)conf->pattern, PCRE2_ZERO_TERMINATED,
-	    PCRE2_UTF | PCRE2_UCP | PCRE2_MATCH_INVALID_UTF | PCRE2_NEVER_BACKSLASH_C, &err,
-	    &offset, NULL);
+	    PCRE2_UTF | PCRE2_UCP | PCRE2_MATCH_INVALID_UTF | PCRE2_NEVER_BACKSLASH_C,
+	    &err, &offset, NULL);
 	if (rule->code == NULL) {
 		PCRE2_UCHAR text[120];
 
@@ -122,7 +122,8 @@ rules_add(struct rules *r, const struct msg_conf_filter_rule *conf, char *why, s
 		snprintf(why, cap, "%s at character %zu", (char *)text, (size_t)offset);
 		return -1;
 	}
-	if ((rule->data = pcre2_match_data_create_from_pattern(rule->code, NULL)) == NULL) {
+	if ((rule->data = pcre2_match_data_create_from_pattern(rule->code, NULL)) ==
+	    NULL) {
 		pcre2_code_free(rule->code);
 		strlcpy(why, "no memory", cap);
 		return -1;
@@ -139,8 +140,8 @@ matches(const struct rules *r, const struct rule *rule, const char *s, size_t le
 	    rule->code, (PCRE2_SPTR)s, len, 0, PCRE2_NO_JIT, rule->data, r->context);
 
 	if (n < 0 && n != PCRE2_ERROR_NOMATCH && n != PCRE2_ERROR_PARTIAL)
-		log_fact(LOG_FILTER, LOGL_WARN, "rule-gave-up", KS("rule", rule->conf.name),
-		    KU("error", -n));
+		log_fact(LOG_FILTER, LOGL_WARN, "rule-gave-up",
+		    KS("rule", rule->conf.name), KU("error", -n));
 	return n >= 0;
 }
 
@@ -204,7 +205,7 @@ rule_matches(const struct rules *r, const struct rule *rule, const struct rule_f
 		return list_matches(r, rule, f->rcpts);
 	case RULE_CLIENT:
 		return fact_matches(r, rule, f->client, strlen(f->client)) ||
-		    fact_matches(r, rule, f->client_name, strlen(f->client_name));
+		       fact_matches(r, rule, f->client_name, strlen(f->client_name));
 	case RULE_HELO:
 		return fact_matches(r, rule, f->helo, strlen(f->helo));
 	case RULE_BODY:
@@ -257,13 +258,16 @@ rule_says(const struct rule *rule, struct judgement *j)
 	case VERDICT_REJECT:
 		j->code = 550;
 		strlcpy(j->enhanced, "5.7.1", sizeof(j->enhanced));
-		strlcpy(j->text, c->text[0] != '\0' ? c->text : "message refused by a rule of this site",
+		strlcpy(j->text,
+		    c->text[0] != '\0' ? c->text
+				       : "message refused by a rule of this site",
 		    sizeof(j->text));
 		break;
 	case VERDICT_DEFER:
 		j->code = 451;
 		strlcpy(j->enhanced, "4.7.1", sizeof(j->enhanced));
-		strlcpy(j->text, c->text[0] != '\0' ? c->text : "not now, try again later",
+		strlcpy(j->text,
+		    c->text[0] != '\0' ? c->text : "not now, try again later",
 		    sizeof(j->text));
 		break;
 	case VERDICT_ACCEPT:

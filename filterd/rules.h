@@ -4,8 +4,8 @@
 
 /*
  * Rules of fife.conf's filter section: PCRE2 patterns on header fields, addresses,
- * the client, HELO, and the decoded text, each with an action. Patterns run with limits on
- * matching steps and memory; no JIT.
+ * the client, HELO, and the decoded text, each with an action. Patterns run with limits
+ * on matching steps and memory; no JIT.
  */
 
 #include <stddef.h>
@@ -23,7 +23,7 @@ struct judgement {
 	uint16_t code; /* reply, for reject and defer */
 	char enhanced[16];
 	char text[512];
-	char judge[64];	    /* which rule or engine */
+	char judge[64];     /* which rule or engine */
 	char headers[8192]; /* lines to add, each ended by CRLF */
 	size_t headers_len;
 };
@@ -34,7 +34,7 @@ struct rule_facts {
 	const char *client_name;
 	const char *helo;
 	const char *sender;
-	const char *rcpts; /* separated by newlines */
+	const char *rcpts;   /* separated by newlines */
 	const char *message; /* its beginning, at least the header */
 	size_t len;
 };

@@ -26,8 +26,8 @@ convert(struct sink *s, struct charset_conv *conv, const char *in, size_t len, i
 
 		if (s->cap - s->len < 64)
 			return;
-		charset_conv_feed(conv, in + at, len - at, last, s->buf + s->len, s->cap - s->len,
-		    &used, &made);
+		charset_conv_feed(conv, in + at, len - at, last, s->buf + s->len,
+		    s->cap - s->len, &used, &made);
 		at += used;
 		s->len += made;
 		if (used == 0 && made == 0)
@@ -42,15 +42,17 @@ part_text(struct sink *s, const char *message, const struct mime_part *p)
 	struct charset_conv conv;
 	struct cte_decoder decoder;
 	size_t at = p->body_off;
-	int n = mime_param_get(p->params, p->nparams, "charset", charset, sizeof(charset));
+	int n =
+	    mime_param_get(p->params, p->nparams, "charset", charset, sizeof(charset));
 
-	charset_conv_init(&conv, n > 0 ? charset : "us-ascii", n > 0 ? strlen(charset) : 8);
+	charset_conv_init(
+	    &conv, n > 0 ? charset : "us-ascii", n > 0 ? strlen(charset) : 8);
 	cte_init(&decoder, p->cte);
 	while (at < p->body_end && s->cap - s->len >= 64) {
 		size_t used, made;
 
-		cte_feed(&decoder, message + at, p->body_end - at, plain, sizeof(plain), &used,
-		    &made);
+		cte_feed(&decoder, message + at, p->body_end - at, plain, sizeof(plain),
+		    &used, &made);
 		at += used;
 		convert(s, &conv, plain, made, 0);
 		if (used == 0 && made == 0)
@@ -73,7 +75,8 @@ filter_text(const char *message, size_t len, size_t max, size_t *out_len)
 		return NULL;
 	}
 	for (unsigned int i = 0; i < tree->nparts; i++)
-		if (tree->parts[i].kind == MIME_LEAF && strcmp(tree->parts[i].type, "text") == 0)
+		if (tree->parts[i].kind == MIME_LEAF &&
+		    strcmp(tree->parts[i].type, "text") == 0)
 			part_text(&s, message, &tree->parts[i]);
 	mime_free(tree);
 	s.buf[s.len] = '\0';

@@ -15,7 +15,14 @@
 
 #define SASL_MAX 8192
 
-enum state { READY, RESPONSE, ASKING, TLS, OPENING, ENDED };
+enum state {
+	READY,
+	RESPONSE,
+	ASKING,
+	TLS,
+	OPENING,
+	ENDED
+};
 
 struct imap_login {
 	enum state state;
@@ -26,10 +33,10 @@ struct imap_login {
 	unsigned int bad;
 	enum login_action action;
 	bool login_command; /* LOGIN, not AUTHENTICATE */
-	bool first;	    /* nothing of the exchange was given to authd yet */
-	bool empty;	    /* the response is there, but empty */
+	bool first;         /* nothing of the exchange was given to authd yet */
+	bool empty;         /* the response is there, but empty */
 	const char *mechanism;
-	uint8_t *data;	    /* SASL_MAX, while an exchange runs */
+	uint8_t *data; /* SASL_MAX, while an exchange runs */
 	size_t data_len;
 };
 
@@ -207,7 +214,8 @@ cmd_login(struct imap_login *l, struct imap_args *a)
 		reply(l, "NO", "[PRIVACYREQUIRED] LOGIN is refused without TLS");
 		return;
 	}
-	if (user.len + password.len + 2 > SASL_MAX || memchr(user.s, '\0', user.len) != NULL ||
+	if (user.len + password.len + 2 > SASL_MAX ||
+	    memchr(user.s, '\0', user.len) != NULL ||
 	    memchr(password.s, '\0', password.len) != NULL) {
 		bad(l, "Invalid user name or password");
 		return;
@@ -360,7 +368,8 @@ imap_login_input(void *arg, const uint8_t *in, size_t len)
 
 	while (l->action == LOGIN_NONE && (l->state == READY || l->state == RESPONSE)) {
 		size_t used;
-		enum imap_lex_event ev = imap_lex_next(&l->lex, in + done, len - done, &used);
+		enum imap_lex_event ev =
+		    imap_lex_next(&l->lex, in + done, len - done, &used);
 
 		done += used;
 		switch (ev) {
@@ -402,7 +411,8 @@ imap_login_new(const struct login_facts *facts)
 		return NULL;
 	}
 	l->facts = *facts;
-	imap_lex_init(&l->lex, IMAP_LOGIN_LINE_MAX, IMAP_LOGIN_LITERAL_MAX, IMAP_LOGIN_LINE_MAX);
+	imap_lex_init(
+	    &l->lex, IMAP_LOGIN_LINE_MAX, IMAP_LOGIN_LITERAL_MAX, IMAP_LOGIN_LINE_MAX);
 	evbuffer_add_printf(l->out, "* OK [");
 	capability(l);
 	evbuffer_add_printf(l->out, "] %s ready\r\n", facts->hostname);
@@ -459,8 +469,8 @@ imap_login_tls_ready(void *arg)
 }
 
 void
-imap_login_result(
-    void *arg, enum login_status status, const uint8_t *data, size_t len, const char *text)
+imap_login_result(void *arg, enum login_status status, const uint8_t *data, size_t len,
+    const char *text)
 {
 	struct imap_login *l = arg;
 	char *challenge;
@@ -500,8 +510,8 @@ imap_login_opened(void *arg, bool ok, const char *text)
 
 	if (ok)
 		evbuffer_add_printf(l->out,
-		    "%s OK [CAPABILITY " IMAP_CAPABILITY_LOGGED_IN "] %s completed\r\n", l->tag,
-		    l->login_command ? "LOGIN" : "AUTHENTICATE");
+		    "%s OK [CAPABILITY " IMAP_CAPABILITY_LOGGED_IN "] %s completed\r\n",
+		    l->tag, l->login_command ? "LOGIN" : "AUTHENTICATE");
 	else
 		evbuffer_add_printf(l->out, "%s NO [UNAVAILABLE] %s\r\n", l->tag, text);
 	l->state = READY;

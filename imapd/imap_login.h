@@ -15,7 +15,9 @@
 
 #include "common/front/front.h"
 
-#define IMAP_LOGIN_LINE_MAX 12288 /* base64 of a SASL response of 8192 octets and some */
+#define IMAP_LOGIN_LINE_MAX                                        \
+	12288 /* base64 of a SASL response of 8192 octets and some \
+	       */
 #define IMAP_LOGIN_LITERAL_MAX 1024
 #define IMAP_LOGIN_BAD_MAX 20
 
@@ -25,7 +27,8 @@ size_t imap_login_input(void *, const uint8_t *, size_t);
 enum login_action imap_login_action(void *, struct login_sasl *);
 struct evbuffer *imap_login_output(void *);
 void imap_login_tls_ready(void *);
-void imap_login_result(void *, enum login_status, const uint8_t *data, size_t, const char *text);
+void imap_login_result(
+    void *, enum login_status, const uint8_t *data, size_t, const char *text);
 void imap_login_opened(void *, bool ok, const char *text);
 void imap_login_bye(void *, const char *text);
 

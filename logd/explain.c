@@ -21,56 +21,61 @@ static const struct {
 	const char *event;
 	const char *sentence;
 } table[] = {
-	{ "received",
-	    "accepted a message[ from " FROM "][ for " TO "][, sent by " CLIENT
-	    "][, {size} octets][, Message-ID {msgid|message_id}][: queue id {qid}][ (" WORDS ")]" },
-	{ "accepted",
-	    "accepted a message[ from " FROM "][ for " TO "][, sent by " CLIENT
-	    "][, {size} octets][, Message-ID {msgid|message_id}][: queue id {qid}][ (" WORDS ")]" },
-	{ "queued", "queued the message[ {qid}][ from " FROM "][ for " TO "][, {size} octets][: " WORDS
-		    "]" },
-	{ "refused",
-	    "refused[ {what}][ " CLIENT "][ from " FROM "][ to " TO "][, Message-ID {msgid}][ with {code}][ {enhanced}][: " WORDS
-	    "]" },
+	{ "received", "accepted a message[ from " FROM "][ for " TO "][, sent by " CLIENT
+		      "][, {size} octets][, Message-ID {msgid|message_id}][: queue id "
+		      "{qid}][ (" WORDS ")]" },
+	{ "accepted", "accepted a message[ from " FROM "][ for " TO "][, sent by " CLIENT
+		      "][, {size} octets][, Message-ID {msgid|message_id}][: queue id "
+		      "{qid}][ (" WORDS ")]" },
+	{ "queued", "queued the message[ {qid}][ from " FROM "][ for " TO
+		    "][, {size} octets][: " WORDS "]" },
+	{ "refused", "refused[ {what}][ " CLIENT "][ from " FROM "][ to " TO
+		     "][, Message-ID {msgid}][ with {code}][ {enhanced}][: " WORDS "]" },
 	{ "rejected",
-	    "rejected the message[ {qid}][ from " FROM "][ for " TO "][, Message-ID {msgid}][, sent by " CLIENT
+	    "rejected the message[ {qid}][ from " FROM "][ for " TO
+	    "][, Message-ID {msgid}][, sent by " CLIENT
 	    "][ with {code}][ {enhanced}][, judged by {judge|rule}][: " WORDS "]" },
-	{ "delivered",
-	    "delivered[ {qid}][ to " TO "][ from " FROM "][ at " WHERE "][ ({address})][: " WORDS
-	    "]" },
-	{ "stored", "put[ {qid}] into the mailbox[ of " TO "][ from " FROM "][: " WORDS "]" },
-	{ "deferred",
-	    "could not deliver[ {qid}][ to " TO "][ at " WHERE
-	    "] for now[, next try at {next}][, next try in {next_s|retry_s|wait_s} s][: " WORDS "]" },
-	{ "failed",
-	    "failed to deliver[ {qid}][ to " TO "][ at " WHERE "] for good[: " WORDS "]" },
-	{ "bounced",
-	    "returned[ {qid}] to its sender[ " FROM "] as not deliverable[ to " TO "][ (bounce "
-	    "{bounce|bounce_qid|new_qid})][: " WORDS "]" },
-	{ "bounce",
-	    "made a bounce[ {qid}][ for " TO "][ about {of|about|parent|for_qid}][: " WORDS "]" },
-	{ "delayed", "told the sender[ " FROM "] that[ {qid}][ to " TO "] is late[: " WORDS "]" },
+	{ "delivered", "delivered[ {qid}][ to " TO "][ from " FROM "][ at " WHERE
+		       "][ ({address})][: " WORDS "]" },
+	{ "stored",
+	    "put[ {qid}] into the mailbox[ of " TO "][ from " FROM "][: " WORDS "]" },
+	{ "deferred", "could not deliver[ {qid}][ to " TO "][ at " WHERE
+		      "] for now[, next try at {next}][, next try in "
+		      "{next_s|retry_s|wait_s} s][: " WORDS "]" },
+	{ "failed", "failed to deliver[ {qid}][ to " TO "][ at " WHERE
+		    "] for good[: " WORDS "]" },
+	{ "bounced", "returned[ {qid}] to its sender[ " FROM
+		     "] as not deliverable[ to " TO "][ (bounce "
+		     "{bounce|bounce_qid|new_qid})][: " WORDS "]" },
+	{ "bounce", "made a bounce[ {qid}][ for " TO
+		    "][ about {of|about|parent|for_qid}][: " WORDS "]" },
+	{ "delayed",
+	    "told the sender[ " FROM "] that[ {qid}][ to " TO "] is late[: " WORDS "]" },
 	{ "expired", "gave[ {qid}] up after its time[, recipient " TO "][: " WORDS "]" },
-	{ "junk",
-	    "marked[ {qid}] as junk[ for " TO "][ from " FROM "][, judged by {judge|rule}][: " WORDS
-	    "]" },
-	{ "quarantined", "put[ {qid}] aside[ from " FROM "][, judged by {judge|rule}][: " WORDS "]" },
+	{ "junk", "marked[ {qid}] as junk[ for " TO "][ from " FROM
+		  "][, judged by {judge|rule}][: " WORDS "]" },
+	{ "quarantined",
+	    "put[ {qid}] aside[ from " FROM "][, judged by {judge|rule}][: " WORDS "]" },
 	{ "verdict",
-	    "judged[ {qid}][ from " FROM "]: {action|verdict}[ with {code}][, by {judge|rule}][: " WORDS
-	    "]" },
+	    "judged[ {qid}][ from " FROM
+	    "]: {action|verdict}[ with {code}][, by {judge|rule}][: " WORDS "]" },
 	{ "virus", "found[ {signature|name}] in[ {qid}][ from " FROM "][: " WORDS "]" },
-	{ "forwarded", "forwarded[ {qid}][ from " FROM "][ to " TO "][ as {new_qid}][: " WORDS "]" },
-	{ "expanded", "replaced the recipient[ {address|of}] of[ {qid}] by[ " TO "][: " WORDS "]" },
+	{ "forwarded",
+	    "forwarded[ {qid}][ from " FROM "][ to " TO "][ as {new_qid}][: " WORDS "]" },
+	{ "expanded",
+	    "replaced the recipient[ {address|of}] of[ {qid}] by[ " TO "][: " WORDS "]" },
 	{ "done", "finished with[ {qid}][: " WORDS "]" },
 	{ "removed", "removed[ {qid}] from the queue[ (recipient " TO ")][: " WORDS "]" },
 	{ "held", "holds[ {qid}] until it is released[: " WORDS "]" },
 	{ "released", "released[ {qid}][: " WORDS "]" },
-	{ "login", "login of[ {user|login|address}][ by {proto}][ from " CLIENT "][: " WORDS "]" },
+	{ "login", "login of[ {user|login|address}][ by {proto}][ from " CLIENT
+		   "][: " WORDS "]" },
 	{ "login-failed",
-	    "refused a login[ of {user|login|address}][ by {proto}][ from " CLIENT "][: " WORDS
-	    "]" },
+	    "refused a login[ of {user|login|address}][ by {proto}][ from " CLIENT
+	    "][: " WORDS "]" },
 	{ "logout", "logout of[ {user|login|address}][ by {proto}][ from " CLIENT "]" },
-	{ "log-full", "wrote no more lines of this kind on this day: the limit of {limit} octets" },
+	{ "log-full",
+	    "wrote no more lines of this kind on this day: the limit of {limit} octets" },
 	{ "log-lost", "{count} lines before this one could not be written" },
 	{ "log-dropped", "{count} lines of this process did not reach logd" },
 };
@@ -110,7 +115,8 @@ put_address(struct out *o, const struct line_kv *kv)
 {
 	struct line_kv inner = *kv;
 
-	if (inner.val_len >= 2 && inner.val[0] == '<' && inner.val[inner.val_len - 1] == '>') {
+	if (inner.val_len >= 2 && inner.val[0] == '<' &&
+	    inner.val[inner.val_len - 1] == '>') {
 		inner.val++;
 		inner.val_len -= 2;
 	}
@@ -132,8 +138,10 @@ find(const struct fact *f, const char *names, const char *end)
 		size_t len = strcspn(names, "|}");
 
 		for (size_t i = 0; i < f->n; i++)
-			if (f->kv[i].key_len == len && memcmp(f->kv[i].key, names, len) == 0 &&
-			    (f->kv[i].val_len > 0 || (len == 4 && memcmp(names, "from", 4) == 0)))
+			if (f->kv[i].key_len == len &&
+			    memcmp(f->kv[i].key, names, len) == 0 &&
+			    (f->kv[i].val_len > 0 ||
+				(len == 4 && memcmp(names, "from", 4) == 0)))
 				return (int)i;
 		names += len + 1;
 	}

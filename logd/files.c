@@ -27,10 +27,10 @@
 struct file {
 	int fd;
 	int32_t day;
-	uint64_t size;	/* on the disk */
+	uint64_t size;  /* on the disk */
 	uint64_t lines; /* in the buffer */
-	uint64_t lost;	/* by the disk, not told yet */
-	int full;	/* the day's bound is reached and told */
+	uint64_t lost;  /* by the disk, not told yet */
+	int full;       /* the day's bound is reached and told */
 	size_t len;
 	char buf[BUF_OCTETS];
 };
@@ -43,7 +43,8 @@ static int started;
 static struct event *flush_event;
 static void (*on_line)(enum log_kind, const char *, size_t);
 
-static const char *const kinds[] = { "host", "smtp", "delivery", "filter", "login", NULL };
+static const char *const kinds[] = { "host", "smtp", "delivery", "filter", "login",
+	NULL };
 
 const char *
 files_kind(size_t i)
@@ -67,8 +68,8 @@ files_name_parse(const char *name, enum log_kind *kind, int32_t *day)
 
 	for (size_t k = 0; k < LOG_KIND_MAX; k++) {
 		n = strlen(kinds[k]);
-		if (strncmp(name, kinds[k], n) != 0 || name[n] != '-' || strlen(name) != n + 15 ||
-		    strcmp(name + n + 11, ".log") != 0)
+		if (strncmp(name, kinds[k], n) != 0 || name[n] != '-' ||
+		    strlen(name) != n + 15 || strcmp(name + n + 11, ".log") != 0)
 			continue;
 		*kind = (enum log_kind)k;
 		return day_parse(name + n + 1, 10, day);
@@ -94,7 +95,8 @@ files_configure(uint32_t keep, uint64_t max)
 	day_bytes_max = max < BUF_OCTETS ? BUF_OCTETS : max;
 	/* a higher bound opens a full day again */
 	for (int k = 0; k < LOG_KIND_MAX; k++)
-		files[k].full = files[k].full && files[k].size + LINE_OCTETS_MAX > day_bytes_max;
+		files[k].full =
+		    files[k].full && files[k].size + LINE_OCTETS_MAX > day_bytes_max;
 }
 
 void
@@ -268,7 +270,8 @@ turn_to_day(enum log_kind kind, int32_t day)
 }
 
 void
-files_line(enum log_kind kind, int64_t time_us, const char *name, uint32_t pid, const char *text)
+files_line(
+    enum log_kind kind, int64_t time_us, const char *name, uint32_t pid, const char *text)
 {
 	char line[LINE_OCTETS_MAX], note[128], stamp[LINE_STAMP_LEN + 1];
 	struct file *f = &files[kind];
@@ -279,12 +282,13 @@ files_line(enum log_kind kind, int64_t time_us, const char *name, uint32_t pid, 
 	if (day != f->day)
 		turn_to_day(kind, day);
 	line_stamp(stamp, time_us);
-	n = snprintf(line, sizeof(line) / 2, "%s %s[%" PRIu32 "] ", stamp, name, pid % 1000000000);
+	n = snprintf(
+	    line, sizeof(line) / 2, "%s %s[%" PRIu32 "] ", stamp, name, pid % 1000000000);
 	len = n < (int)sizeof(line) / 2 ? (size_t)n : sizeof(line) / 2 - 1;
 	len += line_clean(line + len, sizeof(line) - len, text);
 	if (!f->full && f->size + f->len + len + 512 > day_bytes_max) {
-		snprintf(note, sizeof(note),
-		    "log-full kind=%s limit=%" PRIu64, kinds[kind], day_bytes_max);
+		snprintf(note, sizeof(note), "log-full kind=%s limit=%" PRIu64,
+		    kinds[kind], day_bytes_max);
 		append_note(kind, time_us, note);
 		f->full = 1;
 	}

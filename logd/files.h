@@ -18,9 +18,9 @@ struct event_base;
 #define FILES_NAME_MAX 40
 
 struct files_stats {
-	uint64_t lines;	       /* written or waiting to be */
-	uint64_t lost_disk;    /* an error of the disk */
-	uint64_t lost_bound;   /* beyond the day's bound */
+	uint64_t lines;      /* written or waiting to be */
+	uint64_t lost_disk;  /* an error of the disk */
+	uint64_t lost_bound; /* beyond the day's bound */
 	uint64_t day_octets[LOG_KIND_MAX];
 	int error; /* errno of the last write, 0: it worked */
 	int full;  /* kinds that reached the day's bound today */
@@ -31,7 +31,8 @@ void files_configure(uint32_t keep_days, uint64_t day_bytes_max);
 int files_start(struct event_base *);
 /* One line; text as it came from the process, name with nothing but word
  * characters. Never fails. */
-void files_line(enum log_kind, int64_t time_us, const char *name, uint32_t pid, const char *text);
+void files_line(
+    enum log_kind, int64_t time_us, const char *name, uint32_t pid, const char *text);
 void files_flush(void);
 /* Remove what is older than keep_days before today. */
 void files_expire(int32_t today);

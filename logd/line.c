@@ -79,8 +79,8 @@ day_format(char buf[11], int32_t day)
 	if (day > DAY_MAX)
 		day = DAY_MAX;
 	date_from_days(day, &y, &m, &d);
-	snprintf(buf, 11, "%04u-%02u-%02u", (unsigned int)y % 10000, (unsigned int)m % 100,
-	    (unsigned int)d % 100);
+	snprintf(buf, 11, "%04u-%02u-%02u", (unsigned int)y % 10000,
+	    (unsigned int)m % 100, (unsigned int)d % 100);
 }
 
 void
@@ -106,8 +106,8 @@ parse_stamp(const char *p, int64_t *time_us)
 	int32_t day;
 	int h, m, s, us;
 
-	if (day_parse(p, 10, &day) == -1 || p[10] != 'T' || p[13] != ':' || p[16] != ':' ||
-	    p[19] != '.' || p[26] != 'Z')
+	if (day_parse(p, 10, &day) == -1 || p[10] != 'T' || p[13] != ':' ||
+	    p[16] != ':' || p[19] != '.' || p[26] != 'Z')
 		return -1;
 	h = digits(p + 11, 2);
 	m = digits(p + 14, 2);
@@ -122,8 +122,8 @@ parse_stamp(const char *p, int64_t *time_us)
 static int
 key_octet(unsigned char c)
 {
-	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-	    c == '_' || c == '-' || c == '.';
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+	       (c >= '0' && c <= '9') || c == '_' || c == '-' || c == '.';
 }
 
 /* Length of the key at the start of p when key= stands there, else 0. */
@@ -165,7 +165,8 @@ line_parse(const char *buf, size_t len, struct line *l)
 	l->name_len = (size_t)(buf + i - l->name);
 	if (l->name_len == 0 || i == len || buf[i] != '[')
 		return -1;
-	for (i++; i < len && buf[i] >= '0' && buf[i] <= '9' && digits_seen < 9; i++, digits_seen++)
+	for (i++; i < len && buf[i] >= '0' && buf[i] <= '9' && digits_seen < 9;
+	     i++, digits_seen++)
 		pid = pid * 10 + (uint32_t)(buf[i] - '0');
 	if (digits_seen == 0 || len - i < 2 || buf[i] != ']' || buf[i + 1] != ' ')
 		return -1;
@@ -242,8 +243,8 @@ line_value(const struct line_kv *kv, char *buf, size_t cap)
 static int
 word_octet(unsigned char c)
 {
-	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-	    c >= 0x80 || strchr("_-+@$&/%!#*'~", c) != NULL;
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+	       (c >= '0' && c <= '9') || c >= 0x80 || strchr("_-+@$&/%!#*'~", c) != NULL;
 }
 
 static int
@@ -276,7 +277,8 @@ line_mentions(const struct line *l, const char *word)
 	upper = lower >= 'a' && lower <= 'z' ? (char)(lower - 32) : lower;
 	for (size_t i = 0; i + n <= l->text_len; i++)
 		if ((l->text[i] == lower || l->text[i] == upper) &&
-		    strncasecmp(l->text + i, word, n) == 0 && bounded(l->text, l->text_len, i, n))
+		    strncasecmp(l->text + i, word, n) == 0 &&
+		    bounded(l->text, l->text_len, i, n))
 			return 1;
 	return 0;
 }

@@ -54,8 +54,8 @@ static struct {
 } share[ROLE_MAX + 1];
 
 static void
-line(enum log_kind kind, enum log_level level, int64_t time_us, const char *name, uint32_t pid,
-    const char *text)
+line(enum log_kind kind, enum log_level level, int64_t time_us, const char *name,
+    uint32_t pid, const char *text)
 {
 	int64_t now = wall_us();
 
@@ -134,8 +134,8 @@ mailbox_message(struct channel *ch, struct msg *m, void *arg)
 		return;
 	}
 	if (within_share(ROLE_MAILBOX, (enum log_kind)l->kind, l->text))
-		line((enum log_kind)l->kind, (enum log_level)l->level, l->time_us, mb->name, l->pid,
-		    l->text);
+		line((enum log_kind)l->kind, (enum log_level)l->level, l->time_us,
+		    mb->name, l->pid, l->text);
 }
 
 static void
@@ -155,9 +155,10 @@ mailbox_name(char *buf, size_t cap, const char *mailbox)
 	size_t n = strlcpy(buf, "mailbox:", cap);
 
 	for (; *mailbox != '\0' && n + 1 < cap; mailbox++)
-		buf[n++] = (unsigned char)*mailbox <= ' ' || *mailbox == '[' || *mailbox == 0x7f
-		    ? '_'
-		    : *mailbox;
+		buf[n++] =
+		    (unsigned char)*mailbox <= ' ' || *mailbox == '[' || *mailbox == 0x7f
+			? '_'
+			: *mailbox;
 	buf[n] = '\0';
 }
 
@@ -173,8 +174,8 @@ mailbox_add(struct msg *m)
 	}
 	mailbox_name(raw, sizeof(raw), m->p.mbox_log.mailbox);
 	line_clean(mb->name, sizeof(mb->name), raw);
-	mb->ch = channel_new(daemon_base(), msg_take_fd(m), ROLE_LOGD, daemon_conf()->instance,
-	    ROLE_MAILBOX, mailbox_message, mailbox_lost, mb);
+	mb->ch = channel_new(daemon_base(), msg_take_fd(m), ROLE_LOGD,
+	    daemon_conf()->instance, ROLE_MAILBOX, mailbox_message, mailbox_lost, mb);
 	if (mb->ch == NULL) {
 		free(mb);
 		return;
@@ -192,8 +193,8 @@ peer_message(struct channel *ch, struct msg *m)
 	switch (m->type) {
 	case MSG_ANY_LOGD_LINE:
 		if (within_share(channel_role(ch), (enum log_kind)l->kind, l->text))
-			line((enum log_kind)l->kind, (enum log_level)l->level, l->time_us, name,
-			    l->pid, l->text);
+			line((enum log_kind)l->kind, (enum log_level)l->level, l->time_us,
+			    name, l->pid, l->text);
 		break;
 	case MSG_ANY_LOGD_DROPPED:
 		if (within_share(channel_role(ch), LOG_HOST, ""))

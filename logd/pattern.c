@@ -34,17 +34,19 @@ pattern_new(const char *regex, char *err, size_t cap)
 	if (p == NULL)
 		return NULL;
 	if (len > PATTERN_MAX) {
-		snprintf(err, cap, "the expression is longer than %d octets", PATTERN_MAX);
+		snprintf(
+		    err, cap, "the expression is longer than %d octets", PATTERN_MAX);
 		goto fail;
 	}
 	p->code = pcre2_compile((PCRE2_SPTR)regex, len,
-	    PCRE2_UTF | PCRE2_MATCH_INVALID_UTF | PCRE2_NEVER_BACKSLASH_C, &code, &at, NULL);
+	    PCRE2_UTF | PCRE2_MATCH_INVALID_UTF | PCRE2_NEVER_BACKSLASH_C, &code, &at,
+	    NULL);
 	if (p->code == NULL) {
 		pcre2_get_error_message(code, text, sizeof(text));
 		if (at > 60)
 			at = 60;
-		snprintf(err, cap, "not a regular expression: %s after \"%.*s\"", (char *)text,
-		    (int)at, regex);
+		snprintf(err, cap, "not a regular expression: %s after \"%.*s\"",
+		    (char *)text, (int)at, regex);
 		goto fail;
 	}
 	if ((p->context = pcre2_match_context_create(NULL)) == NULL ||

@@ -14,7 +14,7 @@ static int
 is_qid_key(const struct line_kv *kv)
 {
 	return (kv->key_len >= 3 && memcmp(kv->key + kv->key_len - 3, "qid", 3) == 0) ||
-	    (kv->key_len == 6 && memcmp(kv->key, "bounce", 6) == 0);
+	       (kv->key_len == 6 && memcmp(kv->key, "bounce", 6) == 0);
 }
 
 /* Where the id is; or where it belongs, with *found 0. */
@@ -69,7 +69,8 @@ qids_collect(struct qids *q, const struct line *l)
 		}
 		memmove(&q->ids[at + 1], &q->ids[at], (q->n - at) * sizeof(q->ids[0]));
 		if ((q->ids[at] = strdup(id)) == NULL) {
-			memmove(&q->ids[at], &q->ids[at + 1], (q->n - at) * sizeof(q->ids[0]));
+			memmove(&q->ids[at], &q->ids[at + 1],
+			    (q->n - at) * sizeof(q->ids[0]));
 			q->full = 1;
 			continue;
 		}

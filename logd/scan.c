@@ -139,7 +139,8 @@ scan_next(struct scan *s, struct line *l, enum log_kind *kind)
 			continue;
 		if (!src->have)
 			advance(s, src);
-		if (src->have && (best == NULL || src->line.time_us < best->line.time_us)) {
+		if (src->have &&
+		    (best == NULL || src->line.time_us < best->line.time_us)) {
 			best = src;
 			*kind = (enum log_kind)k;
 		}

@@ -36,7 +36,11 @@
 #define WORD_MAX 1000
 #define VALUE_ROOM 4096
 
-enum state { COLLECT, SHOW, FOLLOW };
+enum state {
+	COLLECT,
+	SHOW,
+	FOLLOW
+};
 
 struct job {
 	LIST_ENTRY(job) entry;
@@ -99,9 +103,11 @@ finish(struct job *j)
 	if (j->bounded)
 		ctl_text(c, "(the search ended at its bound: there may be more)");
 	if (j->qids.full)
-		ctl_text(c, "(more than %d messages: the rest is not followed)", QIDS_MAX);
+		ctl_text(
+		    c, "(more than %d messages: the rest is not followed)", QIDS_MAX);
 	if (j->costly != 0)
-		ctl_text(c, "(%" PRIu64 " lines cost the expression too much work)", j->costly);
+		ctl_text(c, "(%" PRIu64 " lines cost the expression too much work)",
+		    j->costly);
 	if (j->why && j->rows == 0)
 		ctl_done(c, CTL_REFUSED, "nothing is known of %s", j->word);
 	else
@@ -159,7 +165,8 @@ on_room(struct ctl *c, void *arg)
 static int
 reserved(const char *key)
 {
-	static const char *const names[] = { "time", "kind", "process", "pid", "event", "text" };
+	static const char *const names[] = { "time", "kind", "process", "pid", "event",
+		"text" };
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 		if (strcmp(key, names[i]) == 0)
@@ -189,7 +196,8 @@ send_row(struct job *j, const struct line *l, enum log_kind kind, const char *te
 	}
 	ctl_str(c, "text", text);
 	while (line_kv_next(l, &pos, &kv)) {
-		snprintf(key, sizeof(key), "%.*s", (int)(kv.key_len < 60 ? kv.key_len : 60), kv.key);
+		snprintf(key, sizeof(key), "%.*s",
+		    (int)(kv.key_len < 60 ? kv.key_len : 60), kv.key);
 		if (reserved(key))
 			strlcat(key, "_", sizeof(key));
 		line_value(&kv, value, sizeof(value));
@@ -257,7 +265,8 @@ on_line(enum log_kind kind, const char *text, size_t len)
 			continue;
 		}
 		if (j->unread != 0)
-			ctl_text(j->ctl, "(%" PRIu64 " lines left out: you read too slowly)",
+			ctl_text(j->ctl,
+			    "(%" PRIu64 " lines left out: you read too slowly)",
 			    j->unread);
 		j->unread = 0;
 		show_log_line(j, &l, kind);
@@ -400,11 +409,14 @@ search_log(struct ctl *c, int argc, char **argv)
 		else if (strcmp(argv[i], "--day") == 0 && i + 1 < argc) {
 			if (parse_day(argv[++i], &j->day) == -1) {
 				fail(j, CTL_USAGE,
-				    "--day: want a day like 2026-11-24, today or yesterday");
+				    "--day: want a day like 2026-11-24, today or "
+				    "yesterday");
 				return;
 			}
-		} else if (strcmp(argv[i], "--match") == 0 && i + 1 < argc && j->pattern == NULL) {
-			if ((j->pattern = pattern_new(argv[++i], err, sizeof(err))) == NULL) {
+		} else if (strcmp(argv[i], "--match") == 0 && i + 1 < argc &&
+			   j->pattern == NULL) {
+			if ((j->pattern = pattern_new(argv[++i], err, sizeof(err))) ==
+			    NULL) {
 				fail(j, CTL_USAGE, err);
 				return;
 			}
@@ -412,7 +424,8 @@ search_log(struct ctl *c, int argc, char **argv)
 			j->kinds |= 1u << k;
 		else {
 			fail(j, CTL_USAGE,
-			    "log [host|smtp|delivery|filter|login] [--day D] [--match RE] [-f]");
+			    "log [host|smtp|delivery|filter|login] [--day D] [--match "
+			    "RE] [-f]");
 			return;
 		}
 	}

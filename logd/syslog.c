@@ -49,7 +49,8 @@ syslog_lost(void)
 }
 
 void
-syslog_line(enum log_level level, int64_t time_us, const char *name, uint32_t pid, const char *text)
+syslog_line(enum log_level level, int64_t time_us, const char *name, uint32_t pid,
+    const char *text)
 {
 	static const int severity[] = { 3, 4, 6, 7 };
 	static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
@@ -63,9 +64,11 @@ syslog_line(enum log_level level, int64_t time_us, const char *name, uint32_t pi
 		lost++;
 		return;
 	}
-	n = snprintf(buf, sizeof(buf) / 2, "<%d>%.3s %2d %02d:%02d:%02d fife-%s[%" PRIu32 "]: ",
+	n = snprintf(buf, sizeof(buf) / 2,
+	    "<%d>%.3s %2d %02d:%02d:%02d fife-%s[%" PRIu32 "]: ",
 	    FACILITY_MAIL | severity[level > LOGL_DEBUG ? LOGL_DEBUG : level],
-	    months + 3 * tm.tm_mon, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec, name, pid);
+	    months + 3 * tm.tm_mon, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec, name,
+	    pid);
 	len = n < (int)sizeof(buf) / 2 ? (size_t)n : sizeof(buf) / 2 - 1;
 	len += line_clean(buf + len, sizeof(buf) - len, text);
 	if (send(fd, buf, len, MSG_DONTWAIT | MSG_NOSIGNAL) == -1)

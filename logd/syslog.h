@@ -12,7 +12,8 @@
  * there, never time here.
  */
 void syslog_open(void);
-void syslog_line(enum log_level, int64_t time_us, const char *name, uint32_t pid, const char *text);
+void syslog_line(
+    enum log_level, int64_t time_us, const char *name, uint32_t pid, const char *text);
 /* 1 while the socket is there. */
 int syslog_ready(void);
 uint64_t syslog_lost(void);

@@ -41,7 +41,8 @@ append_begin(struct folder *f, uint64_t size, struct append **out)
 	(void)snprintf(a->tmp, sizeof(a->tmp), "tmp/" TMP_PREFIX "%s", a->unique);
 	a->fd = openat(f->dirfd, a->tmp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	if (a->fd == -1 && errno == ENOENT && mkdirat(f->dirfd, "tmp", 0700) == 0)
-		a->fd = openat(f->dirfd, a->tmp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+		a->fd = openat(
+		    f->dirfd, a->tmp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	if (a->fd == -1) {
 		error = store_errno(a->tmp);
 		free(a);
@@ -87,7 +88,8 @@ append_abort(struct append *a)
 }
 
 enum store_error
-append_commit(struct append *a, uint8_t flags, uint64_t keywords, int64_t internal, uint32_t *uid)
+append_commit(
+    struct append *a, uint8_t flags, uint64_t keywords, int64_t internal, uint32_t *uid)
 {
 	struct folder *f = a->folder;
 	char name[MAILDIR_NAME_MAX + 1];
@@ -148,7 +150,8 @@ copy_content(int from, const char *old, int to, const char *new)
 {
 	char buf[BUFFER_SIZE];
 	ssize_t n;
-	int in = openat(from, old, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK), out = -1, r = -1;
+	int in = openat(from, old, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK),
+	    out = -1, r = -1;
 
 	if (in == -1)
 		return -1;
@@ -174,8 +177,10 @@ sync_copies(struct folder *to, char **names, size_t n)
 	if (n > SYNC_EACH_MAX)
 		return compat_syncfs(to->curfd);
 	for (size_t i = 0; i < n && r == 0; i++) {
-		int fd = names[i] == NULL ? -1 : openat(to->curfd, names[i],
-		    O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+		int fd = names[i] == NULL
+			     ? -1
+			     : openat(to->curfd, names[i],
+				   O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 
 		if (fd != -1) {
 			r = fsync(fd);
@@ -198,7 +203,8 @@ map_keywords(struct folder *from, struct folder *to, uint64_t keywords)
 
 		if ((keywords & UINT64_C(1) << i) == 0)
 			continue;
-		j = folder_keyword_find(to, from->keywords[i], strlen(from->keywords[i]), 1);
+		j = folder_keyword_find(
+		    to, from->keywords[i], strlen(from->keywords[i]), 1);
 		if (j >= 0)
 			out |= UINT64_C(1) << j;
 	}
@@ -206,8 +212,8 @@ map_keywords(struct folder *from, struct folder *to, uint64_t keywords)
 }
 
 static enum store_error
-link_one(struct folder *from, const struct message *m, struct folder *to, struct message *copy,
-    char *name)
+link_one(struct folder *from, const struct message *m, struct folder *to,
+    struct message *copy, char *name)
 {
 	char old[MAILDIR_NAME_MAX + 1], unique[128];
 	struct maildir_name p;
@@ -235,7 +241,8 @@ link_one(struct folder *from, const struct message *m, struct folder *to, struct
 		from->needs_scan = true;
 		return STORE_GONE;
 	}
-	if ((errno == EPERM || errno == EXDEV || errno == EMLINK || errno == EOPNOTSUPP) &&
+	if ((errno == EPERM || errno == EXDEV || errno == EMLINK ||
+		errno == EOPNOTSUPP) &&
 	    copy_content(from->curfd, old, to->curfd, name) == 0)
 		return STORE_OK;
 	return store_errno(name);
@@ -270,8 +277,8 @@ copy_all(struct folder *from, const uint32_t *uids, size_t n, struct folder *to,
 }
 
 enum store_error
-folder_copy(
-    struct folder *from, const uint32_t *uids, size_t n, struct folder *to, uint32_t *new_uids)
+folder_copy(struct folder *from, const uint32_t *uids, size_t n, struct folder *to,
+    uint32_t *new_uids)
 {
 	struct store *s = to->store;
 	struct message *copies;
@@ -305,7 +312,8 @@ folder_copy(
 		if (names[done] == NULL)
 			continue;
 		copies[done].modseq = modseq;
-		if ((error = folder_add(to, &copies[done], names[done], NULL)) != STORE_OK)
+		if ((error = folder_add(to, &copies[done], names[done], NULL)) !=
+		    STORE_OK)
 			break;
 		new_uids[done] = copies[done].uid;
 	}

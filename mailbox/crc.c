@@ -23,20 +23,20 @@ table_init(void)
 	}
 	for (uint32_t i = 0; i < 256; i++)
 		for (int k = 1; k < 8; k++)
-			table[k][i] = (table[k - 1][i] >> 8) ^ table[0][table[k - 1][i] & 0xff];
+			table[k][i] =
+			    (table[k - 1][i] >> 8) ^ table[0][table[k - 1][i] & 0xff];
 }
 
 static uint32_t
 crc_table(uint32_t crc, const uint8_t *p, size_t len)
 {
 	for (; len >= 8; len -= 8, p += 8) {
-		uint32_t lo = crc ^
-		    ((uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 |
-			(uint32_t)p[3] << 24);
+		uint32_t lo = crc ^ ((uint32_t)p[0] | (uint32_t)p[1] << 8 |
+					(uint32_t)p[2] << 16 | (uint32_t)p[3] << 24);
 
-		crc = table[7][lo & 0xff] ^ table[6][lo >> 8 & 0xff] ^ table[5][lo >> 16 & 0xff] ^
-		    table[4][lo >> 24] ^ table[3][p[4]] ^ table[2][p[5]] ^ table[1][p[6]] ^
-		    table[0][p[7]];
+		crc = table[7][lo & 0xff] ^ table[6][lo >> 8 & 0xff] ^
+		      table[5][lo >> 16 & 0xff] ^ table[4][lo >> 24] ^ table[3][p[4]] ^
+		      table[2][p[5]] ^ table[1][p[6]] ^ table[0][p[7]];
 	}
 	for (; len > 0; len--)
 		crc = (crc >> 8) ^ table[0][(crc ^ *p++) & 0xff];

@@ -67,8 +67,8 @@ on_message(struct channel *ch, struct msg *m, void *arg)
 	d.size = p->size;
 	d.crc = p->crc;
 	d.oldest_live = p->oldest_live;
-	error = store_deliver(s->store, p->junk ? "Junk" : "INBOX", &d, p->prefix, p->prefix_len,
-	    m->fd, 0, &again);
+	error = store_deliver(s->store, p->junk ? "Junk" : "INBOX", &d, p->prefix,
+	    p->prefix_len, m->fd, 0, &again);
 	outcome(s->store, error, p, &out);
 	out.again = (uint8_t)again;
 	if (channel_send(ch, MSG_MAILBOX_LDELIVER_DELIVERED, m->id, &out, -1) == -1)

@@ -63,7 +63,8 @@ delivered_add(struct store *s, const struct delivered *d)
 	}
 	if (s->n_delivered >= DELIVERED_MAX) {
 		/* The queue should have forgotten the oldest long ago. */
-		memmove(s->delivered, s->delivered + 1, --s->n_delivered * sizeof(*s->delivered));
+		memmove(s->delivered, s->delivered + 1,
+		    --s->n_delivered * sizeof(*s->delivered));
 		s->delivered_pruned = true;
 		i -= i > 0;
 	}
@@ -76,7 +77,8 @@ delivered_add(struct store *s, const struct delivered *d)
 		s->delivered = p;
 		s->delivered_cap = cap;
 	}
-	memmove(s->delivered + i + 1, s->delivered + i, (s->n_delivered - i) * sizeof(*s->delivered));
+	memmove(s->delivered + i + 1, s->delivered + i,
+	    (s->n_delivered - i) * sizeof(*s->delivered));
 	s->delivered[i] = *d;
 	s->n_delivered++;
 	return 0;
@@ -91,7 +93,8 @@ delivered_forget(struct store *s, uint64_t queue_id, uint32_t rcpt)
 	if (!found)
 		return;
 	s->n_delivered--;
-	memmove(s->delivered + i, s->delivered + i + 1, (s->n_delivered - i) * sizeof(*s->delivered));
+	memmove(s->delivered + i, s->delivered + i + 1,
+	    (s->n_delivered - i) * sizeof(*s->delivered));
 	s->delivered_pruned = true;
 }
 
@@ -123,7 +126,8 @@ content_is(struct folder *f, uint32_t uid, const struct delivery *d)
 
 	if (folder_content(f, uid, &c) != STORE_OK)
 		return false;
-	same = c.len >= d->size && mailbox_crc(0, c.data + (c.len - d->size), d->size) == d->crc;
+	same = c.len >= d->size &&
+	       mailbox_crc(0, c.data + (c.len - d->size), d->size) == d->crc;
 	content_release(&c);
 	return same;
 }
@@ -152,8 +156,8 @@ known(struct store *s, const struct delivery *d)
 	if (folder_load(f) != STORE_OK)
 		return e->size != 0;
 	if (folder_message_by_uid(f, e->uid) == NULL) {
-		/* Expunged. But was it by a scan that missed the file? Then it is not there
-		 * for anybody, and once more is better than never. */
+		/* Expunged. But was it by a scan that missed the file? Then it is not
+		 * there for anybody, and once more is better than never. */
 		if (e->size != 0 && !s->recovered)
 			return 1;
 		goto other;
@@ -197,7 +201,8 @@ write_all(int fd, struct iovec *iov, int n)
 
 /* prefix and the octets of in to out. STORE_IO also when in is shorter. */
 static enum store_error
-write_content(int out, const struct delivery *d, const void *prefix, size_t prefix_len, int in)
+write_content(
+    int out, const struct delivery *d, const void *prefix, size_t prefix_len, int in)
 {
 	static char *buf;
 	uint64_t done = 0;
@@ -205,9 +210,11 @@ write_content(int out, const struct delivery *d, const void *prefix, size_t pref
 	if (buf == NULL && (buf = malloc(BUFFER_SIZE)) == NULL)
 		return store_errno("delivery");
 	do {
-		struct iovec iov[2] = { { (void *)(uintptr_t)prefix, done == 0 ? prefix_len : 0 },
+		struct iovec iov[2] = { { (void *)(uintptr_t)prefix,
+					    done == 0 ? prefix_len : 0 },
 			{ buf, 0 } };
-		size_t want = d->size - done < BUFFER_SIZE ? (size_t)(d->size - done) : BUFFER_SIZE;
+		size_t want =
+		    d->size - done < BUFFER_SIZE ? (size_t)(d->size - done) : BUFFER_SIZE;
 		ssize_t n = want == 0 ? 0 : pread(in, buf, want, (off_t)done);
 
 		if (n == -1 && errno == EINTR)
@@ -227,8 +234,8 @@ write_content(int out, const struct delivery *d, const void *prefix, size_t pref
 }
 
 static enum store_error
-deliver_into(struct folder *f, const struct delivery *d, const void *prefix, size_t prefix_len,
-    int in, uint8_t flags)
+deliver_into(struct folder *f, const struct delivery *d, const void *prefix,
+    size_t prefix_len, int in, uint8_t flags)
 {
 	char unique[128], tmp[160], name[MAILDIR_NAME_MAX + 1];
 	struct delivered mark = { .queue_id = d->queue_id,
@@ -287,8 +294,8 @@ deliver_into(struct folder *f, const struct delivery *d, const void *prefix, siz
 }
 
 enum store_error
-store_deliver(struct store *s, const char *name, const struct delivery *d, const void *prefix,
-    size_t prefix_len, int fd, uint8_t flags, int *again)
+store_deliver(struct store *s, const char *name, const struct delivery *d,
+    const void *prefix, size_t prefix_len, int fd, uint8_t flags, int *again)
 {
 	struct folder *f;
 	enum store_error error;
@@ -299,7 +306,8 @@ store_deliver(struct store *s, const char *name, const struct delivery *d, const
 	/* First: what a killed process has written is noticed by this. */
 	error = folder_open(s, name, &f);
 	if (error == STORE_NOT_FOUND) {
-		error = store_create(s, name, strcmp(name, "Junk") == 0 ? FOLDER_JUNK : 0);
+		error =
+		    store_create(s, name, strcmp(name, "Junk") == 0 ? FOLDER_JUNK : 0);
 		if (error == STORE_OK || error == STORE_EXISTS)
 			error = folder_open(s, name, &f);
 	}

@@ -206,10 +206,10 @@ folder_refresh(struct folder *f)
 
 	if (f->gone || f->detached)
 		return STORE_NOT_FOUND;
-	/* Moved away is gone too; what is there now is opened when nobody has this one. */
-	if (fstatat(f->dirfd, "cur", &named, 0) == -1 ||
-	    fstat(f->curfd, &cur) == -1 || cur.st_ino != named.st_ino ||
-	    cur.st_dev != named.st_dev) {
+	/* Moved away is gone too; what is there now is opened when nobody has this one.
+	 */
+	if (fstatat(f->dirfd, "cur", &named, 0) == -1 || fstat(f->curfd, &cur) == -1 ||
+	    cur.st_ino != named.st_ino || cur.st_dev != named.st_dev) {
 		f->gone = true;
 		return STORE_NOT_FOUND;
 	}
@@ -220,7 +220,8 @@ folder_refresh(struct folder *f)
 		f->gone = true;
 		return STORE_NOT_FOUND;
 	}
-	if (!f->needs_scan && !f->recover && !f->racy && time_same(&cur.st_mtim, &f->cur_time) &&
+	if (!f->needs_scan && !f->recover && !f->racy &&
+	    time_same(&cur.st_mtim, &f->cur_time) &&
 	    time_same(&new.st_mtim, &f->new_time))
 		return STORE_OK;
 	return folder_scan(f);
@@ -446,9 +447,11 @@ folder_insert(struct folder *f, const struct message *m, const char *name)
 		f->msgs = p;
 		f->cap = cap;
 	}
-	if ((copy = strdup(name)) == NULL || map_put(&f->names, m->uid, copy, strlen(copy)) == -1)
+	if ((copy = strdup(name)) == NULL ||
+	    map_put(&f->names, m->uid, copy, strlen(copy)) == -1)
 		return -1;
-	i = f->n > 0 && f->msgs[f->n - 1].uid > m->uid ? folder_find(f, m->uid, NULL) : f->n;
+	i = f->n > 0 && f->msgs[f->n - 1].uid > m->uid ? folder_find(f, m->uid, NULL)
+						       : f->n;
 	memmove(f->msgs + i + 1, f->msgs + i, (f->n - i) * sizeof(*f->msgs));
 	memset(f->msgs + i, 0, sizeof(*f->msgs));
 	f->msgs[i].uid = m->uid;
@@ -503,7 +506,7 @@ push_expunged(struct folder *f, uint32_t uid, uint64_t modseq)
 		f->expunged = p;
 		f->expunged_cap = cap;
 	}
-	f->expunged[f->n_expunged++] = (struct expunged) { modseq, uid };
+	f->expunged[f->n_expunged++] = (struct expunged){ modseq, uid };
 }
 
 static void
@@ -592,7 +595,8 @@ folder_apply_flags(struct folder *f, struct message *m, uint8_t flags, uint64_t 
 }
 
 enum store_error
-folder_add(struct folder *f, const struct message *m, const char *name, const struct delivered *d)
+folder_add(struct folder *f, const struct message *m, const char *name,
+    const struct delivered *d)
 {
 	struct log_record r;
 	enum store_error error;
@@ -615,7 +619,8 @@ folder_add(struct folder *f, const struct message *m, const char *name, const st
 	}
 	if ((error = log_write(f->store, &r)) != STORE_OK)
 		return error;
-	if (folder_insert(f, m, name) == -1 || (d != NULL && delivered_add(f->store, d) == -1)) {
+	if (folder_insert(f, m, name) == -1 ||
+	    (d != NULL && delivered_add(f->store, d) == -1)) {
 		errno = ENOMEM;
 		return store_errno("adding a message");
 	}
@@ -631,9 +636,9 @@ struct change {
 };
 
 enum store_error
-folder_store(struct folder *f, const uint32_t *uids, size_t n, enum flag_op op, uint8_t flags,
-    uint64_t keywords, uint64_t unchanged_since, uint32_t *failed, size_t *n_failed,
-    size_t *changed)
+folder_store(struct folder *f, const uint32_t *uids, size_t n, enum flag_op op,
+    uint8_t flags, uint64_t keywords, uint64_t unchanged_since, uint32_t *failed,
+    size_t *n_failed, size_t *changed)
 {
 	struct change *c;
 	struct log_record r;
@@ -670,15 +675,15 @@ folder_store(struct folder *f, const uint32_t *uids, size_t n, enum flag_op op, 
 				failed[(*n_failed)++] = m->uid;
 			continue;
 		}
-		nf = op == FLAG_OP_SET ? flags
-		    : op == FLAG_OP_ADD ? (uint8_t)(m->flags | flags)
-					: (uint8_t)(m->flags & ~flags);
-		nk = op == FLAG_OP_SET ? keywords
-		    : op == FLAG_OP_ADD ? m->keywords | keywords
-					: m->keywords & ~keywords;
+		nf = op == FLAG_OP_SET   ? flags
+		     : op == FLAG_OP_ADD ? (uint8_t)(m->flags | flags)
+					 : (uint8_t)(m->flags & ~flags);
+		nk = op == FLAG_OP_SET   ? keywords
+		     : op == FLAG_OP_ADD ? m->keywords | keywords
+					 : m->keywords & ~keywords;
 		if (nf == m->flags && nk == m->keywords)
 			continue;
-		c[k++] = (struct change) { i, nk, nf };
+		c[k++] = (struct change){ i, nk, nf };
 		log_u32(&r, m->uid);
 		log_u8(&r, nf);
 		log_u64(&r, nk);

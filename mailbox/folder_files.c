@@ -39,7 +39,8 @@ folder_times_after(struct folder *f)
 int
 folder_rename_work(struct folder *f, int max)
 {
-	char name[MAILDIR_NAME_MAX + 1], want[MAILDIR_NAME_MAX + MAILDIR_FLAGS_SIZE], *copy;
+	char name[MAILDIR_NAME_MAX + 1], want[MAILDIR_NAME_MAX + MAILDIR_FLAGS_SIZE],
+	    *copy;
 	struct log_record r;
 	size_t done = 0, renamed = 0;
 
@@ -137,7 +138,8 @@ find_renamed(struct folder *f, char *name)
 		    (e->d_name[m.base_len] == ':' || e->d_name[m.base_len] == '\0') &&
 		    strlen(e->d_name) <= MAILDIR_NAME_MAX) {
 			(void)strlcpy(name, e->d_name, MAILDIR_NAME_MAX + 1);
-			r = openat(f->curfd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+			r = openat(f->curfd, name,
+			    O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 		}
 	closedir(d);
 	return r;
@@ -198,7 +200,8 @@ folder_content(struct folder *f, uint32_t uid, struct content *c)
 	}
 	if (st.st_size == 0)
 		goto done;
-	map = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE | MAP_POPULATE, fd, 0);
+	map =
+	    mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE | MAP_POPULATE, fd, 0);
 	if (map == MAP_FAILED) {
 		error = store_errno("content");
 		goto done;
@@ -226,20 +229,22 @@ content_release(struct content *c)
 }
 
 int
-folder_cache_get(struct folder *f, uint32_t uid, int kind, const uint8_t **data, size_t *len)
+folder_cache_get(
+    struct folder *f, uint32_t uid, int kind, const uint8_t **data, size_t *len)
 {
 	return index_cache(f, uid, kind, data, len);
 }
 
 void
-folder_cache_put(struct folder *f, uint32_t uid, int kind, const uint8_t *data, size_t len)
+folder_cache_put(
+    struct folder *f, uint32_t uid, int kind, const uint8_t *data, size_t len)
 {
 	struct store *s = f->store;
 	uint8_t *copy;
 
-	if (len == 0 || len > CACHE_VALUE_MAX || kind < 0 || kind >= CACHE_KINDS || f->gone ||
-	    s->cache_pending > 2 * CACHE_PENDING_MAX || folder_message_by_uid(f, uid) == NULL ||
-	    (copy = malloc(len)) == NULL)
+	if (len == 0 || len > CACHE_VALUE_MAX || kind < 0 || kind >= CACHE_KINDS ||
+	    f->gone || s->cache_pending > 2 * CACHE_PENDING_MAX ||
+	    folder_message_by_uid(f, uid) == NULL || (copy = malloc(len)) == NULL)
 		return;
 	memcpy(copy, data, len);
 	if (map_put(&f->cache, (uint64_t)uid << 8 | (unsigned int)kind, copy, len) == -1)

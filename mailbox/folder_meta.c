@@ -57,16 +57,18 @@ meta_line(struct folder *f, char *line)
 		f->uidvalidity = (uint32_t)n;
 	else if (strcmp(line, "uidnext") == 0 && n > 0 && n <= UINT32_MAX)
 		f->uid_reserved = f->uid_reserved > n ? f->uid_reserved : (uint32_t)n;
-	else if (strcmp(line, "modseq") == 0 && n > f->modseq_reserved && n < UINT64_MAX / 2)
+	else if (strcmp(line, "modseq") == 0 && n > f->modseq_reserved &&
+		 n < UINT64_MAX / 2)
 		f->modseq_reserved = n;
 	else if (strcmp(line, "special") == 0) {
 		for (size_t i = 0; i < sizeof(specials) / sizeof(specials[0]); i++)
 			if (strcmp(value, specials[i].word) == 0)
 				f->special = specials[i].bit;
 	} else if (strcmp(line, "keyword") == 0 && *value != '\0' &&
-	    strlen(value) <= STORE_KEYWORD_LEN_MAX && f->n_keywords < STORE_KEYWORDS_MAX &&
-	    folder_keyword_find(f, value, strlen(value), 0) == -1 &&
-	    (f->keywords[f->n_keywords] = strdup(value)) != NULL)
+		   strlen(value) <= STORE_KEYWORD_LEN_MAX &&
+		   f->n_keywords < STORE_KEYWORDS_MAX &&
+		   folder_keyword_find(f, value, strlen(value), 0) == -1 &&
+		   (f->keywords[f->n_keywords] = strdup(value)) != NULL)
 		f->n_keywords++;
 }
 
@@ -101,7 +103,8 @@ folder_meta_load(struct folder *f)
 		f->modseq = 1;
 	if (f->uidvalidity == 0) {
 		/* A name that comes back must not have an old value again. */
-		f->uidvalidity = now > s->last_uidvalidity ? now : s->last_uidvalidity + 1;
+		f->uidvalidity =
+		    now > s->last_uidvalidity ? now : s->last_uidvalidity + 1;
 		f->uid_reserved = f->uidnext + RESERVE_UIDS;
 		f->modseq_reserved = f->modseq + RESERVE_MODSEQ;
 		f->meta_missing = f->fresh = true;
@@ -115,7 +118,8 @@ static int
 meta_print(const struct folder *f, char *buf, size_t cap)
 {
 	size_t len;
-	int n = snprintf(buf, cap, "uidvalidity %" PRIu32 "\nuidnext %" PRIu32 "\nmodseq %" PRIu64 "\n",
+	int n = snprintf(buf, cap,
+	    "uidvalidity %" PRIu32 "\nuidnext %" PRIu32 "\nmodseq %" PRIu64 "\n",
 	    f->uidvalidity, f->uid_reserved, f->modseq_reserved);
 
 	if (n < 0 || (size_t)n >= cap)
@@ -123,7 +127,8 @@ meta_print(const struct folder *f, char *buf, size_t cap)
 	len = (size_t)n;
 	for (size_t i = 0; i < sizeof(specials) / sizeof(specials[0]); i++)
 		if (f->special == specials[i].bit) {
-			n = snprintf(buf + len, cap - len, "special %s\n", specials[i].word);
+			n = snprintf(
+			    buf + len, cap - len, "special %s\n", specials[i].word);
 			if (n < 0 || (size_t)n >= cap - len)
 				return -1;
 			len += (size_t)n;
@@ -148,7 +153,8 @@ folder_meta_save(struct folder *f, int sync)
 		return STORE_LIMIT;
 	if ((dirfd = folder_dirfd(f)) == -1)
 		return errno == ENOENT ? STORE_NOT_FOUND : store_errno(f->name);
-	fd = openat(dirfd, META_FILE ".new", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
+	fd = openat(dirfd, META_FILE ".new",
+	    O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
 	if (fd == -1 || write(fd, buf, (size_t)len) != len || fdatasync(fd) == -1 ||
 	    renameat(dirfd, META_FILE ".new", dirfd, META_FILE) == -1 ||
 	    (sync && fsync(dirfd) == -1))

@@ -5,7 +5,8 @@
 /*
  * One IMAP session on a mailbox, from the authenticated state on (RFC 3501, RFC 9051):
  * bytes in, bytes out, no socket. The first half of this file is for the session's shell
- * (imap_session.c, session_conn.h) and tests, the second for the command files imap_cmd_*.c.
+ * (imap_session.c, session_conn.h) and tests, the second for the command files
+ *imap_cmd_*.c.
  *
  *	AUTHENTICATED --SELECT/EXAMINE--> SELECTED --CLOSE/UNSELECT--> AUTHENTICATED
  *	      any --LOGOUT, error--> ENDED
@@ -35,8 +36,8 @@ struct imap;
  * meant: set an event. NULL: no memory. */
 struct imap *imap_new(struct store *, void (*wake)(void *), void *arg);
 void imap_free(struct imap *);
-/* Takes octets; returns how many (the rest must be given again after imap_run() has brought
- * it forward). */
+/* Takes octets; returns how many (the rest must be given again after imap_run() has
+ * brought it forward). */
 size_t imap_input(struct imap *, const uint8_t *, size_t);
 /* Brings the running command forward. unsent: octets that left imap_output() but
  * are not with the client yet. Returns nonzero when there is more to do at once. */
@@ -52,7 +53,11 @@ void imap_bye(struct imap *, const char *text);
 
 /* ---- for command files ---- */
 
-enum imap_state { IMAP_AUTHENTICATED = 1, IMAP_SELECTED = 2, IMAP_ENDED = 4 };
+enum imap_state {
+	IMAP_AUTHENTICATED = 1,
+	IMAP_SELECTED = 2,
+	IMAP_ENDED = 4
+};
 
 struct imap_view_entry {
 	uint32_t uid;
@@ -78,7 +83,7 @@ struct imap {
 
 	/* the running command */
 	char tag[IMAP_TAG_MAX + 1];
-	bool uid; /* it is UID ... */
+	bool uid;        /* it is UID ... */
 	bool no_expunge; /* it may not tell of expunged messages (RFC 9051, 7.5.1) */
 	struct imap_task *task;
 	struct imap_append *append;
@@ -94,13 +99,14 @@ struct imap {
 	uint64_t modseq;      /* flags up to here were told */
 	uint64_t walked;      /* the view was compared with the folder at this modseq */
 	bool expunge_pending; /* the view holds messages that are gone */
-	int n_keywords;	      /* told in FLAGS */
+	int n_keywords;       /* told in FLAGS */
 };
 
 typedef void (*imap_command_fn)(struct imap *, struct imap_args *);
 
 /* Replies. imap_ok() and imap_no() tell of changes first. */
-void imap_untagged(struct imap *, const char *, ...) __attribute__((format(printf, 2, 3)));
+void imap_untagged(struct imap *, const char *, ...)
+    __attribute__((format(printf, 2, 3)));
 void imap_ok(struct imap *, const char *, ...) __attribute__((format(printf, 2, 3)));
 void imap_no(struct imap *, const char *, ...) __attribute__((format(printf, 2, 3)));
 void imap_bad(struct imap *, const char *);
@@ -133,7 +139,8 @@ void imap_print_mailbox(struct evbuffer *, const char *name);
 /* Quoted string or literal, whatever fits. */
 void imap_print_string(struct evbuffer *, const char *, size_t);
 void imap_print_nstring(struct evbuffer *, const char *); /* NULL: NIL */
-/* Flags in parentheses or bare: system bits and keyword bits (created when create is set). */
+/* Flags in parentheses or bare: system bits and keyword bits (created when create is
+ * set). */
 int imap_flags(struct imap_args *, struct folder *, bool create, uint8_t *flags,
     uint64_t *keywords, bool *no_room);
 
@@ -147,11 +154,13 @@ void imap_append_drop(struct imap *);
 /* imap_cmd_idle.c */
 void imap_idle_line(struct imap *, const char *, size_t);
 
-#define IMAP_COMMANDS(X)                                                                           \
-	X(capability) X(noop) X(logout) X(id) X(enable) X(namespace) X(check)                      \
-	X(list) X(lsub) X(select) X(examine) X(status) X(fetch) X(store) X(search)                 \
-	X(append) X(copy) X(move) X(expunge) X(close) X(unselect) X(create) X(delete)              \
-	X(rename) X(subscribe) X(unsubscribe) X(idle)
+#define IMAP_COMMANDS(X)                                                               \
+	X(capability)                                                                  \
+	X(noop)                                                                        \
+	X(logout) X(id) X(enable) X(namespace) X(check) X(list) X(lsub) X(select)      \
+	    X(examine) X(status) X(fetch) X(store) X(search) X(append) X(copy) X(move) \
+		X(expunge) X(close) X(unselect) X(create) X(delete) X(rename)          \
+		    X(subscribe) X(unsubscribe) X(idle)
 #define X(name) void imap_cmd_##name(struct imap *, struct imap_args *);
 IMAP_COMMANDS(X)
 #undef X

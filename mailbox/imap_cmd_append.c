@@ -137,7 +137,8 @@ imap_append_literal(struct imap *s)
 		len--;
 	if (len < 2 || (copy = malloc(len)) == NULL)
 		return 0;
-	/* Reading changes quoted strings; the command itself may still be needed whole. */
+	/* Reading changes quoted strings; the command itself may still be needed whole.
+	 */
 	memcpy(copy, s->lex.buf, --len);
 	imap_args_init(&a, copy, len);
 	if (imap_tag(&a, &v) == -1 || imap_sp(&a) == -1 || imap_atom(&a, &v) == -1 ||

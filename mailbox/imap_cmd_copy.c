@@ -8,8 +8,8 @@
 
 /* Prints "COPYUID validity from to"; returns how many were copied. */
 static size_t
-copyuid(struct evbuffer *out, struct folder *to, const uint32_t *uids, const uint32_t *new_uids,
-    size_t n, uint32_t *from)
+copyuid(struct evbuffer *out, struct folder *to, const uint32_t *uids,
+    const uint32_t *new_uids, size_t n, uint32_t *from)
 {
 	uint32_t *got = from + n;
 	size_t m = 0;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * FETCH as a task: message by message, item by item, and a large section piece by piece,
- * while there is room in the output. Nothing of a message is sent before its content could be
- * opened, so that one that vanished leaves no torn response.
+ * while there is room in the output. Nothing of a message is sent before its content
+ * could be opened, so that one that vanished leaves no torn response.
  */
 #include <event2/buffer.h>
 #include <stdlib.h>
@@ -19,7 +19,11 @@
 #define SLICE_MESSAGES 500
 #define SLICE_OCTETS (4 * 1024 * 1024)
 
-enum { CACHE_ENVELOPE = 1, CACHE_STRUCTURE = 2, CACHE_BODY = 3 };
+enum {
+	CACHE_ENVELOPE = 1,
+	CACHE_STRUCTURE = 2,
+	CACHE_BODY = 3
+};
 
 struct fetch {
 	struct imap_task task;
@@ -27,8 +31,8 @@ struct fetch {
 	uint32_t *uids;
 	size_t n, i; /* the current message */
 	bool uid_command;
-	bool seen;   /* an item sets \Seen */
-	bool gone;   /* some message was not there any more */
+	bool seen; /* an item sets \Seen */
+	bool gone; /* some message was not there any more */
 	const char *done;
 
 	/* within a message; item == SIZE_MAX: not begun */
@@ -190,8 +194,8 @@ section_begin(struct imap *s, struct fetch *f, const struct imap_item *it)
 {
 	evbuffer_add_printf(s->out, "%s ", it->label);
 	if ((it->section->n_path > 0 && need_tree(f) == -1) ||
-	    imap_section_get(it->section, (const char *)f->content.data, f->content.len, f->tree,
-		&f->octets) == -1)
+	    imap_section_get(it->section, (const char *)f->content.data, f->content.len,
+		f->tree, &f->octets) == -1)
 		f->octets.nil = true;
 	if (f->octets.nil) {
 		evbuffer_add(s->out, "NIL", 3);
@@ -363,7 +367,8 @@ imap_cmd_fetch(struct imap *s, struct imap_args *a)
 		imap_bad(s, error);
 		goto out;
 	}
-	imap_fetch_start(s, &items, uids, n, s->uid ? "UID FETCH completed" : "FETCH completed");
+	imap_fetch_start(
+	    s, &items, uids, n, s->uid ? "UID FETCH completed" : "FETCH completed");
 out:
 	imap_items_clear(&items);
 	imap_set_clear(&set);

@@ -36,7 +36,8 @@ use_attribute(struct imap_args *a, uint32_t *special)
 		for (size_t i = 0; i < sizeof(uses) / sizeof(uses[0]); i++)
 			if (imap_str_is(&v, uses[i].name))
 				bit = uses[i].bit;
-		/* \All, \Flagged, and more than one use: nothing that the store can keep. */
+		/* \All, \Flagged, and more than one use: nothing that the store can keep.
+		 */
 		*special = *special == 0 ? bit : UINT32_MAX;
 	}
 	return imap_char(a, ')');

@@ -9,8 +9,8 @@
 #include "mailbox/imap.h"
 
 /*
- * Does the name match the pattern? All positions of the name that the pattern so far can reach
- * are kept at once, so that many wildcards cost no more than their product.
+ * Does the name match the pattern? All positions of the name that the pattern so far can
+ * reach are kept at once, so that many wildcards cost no more than their product.
  */
 static bool
 matches(const char *pattern, const char *name)
@@ -117,7 +117,8 @@ lsub(struct imap *s, const char *pattern)
 		 * children (RFC 3501, 6.3.9). */
 		if (plen == 0 || pattern[plen - 1] != '%')
 			continue;
-		for (char *slash = strrchr(name, '/'); slash != NULL; slash = strrchr(name, '/')) {
+		for (char *slash = strrchr(name, '/'); slash != NULL;
+		     slash = strrchr(name, '/')) {
 			*slash = '\0';
 			if (matches(pattern, name)) {
 				if (strcmp(told, name) != 0)

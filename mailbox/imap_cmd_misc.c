@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: ISC */
-/* CAPABILITY, NOOP, CHECK, LOGOUT, ID (RFC 2971), ENABLE (RFC 5161), NAMESPACE (RFC 2342). */
+/* CAPABILITY, NOOP, CHECK, LOGOUT, ID (RFC 2971), ENABLE (RFC 5161), NAMESPACE (RFC
+ * 2342). */
 #include "common/imap/imap_capability.h"
 #include "mailbox/imap.h"
 

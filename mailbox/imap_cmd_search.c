@@ -96,10 +96,11 @@ match_content(struct imap *s, struct search *q, const struct imap_key *k)
 	msg = (const char *)q->content.data;
 	if (k->kind == IMAP_KEY_BODY || k->kind == IMAP_KEY_TEXT) {
 		q->work += q->content.len;
-		if (q->tree == NULL && (q->tree = mime_parse(msg, q->content.len, NULL)) == NULL)
+		if (q->tree == NULL &&
+		    (q->tree = mime_parse(msg, q->content.len, NULL)) == NULL)
 			return false;
-		return imap_text_find(msg, q->content.len, q->tree, k->kind == IMAP_KEY_TEXT,
-		    k->text, k->text_len);
+		return imap_text_find(msg, q->content.len, q->tree,
+		    k->kind == IMAP_KEY_TEXT, k->text, k->text_len);
 	}
 	header = header_section_len(msg, q->content.len);
 	q->work += header;
@@ -175,7 +176,8 @@ resolve(struct imap *s, struct imap_key *k)
 		if (k->kind == IMAP_KEY_SEQ)
 			imap_set_resolve(&k->set, (uint32_t)s->n_view);
 		if (k->kind == IMAP_KEY_UID)
-			imap_set_resolve(&k->set, s->n_view == 0 ? 0 : s->view[s->n_view - 1].uid);
+			imap_set_resolve(
+			    &k->set, s->n_view == 0 ? 0 : s->view[s->n_view - 1].uid);
 		resolve(s, k->child);
 	}
 }

@@ -47,7 +47,8 @@ select_folder(struct imap *s, struct imap_args *a, bool readonly)
 		imap_untagged(s, "OK [UNSEEN %zu] First unseen message", unseen);
 	imap_untagged(s, "OK [UIDVALIDITY %u] UIDs valid", folder_uidvalidity(f));
 	imap_untagged(s, "OK [UIDNEXT %u] Predicted next UID", folder_uidnext(f));
-	imap_ok(s, readonly ? "[READ-ONLY] EXAMINE completed" : "[READ-WRITE] SELECT completed");
+	imap_ok(s,
+	    readonly ? "[READ-ONLY] EXAMINE completed" : "[READ-WRITE] SELECT completed");
 }
 
 void

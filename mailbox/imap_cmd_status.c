@@ -5,13 +5,21 @@
 #include "common/imap/imap_capability.h"
 #include "mailbox/imap.h"
 
-enum { MESSAGES = 1, RECENT = 2, UIDNEXT = 4, UIDVALIDITY = 8, UNSEEN = 16, SIZE = 32, APPENDLIMIT = 64 };
+enum {
+	MESSAGES = 1,
+	RECENT = 2,
+	UIDNEXT = 4,
+	UIDVALIDITY = 8,
+	UNSEEN = 16,
+	SIZE = 32,
+	APPENDLIMIT = 64
+};
 
 static int
 items(struct imap_args *a, unsigned int *set)
 {
-	static const char *const names[] = { "MESSAGES", "RECENT", "UIDNEXT", "UIDVALIDITY",
-		"UNSEEN", "SIZE", "APPENDLIMIT" };
+	static const char *const names[] = { "MESSAGES", "RECENT", "UIDNEXT",
+		"UIDVALIDITY", "UNSEEN", "SIZE", "APPENDLIMIT" };
 	struct imap_str v;
 
 	*set = 0;
@@ -46,10 +54,10 @@ print(struct imap *s, const char *name, struct folder *f, unsigned int set)
 	evbuffer_add_printf(s->out, "* STATUS ");
 	imap_print_mailbox(s->out, name);
 	evbuffer_add_printf(s->out, " (");
-#define ITEM(bit, fmt, value)                                                                      \
-	if (set & (bit)) {                                                                         \
-		evbuffer_add_printf(s->out, "%s" #bit " " fmt, sp, value);                         \
-		sp = " ";                                                                          \
+#define ITEM(bit, fmt, value)                                              \
+	if (set & (bit)) {                                                 \
+		evbuffer_add_printf(s->out, "%s" #bit " " fmt, sp, value); \
+		sp = " ";                                                  \
 	}
 	ITEM(MESSAGES, "%zu", n)
 	ITEM(RECENT, "%zu", recent)

@@ -39,8 +39,8 @@ imap_cmd_store(struct imap *s, struct imap_args *a)
 
 	if (imap_sp(a) == -1 || imap_set_parse(a, &set) == -1 || imap_sp(a) == -1 ||
 	    operation(a, &op, &silent) == -1 || imap_sp(a) == -1 ||
-	    imap_flags(a, s->folder, op != FLAG_OP_REMOVE && !s->readonly, &flags, &keywords,
-		&no_room) == -1 ||
+	    imap_flags(a, s->folder, op != FLAG_OP_REMOVE && !s->readonly, &flags,
+		&keywords, &no_room) == -1 ||
 	    imap_end(a) == -1)
 		goto out;
 	if (imap_view_select(s, &set, &uids, &n, &error) == -1) {
@@ -58,7 +58,8 @@ imap_cmd_store(struct imap *s, struct imap_args *a)
 	/* Others' changes first: ours are told below, or not at all when silent. */
 	imap_view_sync(s, false);
 	e = n == 0 ? STORE_OK
-		   : folder_store(s->folder, uids, n, op, flags, keywords, 0, NULL, NULL, &changed);
+		   : folder_store(s->folder, uids, n, op, flags, keywords, 0, NULL, NULL,
+			 &changed);
 	if (e != STORE_OK) {
 		imap_no_store(s, e);
 		goto out;

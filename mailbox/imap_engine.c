@@ -12,8 +12,8 @@
 #include "mailbox/imap.h"
 
 #define ANY (IMAP_AUTHENTICATED | IMAP_SELECTED)
-#define UID_TOO 1	/* also as UID ... */
-#define NO_EXPUNGE 2	/* without UID: sequence numbers must not change */
+#define UID_TOO 1    /* also as UID ... */
+#define NO_EXPUNGE 2 /* without UID: sequence numbers must not change */
 
 static const struct command {
 	const char *name;
@@ -186,7 +186,8 @@ imap_no_store(struct imap *s, enum store_error e)
 	};
 	const char *code = "";
 
-	if (e > STORE_OK && (size_t)e < sizeof(codes) / sizeof(codes[0]) && codes[e] != NULL)
+	if (e > STORE_OK && (size_t)e < sizeof(codes) / sizeof(codes[0]) &&
+	    codes[e] != NULL)
 		code = codes[e];
 	imap_no(s, "%s%s", code, store_error_text(e));
 }
@@ -296,7 +297,8 @@ imap_input(struct imap *s, const uint8_t *in, size_t len)
 
 	while (imap_idle(s) && evbuffer_get_length(s->out) < IMAP_HIGH_WATER) {
 		size_t used;
-		enum imap_lex_event ev = imap_lex_next(&s->lex, in + done, len - done, &used);
+		enum imap_lex_event ev =
+		    imap_lex_next(&s->lex, in + done, len - done, &used);
 
 		done += used;
 		switch (ev) {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: ISC */
-/* ENVELOPE (RFC 3501, 7.4.2): the header's fields as they stand, unfolded but not decoded. */
+/* ENVELOPE (RFC 3501, 7.4.2): the header's fields as they stand, unfolded but not
+ * decoded. */
 #include <event2/buffer.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,10 +12,22 @@
 
 #define FIELD_MAX 65536 /* of one value; the rest is cut */
 
-enum { DATE, SUBJECT, FROM, SENDER, REPLY_TO, TO, CC, BCC, IN_REPLY_TO, MESSAGE_ID, N_FIELDS };
+enum {
+	DATE,
+	SUBJECT,
+	FROM,
+	SENDER,
+	REPLY_TO,
+	TO,
+	CC,
+	BCC,
+	IN_REPLY_TO,
+	MESSAGE_ID,
+	N_FIELDS
+};
 
-static const char *const names[N_FIELDS] = { "Date", "Subject", "From", "Sender", "Reply-To", "To",
-	"Cc", "Bcc", "In-Reply-To", "Message-ID" };
+static const char *const names[N_FIELDS] = { "Date", "Subject", "From", "Sender",
+	"Reply-To", "To", "Cc", "Bcc", "In-Reply-To", "Message-ID" };
 
 struct envelope {
 	struct header_field first[N_FIELDS]; /* name NULL: absent */
@@ -26,7 +39,8 @@ static void
 print_text(struct evbuffer *out, const struct header_field *f)
 {
 	char buf[1024], *text = buf;
-	size_t cap = sizeof(buf), len = f->value_len < FIELD_MAX ? f->value_len : FIELD_MAX;
+	size_t cap = sizeof(buf),
+	       len = f->value_len < FIELD_MAX ? f->value_len : FIELD_MAX;
 
 	if (f->name == NULL) {
 		evbuffer_add(out, "NIL", 3);
@@ -87,7 +101,8 @@ print_addresses(struct evbuffer *out, const struct envelope *e, int which)
 	while (header_next(&scan, &f) == HEADER_FIELD) {
 		if (f.name_len == 0 || !header_name_is(&f, names[which]))
 			continue;
-		addrlist_init(&l, f.value, f.value_len < FIELD_MAX ? f.value_len : FIELD_MAX);
+		addrlist_init(
+		    &l, f.value, f.value_len < FIELD_MAX ? f.value_len : FIELD_MAX);
 		while (addrlist_next(&l, &it) == 1) {
 			if (n++ == 0)
 				evbuffer_add(out, "(", 1);

@@ -2,7 +2,8 @@
 #ifndef FIFE_IMAP_FETCH_H
 #define FIFE_IMAP_FETCH_H
 
-/* FETCH: the items as parsed, and what they say of a message (RFC 3501, 6.4.5 and 7.4.2). */
+/* FETCH: the items as parsed, and what they say of a message (RFC 3501, 6.4.5 and 7.4.2).
+ */
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -80,7 +81,8 @@ void imap_print_envelope(struct evbuffer *, const char *header, size_t len);
 void imap_print_structure(struct evbuffer *, const char *msg, size_t len,
     const struct mime_tree *, bool extended);
 
-/* Starts a task that sends the items for the UIDs (taken, also on failure), then "OK done". */
+/* Starts a task that sends the items for the UIDs (taken, also on failure), then "OK
+ * done". */
 void imap_fetch_start(
     struct imap *, struct imap_items *, uint32_t *uids, size_t n, const char *done);
 

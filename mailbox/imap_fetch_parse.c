@@ -130,7 +130,8 @@ section_text(struct imap_args *a, struct imap_section *sec, struct evbuffer *lab
 		if (sec->kind == IMAP_SECTION_MIME && sec->n_path == 0)
 			break;
 		evbuffer_add_printf(label, "%s", kinds[i].name);
-		if (sec->kind == IMAP_SECTION_FIELDS || sec->kind == IMAP_SECTION_FIELDS_NOT)
+		if (sec->kind == IMAP_SECTION_FIELDS ||
+		    sec->kind == IMAP_SECTION_FIELDS_NOT)
 			return field_names(a, sec, label);
 		return 0;
 	}
@@ -233,7 +234,7 @@ item(struct imap_args *a, struct imap_items *items)
 
 	/* "[" is an atom character: a name ends there all the same. */
 	while (a->pos < a->len && a->buf[a->pos] != '[' &&
-	    imap_is_atom_char((unsigned char)a->buf[a->pos]))
+	       imap_is_atom_char((unsigned char)a->buf[a->pos]))
 		a->pos++;
 	v.s = a->buf + start;
 	v.len = a->pos - start;

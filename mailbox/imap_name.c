@@ -16,7 +16,8 @@ imap_mailbox(struct imap_args *a, char name[STORE_NAME_MAX + 1], const char **no
 	*no = NULL;
 	if (imap_astring(a, &s) == -1)
 		return -1;
-	if (s.len == 0 || (n = utf7_to_utf8(s.s, s.len, name, STORE_NAME_MAX + 1)) == -1) {
+	if (s.len == 0 ||
+	    (n = utf7_to_utf8(s.s, s.len, name, STORE_NAME_MAX + 1)) == -1) {
 		*no = "[CANNOT] Invalid mailbox name";
 		name[0] = '\0';
 		return 0;

@@ -23,14 +23,14 @@ enum imap_key_kind {
 	IMAP_KEY_AND, /* of the children; ALL is one without */
 	IMAP_KEY_OR,
 	IMAP_KEY_NOT,
-	IMAP_KEY_FLAG,	   /* flags: system bit set */
-	IMAP_KEY_KEYWORD,  /* text */
+	IMAP_KEY_FLAG,    /* flags: system bit set */
+	IMAP_KEY_KEYWORD, /* text */
 	IMAP_KEY_RECENT,
 	IMAP_KEY_SEQ,
 	IMAP_KEY_UID,
 	IMAP_KEY_LARGER,
 	IMAP_KEY_SMALLER,
-	IMAP_KEY_BEFORE,   /* day: INTERNALDATE */
+	IMAP_KEY_BEFORE, /* day: INTERNALDATE */
 	IMAP_KEY_ON,
 	IMAP_KEY_SINCE,
 	IMAP_KEY_SENTBEFORE, /* day: Date: */
@@ -54,7 +54,12 @@ struct imap_key {
 	size_t text_len;
 };
 
-enum { IMAP_RETURN_MIN = 1, IMAP_RETURN_MAX = 2, IMAP_RETURN_ALL = 4, IMAP_RETURN_COUNT = 8 };
+enum {
+	IMAP_RETURN_MIN = 1,
+	IMAP_RETURN_MAX = 2,
+	IMAP_RETURN_ALL = 4,
+	IMAP_RETURN_COUNT = 8
+};
 
 struct imap_search {
 	struct imap_key *root; /* AND */
@@ -66,8 +71,8 @@ struct imap_search {
 int imap_search_parse(struct imap_args *, struct imap_search *);
 void imap_search_clear(struct imap_search *);
 
-/* Folds UTF-8 for comparison; out has room for len * 2 + 1 octets. *space: the last octet before
- * was white space. Returns the octets written. */
+/* Folds UTF-8 for comparison; out has room for len * 2 + 1 octets. *space: the last octet
+ * before was white space. Returns the octets written. */
 size_t imap_fold(const char *in, size_t len, char *out, bool *space);
 
 /* Is text (folded) in a field of that name (NULL: in any field)? */

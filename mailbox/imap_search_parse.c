@@ -8,7 +8,17 @@
 #include "mailbox/imap_search.h"
 #include "mailbox/store.h"
 
-enum syntax { NOTHING, STRING, ATOM, NUMBER, DATE, SET, NAMED, ONE_KEY, TWO_KEYS };
+enum syntax {
+	NOTHING,
+	STRING,
+	ATOM,
+	NUMBER,
+	DATE,
+	SET,
+	NAMED,
+	ONE_KEY,
+	TWO_KEYS
+};
 
 static const struct row {
 	const char *name;
@@ -160,8 +170,8 @@ arguments(struct parser *p, struct imap_key *k, const struct row *row, unsigned 
 			return imap_fail(a, "Out of memory");
 		return imap_astring(a, &v) == -1 ? -1 : key_text(p, k, &v);
 	case NAMED:
-		if (imap_astring(a, &v) == -1 || key_name(p, k, &v) == -1 || imap_sp(a) == -1 ||
-		    imap_astring(a, &v) == -1)
+		if (imap_astring(a, &v) == -1 || key_name(p, k, &v) == -1 ||
+		    imap_sp(a) == -1 || imap_astring(a, &v) == -1)
 			return -1;
 		return key_text(p, k, &v);
 	case ATOM:
@@ -184,7 +194,8 @@ arguments(struct parser *p, struct imap_key *k, const struct row *row, unsigned 
 
 /* A key and, where the row says so, NOT above it. */
 static int
-add_row(struct parser *p, struct imap_key *parent, const struct row *row, unsigned int depth)
+add_row(
+    struct parser *p, struct imap_key *parent, const struct row *row, unsigned int depth)
 {
 	struct imap_key *k = key_new(p, row->kind), *above = NULL;
 
@@ -213,8 +224,10 @@ add_row(struct parser *p, struct imap_key *parent, const struct row *row, unsign
 static int
 add_new(struct parser *p, struct imap_key *parent)
 {
-	static const struct row recent = { "", IMAP_KEY_RECENT, NOTHING, 0, 0, false, NULL },
-				unseen = { "", IMAP_KEY_FLAG, NOTHING, 0, FLAG_SEEN, true, NULL };
+	static const struct row recent = { "", IMAP_KEY_RECENT, NOTHING, 0, 0, false,
+		NULL },
+				unseen = { "", IMAP_KEY_FLAG, NOTHING, 0, FLAG_SEEN, true,
+					NULL };
 	struct imap_key *k = key_new(p, IMAP_KEY_AND);
 
 	if (k == NULL)
@@ -328,7 +341,8 @@ imap_search_parse(struct imap_args *a, struct imap_search *s)
 	if (word(a, "CHARSET")) {
 		if (imap_astring(a, &v) == -1 || imap_sp(a) == -1)
 			return -1;
-		s->bad_charset = !imap_str_is(&v, "UTF-8") && !imap_str_is(&v, "US-ASCII");
+		s->bad_charset =
+		    !imap_str_is(&v, "UTF-8") && !imap_str_is(&v, "US-ASCII");
 	}
 	do {
 		if (parse_key(&p, s->root, 0) == -1)

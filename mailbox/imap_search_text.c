@@ -126,7 +126,8 @@ find_in_fields(struct window *w, const char *header, size_t len, const char *nam
 
 	header_scan_init(&scan, header, len, true);
 	while (!w->found && header_next(&scan, &f) == HEADER_FIELD) {
-		size_t in = f.value_len < FIELD_MAX ? f.value_len : FIELD_MAX, cap = in * 3 + 4, n;
+		size_t in = f.value_len < FIELD_MAX ? f.value_len : FIELD_MAX,
+		       cap = in * 3 + 4, n;
 		char *value;
 
 		if (name != NULL && (f.name_len == 0 || !header_name_is(&f, name)))
@@ -167,7 +168,8 @@ imap_header_find(
 }
 
 static void
-find_decoded(struct window *w, struct charset_conv *conv, const char *s, size_t len, bool last)
+find_decoded(
+    struct window *w, struct charset_conv *conv, const char *s, size_t len, bool last)
 {
 	char utf8[PIECE];
 	size_t used, made;
@@ -198,7 +200,8 @@ find_in_leaf(struct window *w, const char *msg, const struct mime_part *p)
 	while (len > 0 && !w->found) {
 		size_t used, made;
 
-		cte_feed(&cte, s, len < PIECE ? len : PIECE, plain, sizeof(plain), &used, &made);
+		cte_feed(&cte, s, len < PIECE ? len : PIECE, plain, sizeof(plain), &used,
+		    &made);
 		find_decoded(w, &conv, plain, made, false);
 		if (used == 0 && made == 0)
 			break;
@@ -206,7 +209,8 @@ find_in_leaf(struct window *w, const char *msg, const struct mime_part *p)
 		len -= used;
 	}
 	if (!w->found)
-		find_decoded(w, &conv, plain, cte_finish(&cte, plain, sizeof(plain)), true);
+		find_decoded(
+		    w, &conv, plain, cte_finish(&cte, plain, sizeof(plain)), true);
 }
 
 bool
@@ -223,7 +227,8 @@ imap_text_find(const char *msg, size_t len, const struct mime_tree *tree, bool h
 		const struct mime_part *p = &tree->parts[i];
 
 		if (i > 0 || headers)
-			find_in_fields(&w, msg + p->header_off, p->body_off - p->header_off, NULL);
+			find_in_fields(
+			    &w, msg + p->header_off, p->body_off - p->header_off, NULL);
 		if (!w.found && p->kind == MIME_LEAF &&
 		    (strcmp(p->type, "text") == 0 || strcmp(p->type, "message") == 0))
 			find_in_leaf(&w, msg, p);

@@ -18,7 +18,8 @@ wanted(const struct imap_section *sec, const struct header_field *f)
 
 /* The chosen fields as they stand, and an empty line. */
 static int
-fields(const struct imap_section *sec, const char *header, size_t len, struct imap_octets *out)
+fields(const struct imap_section *sec, const char *header, size_t len,
+    struct imap_octets *out)
 {
 	struct header_scan scan;
 	struct header_field f;
@@ -45,7 +46,8 @@ fields(const struct imap_section *sec, const char *header, size_t len, struct im
 }
 
 static int
-whole_message(const struct imap_section *sec, const char *msg, size_t len, struct imap_octets *out)
+whole_message(
+    const struct imap_section *sec, const char *msg, size_t len, struct imap_octets *out)
 {
 	size_t header = sec->kind == IMAP_SECTION_ALL ? 0 : header_section_len(msg, len);
 

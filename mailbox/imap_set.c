@@ -114,8 +114,8 @@ imap_set_print(struct evbuffer *out, const uint32_t *v, size_t n)
 
 		while (j < n && v[j] == v[j - 1] + 1)
 			j++;
-		evbuffer_add_printf(out, j - i > 1 ? "%s%u:%u" : "%s%u", i > 0 ? "," : "", v[i],
-		    v[j - 1]);
+		evbuffer_add_printf(out, j - i > 1 ? "%s%u:%u" : "%s%u", i > 0 ? "," : "",
+		    v[i], v[j - 1]);
 		i = j;
 	}
 }

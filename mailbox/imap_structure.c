@@ -71,7 +71,8 @@ static void print(struct printer *, const struct mime_part *);
 static void
 nothing(struct printer *p)
 {
-	evbuffer_add_printf(p->out, "(\"text\" \"plain\" (\"charset\" \"us-ascii\") NIL NIL \"7bit\" 0 0");
+	evbuffer_add_printf(p->out,
+	    "(\"text\" \"plain\" (\"charset\" \"us-ascii\") NIL NIL \"7bit\" 0 0");
 	evbuffer_add_printf(p->out, p->extended ? " NIL NIL NIL NIL)" : ")");
 }
 
@@ -98,7 +99,8 @@ static void
 leaf(struct printer *p, const struct mime_part *part)
 {
 	bool message = strcmp(part->type, "message") == 0 &&
-	    (strcmp(part->subtype, "rfc822") == 0 || strcmp(part->subtype, "global") == 0);
+		       (strcmp(part->subtype, "rfc822") == 0 ||
+			   strcmp(part->subtype, "global") == 0);
 
 	imap_print_nstring(p->out, part->type);
 	sp_nstring(p, part->subtype);

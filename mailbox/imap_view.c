@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * What an IMAP client knows of its selected folder: sequence numbers and UIDs. The
- * folder itself may change at any time (other sessions, delivery); the view changes only here,
- * where it is told to the client (RFC 9051, 5.2 and 7.5).
+ * folder itself may change at any time (other sessions, delivery); the view changes only
+ * here, where it is told to the client (RFC 9051, 5.2 and 7.5).
  */
 #include <event2/buffer.h>
 #include <stdlib.h>
@@ -183,7 +183,8 @@ count_keywords(struct folder *f)
 void
 imap_print_flag_list(struct imap *s, const char *before, const char *after)
 {
-	evbuffer_add_printf(s->out, "* %s(\\Answered \\Flagged \\Deleted \\Seen \\Draft", before);
+	evbuffer_add_printf(
+	    s->out, "* %s(\\Answered \\Flagged \\Deleted \\Seen \\Draft", before);
 	s->n_keywords = count_keywords(s->folder);
 	for (int i = 0; i < s->n_keywords; i++)
 		evbuffer_add_printf(s->out, " %s", folder_keyword(s->folder, i));
@@ -191,8 +192,8 @@ imap_print_flag_list(struct imap *s, const char *before, const char *after)
 }
 
 int
-imap_flags(struct imap_args *a, struct folder *f, bool create, uint8_t *flags, uint64_t *keywords,
-    bool *no_room)
+imap_flags(struct imap_args *a, struct folder *f, bool create, uint8_t *flags,
+    uint64_t *keywords, bool *no_room)
 {
 	bool list = imap_try_char(a, '(');
 
@@ -213,7 +214,8 @@ imap_flags(struct imap_args *a, struct folder *f, bool create, uint8_t *flags, u
 		if (i < N_SYSTEM)
 			*flags |= system_flags[i].bit;
 		else if (name.s[0] == '\\') {
-			/* \Recent is the server's; clients that copy all flags send it. */
+			/* \Recent is the server's; clients that copy all flags send it.
+			 */
 			if (!imap_str_is(&name, "\\Recent"))
 				return imap_fail(a, "Unknown system flag");
 		} else {

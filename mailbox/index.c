@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * The index of a mailbox: one lmdb environment, index/data.mdb, opened and read. It is
- * written by checkpoints only (index_checkpoint.c), each one synced transaction, so that after
- * a power loss it is the state of the last checkpoint. Its records: index_int.h. Values
- * that do not decode make the index "lost": it is thrown away and rebuilt.
+ * written by checkpoints only (index_checkpoint.c), each one synced transaction, so that
+ * after a power loss it is the state of the last checkpoint. Its records: index_int.h.
+ * Values that do not decode make the index "lost": it is thrown away and rebuilt.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -113,10 +113,12 @@ index_name(struct folder *f, uint32_t uid, char *out)
 	if (slot != NULL) {
 		v.mv_data = slot->value;
 		v.mv_size = slot->len;
-	} else if (index_get(f->store, key_make(&k, 'N', f->id, uid, 0, KEY_MESSAGE), &v) != 0)
+	} else if (index_get(
+		       f->store, key_make(&k, 'N', f->id, uid, 0, KEY_MESSAGE), &v) != 0)
 		return -1;
-	if (v.mv_size == 0 || v.mv_size > MAILDIR_NAME_MAX || memchr(v.mv_data, '/', v.mv_size) ||
-	    memchr(v.mv_data, '\0', v.mv_size) || *(char *)v.mv_data == '.')
+	if (v.mv_size == 0 || v.mv_size > MAILDIR_NAME_MAX ||
+	    memchr(v.mv_data, '/', v.mv_size) || memchr(v.mv_data, '\0', v.mv_size) ||
+	    *(char *)v.mv_data == '.')
 		return -1;
 	memcpy(out, v.mv_data, v.mv_size);
 	out[v.mv_size] = '\0';
@@ -136,7 +138,8 @@ index_cache(struct folder *f, uint32_t uid, int kind, const uint8_t **data, size
 		*len = slot->len;
 		return 0;
 	}
-	if (index_get(f->store, key_make(&k, 'C', f->id, uid, (uint8_t)kind, KEY_CACHE), &v) != 0)
+	if (index_get(f->store, key_make(&k, 'C', f->id, uid, (uint8_t)kind, KEY_CACHE),
+		&v) != 0)
 		return -1;
 	*data = v.mv_data;
 	*len = v.mv_size;
@@ -165,7 +168,8 @@ load(struct folder *f)
 	     rc = mdb_cursor_get(c, &key, &v, MDB_NEXT)) {
 		size_t n = v.mv_size / sizeof(struct message);
 
-		if (key.mv_size != KEY_MESSAGE || memcmp(key.mv_data, k.b, KEY_FOLDER) != 0)
+		if (key.mv_size != KEY_MESSAGE ||
+		    memcmp(key.mv_data, k.b, KEY_FOLDER) != 0)
 			break;
 		if (n == 0 || v.mv_size % sizeof(struct message) != 0 || n > INDEX_BLOCK)
 			goto damaged;
@@ -191,8 +195,8 @@ load(struct folder *f)
 		}
 		f->n += n;
 	}
-	/* A page that cannot be read is no end, and nothing may be missing: its messages would
-	 * get new UIDs. */
+	/* A page that cannot be read is no end, and nothing may be missing: its messages
+	 * would get new UIDs. */
 	if ((rc != 0 && rc != MDB_NOTFOUND) || f->octets != octets)
 		goto damaged;
 	mdb_cursor_close(c);
@@ -200,7 +204,8 @@ load(struct folder *f)
 damaged:
 	mdb_cursor_close(c);
 	index_guard_mark();
-	log_warnx("index: messages of %s are damaged; they are taken from the files", f->name);
+	log_warnx(
+	    "index: messages of %s are damaged; they are taken from the files", f->name);
 	f->n = f->unseen = 0;
 	f->octets = 0;
 	f->recover = true;
@@ -248,7 +253,8 @@ take(struct taker *t, size_t n)
 static bool
 take_text(struct taker *t, size_t n, char *out, size_t cap)
 {
-	if (t->failed || n > t->len || n == 0 || n >= cap || memchr(t->p, '\0', n) != NULL) {
+	if (t->failed || n > t->len || n == 0 || n >= cap ||
+	    memchr(t->p, '\0', n) != NULL) {
 		t->failed = true;
 		return false;
 	}
@@ -280,8 +286,10 @@ folder_get(struct store *s, uint32_t id, MDB_val *v)
 	tmp.new_time.tv_sec = (time_t)take(&t, 8);
 	tmp.new_time.tv_nsec = (long)take(&t, 4);
 	n = (size_t)take(&t, 2);
-	if (!take_text(&t, n, name, sizeof(name)) || tmp.uidnext == 0 || tmp.uidvalidity == 0 ||
-	    maildir_folder_canonical(name, again, sizeof(again)) == -1 || strcmp(name, again) != 0)
+	if (!take_text(&t, n, name, sizeof(name)) || tmp.uidnext == 0 ||
+	    tmp.uidvalidity == 0 ||
+	    maildir_folder_canonical(name, again, sizeof(again)) == -1 ||
+	    strcmp(name, again) != 0)
 		return -1;
 	if ((f = folder_table_add(s, name)) == NULL)
 		return -1;
@@ -316,7 +324,8 @@ unlinks_get(struct store *s, const uint8_t *key, MDB_val *v)
 
 	if (f == NULL)
 		return 0;
-	if (v->mv_size == 0 || v->mv_size > MAILDIR_NAME_MAX || memchr(v->mv_data, '/', v->mv_size))
+	if (v->mv_size == 0 || v->mv_size > MAILDIR_NAME_MAX ||
+	    memchr(v->mv_data, '/', v->mv_size))
 		return -1;
 	if ((copy = strndup(v->mv_data, v->mv_size)) == NULL)
 		return -1;
@@ -340,7 +349,8 @@ delivered_get(struct store *s, const uint8_t *key, MDB_val *v)
 
 /* All of one kind, keys of just that length. */
 static int
-walk(struct store *s, char kind, size_t key_len, int (*cb)(struct store *, const uint8_t *, MDB_val *))
+walk(struct store *s, char kind, size_t key_len,
+    int (*cb)(struct store *, const uint8_t *, MDB_val *))
 {
 	MDB_txn *txn = reader(s);
 	MDB_cursor *c;
@@ -382,7 +392,7 @@ meta_get(struct store *s)
 	if (rc != 0)
 		return -1;
 	index_guard_map(s, &v);
-	t = (struct taker) { v.mv_data, v.mv_size, false };
+	t = (struct taker){ v.mv_data, v.mv_size, false };
 	if (take(&t, 4) != INDEX_VERSION || take(&t, 4) != INDEX_LAYOUT)
 		return -1;
 	s->generation = take(&t, 8);
@@ -405,8 +415,8 @@ env_open(struct store *s)
 	if ((rc = mdb_env_create(&s->env)) != 0)
 		goto done;
 	if ((rc = mdb_env_set_mapsize(s->env, MAP_FIRST)) != 0 ||
-	    (rc = mdb_env_open(s->env, "data.mdb", MDB_NOSUBDIR | MDB_NOLOCK | MDB_NOTLS | MDB_NORDAHEAD,
-		 0600)) != 0)
+	    (rc = mdb_env_open(s->env, "data.mdb",
+		 MDB_NOSUBDIR | MDB_NOLOCK | MDB_NOTLS | MDB_NORDAHEAD, 0600)) != 0)
 		goto done;
 	/* dbi 1 is the main one, always open. */
 	if ((rc = mdb_txn_begin(s->env, NULL, MDB_RDONLY, &txn)) != 0)
@@ -459,14 +469,15 @@ index_open(struct store *s)
 	if (rc == 0 && !index_file_whole(s))
 		rc = MDB_CORRUPTED;
 	index_inside = 0;
-	if (rc == ENOSPC || rc == EDQUOT || rc == EACCES || rc == EMFILE || rc == ENOMEM) {
+	if (rc == ENOSPC || rc == EDQUOT || rc == EACCES || rc == EMFILE ||
+	    rc == ENOMEM) {
 		index_close(s);
 		return index_failed("opening", rc);
 	}
 	meta = rc == 0 ? meta_get(s) : -1;
-	if (meta == 0 &&
-	    (walk(s, 'F', KEY_FOLDER, folder_cb) == -1 ||
-		walk(s, 'X', KEY_MESSAGE, unlinks_get) == -1 || walk(s, 'D', 13, delivered_get) == -1))
+	if (meta == 0 && (walk(s, 'F', KEY_FOLDER, folder_cb) == -1 ||
+			     walk(s, 'X', KEY_MESSAGE, unlinks_get) == -1 ||
+			     walk(s, 'D', 13, delivered_get) == -1))
 		meta = -1;
 	if (meta == 0)
 		return STORE_OK;

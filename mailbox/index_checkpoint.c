@@ -35,7 +35,7 @@ bytes_num(struct bytes *b, uint64_t v, size_t n)
 		bytes_put(b, raw, n);
 }
 
-#define FOLDER_RECORD_MAX                                                                          \
+#define FOLDER_RECORD_MAX \
 	(128 + STORE_NAME_MAX + STORE_KEYWORDS_MAX * (STORE_KEYWORD_LEN_MAX + 1))
 
 static int
@@ -68,7 +68,8 @@ folder_put(MDB_txn *txn, struct folder *f)
 		return ENOMEM;
 	v.mv_data = buf;
 	v.mv_size = b.len;
-	return mdb_put(txn, f->store->dbi, key_make(&k, 'F', f->id, 0, 0, KEY_FOLDER), &v, 0);
+	return mdb_put(
+	    txn, f->store->dbi, key_make(&k, 'F', f->id, 0, 0, KEY_FOLDER), &v, 0);
 }
 
 static int
@@ -136,7 +137,8 @@ put_map(MDB_txn *txn, struct folder *f, const struct map *m, char kind)
 		MDB_val v = { order[i]->len, order[i]->value };
 
 		if (kind == 'C')
-			key_make(&k, kind, f->id, (uint32_t)(key >> 8), (uint8_t)key, KEY_CACHE);
+			key_make(&k, kind, f->id, (uint32_t)(key >> 8), (uint8_t)key,
+			    KEY_CACHE);
 		else
 			key_make(&k, kind, f->id, (uint32_t)key, 0, KEY_MESSAGE);
 		rc = mdb_put(txn, f->store->dbi, &k.v, &v, 0);
@@ -179,8 +181,8 @@ del_messages(MDB_txn *txn, struct folder *f)
 		/* It may have come back by a recovery. */
 		if (folder_message_by_uid(f, f->deleted[i]) != NULL)
 			continue;
-		rc = mdb_del(
-		    txn, f->store->dbi, key_make(&k, 'N', f->id, f->deleted[i], 0, KEY_MESSAGE), NULL);
+		rc = mdb_del(txn, f->store->dbi,
+		    key_make(&k, 'N', f->id, f->deleted[i], 0, KEY_MESSAGE), NULL);
 		if (rc != 0 && rc != MDB_NOTFOUND)
 			return rc;
 		key_make(&k, 'C', f->id, f->deleted[i], 0, KEY_MESSAGE);
@@ -197,7 +199,8 @@ put_folder(MDB_txn *txn, struct folder *f)
 	int rc;
 
 	if ((rc = folder_put(txn, f)) != 0 || (rc = put_blocks(txn, f)) != 0 ||
-	    (rc = del_messages(txn, f)) != 0 || (rc = put_map(txn, f, &f->names, 'N')) != 0 ||
+	    (rc = del_messages(txn, f)) != 0 ||
+	    (rc = put_map(txn, f, &f->names, 'N')) != 0 ||
 	    (rc = put_map(txn, f, &f->cache, 'C')) != 0)
 		return rc;
 	key_make(&k, 'X', f->id, 0, 0, KEY_FOLDER);
@@ -333,6 +336,6 @@ index_checkpoint(struct store *s)
 		return index_failed("checkpoint", rc);
 	}
 	written(s);
-	s->checkpoint_failed = (struct timespec) { 0 };
+	s->checkpoint_failed = (struct timespec){ 0 };
 	return log_reset(s);
 }

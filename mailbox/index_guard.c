@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * lmdb trusts its file: a damaged page makes it follow offsets to nowhere. A fault inside
- * the index therefore leaves a mark before the process ends, and the next process throws the
- * index away and takes everything from the files, instead of falling over it again.
+ * the index therefore leaves a mark before the process ends, and the next process throws
+ * the index away and takes everything from the files, instead of falling over it again.
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -6,13 +6,12 @@
  * The records of the index, for the two files that know them: index.c reads them,
  * index_checkpoint.c writes them. Keys, numbers in network order:
  *
- *	"M"			version and layout, generation, next folder id, last UIDVALIDITY
- *	"F" folder		a folder: see folder_put()
- *	"B" folder block	its messages with UIDs block*48 … block*48+47, as struct message
- *	"N" folder uid		name of the message's file in cur/
- *	"C" folder uid kind	cached value
- *	"X" folder uid		file that is expunged and still to be unlinked
- *	"D" queue-id rcpt	a delivery that the queue may ask for again
+ *	"M"			version and layout, generation, next folder id, last
+ *UIDVALIDITY "F" folder		a folder: see folder_put() "B" folder block
+ *its messages with UIDs block*48 … block*48+47, as struct message "N" folder uid
+ *name of the message's file in cur/ "C" folder uid kind	cached value "X" folder
+ *uid		file that is expunged and still to be unlinked "D" queue-id rcpt	a
+ *delivery that the queue may ask for again
  */
 
 #include <stddef.h>
@@ -21,8 +20,8 @@
 
 #define INDEX_VERSION 1u
 /* Changes when struct message or the byte order does. */
-#define INDEX_LAYOUT                                                                               \
-	(0x01020304u ^ ((uint32_t)sizeof(struct message) << 8) ^                                   \
+#define INDEX_LAYOUT                                             \
+	(0x01020304u ^ ((uint32_t)sizeof(struct message) << 8) ^ \
 	    (uint32_t)offsetof(struct message, flags))
 
 #define KEY_MAX 16
@@ -36,7 +35,8 @@ struct key {
 };
 
 /* kind, a (4), b (4), c (1); len octets of it. Returns &k->v. */
-MDB_val *key_make(struct key *k, char kind, uint32_t a, uint32_t b, uint8_t c, size_t len);
+MDB_val *key_make(
+    struct key *k, char kind, uint32_t a, uint32_t b, uint8_t c, size_t len);
 
 /* n octets, n up to 8. */
 void put_be(uint8_t *, uint64_t, size_t n);

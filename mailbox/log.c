@@ -143,9 +143,10 @@ again:
 		if (n >= 0)
 			errno = ENOSPC;
 		error = store_errno("change log");
-		/* On a full disk at least deleting must work: a checkpoint frees the log. */
-		if (error == STORE_NO_SPACE && !s->replaying && s->log_len > r->len + HEADER_LEN &&
-		    index_checkpoint(s) == STORE_OK) {
+		/* On a full disk at least deleting must work: a checkpoint frees the log.
+		 */
+		if (error == STORE_NO_SPACE && !s->replaying &&
+		    s->log_len > r->len + HEADER_LEN && index_checkpoint(s) == STORE_OK) {
 			error = STORE_OK;
 			goto again;
 		}
@@ -155,8 +156,8 @@ again:
 		goto done;
 	}
 	s->log_len += r->len;
-	/* What is added is durable by its file: APPEND syncs it, deliveries are the queue's
-	 * until mboxd has run syncfs. */
+	/* What is added is durable by its file: APPEND syncs it, deliveries are the
+	 * queue's until mboxd has run syncfs. */
 	if (r->buf[8] != LOG_ADD && r->buf[8] != LOG_TIMES)
 		s->log_unsynced = true;
 done:
@@ -235,7 +236,8 @@ take_text(struct reader *r, char *out, size_t cap)
 {
 	size_t n = (size_t)take(r, 2);
 
-	if (r->failed || n >= cap || n > r->len || n == 0 || memchr(r->p, '\0', n) != NULL) {
+	if (r->failed || n >= cap || n > r->len || n == 0 ||
+	    memchr(r->p, '\0', n) != NULL) {
 		r->failed = true;
 		return false;
 	}
@@ -341,7 +343,8 @@ apply_names(struct folder *f, struct reader *r)
 			return -1;
 		if (folder_message_by_uid(f, uid) == NULL)
 			continue;
-		if ((copy = strdup(name)) == NULL || map_put(&f->names, uid, copy, strlen(copy)) == -1)
+		if ((copy = strdup(name)) == NULL ||
+		    map_put(&f->names, uid, copy, strlen(copy)) == -1)
 			return -1;
 		folder_mark(f, uid);
 	}
@@ -446,7 +449,8 @@ log_read(struct store *s, size_t *len)
 	size_t n = 0;
 
 	*len = 0;
-	if (fstat(s->logfd, &st) == -1 || st.st_size < HEADER_LEN || st.st_size > INT32_MAX)
+	if (fstat(s->logfd, &st) == -1 || st.st_size < HEADER_LEN ||
+	    st.st_size > INT32_MAX)
 		return NULL;
 	if ((buf = malloc((size_t)st.st_size)) == NULL)
 		return NULL;
@@ -474,7 +478,8 @@ log_replay(struct store *s, const uint8_t *buf, size_t len)
 		    get_le(buf + pos + 4, 4) != record_crc(s, buf + pos + 8, n))
 			break;
 		if (log_apply(s, buf + pos + 8, n) == -1) {
-			log_warnx("change log: a record at octet %zu makes no sense", pos);
+			log_warnx(
+			    "change log: a record at octet %zu makes no sense", pos);
 			s->other_boot = true;
 			break;
 		}
@@ -504,9 +509,10 @@ log_open(struct store *s)
 		return store_errno("index/log");
 	buf = log_read(s, &len);
 	valid = buf != NULL && len >= HEADER_LEN && memcmp(buf, MAGIC, 8) == 0 &&
-	    get_le(buf + 16 + BOOT_LEN, 4) == mailbox_crc(0, buf, 16 + BOOT_LEN) &&
-	    get_le(buf + 8, 8) == s->generation && !s->index_lost;
-	if (!valid || s->boot[0] == '\0' || memcmp(buf + 16, s->boot, sizeof(s->boot)) != 0)
+		get_le(buf + 16 + BOOT_LEN, 4) == mailbox_crc(0, buf, 16 + BOOT_LEN) &&
+		get_le(buf + 8, 8) == s->generation && !s->index_lost;
+	if (!valid || s->boot[0] == '\0' ||
+	    memcmp(buf + 16, s->boot, sizeof(s->boot)) != 0)
 		s->other_boot = true;
 	if (valid) {
 		log_replay(s, buf, len);

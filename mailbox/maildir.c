@@ -70,8 +70,8 @@ parse_token(const char *p, const char *end, struct maildir_name *m)
 			m->crlf_size = a;
 		break;
 	case 'U':
-		if (!number(&p, end, 10, UINT32_MAX, &a) || a == 0 || p == end || *p++ != '-' ||
-		    !number(&p, end, 16, UINT32_MAX, &b) || p != end)
+		if (!number(&p, end, 10, UINT32_MAX, &a) || a == 0 || p == end ||
+		    *p++ != '-' || !number(&p, end, 16, UINT32_MAX, &b) || p != end)
 			return;
 		m->has_uid = true;
 		m->uid = (uint32_t)a;
@@ -148,12 +148,13 @@ maildir_name_print(
 	if (m->crlf_size != 0)
 		(void)snprintf(crlf, sizeof(crlf), ",W=%" PRIu64, m->crlf_size);
 	if (m->has_uid)
-		(void)snprintf(uid, sizeof(uid), ",U=%" PRIu32 "-%" PRIx32, m->uid, m->uidvalidity);
+		(void)snprintf(
+		    uid, sizeof(uid), ",U=%" PRIu32 "-%" PRIx32, m->uid, m->uidvalidity);
 	if (m->has_delivery)
-		(void)snprintf(delivery, sizeof(delivery), ",D=%" PRIx64 "-%" PRIx32, m->queue_id,
-		    m->rcpt);
-	n = snprintf(out, MAILDIR_NAME_MAX + 1, "%.*s,S=%" PRIu64 "%s%s%s%s", (int)unique_len,
-	    unique, m->size, crlf, uid, delivery, flags);
+		(void)snprintf(delivery, sizeof(delivery), ",D=%" PRIx64 "-%" PRIx32,
+		    m->queue_id, m->rcpt);
+	n = snprintf(out, MAILDIR_NAME_MAX + 1, "%.*s,S=%" PRIu64 "%s%s%s%s",
+	    (int)unique_len, unique, m->size, crlf, uid, delivery, flags);
 	return n < 0 || n > MAILDIR_NAME_MAX ? -1 : 0;
 }
 
@@ -169,12 +170,13 @@ maildir_unique(char *out, size_t cap)
 			(void)strlcpy(host, "localhost", sizeof(host));
 		host[sizeof(host) - 1] = '\0';
 		for (char *p = host; *p != '\0'; p++)
-			if (*p == '/' || *p == ':' || *p == ',' || (unsigned char)*p <= ' ')
+			if (*p == '/' || *p == ':' || *p == ',' ||
+			    (unsigned char)*p <= ' ')
 				*p = '_';
 	}
 	gettimeofday(&tv, NULL);
-	(void)snprintf(out, cap, "%lld.M%06ldP%ldQ%u.%s", (long long)tv.tv_sec, (long)tv.tv_usec,
-	    (long)getpid(), ++counter, host);
+	(void)snprintf(out, cap, "%lld.M%06ldP%ldQ%u.%s", (long long)tv.tv_sec,
+	    (long)tv.tv_usec, (long)getpid(), ++counter, host);
 }
 
 int
@@ -237,7 +239,8 @@ maildir_folder_dir(const char *name, char *out, size_t cap)
 int
 maildir_folder_name(const char *dir, char *out, size_t cap)
 {
-	char part[MAILDIR_NAME_MAX + 1], again[MAILDIR_NAME_MAX + 1], name[MAILDIR_NAME_MAX * 3 + 8];
+	char part[MAILDIR_NAME_MAX + 1], again[MAILDIR_NAME_MAX + 1],
+	    name[MAILDIR_NAME_MAX * 3 + 8];
 	const char *whole = dir;
 	size_t n = 0, m;
 	int len;

@@ -21,9 +21,9 @@
 #define MAILDIR_NAME_MAX 255
 
 struct maildir_name {
-	size_t unique_len; /* up to the first ',' or ':' */
-	size_t base_len;   /* up to the flags */
-	uint64_t size;	   /* S, 0: none */
+	size_t unique_len;  /* up to the first ',' or ':' */
+	size_t base_len;    /* up to the flags */
+	uint64_t size;      /* S, 0: none */
 	uint64_t crlf_size; /* W, 0: none */
 	bool has_uid;
 	uint32_t uid;

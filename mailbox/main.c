@@ -116,7 +116,8 @@ session_start(struct msg *m)
 		r = pop3_session_start(me.base, fd, me.store, label, session_ended, NULL);
 		break;
 	case MBOX_DELIVER:
-		r = deliver_session_start(me.base, fd, me.store, label, session_ended, NULL);
+		r = deliver_session_start(
+		    me.base, fd, me.store, label, session_ended, NULL);
 		break;
 	default:
 		log_warnx("%s: a session of unknown purpose %u", me.name, label->purpose);
@@ -188,7 +189,8 @@ mboxd_lost(struct channel *ch, const char *why, void *arg)
 static void
 on_flush(evutil_socket_t fd, short what, void *arg)
 {
-	static const struct timeval slow = { FLUSH_MS / 1000, 0 }, fast = { 0, FLUSH_BUSY_MS * 1000 };
+	static const struct timeval slow = { FLUSH_MS / 1000, 0 },
+				    fast = { 0, FLUSH_BUSY_MS * 1000 };
 	int more = 0;
 
 	if (me.store != NULL) {

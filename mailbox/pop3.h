@@ -3,9 +3,9 @@
 #define FIFE_POP3_H
 
 /*
- * One POP3 session from the TRANSACTION state on (RFC 1939): bytes in, bytes out, no socket.
- * The messages are those of INBOX at the session's start; deletions are carried out by QUIT.
- * Driven like imap.h.
+ * One POP3 session from the TRANSACTION state on (RFC 1939): bytes in, bytes out, no
+ * socket. The messages are those of INBOX at the session's start; deletions are carried
+ * out by QUIT. Driven like imap.h.
  */
 
 #include <stddef.h>

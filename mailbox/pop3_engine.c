@@ -32,7 +32,7 @@ struct pop3 {
 	bool sending;
 	struct content content;
 	size_t at;
-	size_t body;	     /* where the body starts */
+	size_t body;         /* where the body starts */
 	uint32_t lines_left; /* of the body */
 	bool mid_line;
 };
@@ -168,15 +168,16 @@ listing(struct pop3 *p, char *arg, bool uidl)
 	p->bad = 0;
 	if (one == NULL) {
 		totals(p, &n, &size);
-		evbuffer_add_printf(
-		    p->out, "+OK %zu messages (%llu octets)\r\n", n, (unsigned long long)size);
+		evbuffer_add_printf(p->out, "+OK %zu messages (%llu octets)\r\n", n,
+		    (unsigned long long)size);
 	}
 	for (size_t i = 0; i < p->n; i++) {
 		if (p->v[i].deleted || (one != NULL && one != &p->v[i]))
 			continue;
 		evbuffer_add_printf(p->out, "%s%zu ", one != NULL ? "+OK " : "", i + 1);
 		if (uidl)
-			evbuffer_add_printf(p->out, "%08x%08x\r\n", validity, p->v[i].uid);
+			evbuffer_add_printf(
+			    p->out, "%08x%08x\r\n", validity, p->v[i].uid);
 		else
 			evbuffer_add_printf(p->out, "%u\r\n", p->v[i].size);
 	}
@@ -202,8 +203,9 @@ send_message(struct pop3 *p, struct entry *m, uint32_t lines)
 	enum store_error e = folder_content(p->folder, m->uid, &p->content);
 
 	if (e != STORE_OK) {
-		err(p, e == STORE_GONE || e == STORE_NOT_FOUND ? "message is gone"
-							       : "[SYS/TEMP] message cannot be read");
+		err(p, e == STORE_GONE || e == STORE_NOT_FOUND
+			   ? "message is gone"
+			   : "[SYS/TEMP] message cannot be read");
 		return;
 	}
 	p->sending = true;
@@ -266,8 +268,9 @@ cmd_rset(struct pop3 *p, char *arg)
 static void
 cmd_capa(struct pop3 *p, char *arg)
 {
-	evbuffer_add_printf(p->out, "+OK capabilities\r\nTOP\r\nUIDL\r\nRESP-CODES\r\n"
-				    "AUTH-RESP-CODE\r\nPIPELINING\r\nEXPIRE NEVER\r\n.\r\n");
+	evbuffer_add_printf(p->out,
+	    "+OK capabilities\r\nTOP\r\nUIDL\r\nRESP-CODES\r\n"
+	    "AUTH-RESP-CODE\r\nPIPELINING\r\nEXPIRE NEVER\r\n.\r\n");
 	p->bad = 0;
 }
 
@@ -336,7 +339,8 @@ pop3_input(struct pop3 *p, const uint8_t *in, size_t len)
 
 	while (pop3_idle(p) && evbuffer_get_length(p->out) < POP3_HIGH_WATER) {
 		size_t used;
-		enum pop3_line_event ev = pop3_line_next(&p->line, in + done, len - done, &used);
+		enum pop3_line_event ev =
+		    pop3_line_next(&p->line, in + done, len - done, &used);
 
 		done += used;
 		if (ev == POP3_LINE_MORE)
@@ -349,7 +353,8 @@ pop3_input(struct pop3 *p, const uint8_t *in, size_t len)
 	return p->ended ? len : done;
 }
 
-/* One line with its dot doubled and CRLF at its end (RFC 1939, 3); a long one in pieces. */
+/* One line with its dot doubled and CRLF at its end (RFC 1939, 3); a long one in pieces.
+ */
 static void
 send_line(struct pop3 *p)
 {
@@ -382,7 +387,7 @@ pop3_run(struct pop3 *p, size_t unsent)
 	size_t start = p->at;
 
 	while (p->sending && p->at - start < SLICE &&
-	    evbuffer_get_length(p->out) + unsent < POP3_HIGH_WATER) {
+	       evbuffer_get_length(p->out) + unsent < POP3_HIGH_WATER) {
 		if (p->at < p->content.len && (p->at < p->body || p->lines_left > 0)) {
 			send_line(p);
 			continue;

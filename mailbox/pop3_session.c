@@ -67,9 +67,11 @@ pop3_session_start(struct event_base *base, int fd, struct store *store,
 
 	if (pop3 == NULL)
 		close(fd);
-	else if (session_conn_start(base, fd, &sessions, &machine, pop3, ended, arg) != NULL)
+	else if (session_conn_start(base, fd, &sessions, &machine, pop3, ended, arg) !=
+		 NULL)
 		return 0;
-	log_warnx("POP3 session: %s", error == STORE_OK ? "no memory" : store_error_text(error));
+	log_warnx("POP3 session: %s",
+	    error == STORE_OK ? "no memory" : store_error_text(error));
 	pop3_free(pop3);
 	return -1;
 }

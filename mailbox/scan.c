@@ -28,7 +28,7 @@ struct scan {
 	struct folder *f;
 	struct found *list; /* files that are no messages yet */
 	size_t n, cap;
-	uint8_t *seen;	/* a message each */
+	uint8_t *seen; /* a message each */
 	struct log_record flags;
 	uint64_t modseq;
 	bool flags_changed;
@@ -67,7 +67,8 @@ scan_clear(struct scan *s)
 
 /* A message's file under a name that we did not give it. */
 static void
-scan_renamed(struct scan *s, struct message *m, const char *name, const struct maildir_name *p)
+scan_renamed(
+    struct scan *s, struct message *m, const char *name, const struct maildir_name *p)
 {
 	const uint64_t in_name = (UINT64_C(1) << 26) - 1;
 	struct folder *f = s->f;
@@ -107,7 +108,8 @@ scan_renamed(struct scan *s, struct message *m, const char *name, const struct m
 	folder_apply_flags(f, m, p->flags, keywords, s->modseq);
 }
 
-/* After a crash of the machine: was it written to its end? A longer one was edited since. */
+/* After a crash of the machine: was it written to its end? A longer one was edited since.
+ */
 static bool
 whole(struct folder *f, const char *name, const struct maildir_name *p)
 {
@@ -118,7 +120,8 @@ whole(struct folder *f, const char *name, const struct maildir_name *p)
 		char to[MAILDIR_NAME_MAX + 16];
 
 		(void)snprintf(to, sizeof(to), "tmp/torn.%.*s", (int)p->unique_len, name);
-		log_warnx("%s in %s was not written to its end; it is now %s", name, f->name, to);
+		log_warnx("%s in %s was not written to its end; it is now %s", name,
+		    f->name, to);
 		if (renameat(f->curfd, name, f->dirfd, to) == -1)
 			(void)unlinkat(f->curfd, name, 0);
 		return false;
@@ -153,14 +156,17 @@ scan_entry(struct scan *s, const char *name, bool in_new)
 	/* Ours of before a kill or crash: never beyond what was reserved. */
 	if (!exact)
 		return scan_note(s, name,
-		    p.uid < f->uid_reserved && (f->recover || p.uid >= f->uidnext) ? p.uid : 0, false);
+		    p.uid < f->uid_reserved && (f->recover || p.uid >= f->uidnext) ? p.uid
+										   : 0,
+		    false);
 	if (index_name(f, p.uid, known) == 0) {
 		if (strcmp(known, name) == 0) {
 			s->seen[i] = 1;
 			return 0;
 		}
 		/* A copy beside the original is another message. */
-		if (s->seen[i] || faccessat(f->curfd, known, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+		if (s->seen[i] ||
+		    faccessat(f->curfd, known, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
 			return scan_note(s, name, 0, false);
 	}
 	s->seen[i] = 1;
@@ -172,7 +178,8 @@ static int
 scan_dir(struct scan *s, bool in_new)
 {
 	int fd = openat(in_new ? s->f->dirfd : s->f->curfd, in_new ? "new" : ".",
-	    O_RDONLY | O_DIRECTORY | O_CLOEXEC), r = 0;
+		O_RDONLY | O_DIRECTORY | O_CLOEXEC),
+	    r = 0;
 	struct dirent *e;
 	DIR *d;
 
@@ -213,7 +220,8 @@ crlf_size(int fd, size_t len, uint64_t *size)
 	p = mmap(NULL, len, PROT_READ, MAP_PRIVATE, fd, 0);
 	if (p == MAP_FAILED)
 		return -1;
-	for (const uint8_t *q = p; (q = memchr(q, '\n', len - (size_t)(q - p))) != NULL;) {
+	for (const uint8_t *q = p;
+	     (q = memchr(q, '\n', len - (size_t)(q - p))) != NULL;) {
 		bare += q == p || q[-1] != '\r';
 		if (++q == p + len)
 			break;
@@ -236,9 +244,11 @@ adopt(struct folder *f, const struct found *found)
 	struct stat st;
 	int fd;
 
-	(void)snprintf(path, sizeof(path), "%s/%s", found->in_new ? "new" : "cur", found->name);
+	(void)snprintf(
+	    path, sizeof(path), "%s/%s", found->in_new ? "new" : "cur", found->name);
 	fd = openat(f->dirfd, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-	if (fd == -1 || fstat(fd, &st) == -1 || !S_ISREG(st.st_mode) || st.st_size > INT32_MAX) {
+	if (fd == -1 || fstat(fd, &st) == -1 || !S_ISREG(st.st_mode) ||
+	    st.st_size > INT32_MAX) {
 		if (fd != -1)
 			close(fd);
 		return STORE_OK;
@@ -269,8 +279,9 @@ adopt(struct folder *f, const struct found *found)
 			maildir_unique(unique, sizeof(unique));
 			p.unique_len = strlen(unique);
 		} else
-			(void)strlcpy(unique, found->name, p.unique_len + 1 < sizeof(unique)
-				? p.unique_len + 1 : sizeof(unique));
+			(void)strlcpy(unique, found->name,
+			    p.unique_len + 1 < sizeof(unique) ? p.unique_len + 1
+							      : sizeof(unique));
 		p.size = (uint64_t)st.st_size;
 		p.has_uid = true;
 		p.uid = m.uid;
@@ -281,7 +292,8 @@ adopt(struct folder *f, const struct found *found)
 		if (renameat(f->dirfd, path, f->curfd, name) == -1)
 			return STORE_OK;
 	}
-	/* Delivered, and killed before the log had it (the queue asks for its own again). */
+	/* Delivered, and killed before the log had it (the queue asks for its own again).
+	 */
 	if (p.has_delivery && found->uid != 0) {
 		d.queue_id = p.queue_id;
 		d.rcpt = p.rcpt;
@@ -335,7 +347,8 @@ dir_times(struct folder *f, struct timespec *cur, struct timespec *new)
 {
 	struct stat a, b;
 
-	if (fstat(f->curfd, &a) == -1 || fstatat(f->dirfd, "new", &b, AT_SYMLINK_NOFOLLOW) == -1)
+	if (fstat(f->curfd, &a) == -1 ||
+	    fstatat(f->dirfd, "new", &b, AT_SYMLINK_NOFOLLOW) == -1)
 		return -1;
 	*cur = a.st_mtim;
 	*new = b.st_mtim;
@@ -371,7 +384,8 @@ folder_scan(struct folder *f)
 		scan_clear(&s);
 		s.f = f;
 		n_before = f->n;
-		if (dir_times(f, &cur, &new) == -1 || (s.seen = calloc(1, n_before + 1)) == NULL ||
+		if (dir_times(f, &cur, &new) == -1 ||
+		    (s.seen = calloc(1, n_before + 1)) == NULL ||
 		    scan_dir(&s, false) == -1 || scan_dir(&s, true) == -1) {
 			error = store_errno(f->name);
 			scan_clear(&s);

@@ -37,8 +37,8 @@ void deliver_sessions_stop(void);
  * sandbox with root as its root directory and serves until mboxd says exit.
  */
 struct mailbox_start {
-	int mboxd_fd;	  /* channel to mboxd */
-	int log_fd;	  /* channel to logd, or -1 */
+	int mboxd_fd;     /* channel to mboxd */
+	int log_fd;       /* channel to logd, or -1 */
 	const char *root; /* directory of the mailbox */
 	const char *name; /* of the mailbox, for log lines */
 	unsigned int uid;

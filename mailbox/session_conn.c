@@ -60,7 +60,7 @@ session_conn_forward(struct session_conn *s)
 	int more = machine->run(s->m, conn_unsent(s->conn));
 
 	while (machine->idle(s->m) && evbuffer_get_length(in) > 0 &&
-	    conn_unsent(s->conn) < machine->high_water) {
+	       conn_unsent(s->conn) < machine->high_water) {
 		struct evbuffer_iovec v;
 		size_t took;
 
@@ -89,7 +89,7 @@ session_conn_forward(struct session_conn *s)
 	}
 	/* Below high water there may be more at once; otherwise CONN_LOW_WATER comes. */
 	if (more || (conn_unsent(s->conn) == 0 && machine->idle(s->m) &&
-	    evbuffer_get_length(in) > 0))
+			evbuffer_get_length(in) > 0))
 		session_conn_wake(s);
 }
 

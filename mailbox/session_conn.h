@@ -31,12 +31,13 @@ struct session_machine {
 LIST_HEAD(session_conns, session_conn);
 
 /*
- * Take fd, and on success the machine m too, which is freed by its free() when the session is
- * over; then ended(arg) is called, never from inside of here. The session stands in the list
- * meanwhile. NULL: no memory; fd is closed, m is still the caller's.
+ * Take fd, and on success the machine m too, which is freed by its free() when the
+ * session is over; then ended(arg) is called, never from inside of here. The session
+ * stands in the list meanwhile. NULL: no memory; fd is closed, m is still the caller's.
  */
-struct session_conn *session_conn_start(struct event_base *, int fd, struct session_conns *,
-    const struct session_machine *, void *m, void (*ended)(void *), void *arg);
+struct session_conn *session_conn_start(struct event_base *, int fd,
+    struct session_conns *, const struct session_machine *, void *m,
+    void (*ended)(void *), void *arg);
 /* Bring the machine forward; the session may be gone afterwards. */
 void session_conn_forward(struct session_conn *);
 /* The same soon, by an event. */

@@ -10,7 +10,7 @@
 #include "mailbox/store_int.h"
 
 #define LOCK_WAIT_MS 5000
-#define LOADED_MAX 16 /* folders kept in memory that nobody has open */
+#define LOADED_MAX 16    /* folders kept in memory that nobody has open */
 #define LOADED_LIMIT 256 /* each holds two descriptors */
 #define CACHE_AGE_S 5
 #define RETRY_S 10
@@ -177,14 +177,16 @@ store_open(int dirfd, uint64_t quota, struct store **out)
 	(void)strlcpy(s->boot, boot_id, sizeof(s->boot));
 	if ((s->dirfd = fcntl(dirfd, F_DUPFD_CLOEXEC, 3)) == -1 ||
 	    make_dir(dirfd, "Maildir") == -1 || make_dir(dirfd, "Maildir/cur") == -1 ||
-	    make_dir(dirfd, "Maildir/new") == -1 || make_dir(dirfd, "Maildir/tmp") == -1 ||
-	    make_dir(dirfd, "index") == -1 || (s->mailfd = open_dir(dirfd, "Maildir")) == -1 ||
+	    make_dir(dirfd, "Maildir/new") == -1 ||
+	    make_dir(dirfd, "Maildir/tmp") == -1 || make_dir(dirfd, "index") == -1 ||
+	    (s->mailfd = open_dir(dirfd, "Maildir")) == -1 ||
 	    (s->indexfd = open_dir(dirfd, "index")) == -1) {
 		error = store_errno("mailbox directory");
 		goto fail;
 	}
 	if ((error = take_lock(s)) != STORE_OK || (error = index_open(s)) != STORE_OK ||
-	    (error = log_open(s)) != STORE_OK || (error = subscriptions_load(s)) != STORE_OK ||
+	    (error = log_open(s)) != STORE_OK ||
+	    (error = subscriptions_load(s)) != STORE_OK ||
 	    (error = folders_refresh(s, 1)) != STORE_OK)
 		goto fail;
 	if (s->other_boot && (error = recover(s)) != STORE_OK)
@@ -274,7 +276,8 @@ flush(struct store *s)
 			log_times(s->folders[i]);
 	(void)log_sync(s);
 	clock_gettime(CLOCK_MONOTONIC, &now);
-	if (s->checkpoint_failed.tv_sec != 0 && now.tv_sec - s->checkpoint_failed.tv_sec < RETRY_S)
+	if (s->checkpoint_failed.tv_sec != 0 &&
+	    now.tv_sec - s->checkpoint_failed.tv_sec < RETRY_S)
 		return;
 	if (s->log_len > LOG_CHECKPOINT || s->cache_pending > CACHE_PENDING_MAX ||
 	    (s->cache_pending > 0 && now.tv_sec - s->cache_since >= CACHE_AGE_S)) {

@@ -24,20 +24,20 @@ struct folder;
 
 enum store_error {
 	STORE_OK = 0,
-	STORE_NOT_FOUND,   /* no such folder or message */
+	STORE_NOT_FOUND, /* no such folder or message */
 	STORE_EXISTS,
 	STORE_BAD_NAME,
 	STORE_HAS_CHILDREN,
-	STORE_FULL,	   /* quota */
-	STORE_NO_SPACE,	   /* disk */
-	STORE_LIMIT,	   /* too many folders, keywords, … */
-	STORE_GONE,	   /* the message's file vanished */
-	STORE_IO,	   /* logged with its errno */
+	STORE_FULL,     /* quota */
+	STORE_NO_SPACE, /* disk */
+	STORE_LIMIT,    /* too many folders, keywords, … */
+	STORE_GONE,     /* the message's file vanished */
+	STORE_IO,       /* logged with its errno */
 };
 const char *store_error_text(enum store_error); /* a sentence for the user */
 
-#define STORE_NAME_MAX 511     /* octets of a folder's name */
-#define STORE_KEYWORDS_MAX 64  /* of a folder */
+#define STORE_NAME_MAX 511    /* octets of a folder's name */
+#define STORE_KEYWORDS_MAX 64 /* of a folder */
 #define STORE_KEYWORD_LEN_MAX 128
 #define STORE_FOLDERS_MAX 10000
 
@@ -50,11 +50,12 @@ const char *store_error_text(enum store_error); /* a sentence for the user */
 
 /*
  * Opens (creating what is missing: Maildir/{cur,new,tmp}, index/) below the
- * directory dirfd, which stays the caller's. Takes the mailbox's lock. quota: octets, 0 none.
+ * directory dirfd, which stays the caller's. Takes the mailbox's lock. quota: octets, 0
+ * none.
  */
 enum store_error store_open(int dirfd, uint64_t quota, struct store **);
-/* Learns the kernel's boot id while /proc is in reach; forked children inherit it. Without
- * it every opening compares the index with the files. */
+/* Learns the kernel's boot id while /proc is in reach; forked children inherit it.
+ * Without it every opening compares the index with the files. */
 void store_prepare(void);
 void store_close(struct store *); /* writes what is pending */
 /* Flags not yet in the index on disk are written; called by a timer (1 s) and at exit. */
@@ -68,10 +69,10 @@ uint64_t store_quota(const struct store *);
 
 /* ---- folders ---- */
 
-#define FOLDER_NOSELECT 0x01   /* only a parent of others */
+#define FOLDER_NOSELECT 0x01 /* only a parent of others */
 #define FOLDER_SUBSCRIBED 0x02
 #define FOLDER_HAS_CHILDREN 0x04
-#define FOLDER_JUNK 0x10       /* special use, RFC 6154 */
+#define FOLDER_JUNK 0x10 /* special use, RFC 6154 */
 #define FOLDER_SENT 0x20
 #define FOLDER_TRASH 0x40
 #define FOLDER_DRAFTS 0x80
@@ -88,7 +89,8 @@ enum store_error store_list(struct store *, struct folder_info **list, size_t *n
 /* Creates missing parents as well. special: 0 or one FOLDER_JUNK… bit. */
 enum store_error store_create(struct store *, const char *name, uint32_t special);
 enum store_error store_delete(struct store *, const char *name);
-/* Children move along; renaming INBOX moves its messages and leaves it empty (RFC 9051, 6.3.6). */
+/* Children move along; renaming INBOX moves its messages and leaves it empty (RFC
+ * 9051, 6.3.6). */
 enum store_error store_rename(struct store *, const char *from, const char *to);
 enum store_error store_subscribe(struct store *, const char *name, int on);
 
@@ -107,12 +109,12 @@ uint64_t folder_highestmodseq(const struct folder *);
 
 struct message {
 	uint32_t uid;
-	uint32_t size;	   /* RFC822.SIZE */
-	int64_t internal;  /* INTERNALDATE, seconds since 1970 */
+	uint32_t size;    /* RFC822.SIZE */
+	int64_t internal; /* INTERNALDATE, seconds since 1970 */
 	uint64_t modseq;
 	uint64_t keywords; /* bit i: folder_keyword(f, i) */
-	uint8_t flags;	   /* FLAG_* */
-	uint8_t recent;	   /* not seen by any read-write session yet */
+	uint8_t flags;     /* FLAG_* */
+	uint8_t recent;    /* not seen by any read-write session yet */
 };
 /* Messages in order of UID. Pointers are valid until the folder changes. */
 size_t folder_count(const struct folder *);
@@ -136,7 +138,8 @@ void folder_expunged_since(
 /* Called (from the loop's top or from the change itself) whenever anything of the
  * folder changed, so that sessions in IDLE look. Returns a handle to remove it. */
 struct folder_watch;
-struct folder_watch *folder_watch(struct folder *, void (*cb)(struct folder *, void *), void *arg);
+struct folder_watch *folder_watch(
+    struct folder *, void (*cb)(struct folder *, void *), void *arg);
 void folder_unwatch(struct folder_watch *);
 
 /* Keywords: index by name (ASCII case-insensitive); create adds it. -1: none or
@@ -166,18 +169,22 @@ void folder_cache_put(struct folder *, uint32_t uid, int kind, const uint8_t *, 
 
 /* ---- changes ---- */
 
-enum flag_op { FLAG_OP_ADD, FLAG_OP_REMOVE, FLAG_OP_SET };
+enum flag_op {
+	FLAG_OP_ADD,
+	FLAG_OP_REMOVE,
+	FLAG_OP_SET
+};
 /* One batch: uids ascending. Unknown UIDs are passed over. changed: how many
  * differ now, may be NULL. unchanged_since: 0, or RFC 7162's condition; the UIDs
  * that failed it go to failed (room n), *n_failed. */
-enum store_error folder_store(struct folder *, const uint32_t *uids, size_t n, enum flag_op,
-    uint8_t flags, uint64_t keywords, uint64_t unchanged_since, uint32_t *failed,
-    size_t *n_failed, size_t *changed);
+enum store_error folder_store(struct folder *, const uint32_t *uids, size_t n,
+    enum flag_op, uint8_t flags, uint64_t keywords, uint64_t unchanged_since,
+    uint32_t *failed, size_t *n_failed, size_t *changed);
 /* Removes those of the uids that have \Deleted (any: regardless). */
 enum store_error folder_expunge(
     struct folder *, const uint32_t *uids, size_t n, int any, size_t *removed);
-/* Durable before it returns; to's UIDs of the copies go to new_uids (room n), in the order of
- * uids; keywords are mapped by name. Unknown UIDs: new UID 0. */
+/* Durable before it returns; to's UIDs of the copies go to new_uids (room n), in the
+ * order of uids; keywords are mapped by name. Unknown UIDs: new UID 0. */
 enum store_error folder_copy(struct folder *from, const uint32_t *uids, size_t n,
     struct folder *to, uint32_t *new_uids);
 
@@ -207,7 +214,8 @@ struct delivery {
  * until mboxd has run syncfs. *again is 1 when that delivery was known already
  * and nothing was written.
  */
-enum store_error store_deliver(struct store *, const char *folder, const struct delivery *,
-    const void *prefix, size_t prefix_len, int fd, uint8_t flags, int *again);
+enum store_error store_deliver(struct store *, const char *folder,
+    const struct delivery *, const void *prefix, size_t prefix_len, int fd, uint8_t flags,
+    int *again);
 
 #endif

@@ -56,14 +56,16 @@ table_insert(struct store *s, struct folder *f)
 		return -1;
 	if (s->n_folders == s->folders_cap) {
 		size_t cap = s->folders_cap + s->folders_cap / 2 + 16;
-		struct folder **p = reallocarray(s->folders, cap, sizeof(struct folder *));
+		struct folder **p =
+		    reallocarray(s->folders, cap, sizeof(struct folder *));
 
 		if (p == NULL)
 			return -1;
 		s->folders = p;
 		s->folders_cap = cap;
 	}
-	memmove(s->folders + i + 1, s->folders + i, (s->n_folders - i) * sizeof(*s->folders));
+	memmove(
+	    s->folders + i + 1, s->folders + i, (s->n_folders - i) * sizeof(*s->folders));
 	s->folders[i] = f;
 	s->n_folders++;
 	return 0;
@@ -78,7 +80,8 @@ table_remove(struct store *s, struct folder *f)
 	if (!found)
 		return;
 	s->n_folders--;
-	memmove(s->folders + i, s->folders + i + 1, (s->n_folders - i) * sizeof(*s->folders));
+	memmove(
+	    s->folders + i, s->folders + i + 1, (s->n_folders - i) * sizeof(*s->folders));
 }
 
 struct folder *
@@ -138,7 +141,8 @@ is_directory(int at, const struct dirent *e)
 
 	if (e->d_type != DT_UNKNOWN)
 		return e->d_type == DT_DIR;
-	return fstatat(at, e->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(st.st_mode);
+	return fstatat(at, e->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+	       S_ISDIR(st.st_mode);
 }
 
 static bool
@@ -147,7 +151,7 @@ still_there(struct store *s, const struct folder *f)
 	char dir[MAILDIR_NAME_MAX + 1];
 
 	return maildir_folder_dir(f->name, dir, sizeof(dir)) == 0 &&
-	    faccessat(s->mailfd, dir, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+	       faccessat(s->mailfd, dir, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
 enum store_error
@@ -193,7 +197,8 @@ folders_refresh(struct store *s, int force)
 	}
 	closedir(d);
 	for (size_t i = s->n_folders; i-- > 0 && error == STORE_OK;)
-		if (strcmp(s->folders[i]->name, "INBOX") != 0 && !still_there(s, s->folders[i])) {
+		if (strcmp(s->folders[i]->name, "INBOX") != 0 &&
+		    !still_there(s, s->folders[i])) {
 			table_drop(s, s->folders[i]);
 			changed = true;
 		}
@@ -254,7 +259,8 @@ has_children(const struct store *s, const char *name)
 	size_t len = strlen(name);
 
 	for (size_t i = 0; i < s->n_folders; i++)
-		if (strncmp(s->folders[i]->name, name, len) == 0 && s->folders[i]->name[len] == '/')
+		if (strncmp(s->folders[i]->name, name, len) == 0 &&
+		    s->folders[i]->name[len] == '/')
 			return true;
 	return false;
 }
@@ -276,7 +282,8 @@ store_list(struct store *s, struct folder_info **list, size_t *n)
 		if (listing_add(&l, f->name, strlen(f->name), f->special) == -1)
 			goto fail;
 		/* Parents that only children make known. */
-		for (const char *p = strchr(f->name, '/'); p != NULL; p = strchr(p + 1, '/'))
+		for (const char *p = strchr(f->name, '/'); p != NULL;
+		     p = strchr(p + 1, '/'))
 			if (listing_add(&l, f->name, (size_t)(p - f->name),
 				FOLDER_NOSELECT | FOLDER_HAS_CHILDREN) == -1)
 				goto fail;
@@ -293,7 +300,7 @@ store_list(struct store *s, struct folder_info **list, size_t *n)
 			uint32_t a = l.list[k - 1].flags, b = l.list[i].flags;
 
 			l.list[k - 1].flags = ((a | b) & ~(uint32_t)FOLDER_NOSELECT) |
-			    (a & b & FOLDER_NOSELECT);
+					      (a & b & FOLDER_NOSELECT);
 			continue;
 		}
 		l.list[k++] = l.list[i];
@@ -408,8 +415,8 @@ to_trash(struct store *s, const char *name)
 		return STORE_BAD_NAME;
 	if (mkdirat(s->indexfd, "trash", 0700) == -1 && errno != EEXIST)
 		return store_errno("index/trash");
-	(void)snprintf(to, sizeof(to), "trash/%lld-%ld-%u", (long long)time(NULL), (long)getpid(),
-	    ++s->trash_counter);
+	(void)snprintf(to, sizeof(to), "trash/%lld-%ld-%u", (long long)time(NULL),
+	    (long)getpid(), ++s->trash_counter);
 	if (renameat(s->mailfd, dir, s->indexfd, to) == -1)
 		return errno == ENOENT ? STORE_NOT_FOUND : store_errno(dir);
 	s->trash = true;
@@ -499,7 +506,8 @@ rename_dir(struct store *s, struct folder *f, const char *to)
 	    maildir_folder_dir(to, new_dir, sizeof(new_dir)) == -1)
 		return STORE_BAD_NAME;
 	if (renameat(s->mailfd, old_dir, s->mailfd, new_dir) == -1)
-		return errno == EEXIST || errno == ENOTEMPTY ? STORE_EXISTS : store_errno(old_dir);
+		return errno == EEXIST || errno == ENOTEMPTY ? STORE_EXISTS
+							     : store_errno(old_dir);
 	table_remove(s, f);
 	(void)strlcpy(f->name, to, sizeof(f->name));
 	if (table_insert(s, f) == -1) {
@@ -583,7 +591,8 @@ store_rename(struct store *s, const char *from, const char *to)
 	for (size_t i = 0; i < s->n_folders; i++) {
 		struct folder *f = s->folders[i];
 
-		if (strncmp(f->name, old, len) != 0 || (f->name[len] != '\0' && f->name[len] != '/'))
+		if (strncmp(f->name, old, len) != 0 ||
+		    (f->name[len] != '\0' && f->name[len] != '/'))
 			continue;
 		if (new_name(f->name, old, new, name, sizeof(name)) == -1 ||
 		    maildir_folder_dir(name, dir, sizeof(dir)) == -1) {
@@ -683,18 +692,20 @@ subscriptions_load(struct store *s)
 	char line[STORE_NAME_MAX + 2], name[STORE_NAME_MAX + 1];
 	struct stat st;
 	FILE *fp;
-	int fd = openat(s->mailfd, SUBSCRIPTIONS, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	int fd = openat(
+	    s->mailfd, SUBSCRIPTIONS, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 
 	if (fd == -1)
 		return errno == ENOENT ? STORE_OK : store_errno(SUBSCRIPTIONS);
-	if (fstat(fd, &st) == -1 || !S_ISREG(st.st_mode) || st.st_size > SUBSCRIPTIONS_BYTES ||
-	    (fp = fdopen(fd, "r")) == NULL) {
+	if (fstat(fd, &st) == -1 || !S_ISREG(st.st_mode) ||
+	    st.st_size > SUBSCRIPTIONS_BYTES || (fp = fdopen(fd, "r")) == NULL) {
 		close(fd);
 		return STORE_OK;
 	}
 	while (fgets(line, sizeof(line), fp) != NULL) {
 		line[strcspn(line, "\r\n")] = '\0';
-		if (maildir_folder_canonical(line, name, sizeof(name)) == 0 && !subscribed(s, name))
+		if (maildir_folder_canonical(line, name, sizeof(name)) == 0 &&
+		    !subscribed(s, name))
 			(void)subscriptions_add(s, name);
 	}
 	fclose(fp);

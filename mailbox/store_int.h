@@ -36,7 +36,7 @@
 #define RESERVE_UIDS 1024
 #define RESERVE_MODSEQ 4096
 #define LOG_CHECKPOINT (1024 * 1024) /* octets of log that make a checkpoint due */
-#define LOG_LEAVE (64 * 1024)	     /* shorter ones are left for the next open */
+#define LOG_LEAVE (64 * 1024)        /* shorter ones are left for the next open */
 #define CACHE_PENDING_MAX (4 * 1024 * 1024)
 #define CACHE_KINDS 16
 #define FLUSH_BATCH 2000 /* renames and unlinks a store_flush() */
@@ -88,15 +88,15 @@ struct folder {
 	struct timespec cur_time, new_time; /* of the directories, as known */
 
 	bool loaded;
-	bool gone;	   /* its directory is not there any more */
-	bool fresh;	   /* its UIDVALIDITY is new: no UID was given yet */
-	bool recover;	   /* compare with the files before use */
+	bool gone;    /* its directory is not there any more */
+	bool fresh;   /* its UIDVALIDITY is new: no UID was given yet */
+	bool recover; /* compare with the files before use */
 	bool needs_scan;
-	bool racy;	   /* the scan was within the clock's grain of a change */
+	bool racy;         /* the scan was within the clock's grain of a change */
 	bool times_logged; /* cur_time and new_time are in the log */
 	bool meta_missing; /* fife-folder has still to be written */
-	bool detached;	   /* not in the table any more; goes with its last reference */
-	bool dirty;	   /* differs from the index */
+	bool detached;     /* not in the table any more; goes with its last reference */
+	bool dirty;        /* differs from the index */
 	bool notify;
 	int refs;
 	int dirfd, curfd;
@@ -130,8 +130,8 @@ struct delivered {
 	uint32_t crc;
 	uint32_t folder;
 	uint32_t uid;
-	bool dirty;	/* not in the index */
-	bool verified;	/* written by this process, or compared with its file */
+	bool dirty;    /* not in the index */
+	bool verified; /* written by this process, or compared with its file */
 };
 
 struct store {
@@ -149,7 +149,7 @@ struct store {
 	bool replaying;
 	bool index_lost;
 	bool other_boot; /* the log's tail may be missing; until recover() is done */
-	bool recovered;	 /* it was so at the start */
+	bool recovered;  /* it was so at the start */
 	char boot[COMPAT_BOOT_ID_SIZE];
 
 	uint64_t quota;
@@ -263,21 +263,21 @@ enum store_error folder_load(struct folder *);
 void folder_unload(struct folder *);
 /* UIDNEXT and HIGHESTMODSEQ to the bounds that were reserved. */
 enum store_error folder_recover_bounds(struct folder *);
-void folder_free(struct folder *); /* of the table */
+void folder_free(struct folder *);               /* of the table */
 void folder_mark(struct folder *, uint32_t uid); /* its record has changed */
 struct message *folder_message_by_uid(struct folder *, uint32_t uid);
 /* In memory: keeps the order. Takes nothing. -1: no memory. */
 int folder_insert(struct folder *, const struct message *, const char *name);
 void folder_remove(struct folder *, const uint32_t *uids, size_t n, uint64_t modseq);
-void folder_apply_flags(struct folder *, struct message *, uint8_t flags, uint64_t keywords,
-    uint64_t modseq);
+void folder_apply_flags(
+    struct folder *, struct message *, uint8_t flags, uint64_t keywords, uint64_t modseq);
 void folder_queue_rename(struct folder *, uint32_t uid);
-void folder_changed(struct folder *);  /* watchers, once the operation is complete */
+void folder_changed(struct folder *); /* watchers, once the operation is complete */
 int folder_rename_work(struct folder *, int max);
 int folder_unlink_work(struct folder *, int max);
 /* Log and insert a new message. delivered may be NULL. */
-enum store_error folder_add(struct folder *, const struct message *, const char *name,
-    const struct delivered *);
+enum store_error folder_add(
+    struct folder *, const struct message *, const char *name, const struct delivered *);
 /* Before and after a change of ours to cur: so that ours is not taken for
  * somebody else's, and somebody else's not for ours. */
 void folder_times_before(struct folder *);

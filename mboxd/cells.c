@@ -49,7 +49,7 @@ struct cell {
 	uint32_t uid;
 	pid_t pid;
 	struct channel *ch; /* NULL once broken */
-	int leaving;	    /* was told to exit */
+	int leaving;        /* was told to exit */
 	uint64_t leaving_since;
 	uint64_t sessions_given;
 };
@@ -116,7 +116,8 @@ cell_leave(struct cell *c)
 		return;
 	c->leaving = 1;
 	c->leaving_since = now_ms();
-	if (c->ch == NULL || channel_send(c->ch, MSG_MBOXD_MAILBOX_EXIT, 0, &none, -1) == -1)
+	if (c->ch == NULL ||
+	    channel_send(c->ch, MSG_MBOXD_MAILBOX_EXIT, 0, &none, -1) == -1)
 		kill(c->pid, SIGKILL);
 }
 
@@ -126,7 +127,8 @@ cell_message(struct channel *ch, struct msg *m, void *arg)
 	struct cell *c = arg;
 
 	/* It may go if no session is on its way to it. */
-	if (m->type == MSG_MAILBOX_MBOXD_IDLE && m->p.mbox_idle.sessions_taken == c->sessions_given)
+	if (m->type == MSG_MAILBOX_MBOXD_IDLE &&
+	    m->p.mbox_idle.sessions_taken == c->sessions_given)
 		cell_leave(c);
 }
 
@@ -151,7 +153,8 @@ give_log(struct cell *c)
 	struct msg_none none;
 	int pair[2];
 
-	if (logd == NULL || c->ch == NULL || socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) == -1)
+	if (logd == NULL || c->ch == NULL ||
+	    socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) == -1)
 		return;
 	strlcpy(m.mailbox, c->mailbox, sizeof(m.mailbox));
 	channel_send(logd, MSG_MBOXD_LOGD_CHANNEL, 0, &m, pair[0]);
@@ -172,8 +175,13 @@ static void
 child_main(const struct cell *c, int mboxd_fd, uint64_t quota)
 {
 	char root[600];
-	struct mailbox_start start = { .mboxd_fd = CHILD_MBOXD_FD, .log_fd = -1, .root = root,
-		.name = c->mailbox, .uid = c->uid, .linger_s = conf.linger_s, .quota = quota,
+	struct mailbox_start start = { .mboxd_fd = CHILD_MBOXD_FD,
+		.log_fd = -1,
+		.root = root,
+		.name = c->mailbox,
+		.uid = c->uid,
+		.linger_s = conf.linger_s,
+		.quota = quota,
 		.debug = conf.debug };
 
 	signal(SIGCHLD, SIG_DFL);
@@ -207,7 +215,8 @@ cell_new(const char *mailbox, uint32_t uid, uint64_t quota)
 		_exit(1);
 	}
 	close(pair[1]);
-	c->ch = channel_new(base, pair[0], ROLE_MBOXD, 0, ROLE_MAILBOX, cell_message, cell_lost, c);
+	c->ch = channel_new(
+	    base, pair[0], ROLE_MBOXD, 0, ROLE_MAILBOX, cell_message, cell_lost, c);
 	if (c->ch == NULL) {
 		kill(c->pid, SIGKILL);
 		c->leaving = 1;
@@ -247,8 +256,8 @@ request_done(struct request *r, enum answer_status status, const char *text)
 						    : MSG_MBOXD_AUTHD_DONE,
 		    r->id, &s, -1);
 	if (status != MSG_OK)
-		log_fact(LOG_HOST, LOGL_WARN, "mailbox-refused", KS("mailbox", request_mailbox(r)),
-		    KS("reason", text));
+		log_fact(LOG_HOST, LOGL_WARN, "mailbox-refused",
+		    KS("mailbox", request_mailbox(r)), KS("reason", text));
 	TAILQ_REMOVE(&requests, r, entry);
 	n_requests--;
 	free(r);
@@ -266,7 +275,8 @@ make_room(void)
 		return;
 	room_asked = 1;
 	TAILQ_FOREACH (c, &cells, entry)
-		if (!c->leaving && c->ch != NULL && channel_queued(c->ch) == 0 && asked++ < 16)
+		if (!c->leaving && c->ch != NULL && channel_queued(c->ch) == 0 &&
+		    asked++ < 16)
 			channel_send(c->ch, MSG_MBOXD_MAILBOX_YIELD, 0, &none, -1);
 }
 
@@ -310,7 +320,8 @@ do_open(struct request *r)
 			return 0;
 		}
 		if ((c = cell_new(o->mailbox, o->uid, quota)) == NULL) {
-			request_done(r, MSG_TEMP, "the mailbox process cannot be started");
+			request_done(
+			    r, MSG_TEMP, "the mailbox process cannot be started");
 			return 1;
 		}
 	}
@@ -322,7 +333,8 @@ do_open(struct request *r)
 	strlcpy(label.client, o->client, sizeof(label.client));
 	label.quota = quota;
 	strlcpy(session.mailbox, o->mailbox, sizeof(session.mailbox));
-	if (c->ch == NULL || channel_send(c->ch, MSG_MBOXD_MAILBOX_SESSION, 0, &label, pair[0]) == -1) {
+	if (c->ch == NULL ||
+	    channel_send(c->ch, MSG_MBOXD_MAILBOX_SESSION, 0, &label, pair[0]) == -1) {
 		close(pair[1]);
 		request_done(r, MSG_TEMP, "the mailbox process does not answer");
 		return 1;
@@ -426,7 +438,8 @@ sweep(void)
 		if (!must_wait(r))
 			done = r->type == MSG_AUTHD_MBOXD_OPEN ? do_open(r) : do_dir(r);
 		if (!done && r->deadline <= now)
-			request_done(r, MSG_TEMP, "too many mailboxes are open, or this one does not close");
+			request_done(r, MSG_TEMP,
+			    "too many mailboxes are open, or this one does not close");
 	}
 	TAILQ_FOREACH (c, &cells, entry)
 		if (c->leaving && now - c->leaving_since > EXIT_PATIENCE_MS) {
@@ -459,8 +472,8 @@ cells_request(struct channel *authd, struct msg *m)
 	n_requests++;
 	mailbox = request_mailbox(r);
 	uid = m->type == MSG_AUTHD_MBOXD_OPEN ? r->open.uid : r->dir.uid;
-	if (!mailbox_name_valid(mailbox) ||
-	    (m->type == MSG_AUTHD_MBOXD_RENAME && !mailbox_name_valid(r->dir.new_mailbox)))
+	if (!mailbox_name_valid(mailbox) || (m->type == MSG_AUTHD_MBOXD_RENAME &&
+						!mailbox_name_valid(r->dir.new_mailbox)))
 		bad = "not a name of a mailbox";
 	else if (uid < conf.uid_first || uid > conf.uid_last)
 		bad = "uid outside of the range for mailboxes";
@@ -482,7 +495,8 @@ cells_kick(const char *mailbox)
 	/* Who waits was let in before the account was closed. */
 	for (r = TAILQ_FIRST(&requests); r != NULL; r = next) {
 		next = TAILQ_NEXT(r, entry);
-		if (r->type == MSG_AUTHD_MBOXD_OPEN && strcmp(r->open.mailbox, mailbox) == 0)
+		if (r->type == MSG_AUTHD_MBOXD_OPEN &&
+		    strcmp(r->open.mailbox, mailbox) == 0)
 			request_done(r, MSG_TEMP, "the mailbox is closed");
 	}
 
@@ -529,11 +543,11 @@ on_child(evutil_socket_t sig, short what, void *arg)
 		if (c == NULL)
 			continue;
 		if (WIFSIGNALED(status))
-			log_fact(LOG_HOST, LOGL_WARN, "mailbox-died", KS("mailbox", c->mailbox),
-			    KU("signal", WTERMSIG(status)));
+			log_fact(LOG_HOST, LOGL_WARN, "mailbox-died",
+			    KS("mailbox", c->mailbox), KU("signal", WTERMSIG(status)));
 		else if (WEXITSTATUS(status) != 0)
-			log_fact(LOG_HOST, LOGL_WARN, "mailbox-died", KS("mailbox", c->mailbox),
-			    KU("status", WEXITSTATUS(status)));
+			log_fact(LOG_HOST, LOGL_WARN, "mailbox-died",
+			    KS("mailbox", c->mailbox), KU("status", WEXITSTATUS(status)));
 		TAILQ_REMOVE(&cells, c, entry);
 		n_cells--;
 		channel_free(c->ch);

@@ -34,7 +34,7 @@ mailbox_name_valid(const char *name)
 	const char *slash = strchr(name, '/');
 
 	return slash != NULL && component_valid(name, (size_t)(slash - name)) &&
-	    component_valid(slash + 1, strlen(slash + 1));
+	       component_valid(slash + 1, strlen(slash + 1));
 }
 
 static const char *
@@ -160,7 +160,8 @@ empty(int dirfd, int depth)
 			continue;
 		if (unlinkat(dirfd, e->d_name, 0) == 0 || depth >= DEPTH_MAX)
 			continue;
-		sub = openat(dirfd, e->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		sub = openat(
+		    dirfd, e->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 		if (sub == -1)
 			continue;
 		empty(sub, depth + 1);

@@ -38,7 +38,8 @@ cells_conf(void)
 {
 	const struct msg_conf *c = daemon_conf();
 
-	return (struct cells_conf) { .processes_max = conf.processes_max > 0 ? conf.processes_max : 1,
+	return (struct cells_conf){ .processes_max =
+					conf.processes_max > 0 ? conf.processes_max : 1,
 		.linger_s = conf.linger_s,
 		.quota_default = conf.quota_default,
 		.uid_first = c->uid_first + MAILBOX_UID_OFFSET,

@@ -71,7 +71,8 @@ on_synced(evutil_socket_t fd, short what, void *arg)
 		struct channel *ch = channel_find(served[i].channel);
 
 		if (ch != NULL)
-			channel_send(ch, MSG_MBOXD_QUEUED_SYNCED, served[i].request, &s, -1);
+			channel_send(
+			    ch, MSG_MBOXD_QUEUED_SYNCED, served[i].request, &s, -1);
 	}
 	running = 0;
 	begin();

@@ -13,7 +13,14 @@
 
 #define SASL_MAX 8192
 
-enum state { READY, RESPONSE, ASKING, TLS, OPENING, ENDED };
+enum state {
+	READY,
+	RESPONSE,
+	ASKING,
+	TLS,
+	OPENING,
+	ENDED
+};
 
 struct pop3_login {
 	enum state state;
@@ -23,8 +30,8 @@ struct pop3_login {
 	unsigned int bad;
 	enum login_action action;
 	char user[POP3_USER_MAX + 1]; /* "": no USER yet */
-	bool first; /* nothing of the exchange was given to authd yet */
-	bool empty; /* the response is there, but empty */
+	bool first;                   /* nothing of the exchange was given to authd yet */
+	bool empty;                   /* the response is there, but empty */
 	const char *mechanism;
 	uint8_t *data; /* SASL_MAX, while an exchange runs */
 	size_t data_len;
@@ -94,7 +101,9 @@ cmd_capa(struct pop3_login *l, char *arg)
 
 	sasl_names_list(l->facts.tls, " ", "", names, sizeof(names));
 	evbuffer_add_printf(l->out,
-	    "+OK capabilities\r\nTOP\r\nUIDL\r\nRESP-CODES\r\nAUTH-RESP-CODE\r\nPIPELINING\r\n"
+	    "+OK "
+	    "capabilities\r\nTOP\r\nUIDL\r\nRESP-CODES\r\nAUTH-RESP-"
+	    "CODE\r\nPIPELINING\r\n"
 	    "EXPIRE NEVER\r\n%s%s%s%s.\r\n",
 	    l->facts.starttls ? "STLS\r\n" : "",
 	    l->facts.plain_auth ? "USER\r\nSASL" : "", l->facts.plain_auth ? names : "",
@@ -189,8 +198,8 @@ cmd_auth(struct pop3_login *l, char *arg)
 
 	if (*arg == '\0') {
 		sasl_names_list(l->facts.tls, "", "\r\n", names, sizeof(names));
-		evbuffer_add_printf(
-		    l->out, "+OK mechanisms\r\n%s.\r\n", l->facts.plain_auth ? names : "");
+		evbuffer_add_printf(l->out, "+OK mechanisms\r\n%s.\r\n",
+		    l->facts.plain_auth ? names : "");
 		return;
 	}
 	initial = pop3_split(arg);
@@ -265,7 +274,8 @@ pop3_login_input(void *arg, const uint8_t *in, size_t len)
 
 	while (l->action == LOGIN_NONE && (l->state == READY || l->state == RESPONSE)) {
 		size_t used;
-		enum pop3_line_event ev = pop3_line_next(&l->line, in + done, len - done, &used);
+		enum pop3_line_event ev =
+		    pop3_line_next(&l->line, in + done, len - done, &used);
 
 		done += used;
 		if (ev == POP3_LINE_MORE)
@@ -353,8 +363,8 @@ pop3_login_tls_ready(void *arg)
 }
 
 void
-pop3_login_result(
-    void *arg, enum login_status status, const uint8_t *data, size_t len, const char *text)
+pop3_login_result(void *arg, enum login_status status, const uint8_t *data, size_t len,
+    const char *text)
 {
 	struct pop3_login *l = arg;
 	char *challenge;
@@ -378,7 +388,8 @@ pop3_login_result(
 		free(challenge);
 		break;
 	case LOGIN_DENIED:
-		evbuffer_add_printf(l->out, "-ERR [AUTH] invalid user name or password\r\n");
+		evbuffer_add_printf(
+		    l->out, "-ERR [AUTH] invalid user name or password\r\n");
 		break;
 	case LOGIN_TEMP:
 		evbuffer_add_printf(l->out, "-ERR [SYS/TEMP] %s\r\n", text);

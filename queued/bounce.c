@@ -67,7 +67,8 @@ addf(struct text *t, const char *fmt, ...)
 	add(t, buf, (size_t)n < sizeof(buf) ? (size_t)n : sizeof(buf) - 1);
 }
 
-/* Text from outside on lines of our own: no line ends, no controls, valid UTF-8 or ASCII. */
+/* Text from outside on lines of our own: no line ends, no controls, valid UTF-8 or ASCII.
+ */
 static void
 clean(const char *in, char *out, size_t cap, int ascii)
 {
@@ -146,26 +147,29 @@ add_human(struct text *t, const struct bounce *b)
 {
 	char date[DATE_MAX], buf[1100];
 
-	if (date_format(b->arrived, date_local_zone(b->arrived), date, sizeof(date)) == -1)
+	if (date_format(b->arrived, date_local_zone(b->arrived), date, sizeof(date)) ==
+	    -1)
 		date[0] = '\0';
 	addf(t, "This is the mail system at %s.\r\n\r\n", b->hostname);
 	switch (b->action) {
 	case BOUNCE_FAILED:
 		snprintf(buf, sizeof(buf),
-		    "Your message of %s could not be delivered to %s. It was not delivered "
+		    "Your message of %s could not be delivered to %s. It was not "
+		    "delivered "
 		    "and will not be tried again.",
-		    date,
-		    b->nrcpt == 1 ? "the recipient below" : "the recipients below");
+		    date, b->nrcpt == 1 ? "the recipient below" : "the recipients below");
 		break;
 	case BOUNCE_DELAYED:
 		snprintf(buf, sizeof(buf),
-		    "Your message of %s could not be delivered yet. This is only a warning: "
+		    "Your message of %s could not be delivered yet. This is only a "
+		    "warning: "
 		    "you need not send it again, it is still being tried.",
 		    date);
 		break;
 	case BOUNCE_DELIVERED:
-		snprintf(buf, sizeof(buf), "Your message of %s was delivered, as you asked "
-					   "to be told.",
+		snprintf(buf, sizeof(buf),
+		    "Your message of %s was delivered, as you asked "
+		    "to be told.",
 		    date);
 		break;
 	case BOUNCE_RELAYED:
@@ -176,7 +180,8 @@ add_human(struct text *t, const struct bounce *b)
 		break;
 	case BOUNCE_EXPANDED:
 		snprintf(buf, sizeof(buf),
-		    "Your message of %s has reached an address that stands for others, and "
+		    "Your message of %s has reached an address that stands for others, "
+		    "and "
 		    "was sent on to them. You will not be told about each of them.",
 		    date);
 		break;
@@ -204,20 +209,24 @@ add_human(struct text *t, const struct bounce *b)
 			add_filled(t, "    ", "", buf);
 		}
 		if (b->action == BOUNCE_FAILED)
-			add_filled(t, "    ", "What you can do: ",
-			    bounce_advice(r->enhanced, r->reply));
+			add_filled(t, "    ",
+			    "What you can do: ", bounce_advice(r->enhanced, r->reply));
 		if (b->action == BOUNCE_DELAYED && r->until != 0 &&
-		    date_format(r->until, date_local_zone(r->until), date, sizeof(date)) != -1)
+		    date_format(
+			r->until, date_local_zone(r->until), date, sizeof(date)) != -1)
 			addf(t, "    It will be tried until %s.\r\n", date);
 	}
 	addf(t, "\r\n");
 	clean(b->qid, buf, 64, 1);
-	addf(t, "The number of your message here is %s; a postmaster will ask for it.\r\n", buf);
+	addf(t,
+	    "The number of your message here is %s; a postmaster will ask for it.\r\n",
+	    buf);
 }
 
 /* A field of the machine's part, never longer than a line may be (RFC 5322, 2.1.1). */
 static void
-add_field(struct text *t, const char *name, const char *type, const char *value, int ascii)
+add_field(
+    struct text *t, const char *name, const char *type, const char *value, int ascii)
 {
 	char buf[920];
 
@@ -287,9 +296,11 @@ add_status(struct text *t, const struct bounce *b)
 		    (n = original_address(semi + 1, buf, sizeof(buf))) >= 0) {
 			char type[64];
 
-			snprintf(type, sizeof(type), "%.*s", (int)(semi - r->orcpt), r->orcpt);
+			snprintf(
+			    type, sizeof(type), "%.*s", (int)(semi - r->orcpt), r->orcpt);
 			if (is_ascii(type) && strpbrk(type, " \t\r\n") == NULL)
-				add_field(t, "Original-Recipient", type, buf, !b->smtputf8);
+				add_field(
+				    t, "Original-Recipient", type, buf, !b->smtputf8);
 		}
 		add_field(t, "Final-Recipient", is_ascii(r->address) ? "rfc822" : "utf-8",
 		    r->address, 0);
@@ -298,13 +309,14 @@ add_status(struct text *t, const struct bounce *b)
 			status = b->action == BOUNCE_FAILED    ? "5.0.0"
 				 : b->action == BOUNCE_DELAYED ? "4.0.0"
 							       : "2.0.0";
-		/* The class agrees with the action; but a failure whose cause was temporary
-		 * to the end keeps its 4 (RFC 3464, appendix E). */
+		/* The class agrees with the action; but a failure whose cause was
+		 * temporary to the end keeps its 4 (RFC 3464, appendix E). */
 		addf(t, "Status: %c%s\r\n",
-		    b->action == BOUNCE_FAILED	  ? (status[0] == '4' ? '4' : '5')
+		    b->action == BOUNCE_FAILED    ? (status[0] == '4' ? '4' : '5')
 		    : b->action == BOUNCE_DELAYED ? '4'
 						  : '2',
-		    strlen(status) > 1 && is_ascii(status) && strpbrk(status, " \r\n") == NULL
+		    strlen(status) > 1 && is_ascii(status) &&
+			    strpbrk(status, " \r\n") == NULL
 			? status + 1
 			: ".0.0");
 		if (!details)
@@ -385,11 +397,13 @@ bounce_compose(const struct bounce *b, size_t *len, int *eightbit)
 	addf(&t, "From: Mail Delivery System <MAILER-DAEMON@%s>\r\n", b->hostname);
 	addf(&t, "To: <%s>\r\n", sender);
 	addf(&t, "Subject: %s\r\n", subjects[b->action]);
-	addf(&t, "Message-ID: <%s.%lld@%s>\r\n", b->bounce_qid, (long long)b->now, b->hostname);
+	addf(&t, "Message-ID: <%s.%lld@%s>\r\n", b->bounce_qid, (long long)b->now,
+	    b->hostname);
 	addf(&t, "Auto-Submitted: auto-replied\r\n");
 	addf(&t, "MIME-Version: 1.0\r\n");
-	addf(&t, "Content-Type: multipart/report; report-type=delivery-status;\r\n"
-		 "\tboundary=\"%s\"\r\n\r\n",
+	addf(&t,
+	    "Content-Type: multipart/report; report-type=delivery-status;\r\n"
+	    "\tboundary=\"%s\"\r\n\r\n",
 	    boundary);
 	addf(&t, "This is a report in several parts, for people and for programs.\r\n");
 
@@ -406,7 +420,8 @@ bounce_compose(const struct bounce *b, size_t *len, int *eightbit)
 
 	addf(&t, "\r\n--%s\r\n", boundary);
 	if (full)
-		addf(&t, "Content-Type: message/%s\r\n", b->smtputf8 ? "global" : "rfc822");
+		addf(&t, "Content-Type: message/%s\r\n",
+		    b->smtputf8 ? "global" : "rfc822");
 	else
 		addf(&t, "Content-Type: %s\r\n",
 		    b->smtputf8 ? "message/global-headers" : "text/rfc822-headers");

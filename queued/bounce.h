@@ -26,19 +26,19 @@ struct bounce_rcpt {
 	const char *mta;      /* that said it; "" */
 	const char *reply;    /* its words; "" */
 	const char *text;     /* ours, when there was no reply; "" */
-	int64_t until;	      /* BOUNCE_DELAYED: when we give up */
+	int64_t until;        /* BOUNCE_DELAYED: when we give up */
 };
 
 struct bounce {
 	enum bounce_action action;
 	const char *hostname;
-	const char *qid;      /* of the message that it is about */
+	const char *qid;        /* of the message that it is about */
 	const char *bounce_qid; /* of this one */
-	const char *sender;   /* who gets it */
-	const char *envid;    /* "" */
+	const char *sender;     /* who gets it */
+	const char *envid;      /* "" */
 	int64_t arrived;
 	int64_t now;
-	int full;	      /* RET=FULL: the content; otherwise its headers */
+	int full; /* RET=FULL: the content; otherwise its headers */
 	int smtputf8;
 	const struct bounce_rcpt *rcpts;
 	size_t nrcpt;

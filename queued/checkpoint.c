@@ -180,14 +180,14 @@ msg_decode_value(uint64_t id, const MDB_val *v)
 static int
 load_meta(struct checkpoint *c, MDB_txn *txn, struct index *ix, struct loc *at)
 {
-	MDB_val k = { 5, (void *)(uintptr_t)"state" }, v;
+	MDB_val k = { 5, (void *)(uintptr_t) "state" }, v;
 	struct bytes_in in;
 	int rv;
 
 	rv = mdb_get(txn, c->meta, &k, &v);
 	if (rv != 0)
 		return rv == MDB_NOTFOUND ? 0 : set_errno(rv);
-	in = (struct bytes_in) { .p = v.mv_data, .len = v.mv_size };
+	in = (struct bytes_in){ .p = v.mv_data, .len = v.mv_size };
 	if (bytes_get_int(&in, 4) != VERSION || bytes_get_int(&in, 8) != c->generation)
 		return 0;
 	at->seg = (uint32_t)bytes_get_int(&in, 4);
@@ -197,7 +197,7 @@ load_meta(struct checkpoint *c, MDB_txn *txn, struct index *ix, struct loc *at)
 	ix->epoch = (uint32_t)bytes_get_int(&in, 4);
 	if (in.bad || in.len != 0)
 		return 0;
-	k = (MDB_val) { 5, (void *)(uintptr_t)"rules" };
+	k = (MDB_val){ 5, (void *)(uintptr_t) "rules" };
 	rv = mdb_get(txn, c->meta, &k, &v);
 	if (rv == MDB_NOTFOUND)
 		return 1;
@@ -289,7 +289,7 @@ save_dests(struct checkpoint *c, MDB_txn *txn, struct index *ix)
 			if (rv != 0 && rv != MDB_NOTFOUND)
 				return rv;
 		} else if (d->name != NULL && !d->saved) {
-			v = (MDB_val) { strlen(d->name), d->name };
+			v = (MDB_val){ strlen(d->name), d->name };
 			if ((rv = mdb_put(txn, c->dests, &k, &v, 0)) != 0)
 				return rv;
 		}
@@ -314,7 +314,7 @@ save_msgs(struct checkpoint *c, MDB_txn *txn, struct index *ix)
 				return rv;
 			continue;
 		}
-		v = (MDB_val) { MSG_FIXED + (size_t)m->nrcpt * MSG_RCPT, NULL };
+		v = (MDB_val){ MSG_FIXED + (size_t)m->nrcpt * MSG_RCPT, NULL };
 		if ((rv = mdb_put(txn, c->msgs, &k, &v, MDB_RESERVE)) != 0)
 			return rv;
 		o.p = v.mv_data;
@@ -329,7 +329,7 @@ save_meta(struct checkpoint *c, MDB_txn *txn, const struct index *ix, struct loc
 {
 	uint8_t buf[64];
 	struct bytes_out o = { .p = buf, .cap = sizeof(buf) };
-	MDB_val k = { 5, (void *)(uintptr_t)"state" }, v;
+	MDB_val k = { 5, (void *)(uintptr_t) "state" }, v;
 	int rv;
 
 	bytes_put_int(&o, VERSION, 4);
@@ -339,11 +339,11 @@ save_meta(struct checkpoint *c, MDB_txn *txn, const struct index *ix, struct loc
 	bytes_put_int(&o, ix->reserved, 8);
 	bytes_put_int(&o, ix->hold, 1);
 	bytes_put_int(&o, ix->epoch, 4);
-	v = (MDB_val) { o.len, buf };
+	v = (MDB_val){ o.len, buf };
 	if ((rv = mdb_put(txn, c->meta, &k, &v, 0)) != 0 || ix->rules == NULL)
 		return rv;
-	k = (MDB_val) { 5, (void *)(uintptr_t)"rules" };
-	v = (MDB_val) { ix->rules_len, ix->rules };
+	k = (MDB_val){ 5, (void *)(uintptr_t) "rules" };
+	v = (MDB_val){ ix->rules_len, ix->rules };
 	return mdb_put(txn, c->meta, &k, &v, 0);
 }
 

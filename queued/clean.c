@@ -47,7 +47,7 @@ spool_note_tomb(struct spool *sp, uint32_t target)
 		sp->tombs = n;
 		sp->tombs_cap = cap;
 	}
-	sp->tombs[sp->ntombs++] = (struct tomb) { seg, target };
+	sp->tombs[sp->ntombs++] = (struct tomb){ seg, target };
 }
 
 static void
@@ -169,13 +169,13 @@ spool_rewrite(struct spool *sp, struct qmsg *m)
 			rcpts = malloc(o.len > 0 ? o.len : 1);
 			if (rcpts == NULL)
 				goto out;
-			o = (struct bytes_out) { .p = rcpts, .cap = o.len };
+			o = (struct bytes_out){ .p = rcpts, .cap = o.len };
 		}
 	}
 	memset(&sm, 0, sizeof(sm));
 	sm.rec = v.rec;
 	sm.rec.nrcpt = v.nrcpt;
-	sm.rec.rcpts = (struct bytes_in) { .p = rcpts, .len = o.len };
+	sm.rec.rcpts = (struct bytes_in){ .p = rcpts, .len = o.len };
 	sm.fd = -1;
 	sm.data = v.rec.content;
 	if (spool_room(sp, spool_message_len(&sm), 1) == -1)
@@ -244,7 +244,8 @@ clean_step(struct spool *sp)
 		sp->clean_seg = best.seq;
 		sp->clean_off = JOURNAL_FIRST;
 	}
-	rv = journal_scan(sp->j, sp->clean_seg, &sp->clean_off, CLEAN_STEP, clean_record, sp);
+	rv = journal_scan(
+	    sp->j, sp->clean_seg, &sp->clean_off, CLEAN_STEP, clean_record, sp);
 	if (rv == 0)
 		return;
 	sp->clean_seg = 0;
@@ -262,7 +263,8 @@ spool_tick(struct spool *sp, uint64_t now_ms)
 	clean_step(sp);
 	if (now_ms < sp->ckpt_retry_ms)
 		return;
-	if (sp->ckpt_ms == 0 || at.seg != sp->ckpt_at.seg || sp->ix.ndirty > CHECKPOINT_DIRTY ||
+	if (sp->ckpt_ms == 0 || at.seg != sp->ckpt_at.seg ||
+	    sp->ix.ndirty > CHECKPOINT_DIRTY ||
 	    (sp->ix.ndirty > 0 && now_ms - sp->ckpt_ms > CHECKPOINT_MS)) {
 		sp->ckpt_ms = now_ms;
 		sp->ckpt_bad = spool_checkpoint(sp) == -1;

@@ -37,7 +37,8 @@ spool_body_create(struct spool *sp, uint64_t id, int *wr, int *rd)
 
 	body_path(id, path, sizeof(path));
 	*rd = -1;
-	*wr = openat(sp->body_fd, path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+	*wr = openat(
+	    sp->body_fd, path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (*wr == -1)
 		return -1;
 	*rd = openat(sp->body_fd, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
@@ -164,11 +165,13 @@ rcpts_of(const uint8_t *body, const struct rec_header *h, struct bytes_in *list)
 	struct rec_message rm;
 	struct rec_state rs;
 
-	if (h->type == REC_MESSAGE && rec_message_decode(body, h->len - REC_HEADER, &rm) == 0) {
+	if (h->type == REC_MESSAGE &&
+	    rec_message_decode(body, h->len - REC_HEADER, &rm) == 0) {
 		*list = rm.rcpts;
 		return 0;
 	}
-	if (h->type == REC_STATE && rec_state_decode(body, h->len - REC_HEADER, &rs) == 0) {
+	if (h->type == REC_STATE &&
+	    rec_state_decode(body, h->len - REC_HEADER, &rs) == 0) {
 		*list = rs.rcpts;
 		return 0;
 	}
@@ -276,7 +279,8 @@ spool_view(struct spool *sp, const struct qmsg *m, struct spool_view *v)
 			view_fill(v, m, last, list);
 	}
 	for (uint32_t i = 0; i < m->nrcpt; i++) {
-		if (!(v->rcpts[i].has & REC_R_ADDRESS) && v->rcpts[i].state == RCPT_LIVE) {
+		if (!(v->rcpts[i].has & REC_R_ADDRESS) &&
+		    v->rcpts[i].state == RCPT_LIVE) {
 			errno = EBADMSG;
 			goto fail;
 		}
@@ -375,7 +379,8 @@ spool_content(struct spool *sp, const struct qmsg *m, const struct spool_view *v
 	fd = compat_memfd_create("fife-message");
 	if (fd == -1)
 		return -1;
-	if (write_all(fd, v->rec.content, (size_t)m->size) == -1 || compat_seal(fd) == -1) {
+	if (write_all(fd, v->rec.content, (size_t)m->size) == -1 ||
+	    compat_seal(fd) == -1) {
 		saved = errno;
 		close(fd);
 		errno = saved;
@@ -385,8 +390,8 @@ spool_content(struct spool *sp, const struct qmsg *m, const struct spool_view *v
 }
 
 ssize_t
-spool_read(
-    struct spool *sp, const struct qmsg *m, const struct spool_view *v, uint8_t *buf, size_t cap)
+spool_read(struct spool *sp, const struct qmsg *m, const struct spool_view *v,
+    uint8_t *buf, size_t cap)
 {
 	size_t len = m->size < cap ? (size_t)m->size : cap;
 	int fd;

@@ -61,7 +61,8 @@ is_running(const struct qmsg *m)
 static uint32_t
 flags_now(const struct qmsg *m)
 {
-	return m->flags | (spool_held(queued.spool) || m->flags & QM_FROZEN ? QM_HELD : 0);
+	return m->flags |
+	       (spool_held(queued.spool) || m->flags & QM_FROZEN ? QM_HELD : 0);
 }
 
 static int
@@ -82,7 +83,8 @@ view_matches(const struct select *s, const struct spool_view *v)
 	if (s->to == NULL)
 		return 1;
 	for (uint32_t i = 0; i < v->nrcpt; i++) {
-		if (v->rcpts[i].state == RCPT_LIVE && select_address(s->to, v->rcpts[i].address))
+		if (v->rcpts[i].state == RCPT_LIVE &&
+		    select_address(s->to, v->rcpts[i].address))
 			return 1;
 	}
 	return 0;
@@ -194,8 +196,9 @@ walk_new(struct ctl *c, int argc, char **argv, int need_some)
 		return NULL;
 	}
 	if (need_some && select_is_empty(&w->sel)) {
-		ctl_done(c, CTL_USAGE, "say which messages: ids, --to, --from, --state, --older, "
-				       "or --all");
+		ctl_done(c, CTL_USAGE,
+		    "say which messages: ids, --to, --from, --state, --older, "
+		    "or --all");
 		walk_free(w);
 		return NULL;
 	}
@@ -344,7 +347,8 @@ queue_show(struct ctl *c, int argc, char **argv)
 		return;
 	}
 	if (spool_view(queued.spool, m, &v) == -1) {
-		ctl_done(c, CTL_REFUSED, "%s cannot be read: run fifectl queue verify", argv[0]);
+		ctl_done(c, CTL_REFUSED, "%s cannot be read: run fifectl queue verify",
+		    argv[0]);
 		return;
 	}
 	frozen = frozen_by(&v);
@@ -398,7 +402,8 @@ change_end(struct walk *w, const char *what)
 		ctl_done(w->ctl, CTL_REFUSED,
 		    "no such message, or held with the whole queue: queue release --all");
 	else if (w->count == 0 && !w->sel.all)
-		ctl_done(w->ctl, CTL_REFUSED, "no such message is in the queue, or nothing to do for it");
+		ctl_done(w->ctl, CTL_REFUSED,
+		    "no such message is in the queue, or nothing to do for it");
 	else {
 		ctl_text(w->ctl, "%llu %s", (unsigned long long)w->count, what);
 		ctl_done(w->ctl, CTL_OK, NULL);
@@ -428,7 +433,8 @@ log_change(const struct qmsg *m, const char *event)
 	char qid[QID_SIZE];
 
 	qid_format(m->id, qid);
-	log_fact(LOG_DELIVERY, LOGL_INFO, event, KS("qid", qid), KS("by", "administrator"));
+	log_fact(
+	    LOG_DELIVERY, LOGL_INFO, event, KS("qid", qid), KS("by", "administrator"));
 }
 
 static int
@@ -451,7 +457,8 @@ static void
 hold_end(struct walk *w)
 {
 	if (w->last_id == 0) {
-		ctl_text(w->ctl, "the whole queue is held; new messages are still accepted");
+		ctl_text(
+		    w->ctl, "the whole queue is held; new messages are still accepted");
 		ctl_done(w->ctl, CTL_OK, NULL);
 		return;
 	}
@@ -464,8 +471,8 @@ release_each(struct walk *w, struct qmsg *m, const struct spool_view *v)
 	(void)v;
 	if (!(m->flags & QM_HELD))
 		return 0;
-	m = spool_change(queued.spool, m, m->flags & ~(uint32_t)(QM_HELD | QM_QUARANTINE), 0,
-	    NULL, 0);
+	m = spool_change(
+	    queued.spool, m, m->flags & ~(uint32_t)(QM_HELD | QM_QUARANTINE), 0, NULL, 0);
 	if (m == NULL) {
 		w->failed++;
 		return 0;

@@ -24,7 +24,8 @@ table_init(void)
 	}
 	for (uint32_t i = 0; i < 256; i++) {
 		for (int k = 1; k < 8; k++)
-			table[k][i] = (table[k - 1][i] >> 8) ^ table[0][table[k - 1][i] & 0xff];
+			table[k][i] =
+			    (table[k - 1][i] >> 8) ^ table[0][table[k - 1][i] & 0xff];
 	}
 }
 
@@ -35,8 +36,8 @@ crc32c_portable(uint32_t crc, const void *data, size_t len)
 
 	crc = ~crc;
 	for (; len >= 8; len -= 8, p += 8) {
-		uint32_t lo = crc ^ ((uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 |
-				     (uint32_t)p[3] << 24);
+		uint32_t lo = crc ^ ((uint32_t)p[0] | (uint32_t)p[1] << 8 |
+					(uint32_t)p[2] << 16 | (uint32_t)p[3] << 24);
 
 		crc = table[7][lo & 0xff] ^ table[6][lo >> 8 & 0xff] ^
 		      table[5][lo >> 16 & 0xff] ^ table[4][lo >> 24] ^ table[3][p[4]] ^

@@ -26,7 +26,7 @@
 #include "queued/txn.h"
 
 #define HASH 1024
-#define STARTS_MAX 64	      /* in one turn of the loop */
+#define STARTS_MAX 64           /* in one turn of the loop */
 #define QUEUED_MAX (512 * 1024) /* octets that wait in a channel */
 #define SWEEP_MAX 1000
 /* Longer than any timeout of deliverd's for all the recipients of a job. */
@@ -46,8 +46,7 @@ job_find(uint64_t id)
 {
 	struct job *j;
 
-	LIST_FOREACH(j, &jobs[id % HASH], hash)
-	{
+	LIST_FOREACH (j, &jobs[id % HASH], hash) {
 		if (j->id == id)
 			return j;
 	}
@@ -65,7 +64,8 @@ host_is_away(const struct job *j, int *reached)
 
 		if (r->status == JOB_DELIVERED || (r->mta != NULL && r->mta[0] != '\0'))
 			*reached = 1;
-		else if (r->status == JOB_DEFERRED && strncmp(r->enhanced, "4.4.", 4) == 0)
+		else if (r->status == JOB_DEFERRED &&
+			 strncmp(r->enhanced, "4.4.", 4) == 0)
 			away = 1;
 	}
 	return away && !*reached;
@@ -109,7 +109,8 @@ deliver_schedule(struct qmsg *m)
 
 		if (r->state != RCPT_LIVE)
 			continue;
-		for (item = m->items; item != 0; item = sched_next_of(queued.sched, item)) {
+		for (item = m->items; item != 0;
+		     item = sched_next_of(queued.sched, item)) {
 			if (sched_dest(queued.sched, item) == r->dest)
 				break;
 		}
@@ -152,7 +153,8 @@ deliver_hurry(struct qmsg *m)
 			m->rcpt[i].next = (uint32_t)now;
 		n++;
 	}
-	for (uint32_t item = m->items; item != 0; item = sched_next_of(queued.sched, item))
+	for (uint32_t item = m->items; item != 0;
+	     item = sched_next_of(queued.sched, item))
 		sched_hurry(queued.sched, item, now);
 	deliver_wake();
 	return n;
@@ -229,11 +231,14 @@ oldest_live(void)
 }
 
 static int
-send_job(struct channel *ch, struct job *j, struct qmsg *m, const struct spool_view *v, int fd)
+send_job(
+    struct channel *ch, struct job *j, struct qmsg *m, const struct spool_view *v, int fd)
 {
 	struct index *ix = spool_index(queued.spool);
 	uint32_t dest = sched_dest(queued.sched, j->items[0]);
-	struct msg_job job = { .job = j->id, .queue_id = m->id, .size = m->size, .crc = m->crc };
+	struct msg_job job = {
+		.job = j->id, .queue_id = m->id, .size = m->size, .crc = m->crc
+	};
 	struct msg_job_go go = { j->id, j->nrcpt };
 	const char *route = sched_group_key(queued.sched, dest);
 
@@ -255,7 +260,9 @@ send_job(struct channel *ch, struct job *j, struct qmsg *m, const struct spool_v
 		return -1;
 	for (uint32_t i = 0; i < j->nrcpt; i++) {
 		const struct rec_rcpt *rc = &v->rcpts[j->rcpts[i].num];
-		struct msg_job_rcpt r = { .job = j->id, .rcpt = rc->num, .notify = rc->notify };
+		struct msg_job_rcpt r = {
+			.job = j->id, .rcpt = rc->num, .notify = rc->notify
+		};
 
 		strlcpy(r.address, rc->address, sizeof(r.address));
 		strlcpy(r.orcpt, rc->orcpt, sizeof(r.orcpt));
@@ -321,7 +328,8 @@ job_not_due(struct job *j, struct qmsg *m, int64_t now)
 static void
 job_start(uint32_t item, struct channel *ch, int local)
 {
-	struct qmsg *m = index_find(spool_index(queued.spool), sched_id(queued.sched, item));
+	struct qmsg *m =
+	    index_find(spool_index(queued.spool), sched_id(queued.sched, item));
 	int64_t now = queue_now();
 	struct spool_view v;
 	struct job *j;
@@ -471,8 +479,8 @@ expire_sweep(void)
 			if (r->state != RCPT_LIVE ||
 			    sched_blocked_until(queued.sched, r->dest) == 0)
 				continue;
-			for (item = m->items; item != 0 &&
-			     sched_dest(queued.sched, item) != r->dest;)
+			for (item = m->items;
+			     item != 0 && sched_dest(queued.sched, item) != r->dest;)
 				item = sched_next_of(queued.sched, item);
 			if (item != 0 && sched_state(queued.sched, item) == ITEM_RUNNING)
 				continue;
@@ -490,7 +498,8 @@ expire_sweep(void)
 			}
 			j->rcpts[j->nrcpt].num = i;
 			job_result(&j->rcpts[j->nrcpt++], JOB_DEFERRED, "4.4.7", "", "",
-			    "No server of that domain answered for as long as the message "
+			    "No server of that domain answered for as long as the "
+			    "message "
 			    "was to be tried");
 		}
 		if (j == NULL)
@@ -512,8 +521,7 @@ jobs_sweep(void)
 	for (int i = 0; i < HASH; i++) {
 		struct job *j;
 
-		LIST_FOREACH(j, &jobs[i], hash)
-		{
+		LIST_FOREACH (j, &jobs[i], hash) {
 			struct channel *ch;
 
 			if (now - j->started_ms >
@@ -603,8 +611,7 @@ deliver_cancel(uint64_t id)
 	for (int i = 0; i < HASH; i++) {
 		struct job *j;
 
-		LIST_FOREACH(j, &jobs[i], hash)
-		{
+		LIST_FOREACH (j, &jobs[i], hash) {
 			struct channel *ch = channel_find(j->serial);
 			struct msg_job_id p = { j->id };
 
@@ -687,7 +694,8 @@ on_expand(struct channel *ch, const struct msg_job_expand *p)
 		return;
 	if (job_rcpt_find(j, p->rcpt) == NULL || p->address[0] == '\0' ||
 	    j->nexpands >= JOB_EXPANDS_MAX) {
-		channel_break(ch, "an expansion of a recipient that it did not get, or too many");
+		channel_break(
+		    ch, "an expansion of a recipient that it did not get, or too many");
 		return;
 	}
 	if (j->nexpands == j->expands_cap) {
@@ -760,8 +768,8 @@ deliver_degraded(void)
 		strlcpy(degraded, "mboxd cannot sync the mailboxes", sizeof(degraded));
 	else if (st.blocked > 0)
 		snprintf(degraded, sizeof(degraded),
-		    "%u destination%s do%s not answer and wait%s for the next probe", st.blocked,
-		    st.blocked == 1 ? "" : "s", st.blocked == 1 ? "es" : "",
+		    "%u destination%s do%s not answer and wait%s for the next probe",
+		    st.blocked, st.blocked == 1 ? "" : "s", st.blocked == 1 ? "es" : "",
 		    st.blocked == 1 ? "s" : "");
 	return degraded;
 }

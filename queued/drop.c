@@ -194,7 +194,7 @@ take(int dir, const char *name)
 		if (r == NULL)
 			goto out;
 		for (size_t i = 0; i < e->nrcpt; i++)
-			r[i] = (struct submit_rcpt) { e->rcpt[i].p, e->rcpt[i].len };
+			r[i] = (struct submit_rcpt){ e->rcpt[i].p, e->rcpt[i].len };
 		s.rcpts = r;
 		f->size = (uint64_t)st.st_size;
 		s.id = spool_id(spool);
@@ -214,7 +214,8 @@ take(int dir, const char *name)
 			octets -= f->size;
 			/* One that can never be taken must not keep the others out. */
 			if (errno == EINVAL || errno == EMSGSIZE)
-				refuse(dir, f->name, "its addresses or its content cannot be sent");
+				refuse(dir, f->name,
+				    "its addresses or its content cannot be sent");
 			else
 				log_warn("drop: %s has to wait", f->name);
 		} else
@@ -261,7 +262,8 @@ scan(void)
 				take(fd, e->d_name);
 			else if (sys_unlink(fd, e->d_name) == -1 || sys_fsync(fd) == -1)
 				log_warn("drop: cannot unlink %s", e->d_name);
-		} else if (strncmp(e->d_name, DROP_TMP_PREFIX, strlen(DROP_TMP_PREFIX)) == 0 &&
+		} else if (strncmp(e->d_name, DROP_TMP_PREFIX, strlen(DROP_TMP_PREFIX)) ==
+			       0 &&
 			   fstatat(fd, e->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
 			   st.st_mtime + STALE_S < wall_s())
 			(void)unlinkat(fd, e->d_name, 0);

@@ -46,7 +46,8 @@ drop_parse(const char *buf, size_t len, struct drop_envelope *e, const char **wh
 		if (n == 0)
 			break;
 		if (n < 2 || line[1] != ' ' || !address_ok(line + 2, n - 2)) {
-			*why = "a line of the envelope is neither F nor R with an address";
+			*why =
+			    "a line of the envelope is neither F nor R with an address";
 			return -1;
 		}
 		if (line[0] == 'F' && !have_sender && e->nrcpt == 0) {

@@ -64,7 +64,8 @@ on_step(evutil_socket_t fd, short what, void *arg)
 			return;
 		}
 		w->next_id = m->id + 1;
-		if (!(m->flags & (QM_DEAD | QM_PENDING | QM_HELD)) && is_for(m, w->domain)) {
+		if (!(m->flags & (QM_DEAD | QM_PENDING | QM_HELD)) &&
+		    is_for(m, w->domain)) {
 			deliver_hurry(m);
 			w->count++;
 		}

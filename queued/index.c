@@ -136,11 +136,11 @@ slot_insert(struct index *ix, struct qmsg *m)
 			ix->ngone--;
 		ix->slots[i].msg = m;
 	} else if (i == ix->first && ix->first > 0) {
-		ix->slots[--ix->first] = (struct index_slot) { m->id, m };
+		ix->slots[--ix->first] = (struct index_slot){ m->id, m };
 	} else {
 		memmove(&ix->slots[i + 1], &ix->slots[i],
 		    (ix->nslots - i) * sizeof(ix->slots[0]));
-		ix->slots[i] = (struct index_slot) { m->id, m };
+		ix->slots[i] = (struct index_slot){ m->id, m };
 		ix->nslots++;
 	}
 	ix->nmsgs++;
@@ -227,7 +227,7 @@ index_dest_set(struct index *ix, uint32_t slot, const char *name)
 	copy = strdup(name);
 	if (copy == NULL)
 		return -1;
-	ix->dests[slot] = (struct qdest) { copy, 0, 0 };
+	ix->dests[slot] = (struct qdest){ copy, 0, 0 };
 	if (ix->ndests * 2 >= ix->hash_cap)
 		return hash_rebuild(ix, ix->hash_cap == 0 ? 256 : ix->hash_cap * 2);
 	hash_put(ix, slot);
@@ -255,7 +255,8 @@ index_dest(struct index *ix, const char *domain, size_t len)
 			h = (h + 1) & (ix->hash_cap - 1);
 		}
 	}
-	for (slot = ix->dest_free; slot < ix->ndests && ix->dests[slot].name != NULL; slot++)
+	for (slot = ix->dest_free; slot < ix->ndests && ix->dests[slot].name != NULL;
+	     slot++)
 		;
 	ix->dest_free = slot;
 	return index_dest_set(ix, slot, name) == -1 ? UINT32_MAX : slot;
@@ -264,7 +265,8 @@ index_dest(struct index *ix, const char *domain, size_t len)
 const char *
 index_dest_name(const struct index *ix, uint32_t slot)
 {
-	return slot < ix->ndests && ix->dests[slot].name != NULL ? ix->dests[slot].name : "";
+	return slot < ix->ndests && ix->dests[slot].name != NULL ? ix->dests[slot].name
+								 : "";
 }
 
 void
@@ -324,7 +326,7 @@ msg_release(struct index *ix, struct qmsg *m)
 {
 	count(ix, m, -1);
 	ref_drop(ix, m->at, m->reclen);
-	ref_drop(ix, (struct loc) { m->flags_seg, 0 }, RESULT_OCTETS);
+	ref_drop(ix, (struct loc){ m->flags_seg, 0 }, RESULT_OCTETS);
 	for (uint32_t i = 0; i < m->nrcpt; i++) {
 		struct qrcpt *r = &m->rcpt[i];
 
@@ -360,7 +362,7 @@ index_add_loaded(struct index *ix, struct qmsg *m)
 	if (slot_insert(ix, m) == -1)
 		return -1;
 	ref_add(ix, m->at, m->reclen);
-	ref_add(ix, (struct loc) { m->flags_seg, 0 }, RESULT_OCTETS);
+	ref_add(ix, (struct loc){ m->flags_seg, 0 }, RESULT_OCTETS);
 	for (uint32_t i = 0; i < m->nrcpt; i++) {
 		struct qrcpt *r = &m->rcpt[i];
 
@@ -399,7 +401,8 @@ rcpt_fill(struct index *ix, struct qrcpt *q, const struct rec_rcpt *r, struct lo
 }
 
 static struct qmsg *
-apply_message(struct index *ix, struct loc at, const struct rec_header *h, const uint8_t *body)
+apply_message(
+    struct index *ix, struct loc at, const struct rec_header *h, const uint8_t *body)
 {
 	struct rec_message rec;
 	struct rec_rcpt r;
@@ -432,8 +435,8 @@ apply_message(struct index *ix, struct loc at, const struct rec_header *h, const
 	if (old != NULL) {
 		/* Written anew elsewhere. */
 		m->items = old->items;
-		m->flags |= old->flags & (QM_IN_CKPT | QM_DIRTY | QM_PENDING | QM_DEAD |
-						QM_FROZEN);
+		m->flags |= old->flags &
+			    (QM_IN_CKPT | QM_DIRTY | QM_PENDING | QM_DEAD | QM_FROZEN);
 		msg_release(ix, old);
 		ix->slots[slot_lower(ix, m->id)].msg = NULL;
 		ix->ngone++;
@@ -468,7 +471,8 @@ msg_grow(struct index *ix, struct qmsg *m, uint32_t nrcpt)
 }
 
 static struct qmsg *
-apply_state(struct index *ix, struct loc at, const struct rec_header *h, const uint8_t *body)
+apply_state(
+    struct index *ix, struct loc at, const struct rec_header *h, const uint8_t *body)
 {
 	struct qmsg *m = index_find(ix, h->id);
 	struct bytes_in walk;
@@ -497,7 +501,7 @@ apply_state(struct index *ix, struct loc at, const struct rec_header *h, const u
 		m = n;
 	}
 	if ((rec.flags & QM_ON_DISK) != (m->flags & QM_ON_DISK) || m->flags_seg != 0) {
-		ref_drop(ix, (struct loc) { m->flags_seg, 0 }, RESULT_OCTETS);
+		ref_drop(ix, (struct loc){ m->flags_seg, 0 }, RESULT_OCTETS);
 		m->flags = (m->flags & ~(uint32_t)QM_ON_DISK) | rec.flags;
 		m->flags_seg = at.seg;
 		ref_add(ix, at, RESULT_OCTETS);
@@ -547,8 +551,8 @@ index_set_rules(struct index *ix, const uint8_t *p, size_t len)
 }
 
 struct qmsg *
-index_apply(struct index *ix, struct loc at, const struct rec_header *h, const uint8_t *body,
-    int replay)
+index_apply(struct index *ix, struct loc at, const struct rec_header *h,
+    const uint8_t *body, int replay)
 {
 	struct rec_global g;
 	struct qmsg *m;

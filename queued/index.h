@@ -15,8 +15,8 @@
 #include "queued/record.h"
 
 struct qrcpt {
-	uint32_t dest; /* slot in the table of destinations */
-	uint32_t next; /* wall seconds */
+	uint32_t dest;      /* slot in the table of destinations */
+	uint32_t next;      /* wall seconds */
 	struct loc address; /* the record that holds the address */
 	struct loc result;  /* the record that holds the last result; seg 0: none */
 	uint16_t attempts;
@@ -29,10 +29,10 @@ struct qmsg {
 	uint64_t size; /* of the content */
 	uint32_t crc;
 	uint32_t created; /* wall seconds */
-	struct loc at;	  /* its REC_MESSAGE */
+	struct loc at;    /* its REC_MESSAGE */
 	uint32_t reclen;
 	uint32_t flags_seg; /* segment of the record with the latest flags */
-	uint32_t flags;	    /* QM_x */
+	uint32_t flags;     /* QM_x */
 	uint32_t nrcpt;
 	uint32_t nlive;
 	uint32_t items; /* of the schedule: first of the list, 0: none */
@@ -83,7 +83,8 @@ struct qmsg *index_next(const struct index *, uint64_t id);
 uint64_t index_oldest(const struct index *);
 /* Take a message off (after its REC_REMOVED is durable). */
 void index_forget(struct index *, struct qmsg *);
-/* A loaded message (of the checkpoint) enters; taken. Its destinations are counted. 0 or -1. */
+/* A loaded message (of the checkpoint) enters; taken. Its destinations are counted. 0 or
+ * -1. */
 int index_add_loaded(struct index *, struct qmsg *);
 
 /*

@@ -17,7 +17,8 @@ struct queued {
 	struct msg_conf_queued conf;
 	struct retry retry;
 	struct freeze freeze;
-	const char *root; /* of the spool; NULL: the root directory, which is the chroot */
+	const char
+	    *root; /* of the spool; NULL: the root directory, which is the chroot */
 	int stopping;
 };
 extern struct queued queued;

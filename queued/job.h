@@ -15,7 +15,7 @@ struct job_rcpt {
 	uint32_t num;
 	uint8_t status; /* enum job_status; 0: none yet */
 	uint8_t handed; /* remote: the next system reports success itself (RFC 3461) */
-	uint8_t kept;	/* local: a mailbox has it, whatever else it stood for */
+	uint8_t kept;   /* local: a mailbox has it, whatever else it stood for */
 	char enhanced[16];
 	char *mta;   /* NULL: "" */
 	char *words; /* of the remote when mta is set, ours otherwise */
@@ -57,7 +57,8 @@ int result_record(struct job *);
 /* A job is over: with its deliverd perhaps. */
 void result_count_loss(struct job *);
 
-/* deliver.c: live recipients for that destination: how many, and when the first is due. */
+/* deliver.c: live recipients for that destination: how many, and when the first is due.
+ */
 struct qmsg;
 uint32_t job_live_for(const struct qmsg *, uint32_t dest, int64_t *due);
 

@@ -340,7 +340,8 @@ journal_room(struct journal *j, uint32_t len, int privileged)
 }
 
 uint8_t *
-journal_body(struct journal *j, enum rec_type type, int flags, uint64_t id, uint32_t body_len)
+journal_body(
+    struct journal *j, enum rec_type type, int flags, uint64_t id, uint32_t body_len)
 {
 	uint32_t len = REC_HEADER + body_len;
 
@@ -526,7 +527,7 @@ journal_commit(struct journal *j, int urgent, journal_cb cb, void *arg)
 		j->w_cap = cap;
 	}
 	j->waiters[(j->w_head + j->w_len++) % j->w_cap] =
-	    (struct waiter) { j->lsn, cb, arg };
+	    (struct waiter){ j->lsn, cb, arg };
 	if (j->failed) {
 		run_waiters(j, EIO);
 		return;
@@ -567,7 +568,7 @@ journal_sync(struct journal *j)
 struct loc
 journal_position(const struct journal *j)
 {
-	return (struct loc) { j->active->seq, j->active->end };
+	return (struct loc){ j->active->seq, j->active->end };
 }
 
 int

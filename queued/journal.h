@@ -62,8 +62,8 @@ void journal_close(struct journal *);
  */
 int journal_replay(
     struct journal *, uint32_t seg, uint32_t off, journal_replay_cb, void *arg);
-/* Walk a closed segment from *off for about budget octets; damaged places are passed over.
- * The callback may append. 1 at the end, 0 when there is more, -1. */
+/* Walk a closed segment from *off for about budget octets; damaged places are passed
+ * over. The callback may append. 1 at the end, 0 when there is more, -1. */
 int journal_scan(struct journal *, uint32_t seg, uint32_t *off, uint32_t budget,
     journal_replay_cb, void *arg);
 /* The epoch of this run; before the replay: of what comes before its beginning, so that

@@ -53,7 +53,7 @@ struct journal {
 	size_t buf_len, buf_cap;
 	struct rec_header cur; /* of journal_body() */
 	int cur_open;
-	uint64_t lsn;	      /* octets put */
+	uint64_t lsn;         /* octets put */
 	uint64_t flushed_lsn; /* written */
 	uint64_t synced_lsn;
 	uint32_t synced_off; /* of the active segment */

@@ -61,9 +61,10 @@ on_mbox_synced(struct msg *m, void *arg)
 				TAILQ_REMOVE(&sync_now, j, entry);
 				for (uint32_t i = 0; i < j->nrcpt; i++) {
 					if (j->rcpts[i].status == JOB_DELIVERED)
-						job_result(&j->rcpts[i], JOB_DEFERRED, "4.3.0",
-						    "", "",
-						    "the mailbox's disk cannot be synced");
+						job_result(&j->rcpts[i], JOB_DEFERRED,
+						    "4.3.0", "", "",
+						    "the mailbox's disk cannot be "
+						    "synced");
 				}
 				job_end(j);
 			}
@@ -91,8 +92,8 @@ mbox_sync_pump(void)
 	if (syncing || TAILQ_EMPTY(&sync_next) || now_ms() < sync_retry_ms)
 		return;
 	ch = daemon_peer(ROLE_MBOXD);
-	if (ch == NULL || channel_ask(ch, MSG_QUEUED_MBOXD_SYNC, &none, -1, SYNC_TIMEOUT_MS,
-			      on_mbox_synced, NULL) == 0) {
+	if (ch == NULL || channel_ask(ch, MSG_QUEUED_MBOXD_SYNC, &none, -1,
+			      SYNC_TIMEOUT_MS, on_mbox_synced, NULL) == 0) {
 		sync_retry_ms = now_ms() + 1000;
 		return;
 	}

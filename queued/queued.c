@@ -136,7 +136,8 @@ on_start(void)
 static void
 on_reload(void)
 {
-	sched_set_limits(queued.sched, queued.conf.jobs_max, queued.conf.jobs_per_destination);
+	sched_set_limits(
+	    queued.sched, queued.conf.jobs_max, queued.conf.jobs_per_destination);
 	spool_set_reserve(queued.spool, queued.conf.disk_reserve);
 	/* Only a change of the file counts, not what fifectl(8) has done since. */
 	if (queued.conf.hold != hold_conf)

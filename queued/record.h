@@ -38,7 +38,7 @@ struct rec_header {
 	uint32_t len; /* header and body, without padding */
 	uint8_t type;
 	uint8_t flags;
-	uint32_t epoch;	 /* of the run that wrote it: never decreases */
+	uint32_t epoch;  /* of the run that wrote it: never decreases */
 	uint32_t synced; /* offset up to which the segment was durable then */
 	uint64_t id;
 };
@@ -56,14 +56,14 @@ int rec_check(const uint8_t *rec, size_t avail, uint32_t seed, struct rec_header
 #define QM_QUARANTINE 0x0004 /* held by the filter */
 #define QM_BOUNCE 0x0008     /* made here, null reverse-path */
 #define QM_SMTPUTF8 0x0010
-#define QM_FILE 0x0020	 /* content in body/XX/ID */
+#define QM_FILE 0x0020   /* content in body/XX/ID */
 #define QM_WARNED 0x0040 /* the sender knows of the delay */
 #define QM_ON_DISK 0x00ff
-#define QM_DIRTY 0x0100	  /* changed since the checkpoint */
-#define QM_IN_CKPT 0x0200 /* the checkpoint has it */
-#define QM_PENDING 0x0400 /* not durable yet */
-#define QM_DEAD 0x0800	  /* removed, not durably yet */
-#define QM_FROZEN 0x1000  /* a freeze rule keeps some of it back */
+#define QM_DIRTY 0x0100                  /* changed since the checkpoint */
+#define QM_IN_CKPT 0x0200                /* the checkpoint has it */
+#define QM_PENDING 0x0400                /* not durable yet */
+#define QM_DEAD 0x0800                   /* removed, not durably yet */
+#define QM_FROZEN 0x1000                 /* a freeze rule keeps some of it back */
 #define QM_SENDER(flags) ((flags) >> 24) /* a hash of the sender, for fairness */
 #define QM_SENDER_MASK 0xff000000U
 

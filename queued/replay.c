@@ -108,7 +108,8 @@ walk_emit(struct walk *w, uint32_t off)
 
 	if (walk_check(w, off, &h) != 1)
 		return 0;
-	return w->cb((struct loc) { w->s->seq, off }, &h, w->map + off + REC_HEADER, w->arg);
+	return w->cb(
+	    (struct loc){ w->s->seq, off }, &h, w->map + off + REC_HEADER, w->arg);
 }
 
 static int
@@ -185,7 +186,8 @@ journal_replay(
 		if (map == MAP_FAILED)
 			return -1;
 		w.map = map;
-		rv = walk_segment(&w, w.s->seq == seg && off != 0 ? off : JOURNAL_FIRST, last);
+		rv = walk_segment(
+		    &w, w.s->seq == seg && off != 0 ? off : JOURNAL_FIRST, last);
 		munmap(map, w.s->size);
 		if (rv == -1)
 			return -1;
@@ -218,12 +220,13 @@ journal_scan(struct journal *j, uint32_t seg, uint32_t *off, uint32_t budget,
 			rv = 0;
 			break;
 		}
-		if (rec_check(w.map + *off, size - *off, rec_seed(j->generation, seq, *off),
-			&h) != 1) {
+		if (rec_check(w.map + *off, size - *off,
+			rec_seed(j->generation, seq, *off), &h) != 1) {
 			*off += REC_ALIGN;
 			continue;
 		}
-		if (cb((struct loc) { seq, *off }, &h, w.map + *off + REC_HEADER, arg) == -1) {
+		if (cb((struct loc){ seq, *off }, &h, w.map + *off + REC_HEADER, arg) ==
+		    -1) {
 			rv = -1;
 			break;
 		}

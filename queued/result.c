@@ -100,11 +100,13 @@ result_count_loss(struct job *j)
 	if (++losses[i].n < LOST_MAX)
 		return;
 	qid_format(j->msg, qid);
-	log_fact(LOG_DELIVERY, LOGL_WARN, "lost", KS("qid", qid), KU("times", losses[i].n));
+	log_fact(
+	    LOG_DELIVERY, LOGL_WARN, "lost", KS("qid", qid), KU("times", losses[i].n));
 	for (uint32_t k = 0; k < j->nrcpt; k++) {
 		if (j->rcpts[k].status == 0)
 			job_result(&j->rcpts[k], JOB_DEFERRED, "4.3.0", "", "",
-			    "the delivery process ended each time that it had this message");
+			    "the delivery process ended each time that it had this "
+			    "message");
 	}
 }
 
@@ -154,7 +156,8 @@ expire_s(const struct qmsg *m)
 static int
 wants(const struct record *r, uint8_t notify, uint8_t what)
 {
-	if (r->view.rec.sender[0] == '\0' || r->m->flags & QM_BOUNCE || notify & NOTIFY_NEVER)
+	if (r->view.rec.sender[0] == '\0' || r->m->flags & QM_BOUNCE ||
+	    notify & NOTIFY_NEVER)
 		return 0;
 	if (notify == 0)
 		return what != NOTIFY_SUCCESS;
@@ -205,7 +208,8 @@ next_delay(const struct record *r, unsigned int attempts, uint32_t num)
 	uint32_t delay =
 	    retry_delay_spread(&queued.retry, attempts, (uint32_t)r->m->id + num);
 
-	if (r->job->local && attempts <= LOCAL_TRIES && delay > LOCAL_FIRST_S << (attempts - 1))
+	if (r->job->local && attempts <= LOCAL_TRIES &&
+	    delay > LOCAL_FIRST_S << (attempts - 1))
 		return LOCAL_FIRST_S << (attempts - 1);
 	return delay;
 }
@@ -239,9 +243,9 @@ note_success(struct record *r, const struct job_rcpt *jr, const struct rec_rcpt 
 	if (!wants(r, rc->notify, NOTIFY_SUCCESS) || jr->handed || wish_goes_on(r, jr))
 		return;
 	note_add(r,
-	    !r->job->local	? BOUNCE_RELAYED
+	    !r->job->local       ? BOUNCE_RELAYED
 	    : n > 0 && !jr->kept ? BOUNCE_EXPANDED
-				: BOUNCE_DELIVERED,
+				 : BOUNCE_DELIVERED,
 	    rc);
 }
 
@@ -294,11 +298,12 @@ double_bounce(struct record *r, const struct rec_rcpt *rc)
 	if (told)
 		note_add(r, BOUNCE_FAILED, rc);
 	log_fact(LOG_DELIVERY, LOGL_WARN, told ? "double-bounce" : "dropped",
-	    KS("qid", r->qid), KS("to", rc->address), KS("why", "a bounce is not bounced"),
-	    KS("told", told ? "postmaster" : ""));
+	    KS("qid", r->qid), KS("to", rc->address),
+	    KS("why", "a bounce is not bounced"), KS("told", told ? "postmaster" : ""));
 }
 
-/* One recipient's result; rc is its view, changed here. pass 0 measures, pass 1 writes. */
+/* One recipient's result; rc is its view, changed here. pass 0 measures, pass 1 writes.
+ */
 static void
 rcpt_apply(struct record *r, const struct job_rcpt *jr, int pass)
 {
@@ -382,7 +387,8 @@ expands_apply(struct record *r, int pass)
 			r->nlive++;
 		else
 			log_fact(LOG_DELIVERY, LOGL_INFO, "expanded", KS("qid", r->qid),
-			    KS("to", r->view.rcpts[e->num].address), KS("into", e->address));
+			    KS("to", r->view.rcpts[e->num].address),
+			    KS("into", e->address));
 	}
 }
 
@@ -391,7 +397,8 @@ delay_warnings(struct record *r)
 {
 	uint32_t after = queued.conf.delay_warning_s;
 
-	if (after == 0 || r->m->flags & QM_WARNED || r->now < (int64_t)r->m->created + after)
+	if (after == 0 || r->m->flags & QM_WARNED ||
+	    r->now < (int64_t)r->m->created + after)
 		return;
 	for (uint32_t i = 0; i < r->view.nrcpt; i++) {
 		const struct rec_rcpt *rc = &r->view.rcpts[i];
@@ -454,7 +461,7 @@ note_make(struct record *r, enum bounce_action action, const uint8_t *content, s
 	n->list = malloc(o.len);
 	if (n->list == NULL)
 		return -1;
-	o = (struct bytes_out) { .p = n->list, .cap = o.len };
+	o = (struct bytes_out){ .p = n->list, .cap = o.len };
 	rec_rcpt_encode(&to, &o);
 	n->sm.fd = -1;
 	n->sm.data = (const uint8_t *)n->text;
@@ -463,7 +470,7 @@ note_make(struct record *r, enum bounce_action action, const uint8_t *content, s
 	n->sm.rec.flags = QM_BOUNCE | (rec->flags & QM_SMTPUTF8);
 	n->sm.rec.body = n->eightbit ? BODY_8BITMIME : BODY_7BIT;
 	n->sm.rec.nrcpt = 1;
-	n->sm.rec.rcpts = (struct bytes_in) { .p = n->list, .len = o.len };
+	n->sm.rec.rcpts = (struct bytes_in){ .p = n->list, .len = o.len };
 	return 0;
 }
 
@@ -486,7 +493,8 @@ log_note(const struct record *r, enum bounce_action action)
 	char qid[QID_SIZE];
 
 	qid_format(n->id, qid);
-	log_fact(LOG_DELIVERY, LOGL_INFO, events[action], KS("qid", r->qid), KS("notice", qid),
+	log_fact(LOG_DELIVERY, LOGL_INFO, events[action], KS("qid", r->qid),
+	    KS("notice", qid),
 	    KS("to", r->view.rec.sender[0] != '\0' ? r->view.rec.sender : "postmaster"),
 	    KU("nrcpt", n->n));
 	log_fact(LOG_SMTP, LOGL_INFO, "queued", KS("qid", qid), KS("from", ""),
@@ -520,8 +528,8 @@ group_write(struct record *r)
 		if (spool_put_removed(queued.spool, r->m, 0) == -1)
 			return -1;
 		log_fact(LOG_DELIVERY, LOGL_INFO, "removed", KS("qid", r->qid));
-	} else if (spool_put_state(queued.spool, r->m, r->flags, r->nout, r->list, r->out.len,
-		       0) == NULL)
+	} else if (spool_put_state(queued.spool, r->m, r->flags, r->nout, r->list,
+		       r->out.len, 0) == NULL)
 		return -1;
 	for (size_t i = 0; i < BOUNCE_ACTIONS; i++) {
 		uint64_t *id;
@@ -606,7 +614,7 @@ result_record(struct job *j)
 	r.list = malloc(r.out.len);
 	if (r.list == NULL)
 		goto out;
-	r.out = (struct bytes_out) { .p = r.list, .cap = r.out.len };
+	r.out = (struct bytes_out){ .p = r.list, .cap = r.out.len };
 	r.nout = 0;
 	for (uint32_t i = 0; i < j->nrcpt; i++)
 		rcpt_apply(&r, &j->rcpts[i], 1);

@@ -91,7 +91,8 @@ route_pump(void)
 		/* <postmaster> has no domain: the host's. */
 		strlcpy(p.domain, q->name[0] != '\0' ? q->name : daemon_conf()->hostname,
 		    sizeof(p.domain));
-		if (channel_ask(ch, MSG_QUEUED_AUTHD_ROUTE, &p, -1, TIMEOUT_MS, on_route, q) == 0) {
+		if (channel_ask(ch, MSG_QUEUED_AUTHD_ROUTE, &p, -1, TIMEOUT_MS, on_route,
+			q) == 0) {
 			free(q);
 			sched_no_route(queued.sched, dest, queue_now() + RETRY_S);
 			return;

@@ -178,8 +178,8 @@ place(struct sched *s, uint32_t item, int64_t due, int64_t now)
 }
 
 uint32_t
-sched_add(struct sched *s, uint64_t id, uint32_t dest, uint32_t sender, int64_t due, int64_t now,
-    uint32_t *list)
+sched_add(struct sched *s, uint64_t id, uint32_t dest, uint32_t sender, int64_t due,
+    int64_t now, uint32_t *list)
 {
 	uint32_t i = s->free;
 
@@ -389,9 +389,11 @@ sched_job_end(struct sched *s, uint32_t item, int host_failed, int reached, int6
 			g->failures++;
 		if (g->failures >= BACKOFF_AFTER && g->blocked_until == 0) {
 			unsigned int shift = (unsigned int)g->failures - BACKOFF_AFTER;
-			int64_t wait = shift > 6 ? BACKOFF_MAX_S : BACKOFF_FIRST_S << shift;
+			int64_t wait =
+			    shift > 6 ? BACKOFF_MAX_S : BACKOFF_FIRST_S << shift;
 
-			g->blocked_until = now + (wait > BACKOFF_MAX_S ? BACKOFF_MAX_S : wait);
+			g->blocked_until =
+			    now + (wait > BACKOFF_MAX_S ? BACKOFF_MAX_S : wait);
 			s->nblocked++;
 			if (g->blocked_until < s->unblock_at)
 				s->unblock_at = g->blocked_until;

@@ -10,10 +10,9 @@
  * its MX. There are two classes, local and remote, with a bound of running
  * jobs each, so that neither waits for the other. Turns go round buckets of senders,
  * within a bucket round the groups, within a group round the destinations: a hundred
- * thousand messages for one dead host, or of one sender to as many places, cost the others
- * nothing. One bucket has at most three quarters of the running jobs.
- * A group whose hosts do not answer is left alone for a growing time, then probed with
- * one job.
+ * thousand messages for one dead host, or of one sender to as many places, cost the
+ * others nothing. One bucket has at most three quarters of the running jobs. A group
+ * whose hosts do not answer is left alone for a growing time, then probed with one job.
  */
 
 #include <stddef.h>
@@ -21,8 +20,18 @@
 
 struct sched;
 
-enum sched_class { SCHED_UNKNOWN, SCHED_LOCAL, SCHED_REMOTE, SCHED_CLASSES };
-enum sched_state { ITEM_FREE, ITEM_WAITING, ITEM_READY, ITEM_RUNNING };
+enum sched_class {
+	SCHED_UNKNOWN,
+	SCHED_LOCAL,
+	SCHED_REMOTE,
+	SCHED_CLASSES
+};
+enum sched_state {
+	ITEM_FREE,
+	ITEM_WAITING,
+	ITEM_READY,
+	ITEM_RUNNING
+};
 
 struct sched *sched_new(uint32_t jobs_max, uint32_t jobs_per_group);
 void sched_free(struct sched *);
@@ -34,8 +43,8 @@ void sched_bind(struct sched *, uint32_t dest, const char *name);
  * A new item, chained into *list (of the message's items). due <= now: ready at once.
  * sender: any hash of the sender. Returns the item, never 0; 0 without memory.
  */
-uint32_t sched_add(struct sched *, uint64_t id, uint32_t dest, uint32_t sender, int64_t due,
-    int64_t now, uint32_t *list);
+uint32_t sched_add(struct sched *, uint64_t id, uint32_t dest, uint32_t sender,
+    int64_t due, int64_t now, uint32_t *list);
 /* Not a running one. Unchained from *list. */
 void sched_remove(struct sched *, uint32_t item, uint32_t *list);
 uint64_t sched_id(const struct sched *, uint32_t item);
@@ -68,7 +77,8 @@ uint32_t sched_pop(struct sched *, enum sched_class);
  * its own. 0, or -1 when it is not ready or elsewhere. */
 int sched_join(struct sched *, uint32_t item, uint32_t with);
 /* A job ended. host_failed: nobody was reached there; reached: somebody was. */
-void sched_job_end(struct sched *, uint32_t item, int host_failed, int reached, int64_t now);
+void sched_job_end(
+    struct sched *, uint32_t item, int host_failed, int reached, int64_t now);
 /* An item that ran waits again. */
 void sched_requeue(struct sched *, uint32_t item, int64_t due, int64_t now);
 /* Try at once, whatever the schedule says; the group's back-off ends. */

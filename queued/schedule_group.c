@@ -135,7 +135,7 @@ group_get(struct sched *s, enum sched_class class, const char *key)
 	}
 	g = &s->groups[i];
 	memset(g, 0, sizeof(*g));
-	g->class = (uint8_t)class;
+	g->class = (uint8_t) class;
 	g->key = copy;
 	g->hash_next = *chain;
 	*chain = i;
@@ -352,7 +352,7 @@ sched_set_route(struct sched *s, uint32_t dest, enum sched_class class, const ch
 	s->groups[i].ndests++;
 	dest_forget(s, dest);
 	s->dests[dest].group = i;
-	s->dests[dest].class = (uint8_t)class;
+	s->dests[dest].class = (uint8_t) class;
 	sched_dest_place(s, dest);
 	return 0;
 }

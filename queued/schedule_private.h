@@ -27,7 +27,7 @@ struct item {
 
 /* Items of a destination, by bucket of senders; while any is ready. */
 struct buckets {
-	uint32_t mask;	 /* those that are not empty */
+	uint32_t mask;   /* those that are not empty */
 	uint32_t linked; /* those whose ring in the group it is in */
 	uint32_t head[NBUCKETS];
 	uint32_t tail[NBUCKETS];

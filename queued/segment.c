@@ -96,7 +96,8 @@ segment_insert(struct journal *j, uint32_t seq, uint32_t size)
 }
 
 static void
-name_format(char name[NAME_SIZE], const char *fmt_prefix, uint32_t seq, const char *suffix)
+name_format(
+    char name[NAME_SIZE], const char *fmt_prefix, uint32_t seq, const char *suffix)
 {
 	snprintf(name, NAME_SIZE, "%s%08x%s", fmt_prefix, seq, suffix);
 }
@@ -164,7 +165,8 @@ segment_make(struct journal *j)
 
 	if (j->nfree > 0 && free_find(j, from)) {
 		fd = openat(j->dirfd, from, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
-		if (fd != -1 && fstat(fd, &st) == 0 && st.st_size >= (off_t)j->segment_size &&
+		if (fd != -1 && fstat(fd, &st) == 0 &&
+		    st.st_size >= (off_t)j->segment_size &&
 		    st.st_size <= JOURNAL_SEGMENT_MAX) {
 			size = (uint32_t)st.st_size;
 			reused = 1;
@@ -219,8 +221,8 @@ segment_peek(struct journal *j, struct segment *s)
 
 	if (segment_fd(j, s) == -1 ||
 	    sys_pread(s->fd, rec, sizeof(rec), JOURNAL_FIRST) == -1 ||
-	    rec_check(rec, sizeof(rec), rec_seed(j->generation, s->seq, JOURNAL_FIRST), &h) !=
-		1 ||
+	    rec_check(rec, sizeof(rec), rec_seed(j->generation, s->seq, JOURNAL_FIRST),
+		&h) != 1 ||
 	    h.type != REC_OPEN ||
 	    rec_global_decode(rec + REC_HEADER, h.len - REC_HEADER, &g) == -1)
 		return;
@@ -269,8 +271,8 @@ segment_scan(struct journal *j)
 			goto out;
 		if (sys_pread(sfd, header, sizeof(header), 0) == -1 ||
 		    header_decode(header, &generation, &seq, &size) == -1 ||
-		    seq != name_seq || size < JOURNAL_FIRST || size > JOURNAL_SEGMENT_MAX ||
-		    generation != j->generation) {
+		    seq != name_seq || size < JOURNAL_FIRST ||
+		    size > JOURNAL_SEGMENT_MAX || generation != j->generation) {
 			log_warnx("journal: %s is no segment of this spool, left alone",
 			    e->d_name);
 			j->damaged++;

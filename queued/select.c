@@ -41,7 +41,8 @@ select_parse(int argc, char **argv, struct select *s, char *why, size_t why_cap)
 			continue;
 		}
 		if (strncmp(w, "--", 2) != 0) {
-			if (s->nids == SELECT_IDS_MAX || qid_parse(w, &s->ids[s->nids]) == -1) {
+			if (s->nids == SELECT_IDS_MAX ||
+			    qid_parse(w, &s->ids[s->nids]) == -1) {
 				snprintf(why, why_cap, "%s is no queue id", w);
 				return -1;
 			}
@@ -66,7 +67,8 @@ select_parse(int argc, char **argv, struct select *s, char *why, size_t why_cap)
 		} else if (strcmp(w, "--older") == 0) {
 			s->older_s = retry_duration(v);
 			if (s->older_s == UINT32_MAX) {
-				snprintf(why, why_cap, "%s is no time such as 30m, 4h or 2d", v);
+				snprintf(why, why_cap,
+				    "%s is no time such as 30m, 4h or 2d", v);
 				return -1;
 			}
 		} else {
@@ -81,8 +83,8 @@ select_parse(int argc, char **argv, struct select *s, char *why, size_t why_cap)
 int
 select_is_empty(const struct select *s)
 {
-	return s->to == NULL && s->from == NULL && s->state == SELECT_ANY && s->older_s == 0 &&
-	       !s->all && s->nids == 0;
+	return s->to == NULL && s->from == NULL && s->state == SELECT_ANY &&
+	       s->older_s == 0 && !s->all && s->nids == 0;
 }
 
 int
@@ -112,8 +114,8 @@ select_state_word(uint32_t flags, int deferred, int running)
 }
 
 int
-select_quick(
-    const struct select *s, uint64_t id, uint32_t flags, int deferred, int running, int64_t age)
+select_quick(const struct select *s, uint64_t id, uint32_t flags, int deferred,
+    int running, int64_t age)
 {
 	if (s->nids > 0) {
 		int found = 0;

@@ -10,10 +10,16 @@
 
 #define SELECT_IDS_MAX 64
 
-enum select_state { SELECT_ANY, SELECT_READY, SELECT_DEFERRED, SELECT_HELD, SELECT_ACTIVE };
+enum select_state {
+	SELECT_ANY,
+	SELECT_READY,
+	SELECT_DEFERRED,
+	SELECT_HELD,
+	SELECT_ACTIVE
+};
 
 struct select {
-	const char *to;	  /* domain, @domain or address; NULL: any. Borrowed from argv. */
+	const char *to; /* domain, @domain or address; NULL: any. Borrowed from argv. */
 	const char *from;
 	enum select_state state;
 	uint32_t older_s;
@@ -30,7 +36,7 @@ int select_address(const char *pattern, const char *address);
 /* State word of a message with these facts. */
 const char *select_state_word(uint32_t flags, int deferred, int running);
 /* The parts that need not read the disk. */
-int select_quick(
-    const struct select *, uint64_t id, uint32_t flags, int deferred, int running, int64_t age);
+int select_quick(const struct select *, uint64_t id, uint32_t flags, int deferred,
+    int running, int64_t age);
 
 #endif

@@ -43,7 +43,8 @@ on_ref(void *arg, uint32_t seg, uint32_t octets, int add)
 static int
 lock_take(struct spool *sp, int wait_s)
 {
-	sp->lock_fd = openat(sp->dirfd, "lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	sp->lock_fd =
+	    openat(sp->dirfd, "lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (sp->lock_fd == -1)
 		return -1;
 	for (int i = 0; flock(sp->lock_fd, LOCK_EX | LOCK_NB) == -1; i++) {
@@ -82,7 +83,8 @@ format_read(struct spool *sp, int *fresh)
 	close(fd);
 	buf[n > 0 ? n : 0] = '\0';
 	if (n <= 0 || strncmp(buf, FORMAT, sizeof(FORMAT) - 1) != 0 ||
-	    sscanf(buf + sizeof(FORMAT) - 1, "generation %" SCNx64, &sp->generation) != 1) {
+	    sscanf(buf + sizeof(FORMAT) - 1, "generation %" SCNx64, &sp->generation) !=
+		1) {
 		errno = EINVAL;
 		return -1;
 	}
@@ -95,8 +97,10 @@ format_write(struct spool *sp)
 	char buf[128];
 	int fd, len;
 
-	len = snprintf(buf, sizeof(buf), FORMAT "generation %016" PRIx64 "\n", sp->generation);
-	fd = openat(sp->dirfd, "format.tmp", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	len = snprintf(
+	    buf, sizeof(buf), FORMAT "generation %016" PRIx64 "\n", sp->generation);
+	fd = openat(
+	    sp->dirfd, "format.tmp", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 	if (fd == -1)
 		return -1;
 	if (sys_pwrite(fd, buf, (size_t)len, 0) == -1 || sys_fsync(fd) == -1) {
@@ -142,7 +146,8 @@ bodies_sweep(struct spool *sp)
 		int fd;
 
 		snprintf(name, sizeof(name), "%02x", (unsigned int)i);
-		fd = openat(sp->body_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+		fd = openat(
+		    sp->body_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 		if (fd == -1)
 			continue;
 		d = fdopendir(fd);
@@ -175,7 +180,8 @@ recover(struct spool *sp)
 	if (rv == -1)
 		return -1;
 	if (rv == 1 && !journal_exists(sp->j, at.seg)) {
-		log_warnx("spool: the journal lacks the segment of the checkpoint, reading all");
+		log_warnx("spool: the journal lacks the segment of the checkpoint, "
+			  "reading all");
 		rv = 0;
 	}
 	if (rv == 0) {
@@ -183,7 +189,7 @@ recover(struct spool *sp)
 		/* References were counted into the segments. */
 		journal_forget_refs(sp->j);
 		index_init(&sp->ix, on_ref, sp);
-		at = (struct loc) { 0, 0 };
+		at = (struct loc){ 0, 0 };
 		checkpoint_set_stale(sp->ckpt);
 	}
 	journal_set_epoch(sp->j, sp->ix.epoch);
@@ -210,7 +216,8 @@ segment_size_pick(struct spool *sp, uint32_t wanted)
 	bytes = (uint64_t)vfs.f_bavail * vfs.f_frsize / 16;
 	if (bytes >= JOURNAL_SEGMENT)
 		return JOURNAL_SEGMENT;
-	return bytes < JOURNAL_SEGMENT_MIN ? JOURNAL_SEGMENT_MIN : (uint32_t)bytes & ~0xfffffU;
+	return bytes < JOURNAL_SEGMENT_MIN ? JOURNAL_SEGMENT_MIN
+					   : (uint32_t)bytes & ~0xfffffU;
 }
 
 struct spool *
@@ -254,11 +261,12 @@ spool_open(struct event_base *base, const struct spool_conf *conf, int wait_s, c
 			goto fail;
 	}
 	step = "the journal";
-	sp->j = journal_open(
-	    base, sp->journal_fd, sp->generation, segment_size_pick(sp, conf->segment_size));
+	sp->j = journal_open(base, sp->journal_fd, sp->generation,
+	    segment_size_pick(sp, conf->segment_size));
 	if (sp->j == NULL)
 		goto fail;
-	step = "the checkpoint (directory index; it may be removed, the journal suffices)";
+	step =
+	    "the checkpoint (directory index; it may be removed, the journal suffices)";
 	snprintf(dir, sizeof(dir), "%s/index", conf->root);
 	sp->ckpt = checkpoint_open(dir, sp->generation);
 	if (sp->ckpt == NULL)
@@ -280,7 +288,8 @@ spool_open(struct event_base *base, const struct spool_conf *conf, int wait_s, c
 	sp->tombs_known = journal_position(sp->j).seg + 1;
 	/* Of a damaged journal it may be only the record that is lost. */
 	if (journal_damaged(sp->j) > 0)
-		spool_set_degraded(sp, "the journal is damaged; run fifectl queue verify");
+		spool_set_degraded(
+		    sp, "the journal is damaged; run fifectl queue verify");
 	else
 		bodies_sweep(sp);
 	return sp;
@@ -515,7 +524,9 @@ static struct qmsg *
 put_and_apply(struct spool *sp, enum rec_type type, uint64_t id, const uint8_t *body,
     uint32_t body_len)
 {
-	struct rec_header h = { .len = REC_HEADER + body_len, .type = (uint8_t)type, .id = id };
+	struct rec_header h = {
+		.len = REC_HEADER + body_len, .type = (uint8_t)type, .id = id
+	};
 	struct loc at = journal_position(sp->j);
 	struct qmsg *m;
 
@@ -548,7 +559,7 @@ spool_put_message(struct spool *sp, uint64_t id, const struct spool_message *sm,
 	}
 	if (!(rec.flags & QM_FILE))
 		rec.crc = crc32c(0, body + o.len, content);
-	o = (struct bytes_out) { .p = body, .cap = o.len };
+	o = (struct bytes_out){ .p = body, .cap = o.len };
 	rec_message_encode(&rec, &o);
 	m = put_and_apply(sp, REC_MESSAGE, id, body, len);
 	if (m != NULL)
@@ -565,11 +576,11 @@ spool_put_state(struct spool *sp, struct qmsg *m, uint32_t flags, uint32_t nrcpt
 	uint8_t *body;
 
 	rec_state_encode(&st, &o);
-	body = journal_body(
-	    sp->j, REC_STATE, more ? REC_F_MORE : 0, m->id, (uint32_t)o.len);
+	body =
+	    journal_body(sp->j, REC_STATE, more ? REC_F_MORE : 0, m->id, (uint32_t)o.len);
 	if (body == NULL)
 		return NULL;
-	o = (struct bytes_out) { .p = body, .cap = o.len };
+	o = (struct bytes_out){ .p = body, .cap = o.len };
 	rec_state_encode(&st, &o);
 	return put_and_apply(sp, REC_STATE, m->id, body, (uint32_t)o.len);
 }
@@ -625,7 +636,7 @@ spool_put_removed(struct spool *sp, struct qmsg *m, int more)
 	    sp->j, REC_REMOVED, more ? REC_F_MORE : 0, m->id, (uint32_t)o.len);
 	if (body == NULL || dead_push(sp, m->id) == -1)
 		return -1;
-	o = (struct bytes_out) { .p = body, .cap = o.len };
+	o = (struct bytes_out){ .p = body, .cap = o.len };
 	rec_removed_encode(&r, &o);
 	spool_note_tomb(sp, m->at.seg);
 	spool_drop_kept(sp, m->id);

@@ -21,17 +21,17 @@ struct event_base;
 struct spool;
 
 struct spool_conf {
-	const char *root;	/* directory; borrowed during the open */
-	uint32_t segment_size;	/* 0: by the file system's size */
-	uint64_t disk_reserve;	/* octets that stay free */
+	const char *root;      /* directory; borrowed during the open */
+	uint32_t segment_size; /* 0: by the file system's size */
+	uint64_t disk_reserve; /* octets that stay free */
 };
 
 /*
  * Lock, recover, get ready. base NULL: synchronous. NULL with a sentence in why. The
  * lock is waited for up to wait_s seconds.
  */
-struct spool *spool_open(struct event_base *, const struct spool_conf *, int wait_s, char *why,
-    size_t why_cap);
+struct spool *spool_open(struct event_base *, const struct spool_conf *, int wait_s,
+    char *why, size_t why_cap);
 /* Checkpoint if it can be, then close. */
 void spool_close(struct spool *);
 /* As a crash would: for tests. */
@@ -63,7 +63,7 @@ int spool_set_rules(struct spool *, const uint8_t *, size_t len);
  * rec_rcpt_encode(); rec.crc is computed here for an inline content. */
 struct spool_message {
 	struct rec_message rec;
-	int fd;		     /* the content from offset 0, or -1 */
+	int fd;              /* the content from offset 0, or -1 */
 	const uint8_t *data; /* or here */
 };
 
@@ -80,8 +80,8 @@ int spool_room(struct spool *, uint32_t len, int privileged);
  */
 struct qmsg *spool_put_message(
     struct spool *, uint64_t id, const struct spool_message *, int more);
-struct qmsg *spool_put_state(struct spool *, struct qmsg *, uint32_t flags, uint32_t nrcpt,
-    const uint8_t *rcpts, size_t rcpts_len, int more);
+struct qmsg *spool_put_state(struct spool *, struct qmsg *, uint32_t flags,
+    uint32_t nrcpt, const uint8_t *rcpts, size_t rcpts_len, int more);
 int spool_put_removed(struct spool *, struct qmsg *, int more);
 void spool_commit(struct spool *, int urgent, journal_cb, void *arg);
 /* All in one, privileged: the state of one message. */
@@ -107,8 +107,8 @@ int spool_content(struct spool *, const struct qmsg *, const struct spool_view *
 /* Keep the sealed memory of a message that will be asked for soon; taken. */
 void spool_keep(struct spool *, uint64_t id, int fd);
 /* Up to cap octets from the beginning of the content; the length, or -1. */
-ssize_t spool_read(
-    struct spool *, const struct qmsg *, const struct spool_view *, uint8_t *buf, size_t cap);
+ssize_t spool_read(struct spool *, const struct qmsg *, const struct spool_view *,
+    uint8_t *buf, size_t cap);
 
 /* Body files. Both descriptors are the caller's; *rd is read-only. 0 or -1. */
 int spool_body_create(struct spool *, uint64_t id, int *wr, int *rd);
@@ -126,13 +126,14 @@ int spool_checkpoint(struct spool *);
 int spool_verify(struct spool *, const struct qmsg *, const char **what);
 /*
  * Repair, repair.c. One message: 0 whole; 1 written anew elsewhere, since something of it
- * was lost (*what) or its segment is damaged (*what NULL); -1 damaged (*what), and held from
- * now on. It may move in memory.
+ * was lost (*what) or its segment is damaged (*what NULL); -1 damaged (*what), and held
+ * from now on. It may move in memory.
  */
 int spool_repair(struct spool *, struct qmsg *, const char **what);
 /* Body files that no message of before this run has; the number. keep: moved to
  * body/lost.ID, so that they stay. */
-uint64_t spool_orphans(struct spool *, int keep, void (*cb)(void *, const char *qid), void *arg);
+uint64_t spool_orphans(
+    struct spool *, int keep, void (*cb)(void *, const char *qid), void *arg);
 /* After all were repaired: checkpoint, give damaged segments back. 0 or -1. */
 int spool_repair_end(struct spool *, uint64_t damaged);
 

@@ -12,7 +12,7 @@
 #define KEEP_OCTETS_MAX (16U * 1024 * 1024)
 
 struct tomb {
-	uint32_t seg;	 /* holds REC_REMOVED */
+	uint32_t seg;    /* holds REC_REMOVED */
 	uint32_t target; /* of a message there */
 };
 

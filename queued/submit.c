@@ -59,9 +59,9 @@ on_durable(int error, void *arg)
 
 	if (error == 0) {
 		qid_format(p->id, qid);
-		log_fact(LOG_SMTP, LOGL_INFO, "queued", KS("qid", qid), KS("from", p->sender),
-		    KU("size", p->sm.rec.size), KU("nrcpt", p->sm.rec.nrcpt),
-		    KS("client", p->client));
+		log_fact(LOG_SMTP, LOGL_INFO, "queued", KS("qid", qid),
+		    KS("from", p->sender), KU("size", p->sm.rec.size),
+		    KU("nrcpt", p->sm.rec.nrcpt), KS("client", p->client));
 		deliver_admit(p->id);
 	}
 	p->cb(error, p->arg);
@@ -154,8 +154,9 @@ rcpts_put(struct pending *p, const struct submit *s)
 	o.p = p->list;
 	o.cap = cap;
 	for (size_t i = 0; i < s->nrcpt; i++) {
-		struct rec_rcpt rc = { .num = (uint32_t)i, .state = RCPT_LIVE,
-			.has = REC_R_ADDRESS };
+		struct rec_rcpt rc = {
+			.num = (uint32_t)i, .state = RCPT_LIVE, .has = REC_R_ADDRESS
+		};
 		char address[321];
 
 		if (address_put(address, sizeof(address), s->rcpts[i].p, s->rcpts[i].len,
@@ -167,7 +168,7 @@ rcpts_put(struct pending *p, const struct submit *s)
 		rec_rcpt_encode(&rc, &o);
 	}
 	p->sm.rec.nrcpt = (uint32_t)s->nrcpt;
-	p->sm.rec.rcpts = (struct bytes_in) { .p = p->list, .len = o.len };
+	p->sm.rec.rcpts = (struct bytes_in){ .p = p->list, .len = o.len };
 	return o.bad ? -1 : 0;
 }
 
@@ -201,8 +202,8 @@ submit_message(
 	TAILQ_INSERT_TAIL(&pendings, p, entry);
 	qid_format(p->id, qid);
 	errno = 0;
-	if (address_put(p->sender, sizeof(p->sender), s->sender, s->sender_len, s->domain) ==
-		-1 ||
+	if (address_put(p->sender, sizeof(p->sender), s->sender, s->sender_len,
+		s->domain) == -1 ||
 	    rcpts_put(p, s) == -1 ||
 	    (p->text = to_crlf(s->content, s->len, &len)) == NULL) {
 		error = errno != 0 ? errno : EINVAL;
@@ -211,8 +212,9 @@ submit_message(
 	snprintf(p->client, sizeof(p->client), "%s", s->client);
 	if (date_format(now, date_local_zone(now), date, sizeof(date)) == -1)
 		date[0] = '\0';
-	snprintf(p->prefix, sizeof(p->prefix), "Received: by %s (fife, %s)\r\n\tid %s;\r\n\t%s\r\n",
-	    s->hostname, s->client, qid, date);
+	snprintf(p->prefix, sizeof(p->prefix),
+	    "Received: by %s (fife, %s)\r\n\tid %s;\r\n\t%s\r\n", s->hostname, s->client,
+	    qid, date);
 	p->sm.fd = -1;
 	p->sm.data = (const uint8_t *)p->text;
 	p->sm.rec.created = now;

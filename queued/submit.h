@@ -33,7 +33,8 @@ struct submit {
  * is one too), body file when large. Everything is copied. 0, or -1 with errno: cb is
  * not called; EINVAL: it can never be taken (an address is too long, or a NUL).
  */
-int submit_message(struct spool *, const struct submit *, int64_t now, submit_cb, void *arg);
+int submit_message(
+    struct spool *, const struct submit *, int64_t now, submit_cb, void *arg);
 
 /* The lowest id of those on their way; UINT64_MAX: none. */
 uint64_t submit_oldest(void);

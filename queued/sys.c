@@ -13,10 +13,11 @@
 int (*sys_fault)(const char *op, int fd, const void *buf, size_t len, off_t off);
 void (*sys_done)(const char *op, int fd, const char *name, const char *to, off_t len);
 
-#define FAULT(op, fd, buf, len, off)                                                     \
-	do {                                                                             \
-		if (sys_fault != NULL && sys_fault((op), (fd), (buf), (len), (off)) == -1) \
-			return -1;                                                       \
+#define FAULT(op, fd, buf, len, off)                                  \
+	do {                                                          \
+		if (sys_fault != NULL &&                              \
+		    sys_fault((op), (fd), (buf), (len), (off)) == -1) \
+			return -1;                                    \
 	} while (0)
 
 int

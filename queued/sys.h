@@ -17,7 +17,8 @@
 extern int (*sys_fault)(const char *op, int fd, const void *buf, size_t len, off_t off);
 /* Called after each that succeeded, in the thread that made it. name: of an unlink or a
  * rename, to: of a rename. NULL but in tests. */
-extern void (*sys_done)(const char *op, int fd, const char *name, const char *to, off_t len);
+extern void (*sys_done)(
+    const char *op, int fd, const char *name, const char *to, off_t len);
 
 int sys_pwrite(int fd, const void *buf, size_t len, off_t off);
 /* All of len, or -1 (EIO at an early end). */

@@ -22,17 +22,20 @@
 
 #define HASH 1024
 
-enum txn_state { TXN_OPEN, TXN_COMMITTING };
+enum txn_state {
+	TXN_OPEN,
+	TXN_COMMITTING
+};
 
 struct txn {
 	uint64_t serial; /* of the channel */
-	uint64_t id;	 /* of the queue */
+	uint64_t id;     /* of the queue */
 	uint64_t answer; /* request that waits for COMMITTED */
 	struct msg_txn_begin begin;
 	enum txn_state state;
-	int fd;	     /* the memory, or the file read-only */
+	int fd; /* the memory, or the file read-only */
 	int in_file;
-	int bad; /* a recipient was lost: no commit */
+	int bad;      /* a recipient was lost: no commit */
 	int is_final; /* FINAL was asked: final_crc is what filterd saw */
 	uint32_t final_crc;
 	uint8_t *rcpts; /* encoded */
@@ -59,8 +62,7 @@ txn_find(struct channel *ch, uint64_t txn)
 	uint64_t serial = channel_serial(ch);
 	struct txn *t;
 
-	LIST_FOREACH(t, &txns[(txn ^ serial) % HASH], hash)
-	{
+	LIST_FOREACH (t, &txns[(txn ^ serial) % HASH], hash) {
 		if (t->begin.txn == txn && t->serial == serial)
 			return t;
 	}
@@ -90,8 +92,8 @@ txn_drop(struct txn *t)
 }
 
 static void
-opened(struct channel *ch, uint64_t request, uint64_t txn, const struct txn *t, int status,
-    int fd, const char *text)
+opened(struct channel *ch, uint64_t request, uint64_t txn, const struct txn *t,
+    int status, int fd, const char *text)
 {
 	struct msg_txn_opened p = { .txn = txn, .status = (uint8_t)status };
 
@@ -114,8 +116,8 @@ count_of(uint64_t serial)
 	if (ntxns < TXN_PER_CHANNEL_MAX)
 		return ntxns;
 	for (int i = 0; i < HASH; i++) {
-		LIST_FOREACH(t, &txns[i], hash)
-		n += t->serial == serial;
+		LIST_FOREACH (t, &txns[i], hash)
+			n += t->serial == serial;
 	}
 	return n;
 }
@@ -155,7 +157,8 @@ on_begin(struct channel *ch, struct msg *m)
 		opened(ch, m->id, p->txn, NULL, MSG_TEMP, -1, "The system is going down");
 		return;
 	}
-	if (queued.conf.message_size_max != 0 && p->size_hint > queued.conf.message_size_max) {
+	if (queued.conf.message_size_max != 0 &&
+	    p->size_hint > queued.conf.message_size_max) {
 		opened(ch, m->id, p->txn, NULL, MSG_PERM, -1, "Message is too large");
 		return;
 	}
@@ -165,13 +168,15 @@ on_begin(struct channel *ch, struct msg *m)
 		return;
 	}
 	if (count_of(channel_serial(ch)) >= TXN_PER_CHANNEL_MAX) {
-		opened(ch, m->id, p->txn, NULL, MSG_TEMP, -1, "Too many transactions at a time");
+		opened(ch, m->id, p->txn, NULL, MSG_TEMP, -1,
+		    "Too many transactions at a time");
 		return;
 	}
 	t = calloc(1, sizeof(*t));
 	if (t == NULL || (t->id = spool_id(queued.spool)) == 0) {
 		free(t);
-		opened(ch, m->id, p->txn, NULL, MSG_TEMP, -1, "The queue is out of memory or space");
+		opened(ch, m->id, p->txn, NULL, MSG_TEMP, -1,
+		    "The queue is out of memory or space");
 		return;
 	}
 	t->fd = -1;
@@ -184,8 +189,8 @@ on_begin(struct channel *ch, struct msg *m)
 	if (fd == -1) {
 		log_warn("no room for a message's content");
 		txn_drop(t);
-		opened(ch, m->id, p->txn, NULL, MSG_FULL, -1,
-		    "No room for the message now");
+		opened(
+		    ch, m->id, p->txn, NULL, MSG_FULL, -1, "No room for the message now");
 		return;
 	}
 	opened(ch, m->id, p->txn, t, MSG_OK, fd, "");
@@ -222,15 +227,15 @@ on_rcpt(struct channel *ch, const struct msg_txn_rcpt *p)
 		t->rcpts = n;
 		t->rcpts_cap = cap;
 	}
-	o = (struct bytes_out) { .p = t->rcpts + t->rcpts_len, .cap = o.len };
+	o = (struct bytes_out){ .p = t->rcpts + t->rcpts_len, .cap = o.len };
 	rec_rcpt_encode(&rc, &o);
 	t->rcpts_len += o.len;
 	t->nrcpt++;
 }
 
 static void
-status_send(struct channel *ch, enum msg_type type, uint64_t request, uint64_t txn, int status,
-    int fd, const char *text)
+status_send(struct channel *ch, enum msg_type type, uint64_t request, uint64_t txn,
+    int status, int fd, const char *text)
 {
 	struct msg_txn_status p = { .txn = txn, .status = (uint8_t)status };
 
@@ -256,10 +261,12 @@ spill(struct txn *t, int wr, int mem)
 	if (buf == NULL)
 		return -1;
 	while (off < st.st_size) {
-		size_t n = st.st_size - off < SPOOL_INLINE_MAX ? (size_t)(st.st_size - off)
-							       : SPOOL_INLINE_MAX;
+		size_t n = st.st_size - off < SPOOL_INLINE_MAX
+			       ? (size_t)(st.st_size - off)
+			       : SPOOL_INLINE_MAX;
 
-		if (sys_pread(mem, buf, n, off) == -1 || sys_pwrite(wr, buf, n, off) == -1) {
+		if (sys_pread(mem, buf, n, off) == -1 ||
+		    sys_pwrite(wr, buf, n, off) == -1) {
 			free(buf);
 			return -1;
 		}
@@ -277,8 +284,8 @@ on_spill(struct channel *ch, struct msg *m)
 	int mem, wr;
 
 	if (t == NULL || t->state != TXN_OPEN || t->in_file) {
-		status_send(ch, MSG_QUEUED_SMTPD_SPILLED, m->id, m->p.txn.txn, MSG_PERM, -1,
-		    "There is no such transaction in memory");
+		status_send(ch, MSG_QUEUED_SMTPD_SPILLED, m->id, m->p.txn.txn, MSG_PERM,
+		    -1, "There is no such transaction in memory");
 		return;
 	}
 	mem = t->fd;
@@ -290,8 +297,8 @@ on_spill(struct channel *ch, struct msg *m)
 			close(wr);
 		close(mem);
 		txn_drop(t);
-		status_send(ch, MSG_QUEUED_SMTPD_SPILLED, m->id, m->p.txn.txn, MSG_FULL, -1,
-		    "No room for the message now");
+		status_send(ch, MSG_QUEUED_SMTPD_SPILLED, m->id, m->p.txn.txn, MSG_FULL,
+		    -1, "No room for the message now");
 		return;
 	}
 	close(mem);
@@ -329,8 +336,8 @@ committed(struct txn *t, int status, const char *text)
 	struct channel *ch = channel_find(t->serial);
 
 	if (ch != NULL)
-		status_send(ch, MSG_QUEUED_SMTPD_COMMITTED, t->answer, t->begin.txn, status, -1,
-		    text);
+		status_send(ch, MSG_QUEUED_SMTPD_COMMITTED, t->answer, t->begin.txn,
+		    status, -1, text);
 }
 
 static void
@@ -347,15 +354,16 @@ on_durable(int error, void *arg)
 	char qid[QID_SIZE];
 
 	if (error != 0) {
-		/* The process ends after this: what is on the disk is found by the next. */
+		/* The process ends after this: what is on the disk is found by the next.
+		 */
 		committed(t, MSG_TEMP, "The message could not be written");
 		txn_free(t);
 		return;
 	}
 	committed(t, MSG_OK, "");
 	qid_format(t->id, qid);
-	log_fact(LOG_SMTP, LOGL_INFO, "queued", KS("qid", qid), KS("from", t->begin.sender),
-	    KU("size", t->size), KU("nrcpt", t->nrcpt));
+	log_fact(LOG_SMTP, LOGL_INFO, "queued", KS("qid", qid),
+	    KS("from", t->begin.sender), KU("size", t->size), KU("nrcpt", t->nrcpt));
 	if (!t->in_file && !spool_held(queued.spool)) {
 		spool_keep(queued.spool, t->id, t->fd);
 		t->fd = -1;
@@ -393,11 +401,12 @@ write_message(struct txn *t)
 	sm.rec.prefix = t->prefix;
 	sm.rec.prefix_len = t->prefix_len;
 	sm.rec.nrcpt = t->nrcpt;
-	sm.rec.rcpts = (struct bytes_in) { .p = t->rcpts, .len = t->rcpts_len };
+	sm.rec.rcpts = (struct bytes_in){ .p = t->rcpts, .len = t->rcpts_len };
 	if (spool_room(queued.spool, spool_message_len(&sm), 0) == -1 ||
 	    spool_put_message(queued.spool, t->id, &sm, 0) == NULL) {
 		log_warn("a message cannot be written");
-		commit_failed(t, errno == ENOSPC ? MSG_FULL : MSG_TEMP, "The message could not be written");
+		commit_failed(t, errno == ENOSPC ? MSG_FULL : MSG_TEMP,
+		    "The message could not be written");
 		return;
 	}
 	spool_commit(queued.spool, 1, on_durable, t);
@@ -453,9 +462,11 @@ on_commit(struct channel *ch, struct msg *m)
 	}
 	/* What filterd judged is what is kept: no length that differs, no writer left. */
 	if (fstat(t->fd, &st) == -1 || (uint64_t)st.st_size != p->size ||
-	    (!t->in_file && (compat_is_sealed(t->fd) != 1 || p->size > SPOOL_INLINE_MAX))) {
+	    (!t->in_file &&
+		(compat_is_sealed(t->fd) != 1 || p->size > SPOOL_INLINE_MAX))) {
 		commit_failed(t, MSG_TEMP, "The content is not what it was said to be");
-		channel_break(ch, "a content is not sealed, too large, or of another length");
+		channel_break(
+		    ch, "a content is not sealed, too large, or of another length");
 		return;
 	}
 	if (!t->in_file) {

@@ -7,6 +7,7 @@ A WORD that is none of these selects the tests whose name contains it.
 """
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -102,6 +103,14 @@ def lint_tests(words):
         p = subprocess.run(["mandoc", "-Tlint", "-Wwarning", "man/" + page], cwd=TOP,
                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         report("passed" if p.returncode == 0 else "failed", "man " + page, p.stdout[:400])
+    if shutil.which("clang-format"):
+        files = subprocess.run(["git", "ls-files", "*.c", "*.h"], cwd=TOP, text=True,
+                               stdout=subprocess.PIPE).stdout.split()
+        p = subprocess.run(["clang-format", "--dry-run", "--Werror"] + files, cwd=TOP, text=True,
+                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        report("passed" if p.returncode == 0 else "failed", "layout", p.stdout[:600])
+    else:
+        report("skipped", "layout: no clang-format")
     banned = re.compile(r"\b(strcpy|strcat|sprintf|vsprintf|gets|atoi|atol|alloca|strtok)\(")
     files = subprocess.run(["git", "ls-files", "*.c", "*.h"], cwd=TOP, text=True,
                            stdout=subprocess.PIPE).stdout.split()

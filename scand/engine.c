@@ -71,7 +71,8 @@ load_canary(struct engine *e, const char *dir)
 	for (const char *p = CANARY_TEXT; *p != '\0'; p++)
 		fprintf(f, "%02x", (unsigned char)*p);
 	fputc('\n', f);
-	if (fclose(f) == 0 && cl_load(path, e->cl, &e->n_signatures, CL_DB_STDOPT) == CL_SUCCESS)
+	if (fclose(f) == 0 &&
+	    cl_load(path, e->cl, &e->n_signatures, CL_DB_STDOPT) == CL_SUCCESS)
 		rc = 0;
 	unlink(path);
 	return rc;
@@ -87,14 +88,16 @@ set_limits(struct engine *e, const struct engine_settings *s)
 		return -1;
 	e->growth_max = s->scan_size_max * GROWTH_MAX;
 	return cl_engine_set_str(e->cl, CL_ENGINE_TMPDIR, e->temp) == CL_SUCCESS &&
-		cl_engine_set_num(e->cl, CL_ENGINE_MAX_SCANSIZE, size * GROWTH_MAX) ==
-		    CL_SUCCESS &&
-		cl_engine_set_num(e->cl, CL_ENGINE_MAX_FILESIZE, size) == CL_SUCCESS &&
-		cl_engine_set_num(e->cl, CL_ENGINE_MAX_SCANTIME, s->timeout_ms / 2) ==
-		    CL_SUCCESS &&
-		cl_engine_set_num(e->cl, CL_ENGINE_MAX_RECURSION, NESTING_MAX) == CL_SUCCESS
-	    ? 0
-	    : -1;
+		       cl_engine_set_num(e->cl, CL_ENGINE_MAX_SCANSIZE,
+			   size * GROWTH_MAX) == CL_SUCCESS &&
+		       cl_engine_set_num(e->cl, CL_ENGINE_MAX_FILESIZE, size) ==
+			   CL_SUCCESS &&
+		       cl_engine_set_num(e->cl, CL_ENGINE_MAX_SCANTIME,
+			   s->timeout_ms / 2) == CL_SUCCESS &&
+		       cl_engine_set_num(e->cl, CL_ENGINE_MAX_RECURSION, NESTING_MAX) ==
+			   CL_SUCCESS
+		   ? 0
+		   : -1;
 }
 
 /* Without signatures the host goes on; the log and the status say it. */
@@ -124,14 +127,17 @@ engine_new(const struct engine_settings *s)
 
 	if (e == NULL)
 		return NULL;
-	if ((rc = cl_init(CL_INIT_DEFAULT)) != CL_SUCCESS || (e->cl = cl_engine_new()) == NULL) {
-		log_warnx("virus engine: %s", rc != CL_SUCCESS ? cl_strerror(rc) : "no memory");
+	if ((rc = cl_init(CL_INIT_DEFAULT)) != CL_SUCCESS ||
+	    (e->cl = cl_engine_new()) == NULL) {
+		log_warnx(
+		    "virus engine: %s", rc != CL_SUCCESS ? cl_strerror(rc) : "no memory");
 		engine_free(e);
 		return NULL;
 	}
 	cl_set_clcb_msg(on_message);
-	if (load_signatures(e, s->signatures) == -1 || load_canary(e, s->prepare_dir) == -1 ||
-	    set_limits(e, s) == -1 || (rc = cl_engine_compile(e->cl)) != CL_SUCCESS) {
+	if (load_signatures(e, s->signatures) == -1 ||
+	    load_canary(e, s->prepare_dir) == -1 || set_limits(e, s) == -1 ||
+	    (rc = cl_engine_compile(e->cl)) != CL_SUCCESS) {
 		log_warnx("virus engine: cannot be prepared: %s",
 		    rc != CL_SUCCESS ? cl_strerror(rc) : complaint);
 		engine_free(e);
@@ -174,7 +180,8 @@ temp_file(const struct engine *e, const char *text, char *why, size_t why_cap)
 			errno = ENOSPC;
 	}
 	if (n != (ssize_t)len) {
-		snprintf(why, why_cap, "no room for temporary files: %s", strerror(errno));
+		snprintf(
+		    why, why_cap, "no room for temporary files: %s", strerror(errno));
 		if (fd != -1) {
 			close(fd);
 			unlink(path);
@@ -216,7 +223,8 @@ engine_scan(struct engine *e, int fd, char *signature, size_t signature_cap, cha
 {
 	static const char tail[] = ".UNOFFICIAL";
 	struct cl_scan_options options = { .general = CL_SCAN_GENERAL_HEURISTICS,
-		.parse = ~0u, .heuristic = CL_SCAN_HEURISTIC_EXCEEDS_MAX };
+		.parse = ~0u,
+		.heuristic = CL_SCAN_HEURISTIC_EXCEEDS_MAX };
 	const char *name = NULL;
 	unsigned long scanned = 0;
 	int rc, test;
@@ -233,12 +241,14 @@ engine_scan(struct engine *e, int fd, char *signature, size_t signature_cap, cha
 	if (rc == CL_VIRUS && name != NULL) {
 		strlcpy(signature, name, signature_cap);
 		len = strlen(signature);
-		if (len > sizeof(tail) - 1 && strcmp(signature + len - sizeof(tail) + 1, tail) == 0)
+		if (len > sizeof(tail) - 1 &&
+		    strcmp(signature + len - sizeof(tail) + 1, tail) == 0)
 			signature[len - sizeof(tail) + 1] = '\0';
 		return SCAN_FOUND;
 	}
 	if (rc != CL_CLEAN) {
-		strlcpy(why, rc == CL_VIRUS ? "found, without a name" : cl_strerror(rc), why_cap);
+		strlcpy(why, rc == CL_VIRUS ? "found, without a name" : cl_strerror(rc),
+		    why_cap);
 		return SCAN_ERROR;
 	}
 	if (complained) {

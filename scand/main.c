@@ -22,7 +22,8 @@
 #define CANARY_EVERY_S 60
 #define TEMP_FILE_LEAST ((rlim_t)512 * 1024 * 1024)
 
-static struct msg_conf_scand conf = { .scan_size_max = 100 * 1024 * 1024, .timeout_ms = 120000 };
+static struct msg_conf_scand conf = { .scan_size_max = 100 * 1024 * 1024,
+	.timeout_ms = 120000 };
 static struct engine *engine;
 static int canary_dead;
 static uint64_t n_scanned, n_found, n_errors;
@@ -43,8 +44,10 @@ on_open(void)
 							      : conf.scan_size_max * 2;
 	struct rlimit fsize = { largest, largest };
 	struct engine_settings settings = { .signatures = conf.signatures,
-		.prepare_dir = daemon_conf()->root, .temp_dir = "/",
-		.scan_size_max = conf.scan_size_max, .timeout_ms = conf.timeout_ms };
+		.prepare_dir = daemon_conf()->root,
+		.temp_dir = "/",
+		.scan_size_max = conf.scan_size_max,
+		.timeout_ms = conf.timeout_ms };
 
 	if ((engine = engine_new(&settings)) == NULL)
 		return -1;
@@ -60,7 +63,8 @@ canary_sings(void)
 
 	if (engine_canary(engine, why, sizeof(why)))
 		return 1;
-	log_warnx("virus engine: the canary was not found (%s): nothing is called clean", why);
+	log_warnx(
+	    "virus engine: the canary was not found (%s): nothing is called clean", why);
 	return 0;
 }
 

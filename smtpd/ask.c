@@ -43,7 +43,8 @@ void
 ask_rcpt(struct session *s, const char *address)
 {
 	struct channel *ch = daemon_peer(ROLE_AUTHD);
-	struct msg_rcpt_check q = { .login = s->login, .size = smtp_in_size_hint(s->in),
+	struct msg_rcpt_check q = { .login = s->login,
+		.size = smtp_in_size_hint(s->in),
 		.rcpts = (uint32_t)smtp_in_nrcpt(s->in) };
 
 	if (gatekeeper_rcpt(s, address))

@@ -92,9 +92,8 @@ dnsbl_text(const uint8_t *records, size_t len, char *out, size_t cap)
 		if (rr.type != DNSRR_TXT || rr.len == 0)
 			continue;
 		for (size_t i = 0; i < rr.len && n + 1 < cap; i++)
-			out[n++] = rr.data[i] < ' ' || rr.data[i] > '~'
-				       ? '?'
-				       : (char)rr.data[i];
+			out[n++] =
+			    rr.data[i] < ' ' || rr.data[i] > '~' ? '?' : (char)rr.data[i];
 		out[n] = '\0';
 		return;
 	}

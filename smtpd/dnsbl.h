@@ -8,8 +8,7 @@
 #include <stdint.h>
 
 /* 2.0.0.127.ZONE, or 32 nibbles for 16 octets (2.1, 2.4). The length, or -1. */
-int dnsbl_name(
-    const uint8_t *ip, size_t ip_len, const char *zone, char *out, size_t cap);
+int dnsbl_name(const uint8_t *ip, size_t ip_len, const char *zone, char *out, size_t cap);
 /*
  * Do the A records say that it is listed? answers: "127.0.0.2 127.0.0.4/30", "" for
  * all of 127/8 but 127.255.255/24, by which lists say that they were asked

@@ -28,7 +28,8 @@ ask_etrn(struct session *s, const char *domain)
 
 	memset(&q, 0, sizeof(q));
 	strlcpy(q.domain, domain, sizeof(q.domain));
-	log_fact(LOG_SMTP, LOGL_INFO, "etrn", KS("client", s->client), KS("domain", domain));
+	log_fact(
+	    LOG_SMTP, LOGL_INFO, "etrn", KS("client", s->client), KS("domain", domain));
 	if (ch != NULL) {
 		s->ask.channel = channel_serial(ch);
 		s->ask.id =

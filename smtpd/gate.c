@@ -85,8 +85,8 @@ note(struct tally *t, uint32_t value, const char *what, const char *said)
 		snprintf(text, sizeof(text), "%s (%u)", what, value);
 		append(t->d->why, sizeof(t->d->why), text);
 	}
-	snprintf(text, sizeof(text), "%s%s%.300s%s", what, *said != '\0' ? ", which says \"" : "",
-	    said, *said != '\0' ? "\"" : "");
+	snprintf(text, sizeof(text), "%s%s%.300s%s", what,
+	    *said != '\0' ? ", which says \"" : "", said, *said != '\0' ? "\"" : "");
 	append(t->reasons, sizeof(t->reasons), text);
 }
 
@@ -111,8 +111,8 @@ weigh_lists(struct tally *t, const struct gate_facts *f)
 }
 
 void
-gate_decide(const struct msg_conf_gate *c, const struct gate_facts *f,
-    struct gate_decision *d)
+gate_decide(
+    const struct msg_conf_gate *c, const struct gate_facts *f, struct gate_decision *d)
 {
 	struct tally t = { .d = d };
 
@@ -121,8 +121,8 @@ gate_decide(const struct msg_conf_gate *c, const struct gate_facts *f,
 	if (c->own_name != 0 && is_own_name(f))
 		note(&t, c->own_name, "it greets with the name of this host", "");
 	if (c->wrong_literal != 0 && is_wrong_literal(f))
-		note(&t, c->wrong_literal, "it greets with an address that is not its own",
-		    "");
+		note(&t, c->wrong_literal,
+		    "it greets with an address that is not its own", "");
 	if (c->no_name != 0 && is_no_name(f))
 		note(&t, c->no_name, "it greets without a full host name", "");
 	if (c->no_reverse != 0 && f->reverse == GATE_REVERSE_NONE)

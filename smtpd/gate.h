@@ -36,7 +36,11 @@ struct gate_facts {
 	size_t n_hits;
 };
 
-enum gate_verdict { GATE_PASS, GATE_JUNK, GATE_REFUSE };
+enum gate_verdict {
+	GATE_PASS,
+	GATE_JUNK,
+	GATE_REFUSE
+};
 
 struct gate_decision {
 	enum gate_verdict verdict;

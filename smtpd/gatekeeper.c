@@ -51,7 +51,7 @@ struct gatekeeper {
 	uint8_t greeting; /* what is held is the greeting */
 	uint8_t stranger; /* no submission */
 	uint8_t talked;
-	uint8_t waits; /* rcpt is to be answered when the DNS has answered */
+	uint8_t waits;   /* rcpt is to be answered when the DNS has answered */
 	uint8_t refuses; /* rcpt, with reply, unless an access list allows the client */
 	const char *rcpt;
 	uint32_t errors;
@@ -253,8 +253,8 @@ on_list(struct msg *m, void *arg)
 
 	q->ask.id = 0;
 	if (m != NULL && m->p.dns_answer.status == DNS_OK &&
-	    dnsbl_is_listed(q->list->answers, m->p.dns_answer.records,
-		m->p.dns_answer.records_len)) {
+	    dnsbl_is_listed(
+		q->list->answers, m->p.dns_answer.records, m->p.dns_answer.records_len)) {
 		q->listed = 1;
 		if (!q->list->white)
 			inquire(q, DNSRR_TXT, on_text);
@@ -310,8 +310,8 @@ gatekeeper_input(struct session *s)
 		return;
 	g->talked = 1;
 	gatekeeper_stats.early++;
-	n = smtp_reply_put(buf, 0, sizeof(buf), SMTP_REPLY_TALKED_EARLY,
-	    smtpd_in_conf()->hostname);
+	n = smtp_reply_put(
+	    buf, 0, sizeof(buf), SMTP_REPLY_TALKED_EARLY, smtpd_in_conf()->hostname);
 	(void)conn_write(s->conn, buf, n);
 	log_fact(LOG_SMTP, LOGL_INFO, "refused", KS("client", s->client),
 	    KU("code", smtp_reply_code(SMTP_REPLY_TALKED_EARLY)),
@@ -341,10 +341,10 @@ has_work(const struct gate_conf *c, int stranger)
 
 	if (g->message_rate != 0 || g->tarpit_s != 0 || g->refused_rcpts_max != 0)
 		return 1;
-	return stranger && (g->greet_wait_s != 0 || c->n_lists > 0 || g->own_name != 0 ||
-			       g->wrong_literal != 0 || g->no_name != 0 ||
-			       g->no_reverse != 0 || g->unconfirmed_reverse != 0 ||
-			       g->greylist);
+	return stranger &&
+	       (g->greet_wait_s != 0 || c->n_lists > 0 || g->own_name != 0 ||
+		   g->wrong_literal != 0 || g->no_name != 0 || g->no_reverse != 0 ||
+		   g->unconfirmed_reverse != 0 || g->greylist);
 }
 
 int
@@ -420,8 +420,8 @@ decide(const struct session *s, struct gate_decision *d)
 }
 
 static int
-refuse(struct session *s, const char *rcpt, int code, const char *enhanced,
-    const char *text)
+refuse(
+    struct session *s, const char *rcpt, int code, const char *enhanced, const char *text)
 {
 	free(s->gate->reply);
 	if ((s->gate->reply = strdup(text)) == NULL)
@@ -480,7 +480,8 @@ gatekeeper_rcpt_known(struct session *s, int allowed)
 	g->refuses = 0;
 	gatekeeper_stats.refused++;
 	smtp_in_rcpt_refuse(s->in, g->rcpt, 554, "5.7.1",
-	    g->reply != NULL ? g->reply : "Refused for reasons that no memory is left for");
+	    g->reply != NULL ? g->reply
+			     : "Refused for reasons that no memory is left for");
 	return 1;
 }
 

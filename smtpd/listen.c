@@ -69,8 +69,8 @@ listen_add(const struct msg_listener *m, int fd)
 }
 
 static void
-turn_away(int fd, const struct session_listener *l, enum smtp_reply reply,
-    const char *reason)
+turn_away(
+    int fd, const struct session_listener *l, enum smtp_reply reply, const char *reason)
 {
 	char buf[SMTP_REPLY_MAX], address[64];
 	struct conn *c;
@@ -105,11 +105,10 @@ take(int fd, const struct session_listener *l, const struct sockaddr *sa)
 	} else if (c->trust_loopback && limit_is_loopback(sa))
 		per_client = 0;
 	if (gatekeeper_admit(sa, l->kind) == -1)
-		turn_away(fd, l, SMTP_REPLY_TOO_OFTEN,
-		    "too many connections in a short time");
-	else if (limit_take(sa, total, per_client) == -1)
 		turn_away(
-		    fd, l, SMTP_REPLY_TOO_MANY_CONNECTIONS, "too many connections");
+		    fd, l, SMTP_REPLY_TOO_OFTEN, "too many connections in a short time");
+	else if (limit_take(sa, total, per_client) == -1)
+		turn_away(fd, l, SMTP_REPLY_TOO_MANY_CONNECTIONS, "too many connections");
 	else
 		session_new(fd, l, sa, 1);
 }

@@ -99,7 +99,8 @@ on_input(evutil_socket_t fd, short what, void *arg)
 	fd = w->fd;
 	w->fd = -1;
 	w->cb(fd, &w->listener,
-	    (const struct sockaddr *)(p.client.ss_family != AF_UNSPEC ? &p.client : &w->peer));
+	    (const struct sockaddr *)(p.client.ss_family != AF_UNSPEC ? &p.client
+								      : &w->peer));
 	proxied_free(w);
 }
 

@@ -56,7 +56,8 @@ parse_line(char *line, struct proxy *p)
 	int family, port;
 	size_t n = 0;
 
-	if (strcmp(line, "PROXY UNKNOWN") == 0 || strncmp(line, "PROXY UNKNOWN ", 14) == 0)
+	if (strcmp(line, "PROXY UNKNOWN") == 0 ||
+	    strncmp(line, "PROXY UNKNOWN ", 14) == 0)
 		return 1;
 	while (n < 6 && s != NULL) {
 		word[n++] = s;
@@ -112,17 +113,20 @@ parse_v2(const uint8_t *in, size_t len, struct proxy *p, size_t *used)
 	if (len < V2_HEAD + body)
 		return 0;
 	*used = V2_HEAD + body;
-	/* LOCAL: a question about our health. What is no stream over IP has no address. */
+	/* LOCAL: a question about our health. What is no stream over IP has no address.
+	 */
 	if ((in[12] & 15) == 0)
 		return 1;
 	if (in[13] == 0x11)
-		return body < 12 ? -1
-				 : set_client(p, AF_INET, in + V2_HEAD,
-				       (uint16_t)(in[V2_HEAD + 8] << 8 | in[V2_HEAD + 9]));
+		return body < 12
+			   ? -1
+			   : set_client(p, AF_INET, in + V2_HEAD,
+				 (uint16_t)(in[V2_HEAD + 8] << 8 | in[V2_HEAD + 9]));
 	if (in[13] == 0x21)
-		return body < 36 ? -1
-				 : set_client(p, AF_INET6, in + V2_HEAD,
-				       (uint16_t)(in[V2_HEAD + 32] << 8 | in[V2_HEAD + 33]));
+		return body < 36
+			   ? -1
+			   : set_client(p, AF_INET6, in + V2_HEAD,
+				 (uint16_t)(in[V2_HEAD + 32] << 8 | in[V2_HEAD + 33]));
 	return 1;
 }
 

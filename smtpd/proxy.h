@@ -19,8 +19,8 @@ struct proxy {
 };
 
 /*
- * 1: complete, *used octets are the header. 0: all of it is the beginning of one. -1: it is
- * none.
+ * 1: complete, *used octets are the header. 0: all of it is the beginning of one. -1: it
+ * is none.
  */
 int proxy_parse(const uint8_t *, size_t len, struct proxy *, size_t *used);
 

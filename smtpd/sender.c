@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * Does a sender's domain exist, and could somebody answer? For clients that have to show
- * it (sender-domain-check in fife.conf(5)): MX first, where a null MX says that nobody can
- * (RFC 7505), then the addresses (RFC 5321, 5.1).
+ * it (sender-domain-check in fife.conf(5)): MX first, where a null MX says that nobody
+ * can (RFC 7505), then the addresses (RFC 5321, 5.1).
  */
 #include <stdlib.h>
 #include <string.h>
@@ -89,8 +89,8 @@ ask(struct session *s, uint16_t rrtype)
 	s->sender_rrtype = rrtype;
 	if (ch != NULL) {
 		s->ask.channel = channel_serial(ch);
-		s->ask.id = channel_ask(
-		    ch, MSG_ANY_DNSD_LOOKUP, &q, -1, SENDER_MS, on_answer, s);
+		s->ask.id =
+		    channel_ask(ch, MSG_ANY_DNSD_LOOKUP, &q, -1, SENDER_MS, on_answer, s);
 	}
 	if (ch == NULL || s->ask.id == 0)
 		smtp_in_sender_answer(s->in, SMTP_SENDER_TEMP);

@@ -269,9 +269,8 @@ first_chunk(struct evbuffer *in, const char **p)
 static int
 can_read(const struct session *s)
 {
-	return !s->closing && !s->handshake && !s->txn.spilling &&
-	       !gatekeeper_holds(s) && !smtp_in_waiting(s->in) &&
-	       conn_unsent(s->conn) <= OUTPUT_MAX;
+	return !s->closing && !s->handshake && !s->txn.spilling && !gatekeeper_holds(s) &&
+	       !smtp_in_waiting(s->in) && conn_unsent(s->conn) <= OUTPUT_MAX;
 }
 
 static void
@@ -290,8 +289,7 @@ set_deadline(struct session *s)
 	else
 		return;
 	/* An answer that comes counts as progress of the client's. */
-	s->progress =
-	    smtp_in_waiting(s->in) || s->txn.spilling || gatekeeper_holds(s);
+	s->progress = smtp_in_waiting(s->in) || s->txn.spilling || gatekeeper_holds(s);
 }
 
 void

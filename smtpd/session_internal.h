@@ -47,9 +47,9 @@ struct session {
 	uint8_t progress; /* the deadline starts anew */
 	uint32_t uid;     /* LISTENER_LOCAL */
 	char client[64];
-	char *client_name; /* verified, NULL: none */
-	char *rdns;        /* not verified yet */
-	uint8_t reverse;   /* enum gate_reverse */
+	char *client_name;       /* verified, NULL: none */
+	char *rdns;              /* not verified yet */
+	uint8_t reverse;         /* enum gate_reverse */
 	struct gatekeeper *gate; /* NULL: not for this one */
 
 	struct ask ask; /* the engine waits for it */

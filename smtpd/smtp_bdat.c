@@ -2,7 +2,8 @@
 /*
  * BDAT (RFC 3030): content in chunks whose sizes are said before.
  *
- *	RCPT --BDAT--> BDAT --chunk is in--> CHUNKS --BDAT--> BDAT --chunk of LAST--> HELLO
+ *	RCPT --BDAT--> BDAT --chunk is in--> CHUNKS --BDAT--> BDAT --chunk of LAST-->
+ *HELLO
  *
  * The octets of a chunk are read in any case, also of one that may not come here or that
  * comes behind a refused one: else they would be taken for commands.

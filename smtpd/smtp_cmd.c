@@ -12,8 +12,8 @@
 
 #include "common/compat/compat.h"
 
-#define S_ANY                                                                            \
-	(ST_BIT(ST_START) | ST_BIT(ST_HELLO) | ST_BIT(ST_MAIL) | ST_BIT(ST_RCPT) |       \
+#define S_ANY                                                                      \
+	(ST_BIT(ST_START) | ST_BIT(ST_HELLO) | ST_BIT(ST_MAIL) | ST_BIT(ST_RCPT) | \
 	    ST_BIT(ST_CHUNKS))
 
 static void
@@ -189,8 +189,8 @@ run_rcpt(struct smtp_in *e, const struct smtp_command *c, int more)
 		return;
 	}
 	e->wait = WAIT_RCPT;
-	smtp_in_act(
-	    e, &(struct smtp_action){ .type = SMTP_ACT_RCPT, .name = e->pending.address });
+	smtp_in_act(e,
+	    &(struct smtp_action){ .type = SMTP_ACT_RCPT, .name = e->pending.address });
 }
 
 static void

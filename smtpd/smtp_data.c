@@ -72,7 +72,8 @@ field(struct smtp_data *d)
 static void
 message_id_octet(struct smtp_data *d, unsigned char c)
 {
-	if (c <= ' ' || c == '<' || c == '>' || d->message_id_len == sizeof(d->message_id) - 1)
+	if (c <= ' ' || c == '<' || c == '>' ||
+	    d->message_id_len == sizeof(d->message_id) - 1)
 		return;
 	d->message_id[d->message_id_len++] = (char)c;
 }

@@ -10,8 +10,8 @@
  * spans of the input. Lines may be longer than 998 octets; senders in use
  * do that, and nothing here holds a line.
  *
- * Content of BDAT (RFC 3030) comes without dots and end; its chunks are fed one behind the
- * other. Text obeys the same rules there; binary may hold anything behind its header.
+ * Content of BDAT (RFC 3030) comes without dots and end; its chunks are fed one behind
+ * the other. Text obeys the same rules there; binary may hold anything behind its header.
  */
 
 #include <stddef.h>
@@ -42,7 +42,7 @@ struct smtp_data {
 	uint32_t hops_max;
 	uint32_t header_size;
 	enum smtp_data_fault fault; /* the first one; nothing is handed out after it */
-	uint8_t form; /* enum smtp_data_form */
+	uint8_t form;               /* enum smtp_data_form */
 	uint8_t state;
 	uint8_t in_header;
 	uint8_t part; /* of the header line */

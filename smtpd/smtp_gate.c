@@ -5,8 +5,8 @@
 #include "smtpd/smtp_in_internal.h"
 
 void
-smtp_in_rcpt_refuse(struct smtp_in *e, const char *rcpt, int code, const char *enhanced,
-    const char *text)
+smtp_in_rcpt_refuse(
+    struct smtp_in *e, const char *rcpt, int code, const char *enhanced, const char *text)
 {
 	if (e->wait != WAIT_RCPT)
 		return;

@@ -192,7 +192,8 @@ smtp_in_error(struct smtp_in *e, enum smtp_reply r)
 void
 smtp_in_refuse(struct smtp_in *e, enum smtp_reply r, const char *rcpt, const char *text)
 {
-	smtp_in_act(e, &(struct smtp_action){ .type = SMTP_ACT_REFUSED, .enhanced = smtp_reply_enhanced(r),
+	smtp_in_act(e, &(struct smtp_action){ .type = SMTP_ACT_REFUSED,
+			   .enhanced = smtp_reply_enhanced(r),
 			   .name = rcpt,
 			   .code = smtp_reply_code(r),
 			   .text = smtp_reply_text(r) });
@@ -266,7 +267,8 @@ smtp_in_data_feed(
 		smtp_in_act(
 		    e, &(struct smtp_action){
 			   .type = SMTP_ACT_CONTENT, .data = span, .len = span_len });
-	if (*result != SMTP_DATA_END && e->data.total / 2 > e->conf->size_max + 1024 * 1024)
+	if (*result != SMTP_DATA_END &&
+	    e->data.total / 2 > e->conf->size_max + 1024 * 1024)
 		/* It has been refused for long; no sender is owed more patience. */
 		smtp_in_end(e, SMTP_REPLY_MESSAGE_SIZE);
 	return used;
@@ -471,7 +473,8 @@ smtp_in_rcpt_answer(struct smtp_in *e, enum rclass rclass, const char *text)
 	}
 	/* e->pending stays until the next RCPT: the log line borrows it. */
 	e->refused_rcpt = 1;
-	smtp_in_refuse(e, r, e->pending.address, r == SMTP_REPLY_RELAY_DENIED ? "" : text);
+	smtp_in_refuse(
+	    e, r, e->pending.address, r == SMTP_REPLY_RELAY_DENIED ? "" : text);
 	if (smtp_reply_code(r) >= 500)
 		e->bad_rcpts++;
 	check_errors(e);
@@ -498,7 +501,8 @@ smtp_in_open_answer(struct smtp_in *e, enum answer_status status)
 	if (status == MSG_OK) {
 		e->opened = 1;
 		e->state = ST_DATA;
-		smtp_data_init(&e->data, SMTP_DATA_DOTS, e->conf->size_max, e->conf->hops_max);
+		smtp_data_init(
+		    &e->data, SMTP_DATA_DOTS, e->conf->size_max, e->conf->hops_max);
 		smtp_in_reply(e, SMTP_REPLY_DATA_GO);
 		return;
 	}
@@ -510,7 +514,8 @@ smtp_in_open_answer(struct smtp_in *e, enum answer_status status)
 void
 smtp_in_content_failed(struct smtp_in *e, enum answer_status status)
 {
-	if ((smtp_in_in_data(e) || e->state == ST_CHUNKS) && e->content_failed == SMTP_REPLY_NONE)
+	if ((smtp_in_in_data(e) || e->state == ST_CHUNKS) &&
+	    e->content_failed == SMTP_REPLY_NONE)
 		e->content_failed =
 		    status == MSG_FULL ? SMTP_REPLY_QUEUE_FULL : SMTP_REPLY_QUEUE_TEMP;
 }

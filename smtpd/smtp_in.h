@@ -67,7 +67,8 @@ enum smtp_action_type {
 	SMTP_ACT_CONTENT, /* data: append; smtp_in_content_failed() if that fails */
 	SMTP_ACT_COMMIT,  /* content is complete; smtp_in_commit_answer() */
 	SMTP_ACT_ABORT,   /* forget the transaction that was opened */
-	SMTP_ACT_REFUSED, /* for the log: name (recipient or empty), code, enhanced, text */
+	SMTP_ACT_REFUSED, /* for the log: name (recipient or empty), code, enhanced, text
+			   */
 	SMTP_ACT_CLOSE    /* the last one */
 };
 

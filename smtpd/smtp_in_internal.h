@@ -23,7 +23,7 @@ enum state {
 	ST_DATA,
 	ST_BDAT,   /* within a chunk */
 	ST_CHUNKS, /* between two of them */
-	ST_TLS, /* handshake */
+	ST_TLS,    /* handshake */
 	ST_CLOSED,
 };
 #define ST_BIT(s) (1u << (s))
@@ -82,13 +82,13 @@ struct smtp_in {
 
 	uint64_t chunk_left; /* octets of the present one to come */
 	uint8_t chunk_last;
-	uint8_t chunk_unwanted;      /* read it, then chunk_reply in chunk_back */
-	uint8_t chunk_failed;        /* what was sent behind a refused one is no error */
+	uint8_t chunk_unwanted; /* read it, then chunk_reply in chunk_back */
+	uint8_t chunk_failed;   /* what was sent behind a refused one is no error */
 	enum smtp_reply chunk_reply;
 	enum state chunk_back;
 
 	struct smtp_in_rcpt pending; /* that is asked about */
-	char *sasl;    /* decoded response */
+	char *sasl;                  /* decoded response */
 	size_t sasl_len;
 	int sasl_first; /* nothing of this exchange has been asked yet */
 	char mechanism[SMTP_MECHANISM_MAX + 1];

@@ -397,7 +397,8 @@ parse_anything(struct smtp_command *cmd, struct cursor *c, unsigned int flags)
 static enum smtp_reply
 parse_etrn(struct smtp_command *cmd, struct cursor *c, unsigned int flags)
 {
-	if (c->len == 0 || c->len > SMTP_HELO_MAX || !address_domain_valid_loose(c->p, c->len))
+	if (c->len == 0 || c->len > SMTP_HELO_MAX ||
+	    !address_domain_valid_loose(c->p, c->len))
 		return SMTP_REPLY_SYNTAX_ETRN;
 	memcpy(cmd->word, c->p, c->len);
 	cmd->word[c->len] = '\0';

@@ -3,9 +3,9 @@
 #define FIFE_SMTP_PARSE_H
 
 /*
- * One command line, without CR LF, to a command (RFC 5321, 4.1.1; RFC 1870, 3030, 3461, 6152,
- * 6531, 4954). What stands here is syntax; whether a command may come now is
- * the engine's to know.
+ * One command line, without CR LF, to a command (RFC 5321, 4.1.1; RFC 1870, 3030, 3461,
+ * 6152, 6531, 4954). What stands here is syntax; whether a command may come now is the
+ * engine's to know.
  */
 
 #include <stddef.h>
@@ -19,7 +19,8 @@
 #define SMTP_ENVID_MAX 100    /* RFC 3461, 5.4, in xtext */
 #define SMTP_ORCPT_MAX 500
 
-/* NOTIFY (RFC 3461, 4.1) and RET (4.3) as the messages to queued carry them; 0: not said. */
+/* NOTIFY (RFC 3461, 4.1) and RET (4.3) as the messages to queued carry them; 0: not said.
+ */
 #define SMTP_NOTIFY_SUCCESS 0x01
 #define SMTP_NOTIFY_FAILURE 0x02
 #define SMTP_NOTIFY_DELAY 0x04
@@ -53,12 +54,13 @@ enum smtp_verb {
 
 struct smtp_command {
 	enum smtp_verb verb;
-	struct address path;          /* MAIL, RCPT */
-	char word[SMTP_HELO_MAX + 1]; /* name of HELO, ETRN, mechanism of AUTH in capitals */
-	uint64_t size;                /* SIZE=, 0 when not said */
-	uint8_t body;                 /* enum body_type */
-	uint64_t chunk;               /* BDAT: octets behind the line */
-	uint8_t last;                 /* BDAT LAST */
+	struct address path; /* MAIL, RCPT */
+	char word[SMTP_HELO_MAX +
+		  1];   /* name of HELO, ETRN, mechanism of AUTH in capitals */
+	uint64_t size;  /* SIZE=, 0 when not said */
+	uint8_t body;   /* enum body_type */
+	uint64_t chunk; /* BDAT: octets behind the line */
+	uint8_t last;   /* BDAT LAST */
 	uint8_t smtputf8;
 	uint8_t ret;                    /* SMTP_RET_ */
 	uint8_t notify;                 /* SMTP_NOTIFY_ */

@@ -79,7 +79,8 @@ finish_reply(struct session *s, enum smtp_reply r)
 {
 	log_fact(LOG_SMTP, LOGL_INFO, "deferred", KS("qid", s->txn.qid),
 	    KS("from", smtp_in_sender(s->in)), KS("client", s->client),
-	    KS("msgid", smtp_in_content(s->in)->message_id), KU("code", smtp_reply_code(r)), KS("reason", smtp_reply_text(r)));
+	    KS("msgid", smtp_in_content(s->in)->message_id),
+	    KU("code", smtp_reply_code(r)), KS("reason", smtp_reply_text(r)));
 	txn_abort(s);
 	finish(s, smtp_reply_code(r), smtp_reply_enhanced(r), smtp_reply_text(r));
 }
@@ -448,8 +449,7 @@ reject(struct session *s, const struct msg_filter_verdict *v)
 	    KS("to", smtp_in_nrcpt(s->in) == 1 ? smtp_in_rcpt(s->in, 0) : ""),
 	    KU("nrcpt", smtp_in_nrcpt(s->in)), KU("size", s->txn.written),
 	    KS("msgid", smtp_in_content(s->in)->message_id), KS("client", s->client),
-	    KS("judge", v->judge), KU("code", code),
-	    KS("reason", text));
+	    KS("judge", v->judge), KU("code", code), KS("reason", text));
 	txn_abort(s);
 	finish(s, code, enhanced, text);
 }
@@ -593,8 +593,8 @@ ask_final(struct session *s)
 	struct channel *ch = queue_channel(s);
 
 	s->ask.channel = s->txn.channel;
-	s->ask.id = channel_ask(
-	    ch, MSG_SMTPD_QUEUED_FINAL, &q, -1, COMMIT_MS, on_final, s);
+	s->ask.id =
+	    channel_ask(ch, MSG_SMTPD_QUEUED_FINAL, &q, -1, COMMIT_MS, on_final, s);
 	if (s->ask.id == 0)
 		finish_reply(s, SMTP_REPLY_QUEUE_TEMP);
 }

@@ -61,10 +61,10 @@ set_port(struct xattr *x, const char *v)
 static int
 set_word(char *out, size_t cap, const char *v, const char *one, const char *other)
 {
-	const char *w = *v == '\0'                          ? ""
-			: ascii_equal(v, strlen(v), one)    ? one
+	const char *w = *v == '\0'                         ? ""
+			: ascii_equal(v, strlen(v), one)   ? one
 			: ascii_equal(v, strlen(v), other) ? other
-							    : NULL;
+							   : NULL;
 
 	if (w == NULL)
 		return -1;
@@ -122,8 +122,8 @@ static const struct {
 };
 
 static int
-parse_one(const char *s, size_t len, unsigned int allowed, unsigned int *now,
-    struct xattr *x)
+parse_one(
+    const char *s, size_t len, unsigned int allowed, unsigned int *now, struct xattr *x)
 {
 	char value[XATTR_TEXT_MAX + 1];
 	const char *eq = memchr(s, '=', len);
@@ -136,7 +136,8 @@ parse_one(const char *s, size_t len, unsigned int allowed, unsigned int *now,
 	n = len - name_len - 1;
 	if (n == 0)
 		return -1;
-	if (ascii_equal(eq + 1, n, "[unavailable]") || ascii_equal(eq + 1, n, "[tempunavail]"))
+	if (ascii_equal(eq + 1, n, "[unavailable]") ||
+	    ascii_equal(eq + 1, n, "[tempunavail]"))
 		value[0] = '\0';
 	else if ((k = xtext_decode(eq + 1, n, value, sizeof(value))) <= 0)
 		return -1;

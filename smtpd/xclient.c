@@ -55,12 +55,12 @@ xclient_take(struct session *s, const struct xattr *x)
 	if (x->seen & XATTR_NAME) {
 		if (x->name[0] != '\0')
 			s->client_name = strdup(x->name);
-		s->reverse = s->client_name != NULL ? GATE_REVERSE_CONFIRMED
-						    : GATE_REVERSE_NONE;
+		s->reverse =
+		    s->client_name != NULL ? GATE_REVERSE_CONFIRMED : GATE_REVERSE_NONE;
 	} else if (x->seen & XATTR_ADDR)
 		ask_client_name(s);
 	(void)gatekeeper_start(s, 1);
-	log_fact(LOG_SMTP, LOGL_DEBUG, "xclient", KS("by", before), KS("client", s->client),
-	    KU("session", s->id));
+	log_fact(LOG_SMTP, LOGL_DEBUG, "xclient", KS("by", before),
+	    KS("client", s->client), KU("session", s->id));
 	smtp_in_xclient_answer(s->in, session_checks_sender(s), refusal);
 }

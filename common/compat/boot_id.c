@@ -51,10 +51,9 @@ compat_boot_id(char buf[COMPAT_BOOT_ID_SIZE])
 	sec = (unsigned long long)tv.tv_sec;
 	usec = (unsigned long long)tv.tv_usec;
 	/* Shaped as Linux has it, so that readers need one format. */
-	(void)snprintf(buf, COMPAT_BOOT_ID_SIZE,
-	    "%08llx-%04llx-%04llx-0000-%012llx",
-	    (sec >> 32) & 0xffffffffULL, (sec >> 16) & 0xffffULL,
-	    sec & 0xffffULL, usec & 0xffffffffffffULL);
+	(void)snprintf(buf, COMPAT_BOOT_ID_SIZE, "%08llx-%04llx-%04llx-0000-%012llx",
+	    (sec >> 32) & 0xffffffffULL, (sec >> 16) & 0xffffULL, sec & 0xffffULL,
+	    usec & 0xffffffffffffULL);
 	return 0;
 #endif
 }

@@ -19,53 +19,53 @@
 #include <bsd/unistd.h>
 #endif
 
-#define COMPAT_BOOT_ID_SIZE	37	/* with the NUL */
+#define COMPAT_BOOT_ID_SIZE 37 /* with the NUL */
 
 /*
  * A new anonymous file in memory, read-write, close-on-exec, sealable where
  * the system can seal.  name is for diagnostics only.  -1 with errno on
  * failure; ENOSYS where there is no such thing.
  */
-int	compat_memfd_create(const char *name);
+int compat_memfd_create(const char *name);
 
 /*
  * Make the content and the length of a memory file final: no write, no
  * growth, no shrinking, and no taking this back.  0, or -1 with errno
  * (EBUSY when a writable mapping exists, ENOSYS without seals).
  */
-int	compat_seal(int fd);
+int compat_seal(int fd);
 
 /*
  * 1 when everything compat_seal() promises holds, 0 when it does not (also
  * for an ordinary file), -1 with errno when it cannot be known.
  */
-int	compat_is_sealed(int fd);
+int compat_is_sealed(int fd);
 
 /*
  * Bring everything written to the file system of dirfd to the disk.  Blocks.
  * 0, or -1 with errno.  Without syncfs(2): fsync(2) of dirfd, then sync(2).
  */
-int	compat_syncfs(int dirfd);
+int compat_syncfs(int dirfd);
 
 /*
  * Who is at the other end of a connected local socket, as of connect(2) or
  * socketpair(2).  gid may be NULL.  0, or -1 with errno.
  */
-int	compat_peer_uid(int fd, uid_t *uid, gid_t *gid);
+int compat_peer_uid(int fd, uid_t *uid, gid_t *gid);
 
 /*
  * From now on freed memory is overwritten.  OpenBSD does so by itself; where
  * the system cannot, nothing happens.
  */
-void	compat_wipe_freed(void);
+void compat_wipe_freed(void);
 
 /* Close every descriptor from fd on. */
-void	compat_closefrom(int fd);
+void compat_closefrom(int fd);
 
 /*
  * A string of 36 characters that changes with each boot of the machine, and
  * only then.  0, or -1 with errno and an empty string.
  */
-int	compat_boot_id(char buf[COMPAT_BOOT_ID_SIZE]);
+int compat_boot_id(char buf[COMPAT_BOOT_ID_SIZE]);
 
 #endif

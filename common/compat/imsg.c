@@ -15,8 +15,8 @@
 #include "common/compat/compat.h"
 #include "common/compat/imsg.h"
 
-#define IMSG_FD_MARK		0x80000000U
-#define IMSG_ALLOW_FDPASS	0x01
+#define IMSG_FD_MARK 0x80000000U
+#define IMSG_ALLOW_FDPASS 0x01
 
 _Static_assert(sizeof(struct imsg_hdr) == 16, "header without padding");
 
@@ -240,8 +240,8 @@ fd_allowed(const struct imsgbuf *imsgbuf, int fd)
 
 /* A message in the making: room for len bytes now and max later, in all. */
 static struct ibuf *
-start_message(struct imsgbuf *imsgbuf, uint32_t type, uint32_t id, pid_t pid,
-    size_t len, size_t max)
+start_message(struct imsgbuf *imsgbuf, uint32_t type, uint32_t id, pid_t pid, size_t len,
+    size_t max)
 {
 	struct imsg_hdr hdr;
 	struct ibuf *msg;
@@ -274,15 +274,14 @@ finish_header(struct ibuf *msg, size_t len)
 }
 
 struct ibuf *
-imsg_create(struct imsgbuf *imsgbuf, uint32_t type, uint32_t id, pid_t pid,
-    size_t len)
+imsg_create(struct imsgbuf *imsgbuf, uint32_t type, uint32_t id, pid_t pid, size_t len)
 {
 	if (len > imsgbuf->maxsize - IMSG_HEADER_SIZE) {
 		errno = ERANGE;
 		return NULL;
 	}
-	return start_message(imsgbuf, type, id, pid, len + IMSG_HEADER_SIZE,
-	    imsgbuf->maxsize);
+	return start_message(
+	    imsgbuf, type, id, pid, len + IMSG_HEADER_SIZE, imsgbuf->maxsize);
 }
 
 int
@@ -298,8 +297,7 @@ imsg_add(struct ibuf *msg, const void *data, size_t len)
 int
 imsg_set_maxsize(struct ibuf *msg, size_t max)
 {
-	if (max > msg->max - IMSG_HEADER_SIZE ||
-	    max + IMSG_HEADER_SIZE < msg->wpos) {
+	if (max > msg->max - IMSG_HEADER_SIZE || max + IMSG_HEADER_SIZE < msg->wpos) {
 		errno = ERANGE;
 		return -1;
 	}
@@ -318,8 +316,8 @@ imsg_close(struct imsgbuf *imsgbuf, struct ibuf *msg)
 }
 
 int
-imsg_compose(struct imsgbuf *imsgbuf, uint32_t type, uint32_t id, pid_t pid,
-    int fd, const void *data, size_t len)
+imsg_compose(struct imsgbuf *imsgbuf, uint32_t type, uint32_t id, pid_t pid, int fd,
+    const void *data, size_t len)
 {
 	struct ibuf *msg;
 
@@ -334,8 +332,8 @@ imsg_compose(struct imsgbuf *imsgbuf, uint32_t type, uint32_t id, pid_t pid,
 }
 
 int
-imsg_composev(struct imsgbuf *imsgbuf, uint32_t type, uint32_t id, pid_t pid,
-    int fd, const struct iovec *iov, int iovcnt)
+imsg_composev(struct imsgbuf *imsgbuf, uint32_t type, uint32_t id, pid_t pid, int fd,
+    const struct iovec *iov, int iovcnt)
 {
 	struct ibuf *msg;
 	size_t len = 0;
@@ -363,8 +361,8 @@ imsg_composev(struct imsgbuf *imsgbuf, uint32_t type, uint32_t id, pid_t pid,
 }
 
 int
-imsg_compose_ibuf(struct imsgbuf *imsgbuf, uint32_t type, uint32_t id,
-    pid_t pid, struct ibuf *buf)
+imsg_compose_ibuf(
+    struct imsgbuf *imsgbuf, uint32_t type, uint32_t id, pid_t pid, struct ibuf *buf)
 {
 	struct ibuf *msg = NULL;
 	size_t len;
@@ -378,8 +376,7 @@ imsg_compose_ibuf(struct imsgbuf *imsgbuf, uint32_t type, uint32_t id,
 		errno = ERANGE;
 		goto fail;
 	}
-	msg = start_message(imsgbuf, type, id, pid, IMSG_HEADER_SIZE,
-	    IMSG_HEADER_SIZE);
+	msg = start_message(imsgbuf, type, id, pid, IMSG_HEADER_SIZE, IMSG_HEADER_SIZE);
 	if (msg == NULL)
 		goto fail;
 	/* The payload is queued as it is, behind its header. */

@@ -14,8 +14,8 @@
 #include "common/compat/compat.h"
 #include "common/compat/imsg.h"
 
-#define FD_NONE		(-1)
-#define FD_VIEW		(-2)	/* not allocated by us: no free, no growth */
+#define FD_NONE (-1)
+#define FD_VIEW (-2) /* not allocated by us: no free, no growth */
 
 static int
 fail(int error)
@@ -66,7 +66,7 @@ ibuf_free(struct ibuf *buf)
 	if (buf == NULL)
 		return;
 	if (buf->fd == FD_VIEW)
-		abort();	/* an error of the program, not of a peer */
+		abort(); /* an error of the program, not of a peer */
 	if (buf->fd >= 0)
 		close(buf->fd);
 	freezero(buf->buf, buf->size);
@@ -209,26 +209,24 @@ get_net(struct ibuf *buf, uint64_t *value, size_t width)
 	return 0;
 }
 
-#define ADD_AND_SET(name, put, width)					\
-int									\
-ibuf_add_##name(struct ibuf *buf, uint64_t value)			\
-{									\
-	unsigned char p[width];						\
-									\
-	if (put(p, value, width) == -1)					\
-		return -1;						\
-	return ibuf_add(buf, p, width);					\
-}									\
-									\
-int									\
-ibuf_set_##name(struct ibuf *buf, size_t pos, uint64_t value)		\
-{									\
-	unsigned char p[width];						\
-									\
-	if (put(p, value, width) == -1)					\
-		return -1;						\
-	return ibuf_set(buf, pos, p, width);				\
-}
+#define ADD_AND_SET(name, put, width)                                     \
+	int ibuf_add_##name(struct ibuf *buf, uint64_t value)             \
+	{                                                                 \
+		unsigned char p[width];                                   \
+                                                                          \
+		if (put(p, value, width) == -1)                           \
+			return -1;                                        \
+		return ibuf_add(buf, p, width);                           \
+	}                                                                 \
+                                                                          \
+	int ibuf_set_##name(struct ibuf *buf, size_t pos, uint64_t value) \
+	{                                                                 \
+		unsigned char p[width];                                   \
+                                                                          \
+		if (put(p, value, width) == -1)                           \
+			return -1;                                        \
+		return ibuf_set(buf, pos, p, width);                      \
+	}
 
 ADD_AND_SET(n8, put_net, 1)
 ADD_AND_SET(n16, put_net, 2)
@@ -238,17 +236,16 @@ ADD_AND_SET(h16, put_host, 2)
 ADD_AND_SET(h32, put_host, 4)
 ADD_AND_SET(h64, put_host, 8)
 
-#define GET_NET(name, type)						\
-int									\
-ibuf_get_##name(struct ibuf *buf, type *value)				\
-{									\
-	uint64_t v;							\
-									\
-	if (get_net(buf, &v, sizeof(*value)) == -1)			\
-		return -1;						\
-	*value = (type)v;						\
-	return 0;							\
-}
+#define GET_NET(name, type)                                 \
+	int ibuf_get_##name(struct ibuf *buf, type *value)  \
+	{                                                   \
+		uint64_t v;                                 \
+                                                            \
+		if (get_net(buf, &v, sizeof(*value)) == -1) \
+			return -1;                          \
+		*value = (type)v;                           \
+		return 0;                                   \
+	}
 
 GET_NET(n8, uint8_t)
 GET_NET(n16, uint16_t)
@@ -429,7 +426,7 @@ void
 ibuf_fd_set(struct ibuf *buf, int fd)
 {
 	if (buf->fd == FD_VIEW)
-		abort();	/* an error of the program */
+		abort(); /* an error of the program */
 	if (buf->fd >= 0)
 		close(buf->fd);
 	buf->fd = fd < 0 ? FD_NONE : fd;

@@ -24,40 +24,40 @@
 #include "common/compat/imsg.h"
 
 #ifndef IOV_MAX
-#define IOV_MAX		1024
+#define IOV_MAX 1024
 #endif
 #ifndef MSG_NOSIGNAL
-#define MSG_NOSIGNAL	0
+#define MSG_NOSIGNAL 0
 #endif
 #ifndef MSG_CMSG_CLOEXEC
 #define MSG_CMSG_CLOEXEC 0
 #endif
 
-#define FDS_RECV_MAX	8	/* room for descriptors in one recvmsg */
-#define FDS_HELD_MAX	16	/* waiting for their message's header */
+#define FDS_RECV_MAX 8  /* room for descriptors in one recvmsg */
+#define FDS_HELD_MAX 16 /* waiting for their message's header */
 
 struct held_fd {
-	uint64_t	 lo;	/* stream offsets that it came with */
-	uint64_t	 hi;
-	int		 fd;
+	uint64_t lo; /* stream offsets that it came with */
+	uint64_t hi;
+	int fd;
 };
 
 struct msgbuf {
-	TAILQ_HEAD(, ibuf)	 out;
-	TAILQ_HEAD(, ibuf)	 in;
-	uint32_t		 queued;
+	TAILQ_HEAD(, ibuf) out;
+	TAILQ_HEAD(, ibuf) in;
+	uint32_t queued;
 
 	/* The reader; readhdr is NULL in a queue that only sends. */
-	struct ibuf		*(*readhdr)(struct ibuf *, void *, int *);
-	void			*arg;
-	size_t			 hdrsz;
-	unsigned char		*rbuf;
-	size_t			 rlen;	/* < hdrsz between calls */
-	uint64_t		 roff;	/* stream offset of rbuf[0] */
-	struct ibuf		*part;	/* message not yet whole */
-	int			 error;	/* the stream is beyond repair */
-	struct held_fd		 held[FDS_HELD_MAX];
-	size_t			 nheld;
+	struct ibuf *(*readhdr)(struct ibuf *, void *, int *);
+	void *arg;
+	size_t hdrsz;
+	unsigned char *rbuf;
+	size_t rlen;       /* < hdrsz between calls */
+	uint64_t roff;     /* stream offset of rbuf[0] */
+	struct ibuf *part; /* message not yet whole */
+	int error;         /* the stream is beyond repair */
+	struct held_fd held[FDS_HELD_MAX];
+	size_t nheld;
 };
 
 static int
@@ -81,8 +81,8 @@ msgbuf_new(void)
 }
 
 struct msgbuf *
-msgbuf_new_reader(size_t hdrsz,
-    struct ibuf *(*readhdr)(struct ibuf *, void *, int *), void *arg)
+msgbuf_new_reader(
+    size_t hdrsz, struct ibuf *(*readhdr)(struct ibuf *, void *, int *), void *arg)
 {
 	struct msgbuf *msgbuf;
 
@@ -157,7 +157,7 @@ void
 ibuf_close(struct msgbuf *msgbuf, struct ibuf *buf)
 {
 	if (buf->fd < -1)
-		abort();	/* a view: an error of the program */
+		abort(); /* a view: an error of the program */
 	TAILQ_INSERT_TAIL(&msgbuf->out, buf, entry);
 	if (!buf->more)
 		msgbuf->queued++;
@@ -200,7 +200,7 @@ out_gather(struct msgbuf *msgbuf, struct iovec *iov, int with_fds)
 	size_t total = 0;
 	int n = 0;
 
-	TAILQ_FOREACH(buf, &msgbuf->out, entry) {
+	TAILQ_FOREACH (buf, &msgbuf->out, entry) {
 		if (n == IOV_MAX || (with_fds && n > 0 && buf->fd >= 0))
 			break;
 		if (ibuf_size(buf) > SSIZE_MAX - total)
@@ -242,8 +242,8 @@ int
 msgbuf_write(int fd, struct msgbuf *msgbuf)
 {
 	union {
-		struct cmsghdr	 hdr;
-		char		 room[CMSG_SPACE(sizeof(int))];
+		struct cmsghdr hdr;
+		char room[CMSG_SPACE(sizeof(int))];
 	} control;
 	struct iovec iov[IOV_MAX];
 	struct msghdr msg;
@@ -330,8 +330,8 @@ in_split(struct msgbuf *msgbuf, size_t n)
 		if (msgbuf->part == NULL) {
 			if (avail - pos < msgbuf->hdrsz)
 				break;
-			if (in_begin(msgbuf, msgbuf->rbuf + pos,
-			    msgbuf->roff + pos) == -1)
+			if (in_begin(msgbuf, msgbuf->rbuf + pos, msgbuf->roff + pos) ==
+			    -1)
 				return -1;
 		}
 		take = ibuf_left(msgbuf->part);
@@ -366,15 +366,12 @@ in_descriptors(struct msgbuf *msgbuf, struct msghdr *msg, size_t n)
 	uint64_t lo = msgbuf->roff + msgbuf->rlen;
 	int fd;
 
-	for (cmsg = CMSG_FIRSTHDR(msg); cmsg != NULL;
-	    cmsg = CMSG_NXTHDR(msg, cmsg)) {
-		if (cmsg->cmsg_level != SOL_SOCKET ||
-		    cmsg->cmsg_type != SCM_RIGHTS)
+	for (cmsg = CMSG_FIRSTHDR(msg); cmsg != NULL; cmsg = CMSG_NXTHDR(msg, cmsg)) {
+		if (cmsg->cmsg_level != SOL_SOCKET || cmsg->cmsg_type != SCM_RIGHTS)
 			continue;
 		nfds = (cmsg->cmsg_len - CMSG_LEN(0)) / sizeof(int);
 		for (i = 0; i < nfds; i++, seen++) {
-			memcpy(&fd, CMSG_DATA(cmsg) + i * sizeof(int),
-			    sizeof(fd));
+			memcpy(&fd, CMSG_DATA(cmsg) + i * sizeof(int), sizeof(fd));
 			if (msgbuf->nheld == FDS_HELD_MAX) {
 				close(fd);
 				continue;
@@ -416,8 +413,7 @@ ibuf_read(int fd, struct msgbuf *msgbuf)
 	if (msgbuf->error != 0)
 		return fail(msgbuf->error);
 	do {
-		n = read(fd, msgbuf->rbuf + msgbuf->rlen,
-		    IBUF_READ_SIZE - msgbuf->rlen);
+		n = read(fd, msgbuf->rbuf + msgbuf->rlen, IBUF_READ_SIZE - msgbuf->rlen);
 	} while (n == -1 && errno == EINTR);
 	if (n == -1)
 		return errno == EAGAIN || errno == EWOULDBLOCK ? 1 : -1;
@@ -430,8 +426,8 @@ int
 msgbuf_read(int fd, struct msgbuf *msgbuf)
 {
 	union {
-		struct cmsghdr	 hdr;
-		char		 room[CMSG_SPACE(sizeof(int) * FDS_RECV_MAX)];
+		struct cmsghdr hdr;
+		char room[CMSG_SPACE(sizeof(int) * FDS_RECV_MAX)];
 	} control;
 	struct msghdr msg;
 	struct iovec iov;

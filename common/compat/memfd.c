@@ -15,14 +15,14 @@
 
 #if defined(MFD_ALLOW_SEALING) && defined(F_ADD_SEALS)
 
-#define SEALS	(F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE)
+#define SEALS (F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE)
 
 /* Linux 6.3: refuse exec of the file; older C libraries lack the name. */
 #if defined(__linux__) && !defined(MFD_NOEXEC_SEAL)
-#define MFD_NOEXEC_SEAL	0x0008U
+#define MFD_NOEXEC_SEAL 0x0008U
 #endif
 #ifndef MFD_NOEXEC_SEAL
-#define MFD_NOEXEC_SEAL	0
+#define MFD_NOEXEC_SEAL 0
 #endif
 
 int

@@ -147,8 +147,8 @@ check(struct conf_parser *p, void *base)
 		return -1;
 	at = (uint32_t *)(void *)((char *)base + checks[which].offset);
 	if (*at != 0)
-		return conf_error(p, "check %s is given twice, expected it once",
-		    checks[which].word);
+		return conf_error(
+		    p, "check %s is given twice, expected it once", checks[which].word);
 	if ((r = conf_accept(p, "refuse")) == -1)
 		return -1;
 	if (r == 1) {

@@ -95,9 +95,9 @@ get_hosts(struct conf_parser *p, const struct msg_listener *l, char *list, size_
 
 	if (l->kind != LISTENER_SMTP && l->kind != LISTENER_SUBMISSION &&
 	    l->kind != LISTENER_LMTP)
-		return conf_error(
-		    p, "only smtp, submission and lmtp know of such hosts, expected "
-		       "on, port, tls, name or auth-without-tls");
+		return conf_error(p,
+		    "only smtp, submission and lmtp know of such hosts, expected "
+		    "on, port, tls, name or auth-without-tls");
 	do {
 		if (p->lex.token != TOK_WORD || !hostlist_is_entry(p->lex.text))
 			return conf_unexpected(
@@ -105,8 +105,8 @@ get_hosts(struct conf_parser *p, const struct msg_listener *l, char *list, size_
 		if (list[0] != '\0')
 			strlcat(list, " ", cap);
 		if (strlcat(list, p->lex.text, cap) >= cap)
-			return conf_error(p, "too many hosts, expected at most %zu characters",
-			    cap - 1);
+			return conf_error(p,
+			    "too many hosts, expected at most %zu characters", cap - 1);
 		if (conf_advance(p) == -1)
 			return -1;
 		if ((r = p->lex.token == TOK_COMMA) && conf_advance(p) == -1)
@@ -150,8 +150,9 @@ get_clauses(struct conf_parser *p, struct msg_listener *l, char (*list)[108], si
 			if (get_hosts(p, l, l->etrn_from, sizeof(l->etrn_from)) == -1)
 				return -1;
 		} else if (r == 0) {
-			return conf_unexpected(p, "on, port, tls, name, auth-without-tls, "
-						  "proxy-from, xclient-from, etrn-from or the end of the line");
+			return conf_unexpected(p,
+			    "on, port, tls, name, auth-without-tls, "
+			    "proxy-from, xclient-from, etrn-from or the end of the line");
 		}
 		if (r == -1)
 			return -1;
@@ -211,10 +212,12 @@ conf_listen_parse(struct conf_parser *p, void *base)
 	if (get_clauses(p, &l, list, &n) == -1)
 		return -1;
 	if (n == 0) {
-		/* LMTP has no login and is nothing for strangers: only where one says so. */
+		/* LMTP has no login and is nothing for strangers: only where one says so.
+		 */
 		strlcpy(list[n++], l.kind == LISTENER_LMTP ? "127.0.0.1" : "0.0.0.0",
 		    sizeof(list[0]));
-		strlcpy(list[n++], l.kind == LISTENER_LMTP ? "::1" : "::", sizeof(list[0]));
+		strlcpy(
+		    list[n++], l.kind == LISTENER_LMTP ? "::1" : "::", sizeof(list[0]));
 	}
 	if (l.port == 0)
 		l.port = default_port(l.kind, l.tls);

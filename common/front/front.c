@@ -66,8 +66,8 @@ add_listener(struct msg *m)
 
 	if (m->p.listener.kind != front.proto->kind || n_coming == LISTENERS_MAX ||
 	    (l = calloc(1, sizeof(*l))) == NULL) {
-		log_warnx("listener %s is not for %s, or one too many", m->p.listener.name,
-		    front.proto->name);
+		log_warnx("listener %s is not for %s, or one too many",
+		    m->p.listener.name, front.proto->name);
 		return;
 	}
 	l->conf = m->p.listener;

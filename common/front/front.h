@@ -25,16 +25,16 @@ struct evbuffer;
 struct login_facts {
 	const char *hostname;
 	bool tls;
-	bool starttls;	/* may be offered: there is a certificate and no TLS yet */
+	bool starttls;   /* may be offered: there is a certificate and no TLS yet */
 	bool plain_auth; /* passwords are accepted without TLS */
 };
 
 enum login_action {
-	LOGIN_NONE,	/* needs more input, or waits for an answer */
+	LOGIN_NONE,     /* needs more input, or waits for an answer */
 	LOGIN_STARTTLS, /* what was written goes out, then TLS begins */
-	LOGIN_SASL,	/* ask authd: struct login_sasl; login_result() answers */
-	LOGIN_ABORT,	/* the exchange with authd is given up */
-	LOGIN_CLOSE,	/* after what was written */
+	LOGIN_SASL,     /* ask authd: struct login_sasl; login_result() answers */
+	LOGIN_ABORT,    /* the exchange with authd is given up */
+	LOGIN_CLOSE,    /* after what was written */
 };
 
 struct login_sasl {
@@ -45,7 +45,8 @@ struct login_sasl {
 };
 
 enum login_status {
-	LOGIN_OK, /* the user is known; now the mailbox is opened, login_opened() follows */
+	LOGIN_OK, /* the user is known; now the mailbox is opened, login_opened() follows
+		   */
 	LOGIN_CONTINUE, /* data is the next challenge */
 	LOGIN_DENIED,
 	LOGIN_TEMP,

@@ -2,7 +2,8 @@
 /*
  * A client of imapd or pop3d from accept to its end; see front.h for the states. The
  * login record that authd gave names the mailbox socket that mboxd sends on a channel of
- * its own: either may come first, so sockets that nobody waits for yet are kept for a while.
+ * its own: either may come first, so sockets that nobody waits for yet are kept for a
+ * while.
  */
 #include <sys/queue.h>
 
@@ -29,14 +30,21 @@
 #define OUTPUT_MAX 65536
 #define STEP_MAX 4096
 
-enum state { HANDSHAKE, LOGIN, ASKING, DELAY, OPENING, RELAY };
+enum state {
+	HANDSHAKE,
+	LOGIN,
+	ASKING,
+	DELAY,
+	OPENING,
+	RELAY
+};
 
 struct session {
 	LIST_ENTRY(session) entry;
 	uint64_t id;
 	enum state state;
 	struct conn *conn; /* the relay's later on */
-	void *login;	   /* NULL before TLS and after the login */
+	void *login;       /* NULL before TLS and after the login */
 	struct relay *relay;
 	uint8_t key[LIMIT_KEY_SIZE];
 	bool trusted; /* no waits */
@@ -170,7 +178,8 @@ static void
 opened(struct session *s, uint8_t status, int fd, const char *text)
 {
 	struct conn *mailbox = NULL;
-	uint32_t idle_ms = front.conf.idle_timeout_s > 0 ? front.conf.idle_timeout_s * 1000 : 1800000;
+	uint32_t idle_ms =
+	    front.conf.idle_timeout_s > 0 ? front.conf.idle_timeout_s * 1000 : 1800000;
 
 	event_del(s->timer);
 	if (status == MSG_OK && fd != -1)
@@ -181,7 +190,8 @@ opened(struct session *s, uint8_t status, int fd, const char *text)
 		log_fact(LOG_LOGIN, LOGL_WARN, "mailbox-unavailable",
 		    KS("proto", front.proto->name), KS("user", s->address),
 		    KS("client", s->client), KS("text", text));
-		front.proto->login_opened(s->login, false, "Mailbox unavailable, try again later");
+		front.proto->login_opened(
+		    s->login, false, "Mailbox unavailable, try again later");
 		send_logout(s);
 		s->state = LOGIN;
 		feed(s);
@@ -195,7 +205,8 @@ opened(struct session *s, uint8_t status, int fd, const char *text)
 	conn_write_buffer(s->conn, front.proto->login_output(s->login));
 	front.proto->login_free(s->login);
 	s->login = NULL;
-	s->relay = relay_new(s->conn, mailbox, idle_ms, front.proto->idle, relay_ended, s);
+	s->relay =
+	    relay_new(s->conn, mailbox, idle_ms, front.proto->idle, relay_ended, s);
 	if (s->relay == NULL) {
 		session_free(s);
 		return;
@@ -257,7 +268,7 @@ front_session_opened(struct msg *m)
 {
 	struct session *s;
 
-	LIST_FOREACH(s, &sessions, entry)
+	LIST_FOREACH (s, &sessions, entry)
 		if (s->state == OPENING && s->login_id == m->p.mbox_session.token) {
 			opened(s, m->p.mbox_session.status, msg_take_fd(m),
 			    m->p.mbox_session.text);
@@ -304,7 +315,7 @@ verified(struct session *s, const struct msg_sasl_result *r)
 	s->state = OPENING;
 	front.proto->login_result(s->login, LOGIN_OK, NULL, 0, "");
 	set_timer(s, OPEN_TIMEOUT_MS);
-	LIST_FOREACH(e, &early, entry)
+	LIST_FOREACH (e, &early, entry)
 		if (e->token == s->login_id) {
 			int fd = e->fd;
 
@@ -363,8 +374,9 @@ sasl_answer(struct msg *m, void *arg)
 			return;
 		}
 	}
-	log_fact(LOG_LOGIN, LOGL_WARN, "login-unavailable", KS("proto", front.proto->name),
-	    KS("client", s->client), KS("text", r == NULL ? "authd is away" : r->text));
+	log_fact(LOG_LOGIN, LOGL_WARN, "login-unavailable",
+	    KS("proto", front.proto->name), KS("client", s->client),
+	    KS("text", r == NULL ? "authd is away" : r->text));
 	s->state = LOGIN;
 	front.proto->login_result(
 	    s->login, LOGIN_TEMP, NULL, 0, "Login is not possible now, try again later");
@@ -394,9 +406,12 @@ ask_authd(struct session *s, const struct login_sasl *sasl)
 {
 	struct channel *ch = daemon_peer(ROLE_AUTHD);
 	uint8_t binding[512];
-	struct msg_sasl m = { .session = s->id, .service = (uint8_t)front.proto->service,
-		.first = sasl->first, .tls = s->tls[0] != '\0' && strcmp(s->tls, "no") != 0,
-		.data = sasl->data, .data_len = sasl->len };
+	struct msg_sasl m = { .session = s->id,
+		.service = (uint8_t)front.proto->service,
+		.first = sasl->first,
+		.tls = s->tls[0] != '\0' && strcmp(s->tls, "no") != 0,
+		.data = sasl->data,
+		.data_len = sasl->len };
 
 	strlcpy(m.mechanism, sasl->mechanism, sizeof(m.mechanism));
 	strlcpy(s->mechanism, sasl->mechanism, sizeof(s->mechanism));
@@ -417,15 +432,16 @@ ask_authd(struct session *s, const struct login_sasl *sasl)
 	}
 	if (s->ask_id == 0) {
 		s->state = LOGIN;
-		front.proto->login_result(
-		    s->login, LOGIN_TEMP, NULL, 0, "Login is not possible now, try again later");
+		front.proto->login_result(s->login, LOGIN_TEMP, NULL, 0,
+		    "Login is not possible now, try again later");
 	}
 }
 
 static int
 start_tls(struct session *s)
 {
-	struct ssl_ctx_st *ctx = front.certs == NULL ? NULL : tls_certs_context(front.certs);
+	struct ssl_ctx_st *ctx =
+	    front.certs == NULL ? NULL : tls_certs_context(front.certs);
 
 	if (ctx == NULL || conn_tls_server(s->conn, ctx) == -1)
 		return -1;
@@ -441,7 +457,7 @@ login_begin(struct session *s)
 	facts.tls = conn_is_tls(s->conn) != 0;
 	strlcpy(s->tls, facts.tls ? conn_tls_version(s->conn) : "no", sizeof(s->tls));
 	facts.starttls = !facts.tls && s->starttls && front.certs != NULL &&
-	    tls_certs_context(front.certs) != NULL;
+			 tls_certs_context(front.certs) != NULL;
 	facts.plain_auth = facts.tls || s->auth_without_tls;
 	s->login = front.proto->login_new(&facts);
 	s->state = LOGIN;
@@ -471,8 +487,8 @@ feed(struct session *s)
 		}
 		action = front.proto->login_action(s->login, &sasl);
 		if (action == LOGIN_NONE && evbuffer_peek(in, -1, NULL, &v, 1) > 0) {
-			took = front.proto->login_input(
-			    s->login, v.iov_base, v.iov_len < STEP_MAX ? v.iov_len : STEP_MAX);
+			took = front.proto->login_input(s->login, v.iov_base,
+			    v.iov_len < STEP_MAX ? v.iov_len : STEP_MAX);
 			evbuffer_drain(in, took);
 			action = front.proto->login_action(s->login, &sasl);
 		}
@@ -551,7 +567,8 @@ conn_event(struct conn *c, enum conn_event ev, void *arg)
 		break;
 	case CONN_TIMEOUT:
 		if (s->login != NULL)
-			front.proto->login_bye(s->login, "Autologout; too long without a login");
+			front.proto->login_bye(
+			    s->login, "Autologout; too long without a login");
 		session_close(s);
 		break;
 	default:
@@ -583,8 +600,10 @@ front_session_new(int fd, const struct sockaddr *sa, const struct msg_listener *
 	uint8_t key[LIMIT_KEY_SIZE];
 
 	limit_key(sa, key);
-	if ((front.conf.connections_max > 0 && counts.connections >= front.conf.connections_max) ||
-	    limit_open(front.limit, key, front.conf.connections_per_address, now_ms()) == -1) {
+	if ((front.conf.connections_max > 0 &&
+		counts.connections >= front.conf.connections_max) ||
+	    limit_open(front.limit, key, front.conf.connections_per_address, now_ms()) ==
+		-1) {
 		refuse(fd, implicit);
 		return;
 	}

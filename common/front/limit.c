@@ -93,8 +93,8 @@ limit_is_loopback(const struct sockaddr *sa)
 		const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)sa;
 
 		return IN6_IS_ADDR_LOOPBACK(&in6->sin6_addr) ||
-		    (IN6_IS_ADDR_V4MAPPED(&in6->sin6_addr) &&
-			in6->sin6_addr.s6_addr[12] == 127);
+		       (IN6_IS_ADDR_V4MAPPED(&in6->sin6_addr) &&
+			   in6->sin6_addr.s6_addr[12] == 127);
 	}
 	return 0;
 }
@@ -114,7 +114,7 @@ find(struct limit *l, const uint8_t *key)
 {
 	struct entry *e;
 
-	LIST_FOREACH(e, bucket(l, key), in_bucket)
+	LIST_FOREACH (e, bucket(l, key), in_bucket)
 		if (memcmp(e->key, key, LIMIT_KEY_SIZE) == 0)
 			return e;
 	return NULL;
@@ -138,7 +138,8 @@ find_or_add(struct limit *l, const uint8_t *key)
 }
 
 int
-limit_open(struct limit *l, const uint8_t key[LIMIT_KEY_SIZE], uint32_t max, uint64_t now_ms)
+limit_open(
+    struct limit *l, const uint8_t key[LIMIT_KEY_SIZE], uint32_t max, uint64_t now_ms)
 {
 	struct entry *e = find_or_add(l, key);
 

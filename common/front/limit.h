@@ -27,7 +27,8 @@ int limit_is_loopback(const struct sockaddr *);
 
 /* A connection more; -1 when that would be more than max, or the table is full
  * (then it is not counted). */
-int limit_open(struct limit *, const uint8_t key[LIMIT_KEY_SIZE], uint32_t max, uint64_t now_ms);
+int limit_open(
+    struct limit *, const uint8_t key[LIMIT_KEY_SIZE], uint32_t max, uint64_t now_ms);
 void limit_close(struct limit *, const uint8_t key[LIMIT_KEY_SIZE]);
 
 /* A login failed: how long the reply has to wait, doubling from one second. */

@@ -8,8 +8,8 @@
 #include <string.h>
 
 #define CLOSE_MS 5000
-/* A client that closed only its sending half ("printf ... | nc") still gets its replies: as
- * long as they come without a pause of this length. */
+/* A client that closed only its sending half ("printf ... | nc") still gets its replies:
+ * as long as they come without a pause of this length. */
 #define HALF_CLOSED_MS 3000
 
 struct side {
@@ -45,7 +45,8 @@ finish(struct relay *r, enum relay_end end)
 
 	if (end == RELAY_CLIENT) {
 		conn_free(r->client.conn);
-		/* The mailbox may still have to take in what the client sent before it left. */
+		/* The mailbox may still have to take in what the client sent before it
+		 * left. */
 		conn_close(r->mailbox.conn, CLOSE_MS);
 	} else {
 		conn_free(r->mailbox.conn);
@@ -128,8 +129,8 @@ event(struct conn *c, enum conn_event ev, void *arg)
 }
 
 struct relay *
-relay_new(struct conn *client, struct conn *mailbox, uint32_t idle_ms, const char *idle_text,
-    void (*ended)(enum relay_end, void *), void *arg)
+relay_new(struct conn *client, struct conn *mailbox, uint32_t idle_ms,
+    const char *idle_text, void (*ended)(enum relay_end, void *), void *arg)
 {
 	struct relay *r = calloc(1, sizeof(*r));
 

@@ -4,8 +4,8 @@
 
 /*
  * Octets both ways between two connections, unseen and unchanged: reading of one side
- * rests while the other's unsent output is above RELAY_HIGH_WATER. The end of one side ends
- * the other, after what was under way has been sent.
+ * rests while the other's unsent output is above RELAY_HIGH_WATER. The end of one side
+ * ends the other, after what was under way has been sent.
  */
 
 #include <stdint.h>

@@ -6,8 +6,9 @@
  * the mailbox process answers CAPABILITY with the latter. */
 #define IMAP_CAPABILITY_BASE "IMAP4rev1 LITERAL+ ID ENABLE"
 #define IMAP_APPEND_MAX 67108864
-#define IMAP_CAPABILITY_LOGGED_IN                                                                  \
-	IMAP_CAPABILITY_BASE " IDLE NAMESPACE UIDPLUS MOVE ESEARCH UNSELECT CHILDREN "             \
-			     "SPECIAL-USE CREATE-SPECIAL-USE STATUS=SIZE APPENDLIMIT=67108864"
+#define IMAP_CAPABILITY_LOGGED_IN                                 \
+	IMAP_CAPABILITY_BASE                                      \
+	" IDLE NAMESPACE UIDPLUS MOVE ESEARCH UNSELECT CHILDREN " \
+	"SPECIAL-USE CREATE-SPECIAL-USE STATUS=SIZE APPENDLIMIT=67108864"
 
 #endif

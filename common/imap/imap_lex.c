@@ -99,7 +99,8 @@ add(struct imap_lex *l, const char *s, size_t len)
 	size_t room, n = len;
 
 	if (l->error == NULL) {
-		/* Up to the bound it is kept, the tag must still be known for the reply. */
+		/* Up to the bound it is kept, the tag must still be known for the reply.
+		 */
 		room = l->line_max - (l->len - l->line);
 		if (room > l->command_max - l->len)
 			room = l->command_max - l->len;
@@ -254,7 +255,8 @@ imap_lex_next(struct imap_lex *l, const uint8_t *in, size_t len, size_t *used)
 int
 imap_lex_accept(struct imap_lex *l)
 {
-	if (l->literal_size > l->literal_max || l->literal_size > l->command_max - l->len ||
+	if (l->literal_size > l->literal_max ||
+	    l->literal_size > l->command_max - l->len ||
 	    grow(l, (size_t)l->literal_size + 1) == -1)
 		return -1;
 	l->state = IMAP_LEX_IN_LITERAL;
@@ -289,7 +291,8 @@ imap_lex_tag(const struct imap_lex *l, char *out, size_t cap)
 		out[n] = l->buf[n];
 		n++;
 	}
-	if (n == 0 || (n < l->len && l->buf[n] != ' ' && l->buf[n] != '\r' && l->buf[n] != '\n'))
+	if (n == 0 ||
+	    (n < l->len && l->buf[n] != ' ' && l->buf[n] != '\r' && l->buf[n] != '\n'))
 		n = strlcpy(out, "*", cap);
 	out[n] = '\0';
 }

@@ -22,12 +22,14 @@
 #define IMAP_SKIP_MAX (64 * 1024 * 1024)
 
 enum imap_lex_event {
-	IMAP_LEX_MORE,	  /* all input was taken, nothing is complete */
-	IMAP_LEX_LITERAL, /* announced: literal_size, literal_sync; say what to do with it */
-	IMAP_LEX_DATA,	  /* of a streamed literal: data, data_len, borrowed from the input */
+	IMAP_LEX_MORE,    /* all input was taken, nothing is complete */
+	IMAP_LEX_LITERAL, /* announced: literal_size, literal_sync; say what to do with it
+			   */
+	IMAP_LEX_DATA, /* of a streamed literal: data, data_len, borrowed from the input
+			*/
 	IMAP_LEX_COMMAND, /* buf, len; then imap_lex_reset() */
-	IMAP_LEX_BAD,	  /* the command was dropped, error says why; then imap_lex_reset() */
-	IMAP_LEX_CLOSE,	  /* what was sent cannot be skipped; error says why */
+	IMAP_LEX_BAD, /* the command was dropped, error says why; then imap_lex_reset() */
+	IMAP_LEX_CLOSE, /* what was sent cannot be skipped; error says why */
 };
 
 enum imap_lex_state {
@@ -54,7 +56,8 @@ struct imap_lex {
 	size_t tail_len;
 };
 
-void imap_lex_init(struct imap_lex *, size_t line_max, size_t literal_max, size_t command_max);
+void imap_lex_init(
+    struct imap_lex *, size_t line_max, size_t literal_max, size_t command_max);
 void imap_lex_clear(struct imap_lex *); /* wipes what is held: it may be a password */
 void imap_lex_reset(struct imap_lex *);
 enum imap_lex_event imap_lex_next(

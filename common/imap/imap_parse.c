@@ -21,7 +21,8 @@ is_astring_char(int c)
 static bool
 is_list_char(int c)
 {
-	/* 8-bit is not legal here without UTF8=ACCEPT, but lets the name's own check say so. */
+	/* 8-bit is not legal here without UTF8=ACCEPT, but lets the name's own check say
+	 * so. */
 	return is_astring_char(c) || c == '%' || c == '*' || c >= 0x80;
 }
 
@@ -74,7 +75,8 @@ imap_char(struct imap_args *a, int c)
 {
 	if (imap_try_char(a, c))
 		return 0;
-	return imap_fail(a, a->pos == a->len ? "Missing argument" : "Syntax error in arguments");
+	return imap_fail(
+	    a, a->pos == a->len ? "Missing argument" : "Syntax error in arguments");
 }
 
 int

@@ -31,8 +31,8 @@ bool imap_is_atom_char(int c);
 
 void imap_args_init(struct imap_args *, char *buf, size_t len);
 int imap_fail(struct imap_args *, const char *error); /* always -1 */
-int imap_peek(const struct imap_args *);	      /* the next octet, -1 at the end */
-int imap_end(struct imap_args *);		      /* nothing may be left */
+int imap_peek(const struct imap_args *);              /* the next octet, -1 at the end */
+int imap_end(struct imap_args *);                     /* nothing may be left */
 int imap_sp(struct imap_args *);
 int imap_char(struct imap_args *, int c);
 int imap_try_char(struct imap_args *, int c); /* 1: it was there and is taken; 0 */

@@ -36,7 +36,8 @@ is_alnum(int c)
 static bool
 is_atext(int c)
 {
-	return is_alnum(c) || c >= 0x80 || (c > 0 && strchr("!#$%&'*+-/=?^_`{|}~", c) != NULL);
+	return is_alnum(c) || c >= 0x80 ||
+	       (c > 0 && strchr("!#$%&'*+-/=?^_`{|}~", c) != NULL);
 }
 
 /* Dot-string: no empty atom, hence no dot first, last or twice. */
@@ -150,7 +151,7 @@ fits(const struct address *a)
 	char buf[ADDRESS_MAX + 1];
 
 	return address_format(a, buf, sizeof(buf)) != -1 &&
-	    (address_is_ascii(a) || address_fold_key(a, buf, sizeof(buf)) != -1);
+	       (address_is_ascii(a) || address_fold_key(a, buf, sizeof(buf)) != -1);
 }
 
 static int
@@ -178,7 +179,8 @@ address_parse_flags(const char *s, size_t len, unsigned int flags, struct addres
 {
 	struct cursor c = { s, len, 0 };
 
-	if (parse_mailbox(&c, flags & ~(unsigned int)ADDRESS_NULL, out) == -1 || c.pos != len) {
+	if (parse_mailbox(&c, flags & ~(unsigned int)ADDRESS_NULL, out) == -1 ||
+	    c.pos != len) {
 		memset(out, 0, sizeof(*out));
 		return -1;
 	}
@@ -213,7 +215,8 @@ skip_route(struct cursor *c, unsigned int flags)
 }
 
 int
-path_parse(const char *s, size_t len, unsigned int flags, struct address *out, size_t *used)
+path_parse(
+    const char *s, size_t len, unsigned int flags, struct address *out, size_t *used)
 {
 	struct cursor c = { s, len, 0 };
 
@@ -313,8 +316,10 @@ address_equal(const struct address *a, const struct address *b)
 {
 	char x[ADDRESS_MAX + 1], y[ADDRESS_MAX + 1];
 
-	if (address_fold_key(a, x, sizeof(x)) == -1 || address_fold_key(b, y, sizeof(y)) == -1)
-		return strcmp(a->local, b->local) == 0 && strcmp(a->domain, b->domain) == 0;
+	if (address_fold_key(a, x, sizeof(x)) == -1 ||
+	    address_fold_key(b, y, sizeof(y)) == -1)
+		return strcmp(a->local, b->local) == 0 &&
+		       strcmp(a->domain, b->domain) == 0;
 	return strcmp(x, y) == 0;
 }
 
@@ -412,7 +417,8 @@ address_domain_ascii(const char *domain, char *out, size_t cap)
 	}
 	if (!utf8_valid(domain, len))
 		return -1;
-	if (idn2_to_ascii_8z(domain, &converted, IDN2_NONTRANSITIONAL | IDN2_NFC_INPUT) == IDN2_OK) {
+	if (idn2_to_ascii_8z(domain, &converted, IDN2_NONTRANSITIONAL | IDN2_NFC_INPUT) ==
+	    IDN2_OK) {
 		len = strlen(converted);
 		if (len > 0 && converted[len - 1] == '.')
 			len--;

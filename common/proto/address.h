@@ -8,8 +8,8 @@
  * of RFC 5321, 4.5.3.1.1, because VERP, SRS and list bounce addresses in use exceed 64
  * and the RFC asks for no limit where possible.  The printed form never exceeds
  * ADDRESS_MAX: a longer one is refused by the parsers.
- * An empty quoted local part is refused.  Nothing is allocated but within libidn2, and that
- * only for names with octets above 127.
+ * An empty quoted local part is refused.  Nothing is allocated but within libidn2, and
+ * that only for names with octets above 127.
  */
 #ifndef FIFE_ADDRESS_H
 #define FIFE_ADDRESS_H
@@ -17,33 +17,37 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define ADDRESS_LOCAL_MAX 128	/* octets after unquoting */
-#define ADDRESS_DOMAIN_MAX 255	/* octets, brackets of a literal included */
-#define ADDRESS_MAX 320		/* octets of the printed form: buffers are ADDRESS_MAX + 1 */
+#define ADDRESS_LOCAL_MAX 128  /* octets after unquoting */
+#define ADDRESS_DOMAIN_MAX 255 /* octets, brackets of a literal included */
+#define ADDRESS_MAX 320 /* octets of the printed form: buffers are ADDRESS_MAX + 1 */
 
 /* Both empty: the null path.  Domain empty alone: <postmaster>. */
 struct address {
 	char local[ADDRESS_LOCAL_MAX + 1];
-	char domain[ADDRESS_DOMAIN_MAX + 1]; /* as written: U-labels, A-labels, or [literal] */
+	char domain[ADDRESS_DOMAIN_MAX +
+		    1]; /* as written: U-labels, A-labels, or [literal] */
 };
 
 enum address_flag {
-	ADDRESS_NULL = 1 << 0,	     /* path_parse: accept <> (reverse-path) */
+	ADDRESS_NULL = 1 << 0,       /* path_parse: accept <> (reverse-path) */
 	ADDRESS_POSTMASTER = 1 << 1, /* path_parse: accept <postmaster>, any case */
-	ADDRESS_NO_DOMAIN = 1 << 2,  /* accept any local part without a domain (sendmail) */
-	ADDRESS_ASCII = 1 << 3,	     /* refuse UTF-8: no SMTPUTF8 was asked for */
+	ADDRESS_NO_DOMAIN =
+	    1 << 2,             /* accept any local part without a domain (sendmail) */
+	ADDRESS_ASCII = 1 << 3, /* refuse UTF-8: no SMTPUTF8 was asked for */
 };
 
 /* The whole of s must be one bare mailbox, local@domain.  0, or -1 when it is not. */
 int address_parse(const char *s, size_t len, struct address *out);
-int address_parse_flags(const char *s, size_t len, unsigned int flags, struct address *out);
+int address_parse_flags(
+    const char *s, size_t len, unsigned int flags, struct address *out);
 
 /*
  * "<...>" at the start of s.  A source route (@a,@b:) is skipped (RFC 5321, appendix C).
  * *used is set to the octets up to and including ">"; what follows is the caller's
  * (ESMTP parameters).  0, or -1.
  */
-int path_parse(const char *s, size_t len, unsigned int flags, struct address *out, size_t *used);
+int path_parse(
+    const char *s, size_t len, unsigned int flags, struct address *out, size_t *used);
 
 /*
  * Print, with quotes where the local part needs them.  The null path prints as "".
@@ -75,7 +79,8 @@ int address_literal_ip(const char *domain, int *family, unsigned char ip[16]);
 int address_domain_ascii(const char *domain, char *out, size_t cap);
 /* A-labels back to UTF-8 for people; a copy of the input when that fails. */
 int address_domain_unicode(const char *domain, char *out, size_t cap);
-/* Letters, digits, hyphens (and underscore when loose is set); labels 1-63, whole <= 253. */
+/* Letters, digits, hyphens (and underscore when loose is set); labels 1-63, whole <= 253.
+ */
 bool address_domain_valid(const char *domain, size_t len);
 bool address_domain_valid_loose(const char *domain, size_t len);
 

@@ -237,12 +237,14 @@ read_words(struct addrlist *l, struct words *w, struct text *comment)
 			gap |= skip_cfws(l, comment);
 			continue;
 		}
-		if (c == ',' || c == ';' || c == '<' || c == '@' || (c == ':' && !l->in_group))
+		if (c == ',' || c == ';' || c == '<' || c == '@' ||
+		    (c == ':' && !l->in_group))
 			return;
 		if (gap && w->any) {
 			text_put(&w->name, ' ');
 			/* Not around a dot: "a . b" is one local part in old syntax. */
-			if (c != '.' && w->local.n > 0 && w->local.s[w->local.n - 1] != '.') {
+			if (c != '.' && w->local.n > 0 &&
+			    w->local.s[w->local.n - 1] != '.') {
 				w->last = w->name.n;
 				w->local.n = 0;
 				w->local.s[0] = '\0';
@@ -286,7 +288,8 @@ clear_item(struct addrlist_item *it)
 
 /* The rest of a mailbox after its words; the cursor is where they ended. */
 static void
-read_mailbox(struct addrlist *l, struct addrlist_item *it, struct words *w, struct text *comment)
+read_mailbox(
+    struct addrlist *l, struct addrlist_item *it, struct words *w, struct text *comment)
 {
 	struct text host = { it->host, sizeof(it->host), 0 };
 	char spec[sizeof(it->local) + 1 + sizeof(it->host)];

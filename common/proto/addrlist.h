@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Address lists of header fields (RFC 5322, 3.4 and 4.4), read tolerantly and in order, in
- * the shape IMAP's ENVELOPE wants (RFC 9051, 7.5.2).  A stream of items: nothing is
+ * Address lists of header fields (RFC 5322, 3.4 and 4.4), read tolerantly and in order,
+ * in the shape IMAP's ENVELOPE wants (RFC 9051, 7.5.2).  A stream of items: nothing is
  * allocated, the item's buffers are overwritten by the next call.
  */
 #ifndef FIFE_ADDRLIST_H
@@ -21,12 +21,13 @@ enum addrlist_kind {
 /* Strings end in NUL and hold none inside; what is too long is cut. */
 struct addrlist_item {
 	enum addrlist_kind kind;
-	bool has_name; /* false: NIL.  A comment after a bare address counts as its name */
+	bool
+	    has_name; /* false: NIL.  A comment after a bare address counts as its name */
 	bool has_route;
-	bool has_host;	  /* false: no "@" was found; local is all there is */
-	char name[1024];  /* quotes removed, RFC 2047 words left as they are */
-	char route[512];  /* "@a,@b" */
-	char local[512];  /* quotes removed */
+	bool has_host;   /* false: no "@" was found; local is all there is */
+	char name[1024]; /* quotes removed, RFC 2047 words left as they are */
+	char route[512]; /* "@a,@b" */
+	char local[512]; /* quotes removed */
 	char host[512];
 };
 
@@ -39,7 +40,8 @@ struct addrlist {
 
 /* value may be folded: CR and LF count as white space. */
 void addrlist_init(struct addrlist *l, const char *value, size_t len);
-/* 1: *item is filled; 0: no more.  There is no error: malformed text gives its best reading. */
+/* 1: *item is filled; 0: no more.  There is no error: malformed text gives its best
+ * reading. */
 int addrlist_next(struct addrlist *l, struct addrlist_item *item);
 
 /* local@host of a mailbox, quoted where needed.  The length, or -1. */

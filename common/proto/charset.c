@@ -15,7 +15,14 @@
 #define ROOM_MIN 32 /* for one turn of a converter */
 
 /* Rows of own code, before those of iconv. */
-enum { ROW_GUESS, ROW_UTF8, ROW_1252, ROW_UTF16, ROW_UTF16BE, ROW_UTF16LE };
+enum {
+	ROW_GUESS,
+	ROW_UTF8,
+	ROW_1252,
+	ROW_UTF16,
+	ROW_UTF16BE,
+	ROW_UTF16LE
+};
 
 static struct {
 	const char *name;  /* as people know it */
@@ -244,8 +251,9 @@ charset_conv_init(struct charset_conv *c, const char *charset, size_t len)
 }
 
 /*
- * The first two octets say which order it is, big-endian by default (RFC 2781, 4.3); glibc's
- * own UTF-16 keeps the order of the last text in its descriptor.  The octets taken are held.
+ * The first two octets say which order it is, big-endian by default (RFC 2781, 4.3);
+ * glibc's own UTF-16 keeps the order of the last text in its descriptor.  The octets
+ * taken are held.
  */
 static size_t
 utf16_order(struct charset_conv *c, const char *in, size_t len, bool last)
@@ -259,7 +267,8 @@ utf16_order(struct charset_conv *c, const char *in, size_t len, bool last)
 	c->row = ROW_UTF16BE;
 	if (c->nheld == 2 && memcmp(c->held, "\xff\xfe", 2) == 0)
 		c->row = ROW_UTF16LE;
-	if (c->row == ROW_UTF16LE || (c->nheld == 2 && memcmp(c->held, "\xfe\xff", 2) == 0))
+	if (c->row == ROW_UTF16LE ||
+	    (c->nheld == 2 && memcmp(c->held, "\xfe\xff", 2) == 0))
 		c->nheld = 0;
 	if (row_open(c->row))
 		iconv(rows[c->row].cd, NULL, NULL, NULL, NULL);
@@ -271,10 +280,10 @@ utf16_order(struct charset_conv *c, const char *in, size_t len, bool last)
 static uint32_t
 windows_1252(unsigned char b)
 {
-	static const uint16_t high[32] = { 0x20ac, 0, 0x201a, 0x0192, 0x201e, 0x2026, 0x2020, 0x2021,
-		0x02c6, 0x2030, 0x0160, 0x2039, 0x0152, 0, 0x017d, 0, 0, 0x2018, 0x2019, 0x201c,
-		0x201d, 0x2022, 0x2013, 0x2014, 0x02dc, 0x2122, 0x0161, 0x203a, 0x0153, 0, 0x017e,
-		0x0178 };
+	static const uint16_t high[32] = { 0x20ac, 0, 0x201a, 0x0192, 0x201e, 0x2026,
+		0x2020, 0x2021, 0x02c6, 0x2030, 0x0160, 0x2039, 0x0152, 0, 0x017d, 0, 0,
+		0x2018, 0x2019, 0x201c, 0x201d, 0x2022, 0x2013, 0x2014, 0x02dc, 0x2122,
+		0x0161, 0x203a, 0x0153, 0, 0x017e, 0x0178 };
 
 	if (b < 0x80 || b >= 0xa0)
 		return b;
@@ -285,7 +294,8 @@ windows_1252(unsigned char b)
 static bool
 utf8_is_prefix(const char *s, size_t len)
 {
-	static const char *tails[] = { "\x80\x80\x80", "\xbf\xbf\xbf", "\x90\x80\x80", "\x9f\xbf\xbf" };
+	static const char *tails[] = { "\x80\x80\x80", "\xbf\xbf\xbf", "\x90\x80\x80",
+		"\x9f\xbf\xbf" };
 	char buf[4];
 	uint32_t c;
 
@@ -303,8 +313,8 @@ utf8_is_prefix(const char *s, size_t len)
 
 /* UTF-8, ASCII with whatever else is in it, windows-1252. */
 static void
-own_feed(struct charset_conv *c, const char *in, size_t len, bool last, char *out, size_t cap,
-    size_t *used, size_t *made)
+own_feed(struct charset_conv *c, const char *in, size_t len, bool last, char *out,
+    size_t cap, size_t *used, size_t *made)
 {
 	char joined[4];
 	const char *p;
@@ -346,7 +356,8 @@ own_feed(struct charset_conv *c, const char *in, size_t len, bool last, char *ou
 			}
 			c->replaced = true;
 			took = 1;
-			ch = c->row == ROW_GUESS ? windows_1252((unsigned char)p[0]) : REPLACEMENT;
+			ch = c->row == ROW_GUESS ? windows_1252((unsigned char)p[0])
+						 : REPLACEMENT;
 		}
 		n += utf8_put(ch, out + n);
 		if (took < c->nheld) {
@@ -363,8 +374,8 @@ own_feed(struct charset_conv *c, const char *in, size_t len, bool last, char *ou
 
 /* One call of iconv on octets that may end within a character.  -1: out is full. */
 static int
-iconv_some(struct charset_conv *c, const char *in, size_t len, bool last, char *out, size_t cap,
-    size_t *used, size_t *made)
+iconv_some(struct charset_conv *c, const char *in, size_t len, bool last, char *out,
+    size_t cap, size_t *used, size_t *made)
 {
 	char *ip = (char *)(uintptr_t)in, *op = out;
 	size_t ileft = len, oleft = cap - 4, rc;
@@ -393,8 +404,8 @@ iconv_some(struct charset_conv *c, const char *in, size_t len, bool last, char *
 }
 
 static void
-iconv_feed(struct charset_conv *c, const char *in, size_t len, bool last, char *out, size_t cap,
-    size_t *used, size_t *made)
+iconv_feed(struct charset_conv *c, const char *in, size_t len, bool last, char *out,
+    size_t cap, size_t *used, size_t *made)
 {
 	char joined[2 * sizeof(c->held)];
 	size_t i = 0, n = 0, have, took, wrote;
@@ -406,8 +417,9 @@ iconv_feed(struct charset_conv *c, const char *in, size_t len, bool last, char *
 			memcpy(joined, c->held, c->nheld);
 			if (have > 0)
 				memcpy(joined + c->nheld, in + i, have);
-			full = iconv_some(c, joined, c->nheld + have, last && i + have == len, out + n,
-				   cap - n, &took, &wrote) == -1;
+			full = iconv_some(c, joined, c->nheld + have,
+				   last && i + have == len, out + n, cap - n, &took,
+				   &wrote) == -1;
 			n += wrote;
 			if (took >= c->nheld) {
 				i += took - c->nheld;
@@ -431,7 +443,8 @@ iconv_feed(struct charset_conv *c, const char *in, size_t len, bool last, char *
 			c->replaced = true;
 			continue;
 		}
-		full = iconv_some(c, in + i, len - i, last, out + n, cap - n, &took, &wrote) == -1;
+		full = iconv_some(c, in + i, len - i, last, out + n, cap - n, &took,
+			   &wrote) == -1;
 		i += took;
 		n += wrote;
 		if (full || took > 0 || i == len)
@@ -457,8 +470,8 @@ iconv_feed(struct charset_conv *c, const char *in, size_t len, bool last, char *
 }
 
 void
-charset_conv_feed(struct charset_conv *c, const char *in, size_t len, bool last, char *out,
-    size_t cap, size_t *used, size_t *made)
+charset_conv_feed(struct charset_conv *c, const char *in, size_t len, bool last,
+    char *out, size_t cap, size_t *used, size_t *made)
 {
 	size_t skip = 0;
 
@@ -478,8 +491,8 @@ charset_conv_feed(struct charset_conv *c, const char *in, size_t len, bool last,
 }
 
 int
-charset_to_utf8(const char *charset, size_t charset_len, const char *in, size_t len, char *out,
-    size_t cap, size_t *out_len)
+charset_to_utf8(const char *charset, size_t charset_len, const char *in, size_t len,
+    char *out, size_t cap, size_t *out_len)
 {
 	struct charset_conv c;
 	char tmp[1024];

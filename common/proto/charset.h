@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * Conversion to UTF-8 from the charsets of an allow list.  UTF-8, US-ASCII and
- * windows-1252 (also used for ISO-8859-1) are own code; the others go through iconv, whose
- * modules cannot be loaded after a chroot: charset_preload() opens each one before, and the
- * descriptors are kept for good (and survive a fork).  Names that mail uses for a subset are
- * widened (GB2312 to GB18030, Shift_JIS to CP932, EUC-KR to UHC, as browsers do).
- * For one thread; conversions of one charset must not be interleaved.
+ * windows-1252 (also used for ISO-8859-1) are own code; the others go through iconv,
+ * whose modules cannot be loaded after a chroot: charset_preload() opens each one before,
+ * and the descriptors are kept for good (and survive a fork).  Names that mail uses for a
+ * subset are widened (GB2312 to GB18030, Shift_JIS to CP932, EUC-KR to UHC, as browsers
+ * do). For one thread; conversions of one charset must not be interleaved.
  */
 #ifndef FIFE_CHARSET_H
 #define FIFE_CHARSET_H
@@ -25,12 +25,12 @@ bool charset_known(const char *name, size_t len);
 const char *charset_name(size_t n);
 
 /*
- * Never fails: malformed input gives U+FFFD, an unknown charset is read as UTF-8 when it is
- * valid as such, otherwise as windows-1252.  out is valid UTF-8 with a NUL, cut at a
+ * Never fails: malformed input gives U+FFFD, an unknown charset is read as UTF-8 when it
+ * is valid as such, otherwise as windows-1252.  out is valid UTF-8 with a NUL, cut at a
  * character's edge.  Returns 0, or 1 when something was replaced, guessed or cut.
  */
-int charset_to_utf8(const char *charset, size_t charset_len, const char *in, size_t len, char *out,
-    size_t cap, size_t *out_len);
+int charset_to_utf8(const char *charset, size_t charset_len, const char *in, size_t len,
+    char *out, size_t cap, size_t *out_len);
 
 /* The same in pieces, for bodies. */
 struct charset_conv {
@@ -42,11 +42,11 @@ struct charset_conv {
 /* false: unknown charset, will be read as windows-1252 unless pieces are UTF-8. */
 bool charset_conv_init(struct charset_conv *c, const char *charset, size_t len);
 /*
- * Takes *used of in and writes *made octets of valid UTF-8, no NUL added.  Stops early only
- * when out is full; cap must be 64 or more.  The last piece is given with last set (it may
- * be empty), again until *used == len.
+ * Takes *used of in and writes *made octets of valid UTF-8, no NUL added.  Stops early
+ * only when out is full; cap must be 64 or more.  The last piece is given with last set
+ * (it may be empty), again until *used == len.
  */
-void charset_conv_feed(struct charset_conv *c, const char *in, size_t len, bool last, char *out,
-    size_t cap, size_t *used, size_t *made);
+void charset_conv_feed(struct charset_conv *c, const char *in, size_t len, bool last,
+    char *out, size_t cap, size_t *used, size_t *made);
 
 #endif

@@ -13,15 +13,16 @@
 
 #define DATE_TEXT_MAX 512 /* of a field that is looked at */
 
-static const char months[12][4] = { "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep",
-	"Oct", "Nov", "Dec" };
+static const char months[12][4] = { "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul",
+	"Aug", "Sep", "Oct", "Nov", "Dec" };
 static const char days[7][4] = { "Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat" };
 
 /* Days from civil, after Howard Hinnant. */
 int64_t
 date_to_days(int year, int month, int day)
 {
-	int64_t y = year - (month <= 2), era = (y >= 0 ? y : y - 399) / 400, yoe = y - era * 400;
+	int64_t y = year - (month <= 2), era = (y >= 0 ? y : y - 399) / 400,
+		yoe = y - era * 400;
 	int64_t doy = (153 * (month + (month > 2 ? -3 : 9)) + 2) / 5 + day - 1;
 
 	return era * 146097 + yoe * 365 + yoe / 4 - yoe / 100 + doy - 719468;
@@ -73,16 +74,18 @@ date_local_zone(int64_t t)
 static int
 finish(struct date *d)
 {
-	static const char lengths[12] = { 31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31 };
+	static const char lengths[12] = { 31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30,
+		31 };
 	bool leap = d->year % 4 == 0 && (d->year % 100 != 0 || d->year % 400 == 0);
 
-	if (d->year < 0 || d->year > 9999 || d->month < 1 || d->month > 12 || d->day < 1 ||
-	    d->day > lengths[d->month - 1] || (d->month == 2 && d->day == 29 && !leap) ||
-	    d->hour < 0 || d->hour > 23 || d->minute < 0 || d->minute > 59 || d->second < 0 ||
-	    d->second > 60 || d->zone_min < -5999 || d->zone_min > 5999)
+	if (d->year < 0 || d->year > 9999 || d->month < 1 || d->month > 12 ||
+	    d->day < 1 || d->day > lengths[d->month - 1] ||
+	    (d->month == 2 && d->day == 29 && !leap) || d->hour < 0 || d->hour > 23 ||
+	    d->minute < 0 || d->minute > 59 || d->second < 0 || d->second > 60 ||
+	    d->zone_min < -5999 || d->zone_min > 5999)
 		return -1;
-	d->time = date_to_days(d->year, d->month, d->day) * 86400 + d->hour * 3600 + d->minute * 60 +
-	    d->second - (int64_t)d->zone_min * 60;
+	d->time = date_to_days(d->year, d->month, d->day) * 86400 + d->hour * 3600 +
+		  d->minute * 60 + d->second - (int64_t)d->zone_min * 60;
 	return 0;
 }
 
@@ -131,8 +134,8 @@ zone_by_name(const char *s, size_t len)
 	static const struct {
 		const char *name;
 		int hours;
-	} zones[] = { { "EST", -5 }, { "EDT", -4 }, { "CST", -6 }, { "CDT", -5 }, { "MST", -7 },
-		{ "MDT", -6 }, { "PST", -8 }, { "PDT", -7 } };
+	} zones[] = { { "EST", -5 }, { "EDT", -4 }, { "CST", -6 }, { "CDT", -5 },
+		{ "MST", -7 }, { "MDT", -6 }, { "PST", -8 }, { "PDT", -7 } };
 
 	for (size_t i = 0; i < sizeof(zones) / sizeof(zones[0]); i++) {
 		if (ascii_equal(s, len, zones[i].name))
@@ -183,9 +186,11 @@ read_word(struct reader *r)
 		r->d.month = month;
 		return;
 	}
-	if (n == 2 && r->have_time && (ascii_equal(w, 2, "AM") || ascii_equal(w, 2, "PM"))) {
+	if (n == 2 && r->have_time &&
+	    (ascii_equal(w, 2, "AM") || ascii_equal(w, 2, "PM"))) {
 		if (r->d.hour <= 12)
-			r->d.hour = r->d.hour % 12 + (ascii_lower((unsigned char)w[0]) == 'p' ? 12 : 0);
+			r->d.hour = r->d.hour % 12 +
+				    (ascii_lower((unsigned char)w[0]) == 'p' ? 12 : 0);
 		return;
 	}
 	/* A day's name comes before all numbers; after the time it is a zone. */
@@ -236,7 +241,8 @@ read_number(struct reader *r)
 			if ((r->d.second = number(r->s, r->len, &r->pos, 2, NULL)) == -1)
 				return -1;
 			/* A fraction. */
-			if (r->pos + 1 < r->len && r->s[r->pos] == '.' && is_digit(r->s[r->pos + 1])) {
+			if (r->pos + 1 < r->len && r->s[r->pos] == '.' &&
+			    is_digit(r->s[r->pos + 1])) {
 				for (r->pos++; r->pos < r->len && is_digit(r->s[r->pos]);)
 					r->pos++;
 			}
@@ -249,7 +255,9 @@ read_number(struct reader *r)
 		r->have_day = true;
 	} else if (!r->have_year) {
 		/* RFC 5322, 4.3. */
-		r->d.year = digits == 2 ? v + (v < 50 ? 2000 : 1900) : digits == 3 ? v + 1900 : v;
+		r->d.year = digits == 2   ? v + (v < 50 ? 2000 : 1900)
+			    : digits == 3 ? v + 1900
+					  : v;
 		r->have_year = true;
 	} else if (r->have_time && !r->have_zone && digits == 4) {
 		r->pos = start;
@@ -284,8 +292,8 @@ date_parse(const char *s, size_t len, struct date *out)
 				rc = read_zone(&r, c == '+' ? 1 : -1);
 		}
 		/* "GMT+0100" */
-		if (r.have_zone && r.pos + 1 < r.len && (s[r.pos] == '+' || s[r.pos] == '-') &&
-		    r.have_time && is_alpha(c)) {
+		if (r.have_zone && r.pos + 1 < r.len &&
+		    (s[r.pos] == '+' || s[r.pos] == '-') && r.have_time && is_alpha(c)) {
 			int sign = s[r.pos++] == '+' ? 1 : -1;
 
 			if (is_digit(s[r.pos]))
@@ -319,9 +327,9 @@ date_format(int64_t t, int zone_min, char *out, size_t cap)
 		return -1;
 	wday = (int)((date_to_days(d.year, d.month, d.day) % 7 + 11) % 7);
 	return print(out, cap,
-	    snprintf(out, cap, "%s, %02d %s %04d %02d:%02d:%02d %c%02d%02d", days[wday], d.day,
-		months[d.month - 1], d.year, d.hour, d.minute, d.second, zone_min < 0 ? '-' : '+',
-		abs_zone / 60, abs_zone % 60));
+	    snprintf(out, cap, "%s, %02d %s %04d %02d:%02d:%02d %c%02d%02d", days[wday],
+		d.day, months[d.month - 1], d.year, d.hour, d.minute, d.second,
+		zone_min < 0 ? '-' : '+', abs_zone / 60, abs_zone % 60));
 }
 
 int
@@ -334,9 +342,9 @@ date_format_imap(int64_t t, int zone_min, char *out, size_t cap)
 	if (d.year < 0 || d.year > 9999 || abs_zone > 5999)
 		return -1;
 	return print(out, cap,
-	    snprintf(out, cap, "%02d-%s-%04d %02d:%02d:%02d %c%02d%02d", d.day, months[d.month - 1],
-		d.year, d.hour, d.minute, d.second, zone_min < 0 ? '-' : '+', abs_zone / 60,
-		abs_zone % 60));
+	    snprintf(out, cap, "%02d-%s-%04d %02d:%02d:%02d %c%02d%02d", d.day,
+		months[d.month - 1], d.year, d.hour, d.minute, d.second,
+		zone_min < 0 ? '-' : '+', abs_zone / 60, abs_zone % 60));
 }
 
 int
@@ -348,8 +356,8 @@ date_format_iso(int64_t t, char *out, size_t cap)
 	if (d.year < 0 || d.year > 9999)
 		return -1;
 	return print(out, cap,
-	    snprintf(out, cap, "%04d-%02d-%02dT%02d:%02d:%02dZ", d.year, d.month, d.day, d.hour,
-		d.minute, d.second));
+	    snprintf(out, cap, "%04d-%02d-%02dT%02d:%02d:%02dZ", d.year, d.month, d.day,
+		d.hour, d.minute, d.second));
 }
 
 /* Exactly n digits. */
@@ -375,7 +383,8 @@ imap_day(const char *s, size_t len, struct date *d, size_t *used)
 	size_t pos = len > 0 && s[0] == ' ', digits;
 
 	memset(d, 0, sizeof(*d));
-	if ((d->day = number(s, len, &pos, 2, &digits)) == -1 || (s[0] == ' ' && digits != 1))
+	if ((d->day = number(s, len, &pos, 2, &digits)) == -1 ||
+	    (s[0] == ' ' && digits != 1))
 		return -1;
 	if (len - pos < 9 || s[pos] != '-' || s[pos + 4] != '-' ||
 	    (d->month = month_by_name(s + pos + 1)) == 0 ||
@@ -428,8 +437,9 @@ date_parse_iso(const char *s, size_t len, struct date *out)
 	size_t p = 19;
 	int h, m;
 
-	if (len < 20 || s[4] != '-' || s[7] != '-' || (s[10] != 'T' && s[10] != 't' && s[10] != ' ') ||
-	    s[13] != ':' || s[16] != ':')
+	if (len < 20 || s[4] != '-' || s[7] != '-' ||
+	    (s[10] != 'T' && s[10] != 't' && s[10] != ' ') || s[13] != ':' ||
+	    s[16] != ':')
 		return -1;
 	d.year = fixed(s, len, 0, 4);
 	d.month = fixed(s, len, 5, 2);

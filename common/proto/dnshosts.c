@@ -59,7 +59,8 @@ dnshosts_next(const uint8_t *buf, size_t len, size_t *off, struct dnshost *h)
 	h->secure = p[2];
 	n = p[3];
 	p += 4;
-	if (p[-2] > 1 || n == 0 || (size_t)(end - p) < n + 1 || memchr(p, '\0', n) != NULL)
+	if (p[-2] > 1 || n == 0 || (size_t)(end - p) < n + 1 ||
+	    memchr(p, '\0', n) != NULL)
 		return -1;
 	memcpy(h->name, p, n);
 	p += n;

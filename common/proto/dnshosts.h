@@ -38,7 +38,8 @@ int dnshosts_add(uint8_t *buf, size_t cap, size_t *len, const struct dnshost *);
 int dnshosts_next(const uint8_t *buf, size_t len, size_t *off, struct dnshost *);
 
 /* The socket address; returns its length. */
-socklen_t dnsaddr_sockaddr(const struct dnsaddr *, uint16_t port, struct sockaddr_storage *);
+socklen_t dnsaddr_sockaddr(
+    const struct dnsaddr *, uint16_t port, struct sockaddr_storage *);
 /* "192.0.2.1" */
 const char *dnsaddr_text(const struct dnsaddr *, char *out, size_t cap);
 /* An address in text, without brackets. 0 or -1. */

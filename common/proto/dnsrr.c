@@ -75,7 +75,8 @@ dnsrr_next(const uint8_t *buf, size_t len, size_t *off, struct dnsrr *rr)
 	rr->data = p + HEAD;
 	if (left - HEAD < rr->len)
 		return -1;
-	if ((rr->type == DNSRR_A && rr->len != 4) || (rr->type == DNSRR_AAAA && rr->len != 16))
+	if ((rr->type == DNSRR_A && rr->len != 4) ||
+	    (rr->type == DNSRR_AAAA && rr->len != 16))
 		return -1;
 	*off += HEAD + rr->len;
 	return 1;
@@ -172,7 +173,8 @@ dnsrr_text(const struct dnsrr *rr, char *out, size_t cap)
 		break;
 	case DNSRR_SRV:
 		if (dnsrr_name(rr, name, nums) == 0)
-			snprintf(out, cap, "%u %u %u %s", nums[0], nums[1], nums[2], name);
+			snprintf(
+			    out, cap, "%u %u %u %s", nums[0], nums[1], nums[2], name);
 		break;
 	case DNSRR_TXT:
 		quoted(rr->data, rr->len, out, cap);
@@ -191,8 +193,8 @@ dnsrr_text(const struct dnsrr *rr, char *out, size_t cap)
 		n = (size_t)snprintf(out, cap, "%u %.*s ", rr->data[0], rr->data[1],
 		    (const char *)rr->data + 2);
 		if (n < cap)
-			quoted(rr->data + 2 + rr->data[1], rr->len - 2 - rr->data[1], out + n,
-			    cap - n);
+			quoted(rr->data + 2 + rr->data[1], rr->len - 2 - rr->data[1],
+			    out + n, cap - n);
 		break;
 	default:
 		hexed(rr->data, rr->len, out, cap);

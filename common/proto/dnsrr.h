@@ -47,7 +47,8 @@ int dnsrr_next(const uint8_t *buf, size_t len, size_t *off, struct dnsrr *);
 
 /*
  * The name of a PTR, CNAME, NS, MX or SRV record; nums gets the numbers that precede it
- * (MX one, SRV three; NULL is fine). 0, or -1 when the record is of another type or malformed.
+ * (MX one, SRV three; NULL is fine). 0, or -1 when the record is of another type or
+ * malformed.
  */
 int dnsrr_name(const struct dnsrr *, char name[DNSRR_NAME_MAX + 1], uint16_t nums[3]);
 /* As people write it ("10 mx.example.net"); truncates. */

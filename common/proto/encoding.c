@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * Encodings of whole strings: base64, quoted-printable and Q, xtext, hex.
- * The streaming decoder of bodies is in encoding_cte.c, UTF-8 and UTF-7 in encoding_utf.c.
+ * The streaming decoder of bodies is in encoding_cte.c, UTF-8 and UTF-7 in
+ * encoding_utf.c.
  */
 #include <limits.h>
 #include <string.h>
@@ -87,8 +88,7 @@ base64_encode_lines(const void *in, size_t len, char *out, size_t cap)
 	const unsigned char *p = in;
 	size_t n = 0, left;
 
-	if (len > INT_MAX / 2 ||
-	    BASE64_ENCODED_SIZE(len) + (len + 56) / 57 * 2 > cap)
+	if (len > INT_MAX / 2 || BASE64_ENCODED_SIZE(len) + (len + 56) / 57 * 2 > cap)
 		return -1;
 	for (size_t i = 0; i < len; i += 3) {
 		left = len - i < 3 ? len - i : 3;
@@ -118,7 +118,8 @@ base64_decode(const char *in, size_t len, void *out, size_t cap)
 		for (size_t j = 0; j < 4; j++) {
 			d = base64_value((unsigned char)in[i + j]);
 			if (d == -1) {
-				/* Only in the last group, at its third or fourth place. */
+				/* Only in the last group, at its third or fourth place.
+				 */
 				if (in[i + j] != '=' || i + 4 != len || j < 2)
 					return -1;
 				pad++;
@@ -155,7 +156,8 @@ qp_literal(const char *in, size_t len, size_t column)
 {
 	unsigned char c = (unsigned char)in[0];
 
-	if (column == 0 && (c == '.' || (c == 'F' && len >= 5 && memcmp(in, "From ", 5) == 0)))
+	if (column == 0 &&
+	    (c == '.' || (c == 'F' && len >= 5 && memcmp(in, "From ", 5) == 0)))
 		return false;
 	if (c == ' ' || c == '\t')
 		return len > 1 && line_end(in + 1, len - 1) == 0;
@@ -210,7 +212,8 @@ qp_decode_word(const char *in, size_t len, char *out, size_t cap)
 	for (size_t i = 0; i < len; i++) {
 		if (n >= cap || n >= INT_MAX)
 			return -1;
-		if (in[i] == '=' && len - i > 2 && (hi = hex_digit((unsigned char)in[i + 1])) != -1 &&
+		if (in[i] == '=' && len - i > 2 &&
+		    (hi = hex_digit((unsigned char)in[i + 1])) != -1 &&
 		    (lo = hex_digit((unsigned char)in[i + 2])) != -1) {
 			out[n++] = (char)(hi << 4 | lo);
 			i += 2;
@@ -256,7 +259,8 @@ xtext_decode(const char *in, size_t len, char *out, size_t cap)
 			return -1;
 		if (c == '+') {
 			/* hexchar is upper case only, but some write lower case. */
-			if (len - i < 3 || (hi = hex_digit((unsigned char)in[i + 1])) == -1 ||
+			if (len - i < 3 ||
+			    (hi = hex_digit((unsigned char)in[i + 1])) == -1 ||
 			    (lo = hex_digit((unsigned char)in[i + 2])) == -1)
 				return -1;
 			c = hi << 4 | lo;

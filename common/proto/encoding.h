@@ -27,7 +27,15 @@ int base64_encode_lines(const void *in, size_t len, char *out, size_t cap);
 int base64_decode(const char *in, size_t len, void *out, size_t cap);
 
 /* Content-Transfer-Encoding; unknown ones decode as identity. */
-enum cte { CTE_7BIT, CTE_8BIT, CTE_BINARY, CTE_BASE64, CTE_QP, CTE_UUENCODE, CTE_UNKNOWN };
+enum cte {
+	CTE_7BIT,
+	CTE_8BIT,
+	CTE_BINARY,
+	CTE_BASE64,
+	CTE_QP,
+	CTE_UUENCODE,
+	CTE_UNKNOWN
+};
 enum cte cte_by_name(const char *name, size_t len);
 
 /*
@@ -38,13 +46,13 @@ enum cte cte_by_name(const char *name, size_t len);
  */
 struct cte_decoder {
 	enum cte cte;
-	uint32_t bits;	      /* base64 */
+	uint32_t bits; /* base64 */
 	unsigned int nbits;
-	bool malformed;	      /* something was skipped or kept literally */
-	unsigned int nheld;   /* octets that wait for what follows */
+	bool malformed;     /* something was skipped or kept literally */
+	unsigned int nheld; /* octets that wait for what follows */
 	char held[256];
 	unsigned int uu_state;
-	bool uu_long;	      /* the line is longer than held[] */
+	bool uu_long; /* the line is longer than held[] */
 };
 void cte_init(struct cte_decoder *d, enum cte cte);
 /*
@@ -53,10 +61,12 @@ void cte_init(struct cte_decoder *d, enum cte cte);
  */
 void cte_feed(struct cte_decoder *d, const char *in, size_t len, char *out, size_t cap,
     size_t *used, size_t *made);
-/* At the end of input: flushes what was held; returns the octets written (cap as above). */
+/* At the end of input: flushes what was held; returns the octets written (cap as above).
+ */
 size_t cte_finish(struct cte_decoder *d, char *out, size_t cap);
 
-/* Text (CRLF or LF line ends become CRLF), lines of at most 76, "From " and "." protected. */
+/* Text (CRLF or LF line ends become CRLF), lines of at most 76, "From " and "."
+ * protected. */
 int qp_encode(const char *in, size_t len, char *out, size_t cap);
 /* The Q decoding of one RFC 2047 word ("_" is a space).  out gets no NUL. */
 int qp_decode_word(const char *in, size_t len, char *out, size_t cap);
@@ -72,9 +82,11 @@ int xtext_decode(const char *in, size_t len, char *out, size_t cap);
 int utf7_from_utf8(const char *in, size_t len, char *out, size_t cap);
 int utf7_to_utf8(const char *in, size_t len, char *out, size_t cap);
 
-/* No overlong forms, surrogates or values above U+10FFFF; NUL is a character like others. */
+/* No overlong forms, surrogates or values above U+10FFFF; NUL is a character like others.
+ */
 bool utf8_valid(const char *s, size_t len);
-/* One character: octets used (1-4), or 0 when s does not start with a complete valid one. */
+/* One character: octets used (1-4), or 0 when s does not start with a complete valid one.
+ */
 size_t utf8_get(const char *s, size_t len, uint32_t *c);
 /* Octets written (1-4), or 0 when c is no character.  out has room for 4. */
 size_t utf8_put(uint32_t c, char *out);
@@ -86,6 +98,7 @@ int hex_decode(const char *in, size_t len, void *out, size_t cap);
 
 /* ASCII only, without regard to the locale. */
 int ascii_lower(int c);
-bool ascii_equal(const char *a, size_t alen, const char *b); /* b ends in NUL; case ignored */
+bool ascii_equal(
+    const char *a, size_t alen, const char *b); /* b ends in NUL; case ignored */
 
 #endif

@@ -10,7 +10,11 @@
 /* What one octet of input can write at most: all that is held and itself. */
 #define ROOM_MIN 264
 
-enum { UU_BEFORE, UU_DATA, UU_AFTER };
+enum {
+	UU_BEFORE,
+	UU_DATA,
+	UU_AFTER
+};
 
 enum cte
 cte_by_name(const char *name, size_t len)
@@ -68,7 +72,8 @@ base64_table(void)
 }
 
 static size_t
-base64_feed(struct cte_decoder *d, const char *in, size_t len, char *out, size_t cap, size_t *made)
+base64_feed(struct cte_decoder *d, const char *in, size_t len, char *out, size_t cap,
+    size_t *made)
 {
 	const unsigned char *table = base64_table();
 	size_t i, n = 0;
@@ -117,9 +122,9 @@ qp_escape(struct cte_decoder *d, int c, char *out, bool *taken)
 	bool blank = c == ' ' || c == '\t';
 
 	*taken = true;
-	if (d->nheld == 1 ? hex_digit(c) != -1 || c == '\r' || blank :
-			    blank && d->held[1] != '\r' && hex_digit(d->held[1]) == -1 &&
-		d->nheld < sizeof(d->held)) {
+	if (d->nheld == 1 ? hex_digit(c) != -1 || c == '\r' || blank
+			  : blank && d->held[1] != '\r' && hex_digit(d->held[1]) == -1 &&
+				d->nheld < sizeof(d->held)) {
 		d->held[d->nheld++] = (char)c;
 		return 0;
 	}
@@ -232,8 +237,8 @@ uu_octet(struct cte_decoder *d, int c, char *out)
 }
 
 void
-cte_feed(struct cte_decoder *d, const char *in, size_t len, char *out, size_t cap, size_t *used,
-    size_t *made)
+cte_feed(struct cte_decoder *d, const char *in, size_t len, char *out, size_t cap,
+    size_t *used, size_t *made)
 {
 	size_t i, n = 0;
 
@@ -269,7 +274,7 @@ cte_finish(struct cte_decoder *d, char *out, size_t cap)
 	if (d->cte == CTE_UUENCODE && !d->uu_long)
 		n = uu_line(d, out);
 	else if (d->cte == CTE_QP && d->held[0] == '=' && d->nheld > 1 &&
-	    hex_digit(d->held[1]) != -1) {
+		 hex_digit(d->held[1]) != -1) {
 		d->malformed = true;
 		n = flush_held(d, out);
 	}

@@ -145,7 +145,8 @@ utf7_unshift(struct utf7_out *o)
 {
 	if (!o->shifted)
 		return 0;
-	if (o->nbits > 0 && utf7_byte(o, utf7_alphabet[o->bits << (6 - o->nbits) & 63]) == -1)
+	if (o->nbits > 0 &&
+	    utf7_byte(o, utf7_alphabet[o->bits << (6 - o->nbits) & 63]) == -1)
 		return -1;
 	o->bits = 0;
 	o->nbits = 0;
@@ -249,7 +250,8 @@ utf7_to_utf8(const char *in, size_t len, char *out, size_t cap)
 			after_shift = false;
 		} else {
 			if (after_shift ||
-			    utf7_run(in + i + 1, (size_t)(end - in) - i - 1, out, cap, &n) == -1)
+			    utf7_run(in + i + 1, (size_t)(end - in) - i - 1, out, cap,
+				&n) == -1)
 				return -1;
 			after_shift = true;
 		}

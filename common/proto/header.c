@@ -67,7 +67,8 @@ split_field(const char *p, size_t len, struct header_field *f)
 		f->value_len--;
 	if (f->value_len > 0 && p[f->value_len - 1] == '\r')
 		f->value_len--;
-	while (colon < f->value_len && p[colon] > 0x20 && p[colon] < 0x7f && p[colon] != ':')
+	while (
+	    colon < f->value_len && p[colon] > 0x20 && p[colon] < 0x7f && p[colon] != ':')
 		colon++;
 	name = colon;
 	while (colon < f->value_len && (p[colon] == ' ' || p[colon] == '\t'))
@@ -122,7 +123,8 @@ header_name_is(const struct header_field *f, const char *name)
 }
 
 int
-header_get(const char *buf, size_t len, const char *name, size_t nth, struct header_field *out)
+header_get(
+    const char *buf, size_t len, const char *name, size_t nth, struct header_field *out)
 {
 	struct header_scan s;
 

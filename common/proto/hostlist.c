@@ -58,7 +58,8 @@ agrees(const struct prefix *p, const uint8_t *ip)
 
 	if (memcmp(p->ip, ip, whole) != 0)
 		return 0;
-	return rest == 0 || ((p->ip[whole] ^ ip[whole]) & (0xff << (8 - rest)) & 0xff) == 0;
+	return rest == 0 ||
+	       ((p->ip[whole] ^ ip[whole]) & (0xff << (8 - rest)) & 0xff) == 0;
 }
 
 int

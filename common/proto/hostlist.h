@@ -11,7 +11,8 @@
 
 struct sockaddr;
 
-/* One entry that can be part of a list: 1 or 0. A prefix has no bits behind its length. */
+/* One entry that can be part of a list: 1 or 0. A prefix has no bits behind its length.
+ */
 int hostlist_is_entry(const char *);
 /* Is that address in it? IPv4 also in IPv6's clothes; other families never are. */
 int hostlist_has(const char *list, const struct sockaddr *);

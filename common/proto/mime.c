@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * The structure parser: one pass over the lines of a message with a stack of open parts.
- * A line is either a boundary of an open multipart, or belongs to the innermost open part,
- * whose header or body it continues.  Cost is linear: a line is compared with at most
- * MIME_DEPTH_MAX boundaries of at most MIME_BOUNDARY_MAX octets.
+ * A line is either a boundary of an open multipart, or belongs to the innermost open
+ * part, whose header or body it continues.  Cost is linear: a line is compared with at
+ * most MIME_DEPTH_MAX boundaries of at most MIME_BOUNDARY_MAX octets.
  */
 #include <stdint.h>
 #include <stdlib.h>
@@ -36,11 +36,11 @@ struct parser {
 	struct mime_tree *tree;
 	unsigned int max_depth, max_parts, cap;
 	size_t strings;
-	struct level *stack; /* max_depth + 1 */
-	unsigned int depth;  /* of the innermost open part */
+	struct level *stack;     /* max_depth + 1 */
+	unsigned int depth;      /* of the innermost open part */
 	unsigned int boundaries; /* open ones on the stack */
-	bool in_header;	     /* of the innermost part */
-	uint32_t lf;	     /* line ends before the cursor */
+	bool in_header;          /* of the innermost part */
+	uint32_t lf;             /* line ends before the cursor */
 	uint32_t lf_header;
 	bool nomem;
 };
@@ -88,7 +88,8 @@ arena_string(struct parser *p, const char *s, size_t len)
 }
 
 static const struct mime_param *
-arena_params(struct parser *p, const struct mime_param *params, unsigned int n, unsigned int *count)
+arena_params(struct parser *p, const struct mime_param *params, unsigned int n,
+    unsigned int *count)
 {
 	struct mime_param *copy;
 
@@ -109,7 +110,8 @@ static bool
 is_token(const char *s, size_t len)
 {
 	for (size_t i = 0; i < len; i++) {
-		if (s[i] <= 0x20 || s[i] >= 0x7f || strchr("()<>@,;:\\\"/[]?=", s[i]) != NULL)
+		if (s[i] <= 0x20 || s[i] >= 0x7f ||
+		    strchr("()<>@,;:\\\"/[]?=", s[i]) != NULL)
 			return false;
 	}
 	return len > 0;
@@ -123,10 +125,11 @@ read_type(struct parser *p, struct mime_part *part, const struct header_field *f
 	const char *type, *subtype;
 	unsigned int n;
 
-	n = mime_split_params(f->value, f->value_len, token, sizeof(token), params, MIME_PARAMS_MAX,
-	    store, sizeof(store));
+	n = mime_split_params(f->value, f->value_len, token, sizeof(token), params,
+	    MIME_PARAMS_MAX, store, sizeof(store));
 	/* What is no type is text/plain (RFC 2045, 5.2), whatever its parameters. */
-	if ((slash = strchr(token, '/')) == NULL || !is_token(token, (size_t)(slash - token)) ||
+	if ((slash = strchr(token, '/')) == NULL ||
+	    !is_token(token, (size_t)(slash - token)) ||
 	    !is_token(slash + 1, strlen(slash + 1)))
 		return;
 	type = arena_string(p, token, (size_t)(slash - token));
@@ -146,12 +149,13 @@ read_disposition(struct parser *p, struct mime_part *part, const struct header_f
 	char token[256], store[STORE_SIZE];
 	unsigned int n;
 
-	n = mime_split_params(f->value, f->value_len, token, sizeof(token), params, MIME_PARAMS_MAX,
-	    store, sizeof(store));
+	n = mime_split_params(f->value, f->value_len, token, sizeof(token), params,
+	    MIME_PARAMS_MAX, store, sizeof(store));
 	/* "; filename=x" alone is met often: an attachment (RFC 2183, 2.8). */
 	if (token[0] == '\0' && n == 0)
 		return;
-	part->disposition = token[0] == '\0' ? "attachment" : arena_string(p, token, strlen(token));
+	part->disposition =
+	    token[0] == '\0' ? "attachment" : arena_string(p, token, strlen(token));
 	part->disposition_params = arena_params(p, params, n, &part->ndisposition_params);
 }
 
@@ -201,13 +205,16 @@ read_header(struct parser *p, struct mime_part *part)
 		if (!type && header_name_is(&f, "Content-Type")) {
 			type = true;
 			read_type(p, part, &f);
-		} else if (part->disposition == NULL && header_name_is(&f, "Content-Disposition"))
+		} else if (part->disposition == NULL &&
+			   header_name_is(&f, "Content-Disposition"))
 			read_disposition(p, part, &f);
-		else if (part->encoding == NULL && header_name_is(&f, "Content-Transfer-Encoding"))
+		else if (part->encoding == NULL &&
+			 header_name_is(&f, "Content-Transfer-Encoding"))
 			part->encoding = read_compact(p, &f, true, true);
 		else if (part->id == NULL && header_name_is(&f, "Content-ID"))
 			part->id = read_text(p, &f);
-		else if (part->description == NULL && header_name_is(&f, "Content-Description"))
+		else if (part->description == NULL &&
+			 header_name_is(&f, "Content-Description"))
 			part->description = read_text(p, &f);
 		else if (part->md5 == NULL && header_name_is(&f, "Content-MD5"))
 			part->md5 = read_compact(p, &f, false, false);
@@ -285,8 +292,8 @@ open_boundary(struct parser *p, struct mime_part *part)
 	size_t n;
 
 	/* RFC 2231 on a boundary is legal, if unheard of. */
-	if (b == NULL &&
-	    mime_param_get(part->params, part->nparams, "boundary", decoded, sizeof(decoded)) > 0)
+	if (b == NULL && mime_param_get(part->params, part->nparams, "boundary", decoded,
+			     sizeof(decoded)) > 0)
 		b = decoded;
 	n = b == NULL ? 0 : strlen(b);
 	/* A boundary does not end in white space (RFC 2046, 5.1.1). */
@@ -325,7 +332,8 @@ end_header(struct parser *p, size_t pos, bool complete)
 		else
 			p->tree->truncated = true;
 	} else if (complete && strcmp(part->type, "message") == 0 &&
-	    (strcmp(part->subtype, "rfc822") == 0 || strcmp(part->subtype, "global") == 0)) {
+		   (strcmp(part->subtype, "rfc822") == 0 ||
+		       strcmp(part->subtype, "global") == 0)) {
 		part->kind = MIME_MESSAGE;
 		/* part moves when the array grows. */
 		if (!open_part(p, l->part, pos))
@@ -414,14 +422,16 @@ parse_lines(struct parser *p)
 		lf = memchr(p->buf + pos, '\n', p->len - pos);
 		next = lf == NULL ? p->len : (size_t)(lf + 1 - p->buf);
 		n = next - pos;
-		if (p->boundaries > 0 && n > 2 && p->buf[pos] == '-' && p->buf[pos + 1] == '-' &&
+		if (p->boundaries > 0 && n > 2 && p->buf[pos] == '-' &&
+		    p->buf[pos + 1] == '-' &&
 		    (level = find_boundary(p, p->buf + pos + 2, n - 2, &closing)) != -1) {
 			boundary_line(p, level, pos, next, closing);
 			pos = next;
 			continue;
 		}
 		p->lf += lf != NULL;
-		if (p->in_header && lf != NULL && (n == 1 || (n == 2 && p->buf[pos] == '\r')))
+		if (p->in_header && lf != NULL &&
+		    (n == 1 || (n == 2 && p->buf[pos] == '\r')))
 			end_header(p, next, true);
 		pos = next;
 	}
@@ -431,7 +441,9 @@ parse_lines(struct parser *p)
 struct mime_tree *
 mime_parse(const char *buf, size_t len, const struct mime_limits *limits)
 {
-	struct parser p = { .buf = buf, .len = len, .max_depth = MIME_DEPTH_MAX,
+	struct parser p = { .buf = buf,
+		.len = len,
+		.max_depth = MIME_DEPTH_MAX,
 		.max_parts = MIME_PARTS_MAX };
 
 	if (limits != NULL && limits->depth > 0)

@@ -59,8 +59,8 @@ put(struct out *o, char c)
 }
 
 /*
- * Only a quote and a backslash are taken as escaped: of "C:\TEMP\x", which some clients send
- * unescaped, a strict reading would leave C:TEMPx.
+ * Only a quote and a backslash are taken as escaped: of "C:\TEMP\x", which some clients
+ * send unescaped, a strict reading would leave C:TEMPx.
  */
 static void
 read_quoted(struct reader *r, struct out *o)
@@ -133,7 +133,8 @@ mime_split_params(const char *value, size_t len, char *token, size_t token_cap,
 			if (is_space(r.s[r.pos]) || r.s[r.pos] == '(')
 				skip_cfws(&r);
 			else
-				put(&name, (char)ascii_lower((unsigned char)r.s[r.pos++]));
+				put(&name,
+				    (char)ascii_lower((unsigned char)r.s[r.pos++]));
 		}
 		if (r.pos >= r.len || r.s[r.pos] == ';' || name.n == 0) {
 			/* No value: not a parameter. */
@@ -143,7 +144,7 @@ mime_split_params(const char *value, size_t len, char *token, size_t token_cap,
 		r.pos++;
 		name.s[name.n] = '\0';
 		skip_cfws(&r);
-		v = (struct out) { name.s + name.n + 1, store_cap - used - name.n - 1, 0 };
+		v = (struct out){ name.s + name.n + 1, store_cap - used - name.n - 1, 0 };
 		if (v.cap > MIME_STRING_MAX)
 			v.cap = MIME_STRING_MAX;
 		if (r.pos < r.len && r.s[r.pos] == '"')
@@ -221,8 +222,8 @@ put_percent(struct out *o, const char *s)
 }
 
 int
-mime_param_get(
-    const struct mime_param *params, unsigned int n, const char *name, char *out, size_t cap)
+mime_param_get(const struct mime_param *params, unsigned int n, const char *name,
+    char *out, size_t cap)
 {
 	const char *segments[SEGMENTS_MAX] = { NULL }, *value, *lang, *text;
 	bool extended[SEGMENTS_MAX] = { false }, ext;
@@ -273,7 +274,8 @@ mime_param_get(
 int
 mime_part_filename(const struct mime_part *p, char *out, size_t cap)
 {
-	int n = mime_param_get(p->disposition_params, p->ndisposition_params, "filename", out, cap);
+	int n = mime_param_get(
+	    p->disposition_params, p->ndisposition_params, "filename", out, cap);
 
 	return n != -1 ? n : mime_param_get(p->params, p->nparams, "name", out, cap);
 }

@@ -40,15 +40,17 @@ put(struct sink *k, const char *s, size_t len)
 }
 
 /*
- * s starts with "=?".  The text may hold spaces, which RFC 2047 forbids and people send, and
- * is looked for only up to the next "?", which keeps the whole linear.
+ * s starts with "=?".  The text may hold spaces, which RFC 2047 forbids and people send,
+ * and is looked for only up to the next "?", which keeps the whole linear.
  */
 static bool
 word_parse(const char *s, size_t len, struct word *w)
 {
 	const char *p = s + 2, *end = s + len, *q, *star;
 
-	if ((q = memchr(p, '?', (size_t)(end - p) < 128 ? (size_t)(end - p) : 128)) == NULL || q == p)
+	if ((q = memchr(p, '?', (size_t)(end - p) < 128 ? (size_t)(end - p) : 128)) ==
+		NULL ||
+	    q == p)
 		return false;
 	w->charset = p;
 	w->charset_len = (size_t)(q - p);
@@ -61,7 +63,8 @@ word_parse(const char *s, size_t len, struct word *w)
 	if (w->encoding != 'b' && w->encoding != 'q')
 		return false;
 	w->text = p + 2;
-	if ((q = memchr(w->text, '?', (size_t)(end - w->text))) == NULL || q + 1 == end || q[1] != '=')
+	if ((q = memchr(w->text, '?', (size_t)(end - w->text))) == NULL || q + 1 == end ||
+	    q[1] != '=')
 		return false;
 	w->text_len = (size_t)(q - w->text);
 	w->len = (size_t)(q + 2 - s);
@@ -94,7 +97,8 @@ word_decode(const struct word *w, struct charset_conv *conv, struct sink *k)
 	if (w->encoding == 'b') {
 		cte_init(&d, CTE_BASE64);
 		for (; i < w->text_len; i += used) {
-			cte_feed(&d, w->text + i, w->text_len - i, bytes, sizeof(bytes), &used, &made);
+			cte_feed(&d, w->text + i, w->text_len - i, bytes, sizeof(bytes),
+			    &used, &made);
 			convert(conv, bytes, made, false, k);
 		}
 		return;
@@ -173,7 +177,7 @@ rfc2047_decode(const char *in, size_t len, char *out, size_t cap)
 			in_word = false;
 		}
 		if (in_word && (prev.charset_len != w.charset_len ||
-			memcmp(prev.charset, w.charset, w.charset_len) != 0)) {
+				   memcmp(prev.charset, w.charset, w.charset_len) != 0)) {
 			convert(&conv, "", 0, true, &k);
 			in_word = false;
 		}
@@ -209,8 +213,8 @@ needs_encoding(const char *in, size_t len)
 static bool
 q_literal(unsigned char c)
 {
-	return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
-	    (c != '\0' && strchr("!*+-/", c) != NULL);
+	return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') ||
+	       (c >= 'a' && c <= 'z') || (c != '\0' && strchr("!*+-/", c) != NULL);
 }
 
 static size_t

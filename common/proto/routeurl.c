@@ -62,7 +62,7 @@ host_valid(const char *host, int bracketed)
 	if (bracketed)
 		return inet_pton(AF_INET6, host, &a6) == 1;
 	return inet_pton(AF_INET, host, &a4) == 1 ||
-	    address_domain_valid_loose(host, strlen(host));
+	       address_domain_valid_loose(host, strlen(host));
 }
 
 int
@@ -93,7 +93,8 @@ routeurl_parse(const char *url, struct routeurl *r, const char **why)
 
 		*why = "expected user:secret-name before @";
 		if (colon == NULL ||
-		    percent_decode(p, (size_t)(colon - p), r->user, sizeof(r->user)) == -1 ||
+		    percent_decode(p, (size_t)(colon - p), r->user, sizeof(r->user)) ==
+			-1 ||
 		    percent_decode(colon + 1, (size_t)(at - colon - 1), r->secret,
 			sizeof(r->secret)) == -1)
 			return -1;

@@ -15,13 +15,18 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum route_scheme { ROUTE_SMTP = 1, ROUTE_SMTP_TLS, ROUTE_SMTPS, ROUTE_LMTP };
+enum route_scheme {
+	ROUTE_SMTP = 1,
+	ROUTE_SMTP_TLS,
+	ROUTE_SMTPS,
+	ROUTE_LMTP
+};
 
 struct routeurl {
 	enum route_scheme scheme;
 	char host[256]; /* without brackets */
 	uint16_t port;
-	char user[128];	  /* "" for none */
+	char user[128];   /* "" for none */
 	char secret[128]; /* the name of a secret, never the secret */
 };
 

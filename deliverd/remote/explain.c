@@ -19,60 +19,84 @@ static const struct {
 	    "The remote host cannot say now whether this address exists." },
 	{ "1.2", "The domain of this address does not exist: check how it is written.",
 	    "The domain of this address cannot be looked up now." },
-	{ "1.3", "The remote host does not accept the way this address is written.", NULL },
-	{ "1.6", "The recipient has moved: the remote host's words may tell where to.", NULL },
+	{ "1.3", "The remote host does not accept the way this address is written.",
+	    NULL },
+	{ "1.6", "The recipient has moved: the remote host's words may tell where to.",
+	    NULL },
 	{ "1.7", "The remote host does not accept the sender's address.",
 	    "The remote host cannot verify the sender's address now." },
 	{ "1.8", "The remote host does not know the domain of the sender's address.",
 	    "The remote host cannot look up the domain of the sender's address now." },
-	{ "1.10", "This domain accepts no mail at all: use another address of the recipient.",
+	{ "1.10",
+	    "This domain accepts no mail at all: use another address of the recipient.",
 	    NULL },
-	{ "2.1", "The recipient's mailbox is closed: ask the recipient for another address.",
+	{ "2.1",
+	    "The recipient's mailbox is closed: ask the recipient for another address.",
 	    "The recipient's mailbox is closed for now." },
 	{ "2.2",
-	    "The recipient's mailbox is full: try again when the recipient has made room.",
+	    "The recipient's mailbox is full: try again when the recipient has made "
+	    "room.",
 	    "The recipient's mailbox is full." },
-	{ "2.3", "The message is too big for the recipient's mailbox: send a smaller one, or a link.",
+	{ "2.3",
+	    "The message is too big for the recipient's mailbox: send a smaller one, or "
+	    "a link.",
 	    NULL },
-	{ "3.1", "The remote host has no room for mail.", "The remote host has no room for mail now." },
-	{ "3.2", "The remote host takes no mail.", "The remote host is too busy to take mail now." },
-	{ "3.4", "The message is too big for the remote host: send a smaller one, or a link.",
+	{ "3.1", "The remote host has no room for mail.",
+	    "The remote host has no room for mail now." },
+	{ "3.2", "The remote host takes no mail.",
+	    "The remote host is too busy to take mail now." },
+	{ "3.4",
+	    "The message is too big for the remote host: send a smaller one, or a link.",
 	    NULL },
 	{ "4.5", NULL, "The remote host is overloaded." },
-	{ "4.6", "The message went round in a circle: the mail routing of the recipient's domain "
-		 "is broken, tell its postmaster.",
+	{ "4.6",
+	    "The message went round in a circle: the mail routing of the recipient's "
+	    "domain "
+	    "is broken, tell its postmaster.",
 	    NULL },
-	{ "5.3", "The message has more recipients than the remote host accepts: send it in parts.",
+	{ "5.3",
+	    "The message has more recipients than the remote host accepts: send it in "
+	    "parts.",
 	    "The remote host takes the remaining recipients a little later." },
-	{ "6.7", "The address has letters beyond ASCII, which the remote host cannot handle: use "
-		 "another address of the recipient.",
+	{ "6.7",
+	    "The address has letters beyond ASCII, which the remote host cannot handle: "
+	    "use "
+	    "another address of the recipient.",
 	    NULL },
 	{ "7.1", "The remote host refuses this message by its policy.",
-	    "The remote host refuses this message for now; many hosts do so at a first contact." },
-	{ "7.4", "A secure connection is required to this host, and it offers none.", NULL },
+	    "The remote host refuses this message for now; many hosts do so at a first "
+	    "contact." },
+	{ "7.4", "A secure connection is required to this host, and it offers none.",
+	    NULL },
 	{ "7.5", "No secure connection could be made to the remote host.",
 	    "No secure connection can be made to the remote host now." },
-	{ "7.23", "The remote host refuses it because the sender's domain does not permit this "
-		  "host to send for it (SPF).",
+	{ "7.23",
+	    "The remote host refuses it because the sender's domain does not permit this "
+	    "host to send for it (SPF).",
 	    NULL },
-	{ "7.25", "The remote host refuses it because this host's name and address do not match "
-		  "in the DNS.",
+	{ "7.25",
+	    "The remote host refuses it because this host's name and address do not "
+	    "match "
+	    "in the DNS.",
 	    NULL },
-	{ "7.26", "The remote host refuses it because the message is not authenticated by the "
-		  "sender's domain (SPF, DKIM, DMARC).",
+	{ "7.26",
+	    "The remote host refuses it because the message is not authenticated by the "
+	    "sender's domain (SPF, DKIM, DMARC).",
 	    NULL },
 };
 
 /* Lists that refusals commonly name. */
 static const char *const lists[] = { "spamhaus", "spamcop", "barracuda", "sorbs",
 	"uceprotect", "abuseat", "psbl", "mailspike", "invaluement", "spameatingmonkey",
-	"spfbl", "nixspam", "backscatterer", "surbl", "uribl", "truncate.gbudb", "dnsbl", "rbl" };
+	"spfbl", "nixspam", "backscatterer", "surbl", "uribl", "truncate.gbudb", "dnsbl",
+	"rbl" };
 
 static int
 speaks_of_list(const char *reply)
 {
-	static const char *const words[] = { "blacklist", "block list", "blocklist", "black list",
-		"blocked using", "listed at", "listed in", "listed by", "listed on", "denylist" };
+	static const char *const words[] = { "blacklist", "block list", "blocklist",
+		"black list", "blocked using", "listed at", "listed in", "listed by",
+		"listed on", "denylist" };
 
 	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
 		if (strcasestr(reply, words[i]) != NULL)
@@ -93,7 +117,8 @@ named_list(const char *reply)
 static int
 word_around(const char *reply, const char *name, char *out, size_t cap)
 {
-	static const char ok[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-";
+	static const char ok[] =
+	    "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-";
 	const char *at = strcasestr(reply, name), *start = at;
 	size_t n;
 
@@ -120,21 +145,26 @@ explain_reply(const char *enhanced, const char *reply, char *out, size_t cap)
 	    speaks_of_list(reply)) {
 		if (list == NULL || word_around(reply, list, word, sizeof(word)) == -1)
 			snprintf(out, cap,
-			    "The remote host refuses mail from this host, which is on a list of "
-			    "senders of unwanted mail: its administrator has to see to that.");
+			    "The remote host refuses mail from this host, which is on a "
+			    "list of "
+			    "senders of unwanted mail: its administrator has to see to "
+			    "that.");
 		else
 			snprintf(out, cap,
-			    "The remote host refuses mail from this host, which is on the list %s: its "
+			    "The remote host refuses mail from this host, which is on "
+			    "the list %s: its "
 			    "administrator has to see to that.",
 			    word);
 		return;
 	}
-	for (size_t i = 0; rest != NULL && i < sizeof(sentences) / sizeof(sentences[0]); i++)
+	for (size_t i = 0; rest != NULL && i < sizeof(sentences) / sizeof(sentences[0]);
+	     i++)
 		if (strcmp(sentences[i].code, rest + 1) == 0)
 			s = failed ? sentences[i].failed : sentences[i].deferred;
 	if (s == NULL)
 		s = failed ? "The remote host refuses the message; its words tell why."
-			   : "The remote host does not take the message now; it is tried again.";
+			   : "The remote host does not take the message now; it is tried "
+			     "again.";
 	strlcpy(out, s, cap);
 }
 
@@ -165,7 +195,9 @@ explain_code(int code, enum reply_stage stage)
 	case 553:
 		return stage == STAGE_MAIL ? "5.1.7" : "5.1.3";
 	case 554:
-		return stage == STAGE_CONNECT ? "5.3.2" : stage == STAGE_RCPT ? "5.7.1" : "5.6.0";
+		return stage == STAGE_CONNECT ? "5.3.2"
+		       : stage == STAGE_RCPT  ? "5.7.1"
+					      : "5.6.0";
 	case 521:
 		return "5.3.2";
 	case 556:

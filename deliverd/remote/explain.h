@@ -13,7 +13,12 @@
 void explain_reply(const char *enhanced, const char *reply, char *out, size_t cap);
 
 /* The enhanced code for a reply that brings none, at that stage. */
-enum reply_stage { STAGE_CONNECT, STAGE_MAIL, STAGE_RCPT, STAGE_DATA };
+enum reply_stage {
+	STAGE_CONNECT,
+	STAGE_MAIL,
+	STAGE_RCPT,
+	STAGE_DATA
+};
 const char *explain_code(int code, enum reply_stage);
 
 #endif

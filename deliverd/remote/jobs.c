@@ -20,7 +20,7 @@ job_find(struct channel *ch, uint64_t id)
 {
 	struct job *j;
 
-	TAILQ_FOREACH(j, &jobs, entry)
+	TAILQ_FOREACH (j, &jobs, entry)
 		if (j->id == id && j->channel == channel_serial(ch))
 			return j;
 	return NULL;
@@ -82,8 +82,9 @@ void
 job_result(struct job *j, size_t i, enum job_status status, const char *enhanced,
     const char *mta, const char *reply, const char *text, bool dsn)
 {
-	struct msg_job_result r = { .job = j->id, .rcpt = j->rcpts[i].number,
-		.status = (uint8_t)status };
+	struct msg_job_result r = {
+		.job = j->id, .rcpt = j->rcpts[i].number, .status = (uint8_t)status
+	};
 	struct channel *ch = channel_find(j->channel);
 
 	if (j->settled[i])
@@ -107,8 +108,8 @@ job_result(struct job *j, size_t i, enum job_status status, const char *enhanced
 }
 
 void
-job_result_rest(struct job *j, enum job_status status, const char *enhanced, const char *mta,
-    const char *reply, const char *text)
+job_result_rest(struct job *j, enum job_status status, const char *enhanced,
+    const char *mta, const char *reply, const char *text)
 {
 	for (size_t i = 0; i < j->n_rcpts; i++)
 		job_result(j, i, status, enhanced, mta, reply, text, false);
@@ -142,7 +143,8 @@ take_job(struct channel *ch, struct msg *m)
 	struct job *j;
 
 	if (job_find(ch, p->job) != NULL || n_jobs >= JOBS_MAX) {
-		channel_break(ch, n_jobs >= JOBS_MAX ? "too many jobs" : "a job number twice");
+		channel_break(
+		    ch, n_jobs >= JOBS_MAX ? "too many jobs" : "a job number twice");
 		return;
 	}
 	if ((j = calloc(1, sizeof(*j))) == NULL ||
@@ -222,13 +224,17 @@ take_go(struct channel *ch, const struct msg_job_go *p)
 {
 	struct job *j = job_find(ch, p->job);
 
-	if (j == NULL || j->state != JOB_COLLECTING || j->n_rcpts != p->count || p->count == 0) {
+	if (j == NULL || j->state != JOB_COLLECTING || j->n_rcpts != p->count ||
+	    p->count == 0) {
 		channel_break(ch, "a job that is not complete");
 		return;
 	}
-	j->message = (struct smtp_out_message) { .sender = j->sender,
-		.size = j->size + j->prefix_len, .body = j->body, .smtputf8 = j->smtputf8,
-		.envid = j->envid, .ret = j->ret };
+	j->message = (struct smtp_out_message){ .sender = j->sender,
+		.size = j->size + j->prefix_len,
+		.body = j->body,
+		.smtputf8 = j->smtputf8,
+		.envid = j->envid,
+		.ret = j->ret };
 	j->state = JOB_WAITING;
 	TAILQ_INSERT_TAIL(&waiting, j, waiting);
 	remote_stats.waiting++;
@@ -290,7 +296,7 @@ jobs_pump(void)
 		return;
 	}
 	while (remote_stats.running < remote_conf.connections_max &&
-	    (j = TAILQ_FIRST(&waiting)) != NULL) {
+	       (j = TAILQ_FIRST(&waiting)) != NULL) {
 		TAILQ_REMOVE(&waiting, j, waiting);
 		remote_stats.waiting--;
 		remote_stats.running++;

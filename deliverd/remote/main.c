@@ -88,7 +88,8 @@ on_stop(void)
 	struct timeval tv = { STOP_MS / 1000, 0 };
 
 	session_quit_all_idle();
-	if (jobs_stop() || event_base_once(daemon_base(), -1, EV_TIMEOUT, on_patience, NULL, &tv) == -1)
+	if (jobs_stop() ||
+	    event_base_once(daemon_base(), -1, EV_TIMEOUT, on_patience, NULL, &tv) == -1)
 		daemon_stopped();
 }
 

@@ -29,7 +29,12 @@
 struct session;
 struct ssl_ctx_st;
 
-enum job_state { JOB_COLLECTING, JOB_WAITING, JOB_RESOLVING, JOB_RUNNING };
+enum job_state {
+	JOB_COLLECTING,
+	JOB_WAITING,
+	JOB_RESOLVING,
+	JOB_RUNNING
+};
 
 /* Why it did not work at one host; kept until another one has been tried. */
 struct trouble {
@@ -42,7 +47,7 @@ struct trouble {
 };
 
 struct job {
-	TAILQ_ENTRY(job) entry;	  /* of all */
+	TAILQ_ENTRY(job) entry;   /* of all */
 	TAILQ_ENTRY(job) waiting; /* for a place */
 	enum job_state state;
 	uint64_t channel; /* of queued */
@@ -75,7 +80,8 @@ struct job {
 };
 
 struct remote_stats {
-	uint64_t jobs, delivered, deferred, failed, connections, connect_failed, reused, tls;
+	uint64_t jobs, delivered, deferred, failed, connections, connect_failed, reused,
+	    tls;
 	uint32_t running, waiting, sessions, idle;
 };
 
@@ -93,8 +99,8 @@ void jobs_pump(void);
 /* Drop what can be dropped; true when nothing is left. */
 bool jobs_stop(void);
 /* The result of a recipient, by its index in rcpts. */
-void job_result(struct job *, size_t i, enum job_status, const char *enhanced, const char *mta,
-    const char *reply, const char *text, bool dsn);
+void job_result(struct job *, size_t i, enum job_status, const char *enhanced,
+    const char *mta, const char *reply, const char *text, bool dsn);
 /* The same for all that have none. */
 void job_result_rest(struct job *, enum job_status, const char *enhanced, const char *mta,
     const char *reply, const char *text);
@@ -114,7 +120,8 @@ void walk_again(struct job *);
 /* session.c */
 /* A connection that is open already and leads there; true when it takes the job. */
 bool session_reuse(struct job *);
-void session_open(struct job *, const struct dnshost *, const struct dnsaddr *, bool plain);
+void session_open(
+    struct job *, const struct dnshost *, const struct dnsaddr *, bool plain);
 /* The job leaves it; the connection is closed. */
 void session_abort(struct session *);
 bool session_past_end(const struct session *);

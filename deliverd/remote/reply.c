@@ -30,7 +30,8 @@ enhanced_len(const char *s, int code)
 {
 	size_t n = 2, digits;
 
-	if (s[0] != '0' + code / 100 || s[1] != '.' || (s[0] != '2' && s[0] != '4' && s[0] != '5'))
+	if (s[0] != '0' + code / 100 || s[1] != '.' ||
+	    (s[0] != '2' && s[0] != '4' && s[0] != '5'))
 		return 0;
 	for (digits = 0; is_digit(s[n]); n++)
 		digits++;
@@ -55,7 +56,8 @@ split_enhanced(struct reply *r)
 	r->enhanced[n] = '\0';
 	while (r->text[in] != '\0') {
 		if (strncmp(r->text + in, r->enhanced, n) == 0 &&
-		    (r->text[in + n] == ' ' || r->text[in + n] == '\n' || r->text[in + n] == '\0'))
+		    (r->text[in + n] == ' ' || r->text[in + n] == '\n' ||
+			r->text[in + n] == '\0'))
 			in += n + (r->text[in + n] == ' ');
 		while (r->text[in] != '\0') {
 			r->text[out++] = r->text[in];

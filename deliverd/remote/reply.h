@@ -16,16 +16,16 @@
 #define REPLY_ENHANCED_MAX 15
 
 struct reply {
-	int code; /* 200 to 599 */
+	int code;                              /* 200 to 599 */
 	char enhanced[REPLY_ENHANCED_MAX + 1]; /* RFC 3463, "" when there is none */
 	/* The lines without codes, each but the last ended by '\n'; printable UTF-8. */
 	char text[REPLY_TEXT_MAX + 1];
 
 	/* While it comes in. */
-	size_t len;	/* of text */
-	size_t octets;	/* of the whole reply so far */
-	size_t column;	/* of the present line */
-	char head[4];	/* its first octets */
+	size_t len;    /* of text */
+	size_t octets; /* of the whole reply so far */
+	size_t column; /* of the present line */
+	char head[4];  /* its first octets */
 	unsigned int lines;
 	int cr;
 	int complete;

@@ -120,7 +120,8 @@ session_failed(struct session *s, enum job_status status, const char *enhanced,
 	strlcpy(t.text, text, sizeof(t.text));
 	if (j != NULL && !again)
 		log_fact(LOG_DELIVERY, LOGL_INFO, "host-failed", KS("qid", j->qid),
-		    KS("host", s->mta), KS("code", enhanced), KS("why", reply[0] ? reply : text));
+		    KS("host", s->mta), KS("code", enhanced),
+		    KS("why", reply[0] ? reply : text));
 	session_free(s, true);
 	if (j == NULL)
 		return;
@@ -151,7 +152,8 @@ read_slice(struct session *s, uint8_t *buf, size_t cap)
 	ssize_t n;
 
 	if (s->offset < j->prefix_len) {
-		n = (ssize_t)(j->prefix_len - s->offset < cap ? j->prefix_len - s->offset : cap);
+		n = (ssize_t)(j->prefix_len - s->offset < cap ? j->prefix_len - s->offset
+							      : cap);
 		memcpy(buf, j->prefix + s->offset, (size_t)n);
 		return n;
 	}
@@ -170,7 +172,8 @@ feed(struct session *s)
 	uint64_t total = s->job->prefix_len + s->job->size;
 	struct evbuffer *out = smtp_out_output(s->engine);
 
-	while (s->feeding && conn_unsent(s->conn) + evbuffer_get_length(out) < UNSENT_MAX) {
+	while (
+	    s->feeding && conn_unsent(s->conn) + evbuffer_get_length(out) < UNSENT_MAX) {
 		ssize_t n;
 
 		if (s->offset >= total) {
@@ -203,7 +206,8 @@ begin_tls(struct session *s)
 {
 	s->handshake = true;
 	/* Without a context only where TLS is required: then it cannot be had. */
-	if (remote_tls() == NULL || conn_tls_client(s->conn, remote_tls(), s->host.name, s->verify) == -1)
+	if (remote_tls() == NULL ||
+	    conn_tls_client(s->conn, remote_tls(), s->host.name, s->verify) == -1)
 		session_failed(s, JOB_DEFERRED, "4.7.5", "",
 		    "No secure connection can be made to the remote host now.");
 	else
@@ -221,8 +225,8 @@ tls_failed(struct session *s, const char *why)
 		struct dnshost h = s->host;
 		struct dnsaddr a = s->addr;
 
-		log_fact(LOG_DELIVERY, LOGL_INFO, "tls-failed", KS("qid", j->qid), KS("host", s->mta),
-		    KS("why", why));
+		log_fact(LOG_DELIVERY, LOGL_INFO, "tls-failed", KS("qid", j->qid),
+		    KS("host", s->mta), KS("why", why));
 		session_free(s, false);
 		session_open(j, &h, &a, true);
 		return;
@@ -256,8 +260,8 @@ run(struct session *s)
 		smtp_out_next(s->engine, &a);
 		switch (a.kind) {
 		case SMTP_OUT_NONE:
-			if (s->job == NULL &&
-			    (s->messages >= MESSAGES_MAX || remote_stats.idle > IDLE_MAX)) {
+			if (s->job == NULL && (s->messages >= MESSAGES_MAX ||
+						  remote_stats.idle > IDLE_MAX)) {
 				quit(s);
 				return;
 			}
@@ -277,8 +281,8 @@ run(struct session *s)
 			set_deadline(s);
 			break;
 		case SMTP_OUT_RESULT:
-			job_result(s->job, a.index, a.status, a.enhanced, s->mta, a.reply, a.text,
-			    smtp_out_has_dsn(s->engine));
+			job_result(s->job, a.index, a.status, a.enhanced, s->mta, a.reply,
+			    a.text, smtp_out_has_dsn(s->engine));
 			break;
 		case SMTP_OUT_DONE:
 			message_done(s);
@@ -315,7 +319,8 @@ connect_failed(struct session *s, const char *why)
 	char text[512];
 
 	remote_stats.connect_failed++;
-	snprintf(text, sizeof(text), "The remote host %.200s accepts no connection: %.200s.", s->mta, why);
+	snprintf(text, sizeof(text),
+	    "The remote host %.200s accepts no connection: %.200s.", s->mta, why);
 	session_failed(s, JOB_DEFERRED, "4.4.1", "", text);
 }
 
@@ -414,9 +419,9 @@ session_reuse(struct job *j)
 	char key[sizeof(s->key)];
 
 	key_of(j, key, sizeof(key));
-	TAILQ_FOREACH(s, &sessions, entry) {
-		if (s->job != NULL || strcmp(s->key, key) != 0 || !smtp_out_idle(s->engine) ||
-		    !give_message(s, j))
+	TAILQ_FOREACH (s, &sessions, entry) {
+		if (s->job != NULL || strcmp(s->key, key) != 0 ||
+		    !smtp_out_idle(s->engine) || !give_message(s, j))
 			continue;
 		s->reused = true;
 		remote_stats.idle--;
@@ -444,7 +449,8 @@ void
 session_open(struct job *j, const struct dnshost *h, const struct dnsaddr *a, bool plain)
 {
 	struct session *s = calloc(1, sizeof(*s));
-	struct smtp_out_conf conf = { .helo = remote_helo(), .tls = SMTP_OUT_TLS_OFFERED };
+	struct smtp_out_conf conf = { .helo = remote_helo(),
+		.tls = SMTP_OUT_TLS_OFFERED };
 	struct sockaddr_storage to, from;
 	socklen_t to_len = dnsaddr_sockaddr(a, j->url.port, &to);
 	socklen_t from_len = source_address(a->family, &from);
@@ -470,7 +476,8 @@ session_open(struct job *j, const struct dnshost *h, const struct dnsaddr *a, bo
 	if ((s->engine = smtp_out_new(&conf)) == NULL || !give_message(s, j))
 		goto fail;
 	s->conn = conn_connect(daemon_base(), (struct sockaddr *)&to, to_len,
-	    from_len > 0 ? (struct sockaddr *)&from : NULL, from_len, INPUT_MAX, on_event, s);
+	    from_len > 0 ? (struct sockaddr *)&from : NULL, from_len, INPUT_MAX, on_event,
+	    s);
 	if (s->conn == NULL)
 		goto fail;
 	conn_deadline(s->conn, remote_conf.connect_timeout_s * 1000);
@@ -483,6 +490,7 @@ fail:
 		smtp_out_free(s->engine);
 	free(s);
 	j->session = NULL;
-	job_result_rest(j, JOB_DEFERRED, "4.3.0", "", "", "This host is short of memory.");
+	job_result_rest(
+	    j, JOB_DEFERRED, "4.3.0", "", "", "This host is short of memory.");
 	job_end(j);
 }

@@ -56,8 +56,8 @@ smtp_out_output(struct smtp_out *o)
 /* ---- results ---- */
 
 void
-smtp_out_settle(struct smtp_out *o, size_t i, enum job_status status, const char *enhanced,
-    const char *reply, const char *text)
+smtp_out_settle(struct smtp_out *o, size_t i, enum job_status status,
+    const char *enhanced, const char *reply, const char *text)
 {
 	struct rcpt *r = &o->rcpts[i];
 
@@ -77,7 +77,9 @@ smtp_out_settle(struct smtp_out *o, size_t i, enum job_status status, const char
 static enum job_status
 reply_status(const struct reply *r)
 {
-	return r->code >= 500 ? JOB_FAILED : r->code >= 400 ? JOB_DEFERRED : JOB_DELIVERED;
+	return r->code >= 500   ? JOB_FAILED
+	       : r->code >= 400 ? JOB_DEFERRED
+				: JOB_DELIVERED;
 }
 
 static const char *
@@ -109,7 +111,8 @@ settle_all_by_reply(struct smtp_out *o, enum reply_stage stage)
 }
 
 static void
-settle_all(struct smtp_out *o, enum job_status status, const char *enhanced, const char *text)
+settle_all(
+    struct smtp_out *o, enum job_status status, const char *enhanced, const char *text)
 {
 	for (size_t i = 0; i < o->m->n_rcpts; i++)
 		smtp_out_settle(o, i, status, enhanced, "", text);
@@ -117,15 +120,17 @@ settle_all(struct smtp_out *o, enum job_status status, const char *enhanced, con
 
 /* The connection is over; whoever has no result may be tried elsewhere. */
 static void
-trouble(struct smtp_out *o, enum job_status status, const char *enhanced, const char *reply,
-    const char *text)
+trouble(struct smtp_out *o, enum job_status status, const char *enhanced,
+    const char *reply, const char *text)
 {
 	if (o->state == S_CLOSED)
 		return;
 	if (o->m != NULL && o->state == S_END) {
-		/* Perhaps it was taken: not to another host, that would make two of it. */
+		/* Perhaps it was taken: not to another host, that would make two of it.
+		 */
 		settle_all(o, JOB_DEFERRED, "4.4.2",
-		    "The remote host did not say whether it took the message; it is tried again.");
+		    "The remote host did not say whether it took the message; it is "
+		    "tried again.");
 		o->want_close = true;
 	} else if (o->m == NULL || o->n_unsettled == 0)
 		o->want_close = true;
@@ -147,14 +152,15 @@ trouble_by_reply(struct smtp_out *o, enum reply_stage stage)
 
 	reply_format(&o->reply, reply, sizeof(reply));
 	explain_reply(enhanced, reply, text, sizeof(text));
-	trouble(o, reply_status(&o->reply) == JOB_FAILED ? JOB_FAILED : JOB_DEFERRED, enhanced,
-	    reply, text);
+	trouble(o, reply_status(&o->reply) == JOB_FAILED ? JOB_FAILED : JOB_DEFERRED,
+	    enhanced, reply, text);
 }
 
 static void
 broken(struct smtp_out *o)
 {
-	trouble(o, JOB_DEFERRED, "4.5.0", "", "The remote host does not answer as a mail host does.");
+	trouble(o, JOB_DEFERRED, "4.5.0", "",
+	    "The remote host does not answer as a mail host does.");
 }
 
 void
@@ -201,7 +207,8 @@ envelope_step(struct smtp_out *o)
 
 	if (o->state != S_ENVELOPE)
 		return;
-	if (!o->mail_refused && (!o->mail_sent || o->mail_replied || (o->ext & EXT_PIPELINING)))
+	if (!o->mail_refused &&
+	    (!o->mail_sent || o->mail_replied || (o->ext & EXT_PIPELINING)))
 		smtp_out_send_envelope(o);
 	if (o->state != S_ENVELOPE)
 		return;
@@ -304,7 +311,8 @@ take_keyword(struct smtp_out *o, const char *line, size_t len)
 		uint64_t v = 0;
 
 		for (n++; n < len && line[n] >= '0' && line[n] <= '9'; n++)
-			v = v > UINT64_MAX / 10 - 10 ? UINT64_MAX / 10 : v * 10 + (uint64_t)(line[n] - '0');
+			v = v > UINT64_MAX / 10 - 10 ? UINT64_MAX / 10
+						     : v * 10 + (uint64_t)(line[n] - '0');
 		o->size_max = v;
 	}
 }
@@ -334,7 +342,8 @@ got_ehlo(struct smtp_out *o)
 {
 	if (o->reply.code / 100 == 2) {
 		take_keywords(o);
-		if (!o->tls && o->conf.tls != SMTP_OUT_TLS_NO && (o->ext & EXT_STARTTLS)) {
+		if (!o->tls && o->conf.tls != SMTP_OUT_TLS_NO &&
+		    (o->ext & EXT_STARTTLS)) {
 			o->state = S_STARTTLS;
 			smtp_out_say(o, "STARTTLS\r\n");
 		} else if (!o->tls && o->conf.tls == SMTP_OUT_TLS_REQUIRED)
@@ -559,7 +568,8 @@ smtp_out_lost(struct smtp_out *o, const char *why)
 {
 	char text[256];
 
-	snprintf(text, sizeof(text), "The connection to the remote host was lost: %s.", why);
+	snprintf(
+	    text, sizeof(text), "The connection to the remote host was lost: %s.", why);
 	trouble(o, JOB_DEFERRED, "4.4.2", "", text);
 }
 

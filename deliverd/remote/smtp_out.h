@@ -25,8 +25,8 @@ struct evbuffer;
 struct smtp_out;
 
 enum smtp_out_tls {
-	SMTP_OUT_TLS_NO,	/* also when there is TLS already */
-	SMTP_OUT_TLS_OFFERED,	/* when the server offers it */
+	SMTP_OUT_TLS_NO,      /* also when there is TLS already */
+	SMTP_OUT_TLS_OFFERED, /* when the server offers it */
 	SMTP_OUT_TLS_REQUIRED
 };
 
@@ -40,7 +40,7 @@ struct smtp_out_rcpt {
 	uint32_t number; /* number and index are the caller's */
 	size_t index;
 	const char *address;
-	uint8_t notify; /* NOTIFY of RFC 3461 as bits, SMTP_OUT_NOTIFY_... */
+	uint8_t notify;    /* NOTIFY of RFC 3461 as bits, SMTP_OUT_NOTIFY_... */
 	const char *orcpt; /* in xtext, "" for none */
 };
 #define SMTP_OUT_NOTIFY_SUCCESS 0x01
@@ -55,20 +55,21 @@ struct smtp_out_message {
 	enum body_type body;
 	bool smtputf8;
 	const char *envid; /* in xtext */
-	uint8_t ret;	   /* 1 FULL, 2 HDRS */
+	uint8_t ret;       /* 1 FULL, 2 HDRS */
 	const struct smtp_out_rcpt *rcpts;
 	size_t n_rcpts;
 };
 
 enum smtp_out_kind {
-	SMTP_OUT_NONE,	   /* needs input */
-	SMTP_OUT_STARTTLS, /* begin TLS once the output is sent, then smtp_out_tls_ready() */
+	SMTP_OUT_NONE,     /* needs input */
+	SMTP_OUT_STARTTLS, /* begin TLS once the output is sent, then smtp_out_tls_ready()
+			    */
 	SMTP_OUT_CONTENT,  /* feed content until smtp_out_content_end() */
 	SMTP_OUT_RESULT,   /* of a recipient */
-	SMTP_OUT_DONE,	   /* each recipient has its result: another message may begin */
+	SMTP_OUT_DONE,     /* each recipient has its result: another message may begin */
 	SMTP_OUT_TROUBLE,  /* the connection is of no use: those without a result may be
 			      tried elsewhere. Close it. */
-	SMTP_OUT_CLOSE	   /* close it, nothing is lost */
+	SMTP_OUT_CLOSE     /* close it, nothing is lost */
 };
 
 struct smtp_out_action {

@@ -27,7 +27,13 @@ enum state {
 	S_CLOSED
 };
 
-enum rcpt_state { R_WAIT, R_SENT, R_ACCEPTED, R_SETTLED, R_TOLD };
+enum rcpt_state {
+	R_WAIT,
+	R_SENT,
+	R_ACCEPTED,
+	R_SETTLED,
+	R_TOLD
+};
 
 struct rcpt {
 	enum rcpt_state state;
@@ -61,17 +67,17 @@ struct smtp_out {
 	const struct smtp_out_message *m;
 	struct rcpt *rcpts;
 	size_t n_unsettled;
-	size_t tell;	    /* first that may have to be told */
-	size_t next_send;   /* first that may have to be sent */
-	size_t next_reply;  /* first that may wait for its reply */
-	size_t stale;	    /* replies to come that mean nothing */
+	size_t tell;       /* first that may have to be told */
+	size_t next_send;  /* first that may have to be sent */
+	size_t next_reply; /* first that may wait for its reply */
+	size_t stale;      /* replies to come that mean nothing */
 	bool mail_sent;
 	bool mail_replied;
 	bool mail_refused;
 	bool any_accepted;
-	bool answered;	    /* something came for this message */
+	bool answered; /* something came for this message */
 
-	bool want_tls;	    /* actions that are due */
+	bool want_tls; /* actions that are due */
 	bool want_content;
 	bool want_done;
 	bool want_trouble;
@@ -81,13 +87,14 @@ struct smtp_out {
 	char trouble_reply[SMTP_OUT_REPLY_MAX + 1];
 	char trouble_text[SMTP_OUT_TEXT_MAX + 1];
 
-	bool raw;	    /* content goes out as it is: BDAT */
+	bool raw;           /* content goes out as it is: BDAT */
 	bool at_line_start; /* of the content */
 	bool held_cr;
 };
 
 /* smtp_out_send.c; all of them mark the engine closed when memory is short. */
-void smtp_out_say(struct smtp_out *, const char *, ...) __attribute__((format(printf, 2, 3)));
+void smtp_out_say(struct smtp_out *, const char *, ...)
+    __attribute__((format(printf, 2, 3)));
 void smtp_out_send_envelope(struct smtp_out *);
 void smtp_out_no_memory(struct smtp_out *);
 /* smtp_out.c */

@@ -127,20 +127,23 @@ smtp_out_send_envelope(struct smtp_out *o)
 	if (!o->mail_sent) {
 		if ((o->ext & EXT_SIZE) && o->size_max != 0 && o->m->size > o->size_max) {
 			settle_waiting(o, "5.3.4",
-			    "The message is too big for the remote host: send a smaller one, or a "
+			    "The message is too big for the remote host: send a smaller "
+			    "one, or a "
 			    "link.");
 			return;
 		}
 		if (o->m->body == BODY_BINARYMIME &&
 		    (~o->ext & (EXT_CHUNKING | EXT_BINARYMIME)) != 0) {
 			settle_waiting(o, "5.6.3",
-			    "The message has binary content, which the remote host cannot take: "
+			    "The message has binary content, which the remote host "
+			    "cannot take: "
 			    "send it with its attachments encoded (base64).");
 			return;
 		}
 		if (send_mail(o) == -1) {
 			settle_waiting(o, "5.6.7",
-			    "The sender's address has letters beyond ASCII, which the remote host "
+			    "The sender's address has letters beyond ASCII, which the "
+			    "remote host "
 			    "cannot handle: send from another address.");
 			return;
 		}
@@ -154,7 +157,8 @@ smtp_out_send_envelope(struct smtp_out *o)
 			continue;
 		if (send_rcpt(o, &o->m->rcpts[o->next_send]) == -1) {
 			smtp_out_settle(o, o->next_send, JOB_FAILED, "5.6.7", "",
-			    "The address has letters beyond ASCII, which the remote host cannot "
+			    "The address has letters beyond ASCII, which the remote host "
+			    "cannot "
 			    "handle: use another address of the recipient.");
 			continue;
 		}

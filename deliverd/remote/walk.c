@@ -53,7 +53,8 @@ connect_next(struct job *j)
 		job_end(j);
 	} else if (skipped)
 		give_up(j, JOB_FAILED, "5.4.6",
-		    "The mail hosts of this domain lead back to the sending host: tell the "
+		    "The mail hosts of this domain lead back to the sending host: tell "
+		    "the "
 		    "postmaster of the domain.");
 	else
 		give_up(j, JOB_DEFERRED, "4.4.4", "There is no address to connect to.");
@@ -90,31 +91,36 @@ no_hosts(struct job *j, const struct msg_dns_hosts_are *m)
 	if (!j->mx) {
 		/* The administrator's route: to be put right, not to be bounced on. */
 		snprintf(text, sizeof(text),
-		    "The address of the route's host %s cannot be found%s%.255s.", j->url.host,
-		    m->text[0] != '\0' ? ": " : "", m->text);
+		    "The address of the route's host %s cannot be found%s%.255s.",
+		    j->url.host, m->text[0] != '\0' ? ": " : "", m->text);
 		give_up(j, JOB_DEFERRED, m->status == DNS_TEMP ? "4.4.3" : "4.4.4", text);
 		return;
 	}
 	switch (m->status) {
 	case DNS_OK:
 		give_up(j, JOB_FAILED, "5.4.6",
-		    "The mail hosts of this domain lead back to the sending host: tell the "
+		    "The mail hosts of this domain lead back to the sending host: tell "
+		    "the "
 		    "postmaster of the domain.");
 		break;
 	case DNS_NXDOMAIN:
 		give_up(j, JOB_FAILED, "5.1.2",
-		    "The domain of this address does not exist: check how it is written.");
+		    "The domain of this address does not exist: check how it is "
+		    "written.");
 		break;
 	case DNS_NODATA:
 		give_up(j, JOB_FAILED, "5.4.4",
-		    "The domain of this address has no mail host: check how it is written.");
+		    "The domain of this address has no mail host: check how it is "
+		    "written.");
 		break;
 	case DNS_NULL_MX:
 		give_up(j, JOB_FAILED, "5.1.10",
-		    "This domain accepts no mail at all: use another address of the recipient.");
+		    "This domain accepts no mail at all: use another address of the "
+		    "recipient.");
 		break;
 	default:
-		snprintf(text, sizeof(text), "The domain of this address cannot be looked up now%s%.255s.",
+		snprintf(text, sizeof(text),
+		    "The domain of this address cannot be looked up now%s%.255s.",
 		    m->text[0] != '\0' ? ": " : "", m->text);
 		give_up(j, JOB_DEFERRED, "4.4.3", text);
 	}
@@ -128,13 +134,14 @@ got_hosts(struct msg *m, void *arg)
 
 	j->dns_ask = 0;
 	if (m == NULL) {
-		give_up(j, JOB_DEFERRED, "4.4.3", "The name service of this host does not answer.");
+		give_up(j, JOB_DEFERRED, "4.4.3",
+		    "The name service of this host does not answer.");
 		return;
 	}
 	j->n_hosts = 0;
 	while (j->n_hosts < DNSHOSTS_MAX &&
-	    dnshosts_next(m->p.dns_hosts_are.hosts, m->p.dns_hosts_are.hosts_len, &off,
-		&j->hosts[j->n_hosts]) == 1)
+	       dnshosts_next(m->p.dns_hosts_are.hosts, m->p.dns_hosts_are.hosts_len, &off,
+		   &j->hosts[j->n_hosts]) == 1)
 		j->n_hosts++;
 	if (m->p.dns_hosts_are.status != DNS_OK || j->n_hosts == 0)
 		no_hosts(j, &m->p.dns_hosts_are);
@@ -150,10 +157,11 @@ ask_hosts(struct job *j, const char *name)
 
 	strlcpy(q.domain, name, sizeof(q.domain));
 	if (ch != NULL)
-		j->dns_ask =
-		    channel_ask(ch, MSG_RDELIVER_DNSD_HOSTS, &q, -1, DNS_TIMEOUT_MS, got_hosts, j);
+		j->dns_ask = channel_ask(
+		    ch, MSG_RDELIVER_DNSD_HOSTS, &q, -1, DNS_TIMEOUT_MS, got_hosts, j);
 	if (ch == NULL || j->dns_ask == 0) {
-		give_up(j, JOB_DEFERRED, "4.4.3", "The name service of this host does not answer.");
+		give_up(j, JOB_DEFERRED, "4.4.3",
+		    "The name service of this host does not answer.");
 		return;
 	}
 	j->dns_channel = channel_serial(ch);
@@ -195,14 +203,17 @@ walk_start(struct job *j)
 
 	j->mx = j->route[0] == '\0';
 	if (j->mx)
-		j->url = (struct routeurl) { .scheme = ROUTE_SMTP, .port = remote_conf.smtp_port };
+		j->url = (struct routeurl){ .scheme = ROUTE_SMTP,
+			.port = remote_conf.smtp_port };
 	else if (routeurl_parse(j->route, &j->url, &why) == -1) {
 		log_warnx("route %s: %s", j->route, why);
-		give_up(j, JOB_DEFERRED, "4.3.5", "The route of this domain is not usable.");
+		give_up(
+		    j, JOB_DEFERRED, "4.3.5", "The route of this domain is not usable.");
 		return;
 	} else if (j->url.user[0] != '\0') {
 		give_up(j, JOB_DEFERRED, "4.3.5",
-		    "The route of this domain wants a login, which this version cannot do.");
+		    "The route of this domain wants a login, which this version cannot "
+		    "do.");
 		return;
 	}
 	if (!session_reuse(j))

@@ -31,21 +31,31 @@
 #define WAIT_POLL_NS 10000000
 #define ERRORS_SHOWN 5
 
-enum state { CONNECT, BANNER, EHLO, MAIL, RCPT, DATA, BODY, QUIT, ENDED };
+enum state {
+	CONNECT,
+	BANNER,
+	EHLO,
+	MAIL,
+	RCPT,
+	DATA,
+	BODY,
+	QUIT,
+	ENDED
+};
 
 struct session {
 	int fd;
 	enum state state;
-	unsigned long number;  /* of the message in hand */
-	unsigned long sent;    /* messages on this connection */
+	unsigned long number; /* of the message in hand */
+	unsigned long sent;   /* messages on this connection */
 	char in[2048];
 	size_t in_len;
-	const char *out;       /* what is being written */
+	const char *out; /* what is being written */
 	size_t out_len;
 	size_t out_at;
 	char line[700];
 	char head[400];
-	int writes_body;       /* out is the head, the shared body follows */
+	int writes_body; /* out is the head, the shared body follows */
 	double body_end;
 };
 
@@ -62,7 +72,8 @@ static struct {
 	double limit;
 	char **folders;
 	int n_folders;
-} opt = { 0, 10, 1000, 1, 4096, "bench@bench.test", "u%d@example.test", 10, 0, 60, NULL, 0 };
+} opt = { 0, 10, 1000, 1, 4096, "bench@bench.test", "u%d@example.test", 10, 0, 60, NULL,
+	0 };
 
 static struct session sessions[SESSIONS_MAX];
 static struct sockaddr_in server;
@@ -109,7 +120,8 @@ number(const char *s, unsigned long max)
 static void
 make_body(size_t size)
 {
-	static const char line[] = "The quick brown fox jumps over the lazy dog, and once more it does.\r\n";
+	static const char line[] =
+	    "The quick brown fox jumps over the lazy dog, and once more it does.\r\n";
 	size_t n = 0;
 
 	if ((body = malloc(size + sizeof(line) + 8)) == NULL)
@@ -152,7 +164,8 @@ static void
 session_fail(struct session *s, const char *what, const char *said)
 {
 	if (errors++ < ERRORS_SHOWN)
-		fprintf(stderr, "smtp_load: %s: %.*s\n", what, (int)strcspn(said, "\r\n"), said);
+		fprintf(stderr, "smtp_load: %s: %.*s\n", what, (int)strcspn(said, "\r\n"),
+		    said);
 	session_close(s);
 }
 
@@ -208,7 +221,8 @@ session_say(struct session *s, enum state next, const char *text, size_t len)
 }
 
 static void
-say_line(struct session *s, enum state next, const char *verb, const char *arg, const char *end)
+say_line(struct session *s, enum state next, const char *verb, const char *arg,
+    const char *end)
 {
 	int n = snprintf(s->line, sizeof(s->line), "%s%s%s\r\n", verb, arg, end);
 
@@ -225,8 +239,8 @@ say_rcpt(struct session *s)
 	if (mark == NULL)
 		snprintf(to, sizeof(to), "%s", opt.recipient);
 	else
-		snprintf(to, sizeof(to), "%.*s%lu%s", (int)(mark - opt.recipient), opt.recipient,
-		    s->number % opt.users, mark + 2);
+		snprintf(to, sizeof(to), "%.*s%lu%s", (int)(mark - opt.recipient),
+		    opt.recipient, s->number % opt.users, mark + 2);
 	say_line(s, RCPT, "RCPT TO:<", to, ">");
 }
 
@@ -235,7 +249,8 @@ say_body(struct session *s)
 {
 	int n = snprintf(s->head, sizeof(s->head),
 	    "From: <%.120s>\r\nTo: undisclosed-recipients:;\r\nSubject: load %lu\r\n"
-	    "Date: Tue, 24 Nov 2026 12:00:00 +0000\r\nMessage-ID: <%lu.%ld@bench.test>\r\n\r\n",
+	    "Date: Tue, 24 Nov 2026 12:00:00 +0000\r\nMessage-ID: "
+	    "<%lu.%ld@bench.test>\r\n\r\n",
 	    opt.sender, s->number, s->number, (long)getpid());
 
 	s->writes_body = 1;
@@ -245,7 +260,8 @@ say_body(struct session *s)
 static void
 next_message(struct session *s)
 {
-	if (!more_to_send() || (opt.per_connection != 0 && s->sent >= opt.per_connection)) {
+	if (!more_to_send() ||
+	    (opt.per_connection != 0 && s->sent >= opt.per_connection)) {
 		say_line(s, QUIT, "QUIT", "", "");
 		return;
 	}
@@ -265,7 +281,8 @@ session_open(struct session *s)
 	if (s->fd == -1)
 		die("socket");
 	setsockopt(s->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
-	if (connect(s->fd, (struct sockaddr *)&server, sizeof(server)) == -1 && errno != EINPROGRESS)
+	if (connect(s->fd, (struct sockaddr *)&server, sizeof(server)) == -1 &&
+	    errno != EINPROGRESS)
 		die("connect");
 	if (epoll_ctl(ep, EPOLL_CTL_ADD, s->fd, &ev) == -1)
 		die("epoll_ctl");
@@ -275,8 +292,13 @@ session_open(struct session *s)
 static void
 on_reply(struct session *s, const char *said)
 {
-	static const char *const expected[] = { [BANNER] = "220", [EHLO] = "250", [MAIL] = "250",
-		[RCPT] = "250", [DATA] = "354", [BODY] = "250", [QUIT] = "221" };
+	static const char *const expected[] = { [BANNER] = "220",
+		[EHLO] = "250",
+		[MAIL] = "250",
+		[RCPT] = "250",
+		[DATA] = "354",
+		[BODY] = "250",
+		[QUIT] = "221" };
 
 	if (strncmp(said, expected[s->state], 3) != 0) {
 		session_fail(s, "unexpected reply", said);
@@ -324,7 +346,8 @@ session_read(struct session *s)
 		if (s->state == QUIT)
 			session_close(s);
 		else
-			session_fail(s, "read", n == 0 ? "closed by the server" : strerror(errno));
+			session_fail(
+			    s, "read", n == 0 ? "closed by the server" : strerror(errno));
 		return;
 	}
 	s->in_len += (size_t)n;
@@ -393,16 +416,19 @@ by_value(const void *a, const void *b)
 static double
 percentile(int p)
 {
-	return accepted == 0 ? 0 : (double)latency_ms[(accepted - 1) * (unsigned long)p / 100];
+	return accepted == 0
+		   ? 0
+		   : (double)latency_ms[(accepted - 1) * (unsigned long)p / 100];
 }
 
 static void
 usage(void)
 {
-	fprintf(stderr,
-	    "usage: smtp_load -p port [-c sessions] [-n messages] [-m messages-a-connection]\n"
-	    "	[-s octets] [-f sender] [-t recipient] [-u users] [-d seconds] [-l limit]\n"
-	    "	[-w folder ...]\n");
+	fprintf(stderr, "usage: smtp_load -p port [-c sessions] [-n messages] [-m "
+			"messages-a-connection]\n"
+			"	[-s octets] [-f sender] [-t recipient] [-u users] [-d "
+			"seconds] [-l limit]\n"
+			"	[-w folder ...]\n");
 	exit(2);
 }
 
@@ -511,17 +537,20 @@ main(int argc, char **argv)
 		nanosleep(&pause, NULL);
 	}
 	if (opt.n_folders > 0 && delivered != accepted) {
-		fprintf(stderr, "smtp_load: %lu accepted, %lu delivered\n", accepted, delivered);
-		errors += accepted > delivered ? accepted - delivered : delivered - accepted;
+		fprintf(stderr, "smtp_load: %lu accepted, %lu delivered\n", accepted,
+		    delivered);
+		errors +=
+		    accepted > delivered ? accepted - delivered : delivered - accepted;
 	}
 	qsort(latency_ms, accepted, sizeof(*latency_ms), by_value);
 	getrusage(RUSAGE_SELF, &ru);
-	printf("messages=%lu errors=%lu seconds=%.3f rate=%.1f p50_ms=%.2f p99_ms=%.2f driver_cpu_s=%.2f",
+	printf("messages=%lu errors=%lu seconds=%.3f rate=%.1f p50_ms=%.2f p99_ms=%.2f "
+	       "driver_cpu_s=%.2f",
 	    accepted, errors, t_last - t_start,
 	    t_last > t_start ? (double)accepted / (t_last - t_start) : 0, percentile(50),
 	    percentile(99),
 	    (double)(ru.ru_utime.tv_sec + ru.ru_stime.tv_sec) +
-	    (double)(ru.ru_utime.tv_usec + ru.ru_stime.tv_usec) / 1e6);
+		(double)(ru.ru_utime.tv_usec + ru.ru_stime.tv_usec) / 1e6);
 	if (opt.n_folders > 0)
 		printf(" delivered=%lu delivered_rate=%.1f", delivered,
 		    (double)delivered / (t_delivered - t_start));

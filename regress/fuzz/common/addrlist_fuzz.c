@@ -22,11 +22,15 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	while (addrlist_next(&l, &it)) {
 		if (++n > size + 1)
 			abort();
-		groups += it.kind == ADDRLIST_GROUP ? 1 : it.kind == ADDRLIST_GROUP_END ? -1 : 0;
+		groups += it.kind == ADDRLIST_GROUP       ? 1
+			  : it.kind == ADDRLIST_GROUP_END ? -1
+							  : 0;
 		if (groups < 0 || groups > 1)
 			abort();
-		if (strlen(it.name) >= sizeof(it.name) || strlen(it.local) >= sizeof(it.local) ||
-		    strlen(it.host) >= sizeof(it.host) || strlen(it.route) >= sizeof(it.route))
+		if (strlen(it.name) >= sizeof(it.name) ||
+		    strlen(it.local) >= sizeof(it.local) ||
+		    strlen(it.host) >= sizeof(it.host) ||
+		    strlen(it.route) >= sizeof(it.route))
 			abort();
 		if (it.has_name != (it.name[0] != '\0') && it.kind != ADDRLIST_GROUP_END)
 			abort();

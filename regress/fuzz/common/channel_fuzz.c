@@ -81,11 +81,13 @@ ask(struct channel *ch, enum role self)
 {
 	struct msg_domain d = { .domain = "example.test" };
 	struct msg_scan s = { .size = 1 };
-	enum msg_type type = self == ROLE_QUEUED ? MSG_QUEUED_AUTHD_ROUTE : MSG_FILTERD_SCAND_SCAN;
+	enum msg_type type =
+	    self == ROLE_QUEUED ? MSG_QUEUED_AUTHD_ROUTE : MSG_FILTERD_SCAND_SCAN;
 	const void *p = self == ROLE_QUEUED ? (const void *)&d : (const void *)&s;
 
 	for (int i = 0; i < 4; i++) {
-		int fd = self == ROLE_QUEUED ? -1 : open("/dev/null", O_RDONLY | O_CLOEXEC);
+		int fd =
+		    self == ROLE_QUEUED ? -1 : open("/dev/null", O_RDONLY | O_CLOEXEC);
 
 		if (channel_ask(ch, type, p, fd, 60000, on_answer, NULL) != 0)
 			asked++;
@@ -142,8 +144,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	if (base == NULL ||
 	    socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds) == -1)
 		abort();
-	ch = channel_new(base, fds[0], pairs[pair].self, 0, pairs[pair].peer, on_message, on_lost,
-	    NULL);
+	ch = channel_new(base, fds[0], pairs[pair].self, 0, pairs[pair].peer, on_message,
+	    on_lost, NULL);
 	if (ch == NULL || imsgbuf_init(&ib, fds[1]) == -1)
 		abort();
 	imsgbuf_allow_fdpass(&ib);
@@ -161,8 +163,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	}
 	if (data[0] & 2)
 		records(&ib, data + 1, len - 1);
-	while (imsgbuf_queuelen(&ib) > 0 && imsgbuf_write(&ib) == 0 && imsgbuf_queuelen(&ib) > 0 &&
-	    !lost)
+	while (imsgbuf_queuelen(&ib) > 0 && imsgbuf_write(&ib) == 0 &&
+	       imsgbuf_queuelen(&ib) > 0 && !lost)
 		event_base_loop(base, EVLOOP_NONBLOCK);
 	if (!(data[0] & 2))
 		(void)!write(fds[1], data + 1, len - 1);

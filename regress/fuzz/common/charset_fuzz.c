@@ -18,7 +18,8 @@ convert(const char *name, const char *in, size_t len, size_t step, char *out, si
 	charset_conv_init(&c, name, strlen(name));
 	do {
 		take = len - n < step ? len - n : step;
-		charset_conv_feed(&c, in + n, take, n + take == len, out + m, cap - m, &used, &made);
+		charset_conv_feed(
+		    &c, in + n, take, n + take == len, out + m, cap - m, &used, &made);
 		if (used > take || made > cap - m || (len > n && used == 0 && made == 0))
 			abort();
 		n += used;

@@ -86,8 +86,8 @@ start(void)
 	snprintf(path, sizeof(path), "/tmp/fife-ctl-fuzz.%ld", (long)getpid());
 	unlink(path);
 	strlcpy(sun.sun_path, path, sizeof(sun.sun_path));
-	if (base == NULL || fd == -1 || bind(fd, (struct sockaddr *)&sun, sizeof(sun)) == -1 ||
-	    listen(fd, 5) == -1 ||
+	if (base == NULL || fd == -1 ||
+	    bind(fd, (struct sockaddr *)&sun, sizeof(sun)) == -1 || listen(fd, 5) == -1 ||
 	    (server = ctl_server_new(base, fd, ROLE_QUEUED, commands)) == NULL)
 		abort();
 }
@@ -108,7 +108,8 @@ hello(uint8_t *out, size_t cap)
 	int fds[2];
 	ssize_t n;
 
-	if (socketpair(AF_UNIX, SOCK_STREAM, 0, fds) == -1 || imsgbuf_init(&ib, fds[0]) == -1 ||
+	if (socketpair(AF_UNIX, SOCK_STREAM, 0, fds) == -1 ||
+	    imsgbuf_init(&ib, fds[0]) == -1 ||
 	    (b = imsg_create(&ib, MSG_ANY_HELLO, 0, 0, 64)) == NULL ||
 	    msg_encode(MSG_ANY_HELLO, 0, &h, b) == -1)
 		abort();

@@ -15,14 +15,17 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct date d, e;
 	int n;
 
-	if (date_parse(s, size, &d) == 0 && (n = date_format(d.time, d.zone_min, out, sizeof(out))) != -1 &&
-	    (date_parse(out, (size_t)n, &e) == -1 || e.time != d.time || e.zone_min != d.zone_min))
+	if (date_parse(s, size, &d) == 0 &&
+	    (n = date_format(d.time, d.zone_min, out, sizeof(out))) != -1 &&
+	    (date_parse(out, (size_t)n, &e) == -1 || e.time != d.time ||
+		e.zone_min != d.zone_min))
 		abort();
 	if (date_parse_imap(s, size, &d) == 0 &&
 	    (n = date_format_imap(d.time, d.zone_min, out, sizeof(out))) != -1 &&
 	    (date_parse_imap(out, (size_t)n, &e) == -1 || e.time != d.time))
 		abort();
-	if (date_parse_iso(s, size, &d) == 0 && (n = date_format_iso(d.time, out, sizeof(out))) != -1 &&
+	if (date_parse_iso(s, size, &d) == 0 &&
+	    (n = date_format_iso(d.time, out, sizeof(out))) != -1 &&
 	    (date_parse_iso(out, (size_t)n, &e) == -1 || e.time != d.time))
 		abort();
 	date_parse_imap_day(s, size, &d);

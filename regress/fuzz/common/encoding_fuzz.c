@@ -16,7 +16,8 @@ decode(enum cte cte, const char *in, size_t len, size_t step, char *out, size_t 
 
 	cte_init(&d, cte);
 	for (size_t i = 0; i < len; i += used) {
-		cte_feed(&d, in + i, len - i < step ? len - i : step, out + n, cap - n, &used, &made);
+		cte_feed(&d, in + i, len - i < step ? len - i : step, out + n, cap - n,
+		    &used, &made);
 		if (used == 0)
 			abort();
 		n += made;
@@ -41,7 +42,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			abort();
 	}
 	if ((n = base64_decode(in, size, a, sizeof(a))) >= 0 &&
-	    ((m = base64_encode(a, (size_t)n, b, sizeof(b))) != (int)size || memcmp(b, in, size) != 0))
+	    ((m = base64_encode(a, (size_t)n, b, sizeof(b))) != (int)size ||
+		memcmp(b, in, size) != 0))
 		abort();
 	if ((n = utf7_to_utf8(in, size, a, sizeof(a))) >= 0) {
 		if (!utf8_valid(a, (size_t)n))
@@ -51,12 +53,15 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			abort();
 	}
 	if ((n = utf7_from_utf8(in, size, a, sizeof(a))) >= 0 &&
-	    ((m = utf7_to_utf8(a, (size_t)n, b, sizeof(b))) != (int)size || memcmp(b, in, size) != 0))
+	    ((m = utf7_to_utf8(a, (size_t)n, b, sizeof(b))) != (int)size ||
+		memcmp(b, in, size) != 0))
 		abort();
 	if ((n = xtext_decode(in, size, a, sizeof(a))) >= 0)
 		xtext_encode(a, (size_t)n, b, sizeof(b));
-	if ((n = xtext_encode(in, size, a, sizeof(a))) >= 0 && memchr(in, 0, size) == NULL &&
-	    (xtext_decode(a, (size_t)n, b, sizeof(b)) != (int)size || memcmp(b, in, size) != 0))
+	if ((n = xtext_encode(in, size, a, sizeof(a))) >= 0 &&
+	    memchr(in, 0, size) == NULL &&
+	    (xtext_decode(a, (size_t)n, b, sizeof(b)) != (int)size ||
+		memcmp(b, in, size) != 0))
 		abort();
 	n = qp_encode(in, size, a, sizeof(a));
 	if (n < 0)

@@ -35,8 +35,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			abort();
 		if (ra != HEADER_FIELD)
 			break;
-		if (memcmp(&a, &b, offsetof(struct header_field, malformed)) != 0 || a.offset != off ||
-		    a.length == 0)
+		if (memcmp(&a, &b, offsetof(struct header_field, malformed)) != 0 ||
+		    a.offset != off || a.length == 0)
 			abort();
 		off += a.length;
 		n = header_unfold(a.value, a.value_len, out, cap);
@@ -51,7 +51,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	n = rfc2047_decode(buf, size, out, sizeof(out));
 	if (!utf8_valid(out, n))
 		abort();
-	/* Text that needs no encoding is copied: white space at its ends is not kept then. */
+	/* Text that needs no encoding is copied: white space at its ends is not kept
+	 * then. */
 	len = rfc2047_encode(out, n, size % 80, back, sizeof(back));
 	if (len > 0 && n < 19000 && memmem(back, (size_t)len, "=?UTF-8?", 8) != NULL &&
 	    (header_decode(back, (size_t)len, out + 20000, sizeof(out) - 20000) != n ||

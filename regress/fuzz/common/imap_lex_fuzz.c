@@ -29,7 +29,7 @@ tokens(char *buf, size_t len)
 		else if (imap_peek(&a) >= '0' && imap_peek(&a) <= '9')
 			imap_number(&a, &n);
 		else if (imap_list_mailbox(&a, &v) == 0 &&
-		    (v.s < buf || v.s + v.len > buf + len))
+			 (v.s < buf || v.s + v.len > buf + len))
 			abort();
 	}
 }
@@ -60,7 +60,8 @@ run(const uint8_t *data, size_t size, size_t step)
 		if (ev == IMAP_LEX_LITERAL) {
 			if (l.len > 0 && l.buf[0] == 's')
 				imap_lex_stream(&l);
-			else if (imap_lex_accept(&l) == -1 && imap_lex_refuse(&l, "x") == -1)
+			else if (imap_lex_accept(&l) == -1 &&
+				 imap_lex_refuse(&l, "x") == -1)
 				break;
 		} else if (ev == IMAP_LEX_DATA) {
 			for (size_t i = 0; i < l.data_len; i++)

@@ -18,16 +18,16 @@
 #include "common/compat/compat.h"
 #include "common/compat/imsg.h"
 
-#define FDS_MAX	15
+#define FDS_MAX 15
 
-int	LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static int
 send_chunk(int sock, const uint8_t *data, size_t len, size_t nfds)
 {
 	union {
-		struct cmsghdr	hdr;
-		char		room[CMSG_SPACE(sizeof(int) * FDS_MAX)];
+		struct cmsghdr hdr;
+		char room[CMSG_SPACE(sizeof(int) * FDS_MAX)];
 	} control;
 	int fds[FDS_MAX];
 	struct iovec iov = { (void *)(uintptr_t)data, len };

@@ -33,18 +33,23 @@ check_part(const struct mime_tree *t, const uint8_t *data, size_t size, int i)
 	unsigned int n = 0;
 	char out[100];
 
-	require(p->header_off <= p->body_off && p->body_off <= p->body_end && p->body_end <= size);
-	require(p->header_lines == count_lf(data + p->header_off, p->body_off - p->header_off));
+	require(p->header_off <= p->body_off && p->body_off <= p->body_end &&
+		p->body_end <= size);
+	require(p->header_lines ==
+		count_lf(data + p->header_off, p->body_off - p->header_off));
 	require(p->body_lines == count_lf(data + p->body_off, mime_body_len(p)));
-	require(p->kind == MIME_MULTIPART || (p->kind == MIME_MESSAGE) == (p->children == 1));
+	require(
+	    p->kind == MIME_MULTIPART || (p->kind == MIME_MESSAGE) == (p->children == 1));
 	for (int c = p->child; c != -1; c = t->parts[c].next) {
-		require(c > i && t->parts[c].parent == i && t->parts[c].header_off >= from);
+		require(
+		    c > i && t->parts[c].parent == i && t->parts[c].header_off >= from);
 		from = t->parts[c].body_end;
 		n++;
 	}
 	require(n == p->children);
 	for (unsigned int k = 0; k < p->nparams; k++)
-		mime_param_get(p->params, p->nparams, p->params[k].name, out, sizeof(out));
+		mime_param_get(
+		    p->params, p->nparams, p->params[k].name, out, sizeof(out));
 	mime_part_filename(p, out, sizeof(out));
 }
 
@@ -69,7 +74,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	for (size_t n = 0; n <= 4; n++)
 		require(mime_find(t, path, n, &self) < (int)t->nparts);
 	mime_free(t);
-	mime_split_params((const char *)data, size, token, sizeof(token), params, 4, store,
-	    size % (sizeof(store) + 1));
+	mime_split_params((const char *)data, size, token, sizeof(token), params, 4,
+	    store, size % (sizeof(store) + 1));
 	return 0;
 }

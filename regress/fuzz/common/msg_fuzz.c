@@ -24,7 +24,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 		return 0;
 	if (msg_decode(type, &in, m) == 0) {
 		out = ibuf_dynamic(64, 1 << 20);
-		if (msg_encode(m->type, m->id, &m->p, out) == -1 || ibuf_size(out) != len - 2 ||
+		if (msg_encode(m->type, m->id, &m->p, out) == -1 ||
+		    ibuf_size(out) != len - 2 ||
 		    memcmp(ibuf_data(out), data + 2, len - 2) != 0)
 			abort();
 		ibuf_free(out);

@@ -44,7 +44,8 @@ drain(struct world *w)
 				abort();
 			break;
 		case SMTP_OUT_RESULT:
-			if (a.index >= N || ++w->results[a.index] > 1 || a.enhanced[0] == '\0')
+			if (a.index >= N || ++w->results[a.index] > 1 ||
+			    a.enhanced[0] == '\0')
 				abort();
 			break;
 		case SMTP_OUT_DONE:
@@ -79,8 +80,14 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	conf.lmtp = data[0] & 1;
 	conf.tls = (enum smtp_out_tls)((data[0] >> 1 & 3) % 3);
 	chunk = data[0] & 8 ? 1 : 1 + data[0] / 16;
-	w.m = (struct smtp_out_message) { .sender = "s@y.test", .size = 10, .body = BODY_8BITMIME,
-		.smtputf8 = true, .envid = "e", .ret = 1, .rcpts = rcpts, .n_rcpts = N };
+	w.m = (struct smtp_out_message){ .sender = "s@y.test",
+		.size = 10,
+		.body = BODY_8BITMIME,
+		.smtputf8 = true,
+		.envid = "e",
+		.ret = 1,
+		.rcpts = rcpts,
+		.n_rcpts = N };
 	w.o = smtp_out_new(&conf);
 	if (w.o == NULL || smtp_out_message(w.o, &w.m) == -1)
 		abort();
@@ -89,7 +96,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		size_t used = smtp_out_input(w.o, data + at, n);
 
 		drain(&w);
-		evbuffer_drain(smtp_out_output(w.o), evbuffer_get_length(smtp_out_output(w.o)));
+		evbuffer_drain(
+		    smtp_out_output(w.o), evbuffer_get_length(smtp_out_output(w.o)));
 		/* What is behind STARTTLS is thrown away. */
 		at += used == 0 ? n : used;
 	}

@@ -27,8 +27,10 @@ static void
 add(struct rules *r, enum rule_field field, const char *pattern, enum verdict action,
     const char *text)
 {
-	struct msg_conf_filter_rule c = { .field = (uint8_t)field, .action = (uint8_t)action,
-		.name = "fuzz", .header = "Subject" };
+	struct msg_conf_filter_rule c = { .field = (uint8_t)field,
+		.action = (uint8_t)action,
+		.name = "fuzz",
+		.header = "Subject" };
 	char why[200];
 
 	strlcpy(c.pattern, pattern, sizeof(c.pattern));
@@ -63,8 +65,12 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	add(r, RULE_SENDER, "^", VERDICT_ACCEPT, words[0]);
 	add(r, RULE_SENDER, "^", VERDICT_QUARANTINE, "");
 	rules_judge(r,
-	    &(struct rule_facts) { .client = words[1], .client_name = words[2], .helo = words[2],
-		.sender = words[3], .rcpts = words[4], .message = words[5],
+	    &(struct rule_facts){ .client = words[1],
+		.client_name = words[2],
+		.helo = words[2],
+		.sender = words[3],
+		.rcpts = words[4],
+		.message = words[5],
 		.len = words[5] < end ? (size_t)(end - words[5]) : 0 },
 	    &j);
 	/* The rule on "^" matches whatever the sender is. */

@@ -43,14 +43,15 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			break;
 		case LOGIN_SASL:
 			if ((bits & 8) && sasl.first)
-				imap_login_result(l, LOGIN_CONTINUE, data, size < 9 ? size : 9, "");
+				imap_login_result(
+				    l, LOGIN_CONTINUE, data, size < 9 ? size : 9, "");
 			else if (bits & 16) {
 				imap_login_result(l, LOGIN_OK, NULL, 0, "");
 				imap_login_opened(l, (bits & 32) != 0, "x");
 				over = (bits & 32) != 0;
 			} else
-				imap_login_result(
-				    l, bits & 64 ? LOGIN_TEMP : LOGIN_DENIED, NULL, 0, "x");
+				imap_login_result(l,
+				    bits & 64 ? LOGIN_TEMP : LOGIN_DENIED, NULL, 0, "x");
 			break;
 		case LOGIN_ABORT:
 			break;
@@ -58,7 +59,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			over = true;
 			break;
 		}
-		evbuffer_drain(imap_login_output(l), evbuffer_get_length(imap_login_output(l)));
+		evbuffer_drain(
+		    imap_login_output(l), evbuffer_get_length(imap_login_output(l)));
 	}
 	imap_login_free(l);
 	return 0;

@@ -29,7 +29,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			struct imap_octets o;
 
 			if (items.v[i].kind != IMAP_ITEM_SECTION ||
-			    imap_section_get(items.v[i].section, msg, len, tree, &o) == -1)
+			    imap_section_get(items.v[i].section, msg, len, tree, &o) ==
+				-1)
 				continue;
 			if (!o.nil && o.owned == NULL &&
 			    (o.data < msg || o.data + o.len > msg + len))

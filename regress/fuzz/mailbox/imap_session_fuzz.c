@@ -35,7 +35,8 @@ feed(struct imap *s, const uint8_t *data, size_t size)
 	while (at < size && !imap_ended(s)) {
 		at += imap_input(s, data + at, size - at);
 		while (imap_run(s, 0) || !(imap_idle(s) || imap_ended(s)))
-			evbuffer_drain(imap_output(s), evbuffer_get_length(imap_output(s)));
+			evbuffer_drain(
+			    imap_output(s), evbuffer_get_length(imap_output(s)));
 		evbuffer_drain(imap_output(s), evbuffer_get_length(imap_output(s)));
 		if (++rounds > size + 10)
 			abort();
@@ -45,7 +46,8 @@ feed(struct imap *s, const uint8_t *data, size_t size)
 static void
 fresh(void)
 {
-	static const char first[] = "a APPEND INBOX {26+}\r\nSubject: x\r\n\r\nbody\r\nmore\r\n\r\n";
+	static const char first[] =
+	    "a APPEND INBOX {26+}\r\nSubject: x\r\n\r\nbody\r\nmore\r\n\r\n";
 	struct imap *s;
 
 	if (store != NULL) {

@@ -26,8 +26,9 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (maildir_name_print(in, m.unique_len, &m, out) == 0) {
 		maildir_name_parse(out, &again);
 		/* Without a ':' of its own the name says the same again. */
-		if (again.uid != m.uid || again.has_uid != m.has_uid || again.flags != m.flags ||
-		    again.keywords != m.keywords || again.queue_id != m.queue_id)
+		if (again.uid != m.uid || again.has_uid != m.has_uid ||
+		    again.flags != m.flags || again.keywords != m.keywords ||
+		    again.queue_id != m.queue_id)
 			abort();
 	}
 	if (maildir_folder_name(in, name, sizeof(name)) == 0 &&
@@ -37,7 +38,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	    maildir_folder_dir(name, dir, sizeof(dir)) == 0) {
 		char back[STORE_NAME_MAX + 1];
 
-		if (strchr(dir, '/') != NULL || maildir_folder_name(dir, back, sizeof(back)) == -1 ||
+		if (strchr(dir, '/') != NULL ||
+		    maildir_folder_name(dir, back, sizeof(back)) == -1 ||
 		    strcmp(back, name) != 0)
 			abort();
 	}

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: ISC */
-/* A whole POP3 session on a mailbox with one message, which comes back when it is deleted. */
+/* A whole POP3 session on a mailbox with one message, which comes back when it is
+ * deleted. */
 #include <event2/buffer.h>
 #include <fcntl.h>
 #include <ftw.h>

@@ -32,7 +32,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		int fd;
 
 		log_set_stderr(0);
-		if (mkdtemp(dir) == NULL || (fd = open(dir, O_RDONLY | O_DIRECTORY)) == -1 ||
+		if (mkdtemp(dir) == NULL ||
+		    (fd = open(dir, O_RDONLY | O_DIRECTORY)) == -1 ||
 		    store_open(fd, 0, &store) != STORE_OK)
 			abort();
 		close(fd);

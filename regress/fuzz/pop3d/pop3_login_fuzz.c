@@ -43,14 +43,15 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			break;
 		case LOGIN_SASL:
 			if ((bits & 8) && sasl.first)
-				pop3_login_result(l, LOGIN_CONTINUE, data, size < 9 ? size : 9, "");
+				pop3_login_result(
+				    l, LOGIN_CONTINUE, data, size < 9 ? size : 9, "");
 			else if (bits & 16) {
 				pop3_login_result(l, LOGIN_OK, NULL, 0, "");
 				pop3_login_opened(l, (bits & 32) != 0, "x");
 				over = (bits & 32) != 0;
 			} else
-				pop3_login_result(
-				    l, bits & 64 ? LOGIN_TEMP : LOGIN_DENIED, NULL, 0, "x");
+				pop3_login_result(l,
+				    bits & 64 ? LOGIN_TEMP : LOGIN_DENIED, NULL, 0, "x");
 			break;
 		case LOGIN_ABORT:
 			break;
@@ -58,7 +59,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			over = true;
 			break;
 		}
-		evbuffer_drain(pop3_login_output(l), evbuffer_get_length(pop3_login_output(l)));
+		evbuffer_drain(
+		    pop3_login_output(l), evbuffer_get_length(pop3_login_output(l)));
 	}
 	pop3_login_free(l);
 	return 0;

@@ -27,8 +27,13 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	char *copy = malloc(size + 2), *p = copy, *end = copy + size, *out;
 	struct bounce_rcpt r[2] = { 0 };
-	struct bounce b = { .hostname = "h.test", .qid = "1", .bounce_qid = "2", .rcpts = r,
-		.nrcpt = 2, .now = 1, .arrived = 1 };
+	struct bounce b = { .hostname = "h.test",
+		.qid = "1",
+		.bounce_qid = "2",
+		.rcpts = r,
+		.nrcpt = 2,
+		.now = 1,
+		.arrived = 1 };
 	size_t len;
 	int eight;
 

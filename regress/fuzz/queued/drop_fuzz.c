@@ -26,7 +26,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		if (e.nrcpt == 0 || e.nrcpt > DROP_RCPTS_MAX || e.content_off > size)
 			abort();
 		for (size_t i = 0; i < e.nrcpt; i++) {
-			if (e.rcpt[i].len == 0 || memchr(e.rcpt[i].p, '\n', e.rcpt[i].len) != NULL)
+			if (e.rcpt[i].len == 0 ||
+			    memchr(e.rcpt[i].p, '\n', e.rcpt[i].len) != NULL)
 				abort();
 		}
 	} else if (why == NULL)

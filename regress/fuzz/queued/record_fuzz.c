@@ -45,11 +45,13 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			o.p = again;
 			o.cap = len;
 			rec_message_encode(&m, &o);
-			if (o.bad || o.len + content != len || memcmp(again, body, o.len) != 0)
+			if (o.bad || o.len + content != len ||
+			    memcmp(again, body, o.len) != 0)
 				abort();
 			free(again);
 		}
-		index_apply(&ix, (struct loc) { 1, (uint32_t)off }, &h, body, data[off - 4] & 0x80);
+		index_apply(&ix, (struct loc){ 1, (uint32_t)off }, &h, body,
+		    data[off - 4] & 0x80);
 		(void)rec_check(body, len, 0, &h);
 		free(body);
 		off += len;

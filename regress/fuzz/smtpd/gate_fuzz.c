@@ -26,8 +26,10 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	static const uint8_t ip[16] = { 0x20, 1, 0xd, 0xb8, [15] = 1 };
 	struct msg_conf_dnslist list = { .zone = "bl.test", .weight = 3 };
 	struct msg_conf_gate c = { .refuse_score = 5, .junk_score = 2 };
-	struct gate_facts f = { .hostname = "mx.example.test", .client = "192.0.2.1",
-		.ip = ip, .ip_len = 16 };
+	struct gate_facts f = { .hostname = "mx.example.test",
+		.client = "192.0.2.1",
+		.ip = ip,
+		.ip_len = 16 };
 	struct gate_decision d;
 	struct gate_hit hit = { .list = &list };
 	char helo[513], text[60], name[256];
@@ -51,7 +53,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	hit.text = text;
 	f.hits = &hit;
 	f.n_hits = (size_t)(dnsbl_is_listed("", data, size) |
-	    dnsbl_is_listed("127.0.0.2 127.0.0.4/30", data, size));
+			    dnsbl_is_listed("127.0.0.2 127.0.0.4/30", data, size));
 	gate_decide(&c, &f, &d);
 	check_text(d.why, sizeof(d.why));
 	check_text(d.reply, sizeof(d.reply));

@@ -125,7 +125,8 @@ clients(void **state)
 	assert_int_equal(client("2001:db9:1:2:3:4:5:6", 0), ACCESS_BAN);
 	assert_int_equal(client("local", 0), ACCESS_NONE);
 	assert_int_equal(client("198.51.100.7", 999), ACCESS_BAN);
-	assert_int_equal(access_client(d, "192.0.1.1", 0, subject, sizeof(subject)), ACCESS_DENY);
+	assert_int_equal(
+	    access_client(d, "192.0.1.1", 0, subject, sizeof(subject)), ACCESS_DENY);
 	assert_string_equal(subject, "192.0.0.0/16");
 	/* All of it outlives a restart, bans that are over do not. */
 	directory_close(d);
@@ -156,8 +157,8 @@ senders(void **state)
 	assert_int_equal(sender("Eve@good.spam.example"), ACCESS_DENY);
 	assert_int_equal(sender("eve@notspam.example"), ACCESS_NONE);
 	assert_int_equal(sender(""), ACCESS_NONE);
-	assert_int_equal(
-	    access_sender(d, "x@a.b.spam.example", subject, sizeof(subject)), ACCESS_DENY);
+	assert_int_equal(access_sender(d, "x@a.b.spam.example", subject, sizeof(subject)),
+	    ACCESS_DENY);
 	assert_string_equal(subject, "spam.example");
 }
 

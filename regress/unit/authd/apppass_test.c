@@ -21,7 +21,8 @@ life(void **state)
 	struct apppass a;
 
 	assert_int_equal(apppass_check(&u, SERVICE_IMAP, "", &a), 0);
-	assert_int_equal(apppass_add(&u, "phone", apppass_service("imap"), 7, phone), DIR_OK);
+	assert_int_equal(
+	    apppass_add(&u, "phone", apppass_service("imap"), 7, phone), DIR_OK);
 	assert_int_equal(apppass_add(&u, "any", 0, 8, any), DIR_OK);
 	assert_int_equal(strlen(phone), APPPASS_LEN);
 	assert_string_not_equal(phone, any);
@@ -78,14 +79,15 @@ full(void **state)
 static void
 damaged(void **state)
 {
-	static const char *const rows[] = { ";;;", ":::", "a", "a:b", "a:imap:x:y", "a:imap:1:",
-		"a:ftp:1:AAAA", ";a:imap:1:AAAA" };
+	static const char *const rows[] = { ";;;", ":::", "a", "a:b", "a:imap:x:y",
+		"a:imap:1:", "a:ftp:1:AAAA", ";a:imap:1:AAAA" };
 	struct apppass a;
 	struct user u = { 0 };
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		strlcpy(u.apppass, rows[i], sizeof(u.apppass));
-		assert_int_equal(apppass_check(&u, SERVICE_IMAP, "abcdefghijkmnpqrstuv", &a), 0);
+		assert_int_equal(
+		    apppass_check(&u, SERVICE_IMAP, "abcdefghijkmnpqrstuv", &a), 0);
 		(void)apppass_del(&u, "a");
 	}
 	memset(u.apppass, 'x', sizeof(u.apppass) - 1);

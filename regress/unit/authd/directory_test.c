@@ -108,9 +108,12 @@ rename_keeps_the_record(void **state)
 	add_user("a@example.test");
 	add_user("b@example.test");
 	directory_user_get(d, "a@example.test", &before);
-	assert_int_equal(directory_user_rename(d, "a@example.test", "b@example.test"), DIR_EXISTS);
-	assert_int_equal(directory_user_rename(d, "a@example.test", "z@no.test"), DIR_NONE);
-	assert_int_equal(directory_user_rename(d, "a@example.test", "z@example.test"), DIR_OK);
+	assert_int_equal(
+	    directory_user_rename(d, "a@example.test", "b@example.test"), DIR_EXISTS);
+	assert_int_equal(
+	    directory_user_rename(d, "a@example.test", "z@no.test"), DIR_NONE);
+	assert_int_equal(
+	    directory_user_rename(d, "a@example.test", "z@example.test"), DIR_OK);
 	assert_int_equal(directory_user_get(d, "z@example.test", &after), DIR_OK);
 	assert_int_equal(after.uid, before.uid);
 	assert_string_equal(after.mailbox, "example.test/z");
@@ -154,16 +157,19 @@ routes_most_specific_first(void **state)
 	directory_route_put(d, "*", "smtp://default");
 	directory_route_put(d, ".example.org", "smtp://sub");
 	directory_route_put(d, "mx.example.org", "smtp://exact");
-	directory_route_find(d, "mx.example.org", url, sizeof(url), matched, sizeof(matched));
+	directory_route_find(
+	    d, "mx.example.org", url, sizeof(url), matched, sizeof(matched));
 	assert_string_equal(url, "smtp://exact");
-	directory_route_find(d, "a.b.example.org", url, sizeof(url), matched, sizeof(matched));
+	directory_route_find(
+	    d, "a.b.example.org", url, sizeof(url), matched, sizeof(matched));
 	assert_string_equal(url, "smtp://sub");
 	assert_string_equal(matched, ".example.org");
-	directory_route_find(d, "example.org", url, sizeof(url), matched, sizeof(matched));
+	directory_route_find(
+	    d, "example.org", url, sizeof(url), matched, sizeof(matched));
 	assert_string_equal(url, "smtp://default");
 	directory_route_del(d, "*");
-	assert_int_equal(
-	    directory_route_find(d, "example.org", url, sizeof(url), matched, sizeof(matched)),
+	assert_int_equal(directory_route_find(d, "example.org", url, sizeof(url), matched,
+			     sizeof(matched)),
 	    DIR_NONE);
 }
 
@@ -174,7 +180,8 @@ classes(void **state)
 
 	add_user("alice@example.test");
 	add_user("bob@example.test");
-	directory_alias_put(d, "team@example.test", "alice@example.test bob@example.test");
+	directory_alias_put(
+	    d, "team@example.test", "alice@example.test bob@example.test");
 	directory_user_get(d, "bob@example.test", &u);
 	u.disabled = 1;
 	directory_user_put(d, &u);
@@ -264,7 +271,7 @@ send_as(void **state)
 	} rows[] = {
 		{ "sa@example.test", "", RESOLVE_OK },
 		{ "SA+x@Example.test", "", RESOLVE_OK },
-		{ "one@example.test", "", RESOLVE_OK },	  /* an alias */
+		{ "one@example.test", "", RESOLVE_OK },   /* an alias */
 		{ "chain@example.test", "", RESOLVE_OK }, /* of an alias */
 		{ "group@example.test", "", RESOLVE_UNKNOWN },
 		{ "group@example.test", "group@example.test", RESOLVE_OK },
@@ -303,8 +310,8 @@ send_as(void **state)
 	directory_alias_put(d, "group@example.test", "sa@example.test sb@example.test");
 	directory_alias_put(d, "circle@example.test", "circle@example.test");
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
-		if (resolve_may_send_as(&r, "sa@example.test", rows[i].send_as, rows[i].sender) !=
-		    rows[i].st)
+		if (resolve_may_send_as(&r, "sa@example.test", rows[i].send_as,
+			rows[i].sender) != rows[i].st)
 			fail_msg("%s with %s", rows[i].sender, rows[i].send_as);
 }
 

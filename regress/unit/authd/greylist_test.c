@@ -45,7 +45,8 @@ test_delay(void **state)
 	assert_int_equal(greylist_check(g, A, BOB, ALICE, T0 + 300), 0);
 	assert_int_equal(greylist_check(g, A, BOB, ALICE, T0 + 301), 0);
 	/* Each of the three counts; case and numbers of the sender do not. */
-	assert_int_equal(greylist_check(g, A, "BOB@Remote.test", "ALICE@example.test", T0 + 302), 0);
+	assert_int_equal(
+	    greylist_check(g, A, "BOB@Remote.test", "ALICE@example.test", T0 + 302), 0);
 	assert_int_equal(greylist_check(g, "192.0.2.200", BOB, ALICE, T0 + 302), 0);
 	assert_int_equal(greylist_check(g, "192.0.3.1", BOB, ALICE, T0 + 302), 300);
 	assert_int_equal(greylist_check(g, A, "bob2@remote.test", ALICE, T0 + 302), 300);
@@ -97,11 +98,14 @@ test_network(void **state)
 		assert_int_equal(greylist_check(g, A, sender, ALICE, T0 + 300), 0);
 	}
 	/* Three have passed: the network is good, for as long as it comes. */
-	assert_int_equal(greylist_check(g, "192.0.2.9", "new@x.test", ALICE, T0 + 400), 0);
-	assert_int_equal(greylist_check(g, "192.0.3.9", "new@x.test", ALICE, T0 + 400), 300);
+	assert_int_equal(
+	    greylist_check(g, "192.0.2.9", "new@x.test", ALICE, T0 + 400), 0);
+	assert_int_equal(
+	    greylist_check(g, "192.0.3.9", "new@x.test", ALICE, T0 + 400), 300);
 	assert_int_equal(greylist_check(g, A, "new2@y.test", ALICE, T0 + 29 * 86400), 0);
 	assert_int_equal(greylist_check(g, A, "new3@z.test", ALICE, T0 + 58 * 86400), 0);
-	assert_int_equal(greylist_check(g, A, "new4@q.test", ALICE, T0 + 90 * 86400), 300);
+	assert_int_equal(
+	    greylist_check(g, A, "new4@q.test", ALICE, T0 + 90 * 86400), 300);
 	c.hosts = 0;
 	greylist_set(g, &c);
 	for (int i = 0; i < 10; i++) {
@@ -125,7 +129,8 @@ test_bound(void **state)
 	assert_int_equal(greylist_check(g, A, BOB, ALICE, T0 + 300), 0);
 	for (int i = 0; i < 5000; i++) {
 		snprintf(rcpt, sizeof(rcpt), "u%d@example.test", i);
-		assert_int_equal(greylist_check(g, "198.51.100.1", BOB, rcpt, T0 + 301), 300);
+		assert_int_equal(
+		    greylist_check(g, "198.51.100.1", BOB, rcpt, T0 + 301), 300);
 		assert_true(greylist_count(g) <= 1000);
 	}
 	/* The flood has pushed itself out, not what was good. */

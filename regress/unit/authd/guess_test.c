@@ -59,11 +59,13 @@ delays(void **state)
 {
 	static const struct {
 		uint32_t failures, free, ms;
-	} rows[] = { { 0, 1, 0 }, { 1, 1, 0 }, { 2, 1, 500 }, { 3, 1, 1000 }, { 5, 1, 4000 },
-		{ 6, 1, 8000 }, { 7, 1, 8000 }, { 1000, 1, 8000 }, { 3, 3, 0 }, { 4, 3, 500 } };
+	} rows[] = { { 0, 1, 0 }, { 1, 1, 0 }, { 2, 1, 500 }, { 3, 1, 1000 },
+		{ 5, 1, 4000 }, { 6, 1, 8000 }, { 7, 1, 8000 }, { 1000, 1, 8000 },
+		{ 3, 3, 0 }, { 4, 3, 500 } };
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
-		assert_int_equal(guess_delay_ms(rows[i].failures, rows[i].free), rows[i].ms);
+		assert_int_equal(
+		    guess_delay_ms(rows[i].failures, rows[i].free), rows[i].ms);
 }
 
 int

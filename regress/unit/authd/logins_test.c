@@ -33,8 +33,8 @@ auth_changed(const char *domain)
 
 int
 auth_open_mailbox(struct channel *for_whom, enum mbox_purpose purpose, uint64_t token,
-    const char *address, const char *mailbox, uint32_t uid, uint64_t quota, const char *client,
-    channel_answer_cb cb, void *arg)
+    const char *address, const char *mailbox, uint32_t uid, uint64_t quota,
+    const char *client, channel_answer_cb cb, void *arg)
 {
 	return -1;
 }
@@ -105,8 +105,8 @@ begin(int front, uint64_t session)
 	struct msg_sasl m = { .session = session, .first = 1, .mechanism = "LOGIN" };
 	unsigned int before = answers[front];
 
-	assert_int_not_equal(channel_ask(theirs[front], MSG_FRONT_AUTHD_SASL, &m, -1, 10000,
-				 on_answer, front == 0 ? NULL : &status),
+	assert_int_not_equal(channel_ask(theirs[front], MSG_FRONT_AUTHD_SASL, &m, -1,
+				 10000, on_answer, front == 0 ? NULL : &status),
 	    0);
 	for (int i = 0; i < 100 && answers[front] == before; i++)
 		turn(1);
@@ -125,7 +125,8 @@ shares(void **state)
 	assert_int_equal(begin(1, 1), SASL_CONTINUE);
 	/* An end makes room. */
 	assert_int_equal(begin(0, 9000), SASL_TEMP);
-	assert_int_equal(channel_send(theirs[0], MSG_FRONT_AUTHD_SASL_ABORT, 0, &abort, -1), 0);
+	assert_int_equal(
+	    channel_send(theirs[0], MSG_FRONT_AUTHD_SASL_ABORT, 0, &abort, -1), 0);
 	assert_int_equal(begin(0, 9001), SASL_CONTINUE);
 }
 

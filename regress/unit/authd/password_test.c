@@ -21,7 +21,8 @@ scram_keys(void **state)
 	struct password p, q;
 
 	assert_int_equal(password_make("pencil", 1, 4096, &p), 0);
-	assert_true(p.scram_sha256[0] != '\0' && p.scram_sha1[0] != '\0' && p.crypt[0] == '\0');
+	assert_true(
+	    p.scram_sha256[0] != '\0' && p.scram_sha1[0] != '\0' && p.crypt[0] == '\0');
 	assert_int_equal(password_check("pencil", &p), 1);
 	assert_int_equal(password_check("Pencil", &p), 0);
 	assert_int_equal(password_check("", &p), 0);
@@ -109,8 +110,8 @@ plain(void **state)
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		sasl_init(&s, "PLAIN", 0);
-		assert_int_equal(sasl_input(&s, (const uint8_t *)rows[i].data, rows[i].len,
-				     &none, &challenge, &why),
+		assert_int_equal(sasl_input(&s, (const uint8_t *)rows[i].data,
+				     rows[i].len, &none, &challenge, &why),
 		    rows[i].action);
 		if (rows[i].action == SASL_CHECK) {
 			assert_string_equal(s.login, "alice");
@@ -120,7 +121,9 @@ plain(void **state)
 	sasl_init(&s, "PLAIN", 0);
 	assert_int_equal(sasl_input(&s, NULL, 0, &none, &challenge, &why), SASL_ASK);
 	assert_string_equal(challenge, "");
-	assert_int_equal(sasl_input(&s, (const uint8_t *)"\0a\0b", 4, &none, &challenge, &why), SASL_CHECK);
+	assert_int_equal(
+	    sasl_input(&s, (const uint8_t *)"\0a\0b", 4, &none, &challenge, &why),
+	    SASL_CHECK);
 }
 
 static void
@@ -132,9 +135,13 @@ login(void **state)
 	sasl_init(&s, "login", 0);
 	assert_int_equal(sasl_input(&s, NULL, 0, &none, &challenge, &why), SASL_ASK);
 	assert_string_equal(challenge, "Username:");
-	assert_int_equal(sasl_input(&s, (const uint8_t *)"alice", 5, &none, &challenge, &why), SASL_ASK);
+	assert_int_equal(
+	    sasl_input(&s, (const uint8_t *)"alice", 5, &none, &challenge, &why),
+	    SASL_ASK);
 	assert_string_equal(challenge, "Password:");
-	assert_int_equal(sasl_input(&s, (const uint8_t *)"pw", 2, &none, &challenge, &why), SASL_CHECK);
+	assert_int_equal(
+	    sasl_input(&s, (const uint8_t *)"pw", 2, &none, &challenge, &why),
+	    SASL_CHECK);
 	assert_string_equal(s.login, "alice");
 	assert_int_equal(sasl_mechanism("CRAM-MD5"), SASL_MECH_NONE);
 }

@@ -28,11 +28,13 @@ keys_of(const char *plain, enum scram_hash hash, const char *salt, uint32_t iter
 	k->iterations = iterations;
 	k->salt_len = (size_t)base64_decode(salt, strlen(salt), k->salt, sizeof(k->salt));
 	k->key_len = (size_t)EVP_MD_get_size(md);
-	PKCS5_PBKDF2_HMAC(plain, (int)strlen(plain), k->salt, (int)k->salt_len, (int)iterations, md,
-	    (int)k->key_len, salted);
-	HMAC(md, salted, (int)k->key_len, (const unsigned char *)"Client Key", 10, client, &n);
+	PKCS5_PBKDF2_HMAC(plain, (int)strlen(plain), k->salt, (int)k->salt_len,
+	    (int)iterations, md, (int)k->key_len, salted);
+	HMAC(md, salted, (int)k->key_len, (const unsigned char *)"Client Key", 10, client,
+	    &n);
 	EVP_Digest(client, k->key_len, k->stored, NULL, md, NULL);
-	HMAC(md, salted, (int)k->key_len, (const unsigned char *)"Server Key", 10, k->server, &n);
+	HMAC(md, salted, (int)k->key_len, (const unsigned char *)"Server Key", 10,
+	    k->server, &n);
 }
 
 static const struct {
@@ -43,12 +45,14 @@ static const struct {
 	{ SCRAM_SHA1, "QSXCR+Q6sek8bf92", "3rfcNHYJY1ZVvWVs7j",
 	    "n,,n=user,r=fyko+d2lbbFgONRv9qkxdawL",
 	    "r=fyko+d2lbbFgONRv9qkxdawL3rfcNHYJY1ZVvWVs7j,s=QSXCR+Q6sek8bf92,i=4096",
-	    "c=biws,r=fyko+d2lbbFgONRv9qkxdawL3rfcNHYJY1ZVvWVs7j,p=v0X8v3Bz2T0CJGbJQyF0X+HI4Ts=",
+	    "c=biws,r=fyko+d2lbbFgONRv9qkxdawL3rfcNHYJY1ZVvWVs7j,p=v0X8v3Bz2T0CJGbJQyF0X+"
+	    "HI4Ts=",
 	    "v=rmF9pqV8S7suAoZWja4dJRkFsKQ=" },
 	/* RFC 7677, 3 */
 	{ SCRAM_SHA256, "W22ZaJ0SNY7soEsUEjb6gQ==", "%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0",
 	    "n,,n=user,r=rOprNGfwEbeRWgbNEkqO",
-	    "r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096",
+	    "r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,s="
+	    "W22ZaJ0SNY7soEsUEjb6gQ==,i=4096",
 	    "c=biws,r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,"
 	    "p=dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ=",
 	    "v=6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4=" },
@@ -64,19 +68,23 @@ rfc_examples(void **state)
 		const char *why;
 
 		for (int bad = 0; bad < 2; bad++) {
-			keys_of("pencil", examples[i].hash, examples[i].salt, 4096, &keys);
+			keys_of(
+			    "pencil", examples[i].hash, examples[i].salt, 4096, &keys);
 			scram_init(&s, examples[i].hash, 0, 0);
-			assert_int_equal(scram_first(&s, (const uint8_t *)examples[i].first,
-					     strlen(examples[i].first), "", NULL, 0, &why),
+			assert_int_equal(
+			    scram_first(&s, (const uint8_t *)examples[i].first,
+				strlen(examples[i].first), "", NULL, 0, &why),
 			    0);
 			assert_string_equal(s.name, "user");
-			assert_int_equal(scram_challenge(&s, &keys, examples[i].nonce), 0);
+			assert_int_equal(
+			    scram_challenge(&s, &keys, examples[i].nonce), 0);
 			assert_string_equal(s.out, examples[i].challenge);
 			strlcpy(wrong, examples[i].final, sizeof(wrong));
 			if (bad)
 				*(strstr(wrong, ",p=") + 3) ^= 1;
 			assert_int_equal(
-			    scram_final(&s, (const uint8_t *)wrong, strlen(wrong), &why), !bad);
+			    scram_final(&s, (const uint8_t *)wrong, strlen(wrong), &why),
+			    !bad);
 			if (!bad)
 				assert_string_equal(s.out, examples[i].proof);
 		}
@@ -85,8 +93,8 @@ rfc_examples(void **state)
 
 /* A client, for what the RFCs have no example of. */
 static void
-client_final(const struct scram *s, const char *plain, const char *gs2, const void *binding,
-    size_t binding_len, char *out, size_t cap)
+client_final(const struct scram *s, const char *plain, const char *gs2,
+    const void *binding, size_t binding_len, char *out, size_t cap)
 {
 	const EVP_MD *md = s->hash == SCRAM_SHA1 ? EVP_sha1() : EVP_sha256();
 	unsigned char salted[64], client[64], stored[64], signature[64], c[256];
@@ -123,7 +131,8 @@ static const struct {
 	int rc_first, rc_last;
 } bindings[] = {
 	{ 1, 1, "p=tls-exporter,,n=u,r=x", "p=tls-exporter,,", EXPORTER, B, 0, 1 },
-	{ 1, 1, "p=tls-server-end-point,,n=u,r=x", "p=tls-server-end-point,,", END_POINT, B, 0, 1 },
+	{ 1, 1, "p=tls-server-end-point,,n=u,r=x", "p=tls-server-end-point,,", END_POINT,
+	    B, 0, 1 },
 	/* Somebody between, who has another connection to us. */
 	{ 1, 1, "p=tls-exporter,,n=u,r=x", "p=tls-exporter,,", EXPORTER, "x" B, 0, -1 },
 	{ 1, 1, "p=tls-exporter,,n=u,r=x", "p=tls-exporter,,", EXPORTER, "", 0, -1 },
@@ -166,16 +175,17 @@ binding_rows(void **state)
 
 		keys_of("secret", SCRAM_SHA256, "W22ZaJ0SNY7soEsUEjb6gQ==", 4096, &keys);
 		scram_init(&s, SCRAM_SHA256, bindings[i].plus, bindings[i].offered);
-		rc = scram_first(&s, (const uint8_t *)bindings[i].first, strlen(bindings[i].first),
-		    bindings[i].type, (const uint8_t *)B, bindings[i].type[0] ? strlen(B) : 0, &why);
+		rc = scram_first(&s, (const uint8_t *)bindings[i].first,
+		    strlen(bindings[i].first), bindings[i].type, (const uint8_t *)B,
+		    bindings[i].type[0] ? strlen(B) : 0, &why);
 		if (rc != bindings[i].rc_first)
 			fail_msg("%s: %d %s", bindings[i].first, rc, why);
 		if (rc == -1)
 			continue;
 		assert_int_equal(scram_challenge(&s, &keys, "servernonce"), 0);
-		client_final(&s, "secret", bindings[i].gs2, bindings[i].sent, strlen(bindings[i].sent),
-		    final, sizeof(final));
-		rc = scram_final(&s, (const uint8_t *)final, strlen(final), &why);
+		client_final(&s, "secret", bindings[i].gs2, bindings[i].sent,
+		    strlen(bindings[i].sent), final, sizeof(final));
+		rc = scram_final(&s, (const uint8_t *) final, strlen(final), &why);
 		if (rc != bindings[i].rc_last)
 			fail_msg("%s: %d %s", bindings[i].first, rc, why);
 	}
@@ -189,7 +199,8 @@ names(void **state)
 
 	scram_init(&s, SCRAM_SHA1, 0, 0);
 	assert_int_equal(
-	    scram_first(&s, (const uint8_t *)"n,,n=a=2Cb=3Dc,r=x", 18, "", NULL, 0, &why), 0);
+	    scram_first(&s, (const uint8_t *)"n,,n=a=2Cb=3Dc,r=x", 18, "", NULL, 0, &why),
+	    0);
 	assert_string_equal(s.name, "a,b=c");
 }
 
@@ -203,8 +214,10 @@ nobody(void **state)
 	char final[400];
 	const char *why;
 
-	assert_int_equal(scram_keys_nobody(secret, "x@y.test", SCRAM_SHA256, 100000, &a), 0);
-	assert_int_equal(scram_keys_nobody(secret, "x@y.test", SCRAM_SHA256, 100000, &b), 0);
+	assert_int_equal(
+	    scram_keys_nobody(secret, "x@y.test", SCRAM_SHA256, 100000, &a), 0);
+	assert_int_equal(
+	    scram_keys_nobody(secret, "x@y.test", SCRAM_SHA256, 100000, &b), 0);
 	assert_memory_equal(&a, &b, sizeof(a));
 	assert_int_equal(a.iterations, 100000);
 	assert_int_equal(a.salt_len, 16);
@@ -214,10 +227,12 @@ nobody(void **state)
 	assert_memory_not_equal(a.salt, b.salt, 16);
 	a.iterations = 4096;
 	scram_init(&s, SCRAM_SHA256, 0, 0);
-	assert_int_equal(scram_first(&s, (const uint8_t *)"n,,n=u,r=x", 10, "", NULL, 0, &why), 0);
+	assert_int_equal(
+	    scram_first(&s, (const uint8_t *)"n,,n=u,r=x", 10, "", NULL, 0, &why), 0);
 	assert_int_equal(scram_challenge(&s, &a, "n"), 0);
 	client_final(&s, "", "n,,", "", 0, final, sizeof(final));
-	assert_int_equal(scram_final(&s, (const uint8_t *)final, strlen(final), &why), 0);
+	assert_int_equal(
+	    scram_final(&s, (const uint8_t *) final, strlen(final), &why), 0);
 }
 
 /* Every truncation of a right final message is refused. */
@@ -231,10 +246,11 @@ truncated(void **state)
 	keys_of("pencil", SCRAM_SHA256, examples[1].salt, 4096, &keys);
 	for (size_t n = 0; n < strlen(final); n++) {
 		scram_init(&s, SCRAM_SHA256, 0, 0);
-		scram_first(&s, (const uint8_t *)examples[1].first, strlen(examples[1].first), "",
-		    NULL, 0, &why);
+		scram_first(&s, (const uint8_t *)examples[1].first,
+		    strlen(examples[1].first), "", NULL, 0, &why);
 		scram_challenge(&s, &keys, examples[1].nonce);
-		assert_int_not_equal(scram_final(&s, (const uint8_t *)final, n, &why), 1);
+		assert_int_not_equal(
+		    scram_final(&s, (const uint8_t *) final, n, &why), 1);
 	}
 }
 
@@ -252,20 +268,21 @@ steps(void **state)
 		struct sasl s;
 
 		sasl_init(&s, "scram-sha-256", 1);
-		assert_int_equal(sasl_input(&s, NULL, 0, &none, &challenge, &why), SASL_ASK);
+		assert_int_equal(
+		    sasl_input(&s, NULL, 0, &none, &challenge, &why), SASL_ASK);
 		assert_string_equal(challenge, "");
-		assert_int_equal(sasl_input(&s, (const uint8_t *)"n,,n=alice,r=x", 14, &none,
-				     &challenge, &why),
+		assert_int_equal(sasl_input(&s, (const uint8_t *)"n,,n=alice,r=x", 14,
+				     &none, &challenge, &why),
 		    SASL_KEYS);
 		assert_string_equal(s.login, "alice");
 		assert_int_equal(sasl_keys(&s, &keys, &challenge, &why), SASL_ASK);
 		client_final(&s.scram, "secret", "n,,", "", 0, final, sizeof(final));
-		assert_int_equal(sasl_input(&s, (const uint8_t *)final, strlen(final), &none,
-				     &challenge, &why),
+		assert_int_equal(sasl_input(&s, (const uint8_t *) final, strlen(final),
+				     &none, &challenge, &why),
 		    SASL_ASK);
 		assert_int_equal(strncmp(challenge, "v=", 2), 0);
-		assert_int_equal(
-		    sasl_input(&s, (const uint8_t *)"x", (size_t)last, &none, &challenge, &why),
+		assert_int_equal(sasl_input(&s, (const uint8_t *)"x", (size_t)last, &none,
+				     &challenge, &why),
 		    last == 0 ? SASL_PROVED : SASL_FAIL);
 		sasl_clear(&s);
 	}

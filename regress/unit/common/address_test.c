@@ -28,7 +28,12 @@ static const struct row mailboxes[] = {
 	{ "!#$%&'*+-/=?^_`{|}~@x.y", "!#$%&'*+-/=?^_`{|}~", "x.y", NULL },
 	{ "a@[1.2.3.4]", "a", "[1.2.3.4]", NULL },
 	{ "a@[IPv6:2001:db8::1]", "a", "[IPv6:2001:db8::1]", NULL },
-	{ "j\xc3\xb6rg@b\xc3\xbc" "cher.example", "j\xc3\xb6rg", "b\xc3\xbc" "cher.example", NULL },
+	{ "j\xc3\xb6rg@b\xc3\xbc"
+	  "cher.example",
+	    "j\xc3\xb6rg",
+	    "b\xc3\xbc"
+	    "cher.example",
+	    NULL },
 	{ "a@localhost", "a", "localhost", NULL },
 	{ "a@1.2.3.4", "a", "1.2.3.4", NULL },
 	{ "", NULL, NULL, NULL },
@@ -168,7 +173,8 @@ test_paths(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		int rc = path_parse(rows[i].in, strlen(rows[i].in), rows[i].flags, &a, &used);
+		int rc =
+		    path_parse(rows[i].in, strlen(rows[i].in), rows[i].flags, &a, &used);
 
 		if (rc != (rows[i].printed == NULL ? -1 : 0))
 			fail_msg("%s: %d", rows[i].in, rc);
@@ -186,7 +192,9 @@ test_keys(void **state)
 	static const char *rows[][2] = {
 		{ "Fred@Example.COM", "fred@example.com" },
 		{ "\"A b\"@X.y", "a b@x.y" },
-		{ "J\xc3\x96rg@B\xc3\x9c" "cher.Example", "j\xc3\x96rg@xn--bcher-kva.example" },
+		{ "J\xc3\x96rg@B\xc3\x9c"
+		  "cher.Example",
+		    "j\xc3\x96rg@xn--bcher-kva.example" },
 		{ "a@xn--bcher-kva.EXAMPLE", "a@xn--bcher-kva.example" },
 		{ "a@[IPv6:2001:DB8::1]", "a@[ipv6:2001:db8::1]" },
 	};
@@ -197,18 +205,23 @@ test_keys(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		assert_int_equal(address_parse(rows[i][0], strlen(rows[i][0]), &a), 0);
-		assert_int_equal(address_fold_key(&a, buf, sizeof(buf)), strlen(rows[i][1]));
+		assert_int_equal(
+		    address_fold_key(&a, buf, sizeof(buf)), strlen(rows[i][1]));
 		assert_string_equal(buf, rows[i][1]);
 		for (size_t cap = 0; cap <= strlen(rows[i][1]); cap++)
 			assert_int_equal(address_fold_key(&a, buf, cap), -1);
 	}
-	address_parse("A@b\xc3\xbc" "cher.example", 17, &a);
+	address_parse("A@b\xc3\xbc"
+		      "cher.example",
+	    17, &a);
 	address_parse("a@xn--bcher-kva.example", 23, &b);
 	assert_true(address_equal(&a, &b));
 	assert_int_equal(address_domain_unicode(b.domain, buf, sizeof(buf)), 15);
-	assert_string_equal(buf, "b\xc3\xbc" "cher.example");
+	assert_string_equal(buf, "b\xc3\xbc"
+				 "cher.example");
 	assert_int_equal(address_domain_ascii("Example.org.", buf, sizeof(buf)), 11);
-	assert_int_equal(address_domain_ascii("_dmarc.example.org", buf, sizeof(buf)), 18);
+	assert_int_equal(
+	    address_domain_ascii("_dmarc.example.org", buf, sizeof(buf)), 18);
 	assert_int_equal(address_domain_ascii("", buf, sizeof(buf)), -1);
 	assert_int_equal(address_domain_ascii(".", buf, sizeof(buf)), -1);
 	assert_int_equal(address_domain_ascii("a b", buf, sizeof(buf)), -1);

@@ -25,8 +25,8 @@ print(const char *in, char *out, size_t cap)
 			n += (size_t)snprintf(out + n, cap - n, "E;");
 		else
 			n += (size_t)snprintf(out + n, cap - n, "%s|%s|%s|%s;",
-			    it.has_name ? it.name : "-", it.has_route ? it.route : "-", it.local,
-			    it.has_host ? it.host : "-");
+			    it.has_name ? it.name : "-", it.has_route ? it.route : "-",
+			    it.local, it.has_host ? it.host : "-");
 	}
 }
 
@@ -41,18 +41,28 @@ test_lists(void **state)
 		    "Mary Smith|-|mary|x.test;-|-|jdoe|example.org;Who?|-|one|y.test;" },
 		{ "<boss@nil.test>, \"Giant; \\\"Big\\\" Box\" <sysservices@example.net>",
 		    "-|-|boss|nil.test;Giant; \"Big\" Box|-|sysservices|example.net;" },
-		{ "\"Joe Q. Public\" <john.q.public@example.com>", "Joe Q. Public|-|john.q.public|example.com;" },
-		{ "Joe Q. Public <john.q.public@example.com>", "Joe Q. Public|-|john.q.public|example.com;" },
+		{ "\"Joe Q. Public\" <john.q.public@example.com>",
+		    "Joe Q. Public|-|john.q.public|example.com;" },
+		{ "Joe Q. Public <john.q.public@example.com>",
+		    "Joe Q. Public|-|john.q.public|example.com;" },
 		{ "A Group:Ed Jones <c@a.test>,joe@where.test,John <jdoe@one.test>;",
-		    "G:A Group;Ed Jones|-|c|a.test;-|-|joe|where.test;John|-|jdoe|one.test;E;" },
+		    "G:A Group;Ed "
+		    "Jones|-|c|a.test;-|-|joe|where.test;John|-|jdoe|one.test;E;" },
 		{ "Undisclosed recipients:;", "G:Undisclosed recipients;E;" },
 		{ "Pete(A nice \\) chap) <pete(his account)@silly.test(his host)>",
 		    "Pete|-|pete|silly.test;" },
-		{ "A Group(Some people)\r\n     :Chris Jones <c@(Chris's host.)public.example>,\r\n         joe@example.org,\r\n  John <jdoe@one.test> (my dear friend); (the end of the group)",
-		    "G:A Group;Chris Jones|-|c|public.example;-|-|joe|example.org;John|-|jdoe|one.test;E;" },
-		{ "(Empty list)(start)Hidden recipients  :(nobody(that I know))  ;", "G:Hidden recipients;E;" },
-		{ "Mary Smith <@node.test,@b.test:mary@example.net>, , jdoe@test  . example",
-		    "Mary Smith|@node.test,@b.test|mary|example.net;-|-|jdoe|test.example;" },
+		{ "A Group(Some people)\r\n     :Chris Jones <c@(Chris's "
+		  "host.)public.example>,\r\n         joe@example.org,\r\n  John "
+		  "<jdoe@one.test> (my dear friend); (the end of the group)",
+		    "G:A Group;Chris "
+		    "Jones|-|c|public.example;-|-|joe|example.org;John|-|jdoe|one.test;"
+		    "E;" },
+		{ "(Empty list)(start)Hidden recipients  :(nobody(that I know))  ;",
+		    "G:Hidden recipients;E;" },
+		{ "Mary Smith <@node.test,@b.test:mary@example.net>, , jdoe@test  . "
+		  "example",
+		    "Mary "
+		    "Smith|@node.test,@b.test|mary|example.net;-|-|jdoe|test.example;" },
 		{ "jdoe . x@test", "-|-|jdoe.x|test;" },
 		{ "mailbox@example.com (A comment)", "A comment|-|mailbox|example.com;" },
 		{ "\"a b\"@x.y", "-|-|a b|x.y;" },

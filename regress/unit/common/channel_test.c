@@ -70,8 +70,10 @@ setup(void **state)
 	lost_a = lost_b = answers = nothing = seen = 0;
 	base = event_base_new();
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
-	a = channel_new(base, fds[0], ROLE_QUEUED, 0, ROLE_AUTHD, on_message_a, on_lost_a, NULL);
-	b = channel_new(base, fds[1], ROLE_AUTHD, 3, ROLE_QUEUED, on_message_b, on_lost_b, NULL);
+	a = channel_new(
+	    base, fds[0], ROLE_QUEUED, 0, ROLE_AUTHD, on_message_a, on_lost_a, NULL);
+	b = channel_new(
+	    base, fds[1], ROLE_AUTHD, 3, ROLE_QUEUED, on_message_b, on_lost_b, NULL);
 	return 0;
 }
 
@@ -86,11 +88,11 @@ teardown(void **state)
 }
 
 /* Turn the loop until the condition holds; bounded. */
-#define UNTIL(cond)                                                                                \
-	do {                                                                                       \
-		for (int turns_ = 0; turns_ < 20000 && !(cond); turns_++)                          \
-			event_base_loop(base, EVLOOP_ONCE);                                        \
-		assert_true(cond);                                                                 \
+#define UNTIL(cond)                                                       \
+	do {                                                              \
+		for (int turns_ = 0; turns_ < 20000 && !(cond); turns_++) \
+			event_base_loop(base, EVLOOP_ONCE);               \
+		assert_true(cond);                                        \
 	} while (0)
 
 static void
@@ -115,8 +117,8 @@ questions_find_their_askers(void **state)
 	for (int i = 0; i < 50; i++) {
 		snprintf(names[i], sizeof(names[i]), "d%d.test", i);
 		strlcpy(d.domain, names[i], sizeof(d.domain));
-		assert_true(channel_ask(a, MSG_QUEUED_AUTHD_ROUTE, &d, -1, 60000, on_answer,
-				names[i]) != 0);
+		assert_true(channel_ask(a, MSG_QUEUED_AUTHD_ROUTE, &d, -1, 60000,
+				on_answer, names[i]) != 0);
 	}
 	UNTIL(answers == 50);
 	assert_int_equal(channel_instance(a), 3);
@@ -129,7 +131,8 @@ deadline_and_late_answer(void **state)
 	struct msg_domain d = { "silence.test" };
 	uint64_t id;
 
-	assert_true(channel_ask(a, MSG_QUEUED_AUTHD_ROUTE, &d, -1, 20, on_answer, NULL) != 0);
+	assert_true(
+	    channel_ask(a, MSG_QUEUED_AUTHD_ROUTE, &d, -1, 20, on_answer, NULL) != 0);
 	UNTIL(nothing == 1);
 	id = channel_ask(a, MSG_QUEUED_AUTHD_ROUTE, &d, -1, 60000, on_answer, NULL);
 	channel_forget(a, id);
@@ -211,8 +214,7 @@ teardown_raw(void **state)
 static void
 raw_send(uint32_t type, const void *payload_type_data, size_t len, int fd)
 {
-	assert_int_equal(
-	    imsg_compose(&raw, type, 0, 0, fd, payload_type_data, len), 1);
+	assert_int_equal(imsg_compose(&raw, type, 0, 0, fd, payload_type_data, len), 1);
 	while (imsgbuf_queuelen(&raw) > 0)
 		imsgbuf_write(&raw);
 }
@@ -252,7 +254,8 @@ raw_good(void **state)
 static void
 raw_other_answer(void **state)
 {
-	struct msg_rcpt_class r = { .rclass = RCLASS_LOCAL, .text = "AAAAAAAAAAAAAAAAAAAAAAAA" };
+	struct msg_rcpt_class r = { .rclass = RCLASS_LOCAL,
+		.text = "AAAAAAAAAAAAAAAAAAAAAAAA" };
 	struct msg_sasl q = { .session = 1 };
 	struct ibuf *buf = ibuf_dynamic(64, 1024);
 	uint64_t id;
@@ -357,7 +360,8 @@ raw_surplus_descriptor(void **state)
 	raw_changed(open("/dev/null", O_RDONLY));
 	UNTIL(lost_a == 1);
 	assert_int_equal(seen, 0);
-	assert_int_equal(open_files(), before - 1); /* its socket; the surplus one is closed */
+	assert_int_equal(
+	    open_files(), before - 1); /* its socket; the surplus one is closed */
 }
 
 static void
@@ -366,8 +370,7 @@ raw_noise(void **state)
 	unsigned int seed = 7;
 	uint8_t noise[4096];
 
-	for (size_t i = 0; i < sizeof(noise); i++)
-	{
+	for (size_t i = 0; i < sizeof(noise); i++) {
 		seed = seed * 1103515245 + 12345;
 		noise[i] = (uint8_t)(seed >> 16);
 	}

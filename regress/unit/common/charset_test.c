@@ -38,8 +38,16 @@ static const struct row rows[] = {
 	{ "iso-2022-jp", "\x1b$BF|K\\\x1b(Bx", "\xe6\x97\xa5\xe6\x9c\xacx", 0 },
 	{ "euc-kr", "\xc7\xd1\xb1\xdb", "\xed\x95\x9c\xea\xb8\x80", 0 },
 	{ "ks_c_5601-1987", "\xc7\xd1", "\xed\x95\x9c", 0 },
-	{ "utf-7", "a+AOQ-b", "a\xc3\xa4" "b", 0 },
-	{ "gb2312", "a\xff" "b", "a\xef\xbf\xbd" "b", 1 },
+	{ "utf-7", "a+AOQ-b",
+	    "a\xc3\xa4"
+	    "b",
+	    0 },
+	{ "gb2312",
+	    "a\xff"
+	    "b",
+	    "a\xef\xbf\xbd"
+	    "b",
+	    1 },
 	{ "gb2312", "a\xc4", "a\xef\xbf\xbd", 1 },
 	{ "no-such", "\xe4", "\xc3\xa4", 1 },
 	{ "no-such", "\xc3\xa4", "\xc3\xa4", 1 },
@@ -57,23 +65,30 @@ test_rows(void **state)
 	assert_int_equal(charset_preload(), 0);
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		const struct row *r = &rows[i];
-		int rc = charset_to_utf8(r->charset, strlen(r->charset), r->in, strlen(r->in), out,
-		    sizeof(out), &n);
+		int rc = charset_to_utf8(r->charset, strlen(r->charset), r->in,
+		    strlen(r->in), out, sizeof(out), &n);
 
 		if (strcmp(out, r->want) != 0 || rc != r->rc)
 			fail_msg("%s: row %zu gives [%s] %d", r->charset, i, out, rc);
 		assert_int_equal(n, strlen(r->want));
 		/* Cut at each length. */
 		for (size_t cap = 1; cap <= n; cap++) {
-			assert_int_equal(charset_to_utf8(r->charset, strlen(r->charset), r->in,
-					     strlen(r->in), small, cap, &m), 1);
+			assert_int_equal(charset_to_utf8(r->charset, strlen(r->charset),
+					     r->in, strlen(r->in), small, cap, &m),
+			    1);
 			assert_true(m < cap && utf8_valid(small, m));
 			assert_memory_equal(small, out, m);
 		}
 	}
-	charset_to_utf8("utf-16", 6, "\xfe\xff\x00" "a\xd8\x3d\xdc\xa9", 8, out, sizeof(out), &n);
+	charset_to_utf8("utf-16", 6,
+	    "\xfe\xff\x00"
+	    "a\xd8\x3d\xdc\xa9",
+	    8, out, sizeof(out), &n);
 	assert_int_equal(n, 5);
-	charset_to_utf8("utf-16", 6, "\xff\xfe" "a\x00", 4, out, sizeof(out), &n);
+	charset_to_utf8("utf-16", 6,
+	    "\xff\xfe"
+	    "a\x00",
+	    4, out, sizeof(out), &n);
 	assert_string_equal(out, "a");
 	assert_int_equal(charset_to_utf8("utf-8", 5, "", 0, out, 1, &n), 0);
 }
@@ -102,18 +117,20 @@ test_pieces(void **state)
 				charset_conv_init(&c, r->charset, strlen(r->charset));
 				n = m = 0;
 				do {
-					size_t take = pass == 0 || len - n < step ? len - n : step;
+					size_t take =
+					    pass == 0 || len - n < step ? len - n : step;
 
-					charset_conv_feed(&c, in + n, take, n + take == len, out + m,
-					    sizeof(whole) - m, &used, &made);
+					charset_conv_feed(&c, in + n, take,
+					    n + take == len, out + m, sizeof(whole) - m,
+					    &used, &made);
 					n += used;
 					m += made;
 				} while (n < len);
 				out[m] = '\0';
 			}
 			if (strcmp(whole, parts) != 0)
-				fail_msg("%s: row %zu, step %zu: [%s] is not [%s]", r->charset, i, step,
-				    parts, whole);
+				fail_msg("%s: row %zu, step %zu: [%s] is not [%s]",
+				    r->charset, i, step, parts, whole);
 		}
 	}
 }

@@ -84,8 +84,7 @@ test_memfd(void **state)
 	/* Some of the seals are not the seal. */
 #ifdef F_ADD_SEALS
 	fd = compat_memfd_create("compat_test");
-	assert_int_equal(fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_SHRINK),
-	    0);
+	assert_int_equal(fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_SHRINK), 0);
 	assert_int_equal(compat_is_sealed(fd), 0);
 	close(fd);
 #endif

@@ -151,7 +151,8 @@ on_answer(struct msg *m, void *arg)
 		if (kind == 's')
 			snprintf(line, sizeof(line), "%s=%.*s;", key, (int)len, str);
 		else
-			snprintf(line, sizeof(line), "%s=%c%lld;", key, kind, (long long)num);
+			snprintf(
+			    line, sizeof(line), "%s=%c%lld;", key, kind, (long long)num);
 		strlcat(facts, line, sizeof(facts));
 	}
 	assert_int_equal(r, 0);
@@ -166,7 +167,8 @@ connect_client(void)
 
 	strlcpy(sun.sun_path, path, sizeof(sun.sun_path));
 	assert_int_equal(connect(fd, (struct sockaddr *)&sun, sizeof(sun)), 0);
-	client = channel_new(base, fd, ROLE_FIFECTL, 0, ROLE_QUEUED, on_message, on_lost, NULL);
+	client = channel_new(
+	    base, fd, ROLE_FIFECTL, 0, ROLE_QUEUED, on_message, on_lost, NULL);
 	assert_non_null(client);
 	return 0;
 }
@@ -205,27 +207,30 @@ teardown(void **state)
 	return rmdir(dir);
 }
 
-#define ROOT_ONLY()                                                                                \
-	do {                                                                                       \
-		if (getuid() != 0)                                                                 \
-			skip();                                                                    \
+#define ROOT_ONLY()                \
+	do {                       \
+		if (getuid() != 0) \
+			skip();    \
 	} while (0)
 
-#define UNTIL(cond)                                                                                \
-	do {                                                                                       \
-		for (int turns_ = 0; turns_ < 20000 && !(cond); turns_++)                          \
-			event_base_loop(base, EVLOOP_ONCE);                                        \
-		assert_true(cond);                                                                 \
+#define UNTIL(cond)                                                       \
+	do {                                                              \
+		for (int turns_ = 0; turns_ < 20000 && !(cond); turns_++) \
+			event_base_loop(base, EVLOOP_ONCE);               \
+		assert_true(cond);                                        \
 	} while (0)
 
 /* words: each ended by NUL */
 static void
 command(const char *words, size_t len, const char *pass, int fd)
 {
-	struct msg_command c = { .words = (const uint8_t *)words, .words_len = len,
-		.secret = (const uint8_t *)pass, .secret_len = pass == NULL ? 0 : strlen(pass) };
+	struct msg_command c = { .words = (const uint8_t *)words,
+		.words_len = len,
+		.secret = (const uint8_t *)pass,
+		.secret_len = pass == NULL ? 0 : strlen(pass) };
 
-	assert_true(channel_ask(client, MSG_FIFECTL_ANY_COMMAND, &c, fd, 60000, on_answer, NULL) != 0);
+	assert_true(channel_ask(client, MSG_FIFECTL_ANY_COMMAND, &c, fd, 60000, on_answer,
+			NULL) != 0);
 }
 #define COMMAND(words) command(words, sizeof(words), NULL, -1)
 
@@ -239,10 +244,9 @@ rows_arrive(void **state)
 	assert_string_equal(args, "one|two|");
 	assert_string_equal(secret, "(none)");
 	assert_int_equal(n_rows, 3);
-	assert_string_equal(facts,
-	    "name=;n=u-1;yes=b1;at=t-1;\n"
-	    "name=some body;n=u-2;yes=b1;at=t-1;\n"
-	    "name=some body;n=u-3;yes=b1;at=t-1;\n");
+	assert_string_equal(facts, "name=;n=u-1;yes=b1;at=t-1;\n"
+				   "name=some body;n=u-2;yes=b1;at=t-1;\n"
+				   "name=some body;n=u-3;yes=b1;at=t-1;\n");
 	assert_int_equal(done_status, CTL_OK);
 	/* The same connection takes the next command. */
 	COMMAND("list");
@@ -364,12 +368,8 @@ malformed_rows(void **state)
 		const char *octets;
 		size_t len;
 	} rows[] = {
-		{ "s", 1 },
-		{ "s\x01", 2 },
-		{ "s\x01k", 3 },
-		{ "s\x01k\x00", 4 },
-		{ "s\x01k\x00\x02x", 6 },
-		{ "u\x01k\x00\x00\x00\x00\x00\x00\x00", 10 },
+		{ "s", 1 }, { "s\x01", 2 }, { "s\x01k", 3 }, { "s\x01k\x00", 4 },
+		{ "s\x01k\x00\x02x", 6 }, { "u\x01k\x00\x00\x00\x00\x00\x00\x00", 10 },
 		{ "z\x01k\x00\x00\x00\x00\x00\x00\x00\x00", 11 },
 		{ "\0\x01k\x00\x00\x00\x00\x00\x00\x00\x00", 11 },
 		{ "s\x08kkkkkkkk\x00\x00", 12 }, /* key longer than the room */
@@ -386,11 +386,14 @@ malformed_rows(void **state)
 		    ctl_field_next(&b, key, sizeof(key), &kind, &str, &len, &num), -1);
 	}
 	field(&b, "", 0);
-	assert_int_equal(ctl_field_next(&b, key, sizeof(key), &kind, &str, &len, &num), 0);
+	assert_int_equal(
+	    ctl_field_next(&b, key, sizeof(key), &kind, &str, &len, &num), 0);
 	field(&b, "s\x01k\x00\x00", 5);
-	assert_int_equal(ctl_field_next(&b, key, sizeof(key), &kind, &str, &len, &num), 1);
+	assert_int_equal(
+	    ctl_field_next(&b, key, sizeof(key), &kind, &str, &len, &num), 1);
 	assert_int_equal(len, 0);
-	assert_int_equal(ctl_field_next(&b, key, sizeof(key), &kind, &str, &len, &num), 0);
+	assert_int_equal(
+	    ctl_field_next(&b, key, sizeof(key), &kind, &str, &len, &num), 0);
 }
 
 int
@@ -398,8 +401,9 @@ main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = { T(rows_arrive), T(longest_match_wins),
-		T(long_values_are_cut), T(wrong_words), T(secret_and_descriptor), T(client_leaves),
-		T(second_command_breaks), cmocka_unit_test(malformed_rows) };
+		T(long_values_are_cut), T(wrong_words), T(secret_and_descriptor),
+		T(client_leaves), T(second_command_breaks),
+		cmocka_unit_test(malformed_rows) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -21,7 +21,8 @@ test_parse(void **state)
 		{ "Fri, 21 Nov 1997 09:55:06 -0600", 880127706, -360 },
 		{ " Tue, 1 Jul 2003 10:52:37 +0200", 1057049557, 120 },
 		{ "Thu, 13 Feb 1969 23:32:54 -0330", -27723426, -210 },
-		{ "Thu,\r\n      13\r\n        Feb\r\n          1969\r\n      23:32\r\n               -0330 (Newfoundland Time)",
+		{ "Thu,\r\n      13\r\n        Feb\r\n          1969\r\n      23:32\r\n  "
+		  "             -0330 (Newfoundland Time)",
 		    -27723480, -210 },
 		{ "21 Nov 97 09:55:06 GMT", 880106106, 0 },
 		{ "Fri, 21 Nov 1997 09(comment):   55  :  06 -0600", -1, 0 },
@@ -60,7 +61,8 @@ test_parse(void **state)
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		int rc = date_parse(rows[i].in, strlen(rows[i].in), &d);
 
-		if (rc != (rows[i].time == -1 ? -1 : 0) || (rc == 0 && d.time != rows[i].time))
+		if (rc != (rows[i].time == -1 ? -1 : 0) ||
+		    (rc == 0 && d.time != rows[i].time))
 			fail_msg("%s: %d %lld", rows[i].in, rc, (long long)d.time);
 		if (rc == 0)
 			assert_int_equal(d.zone_min, rows[i].zone);
@@ -104,8 +106,9 @@ static void
 test_imap(void **state)
 {
 	static const char *bad[] = { "", " ", "2-Jan-2006", "2-Jan-2006 15:04:05 -07000",
-		"2-Foo-2006 15:04:05 -0700", " 22-Jan-2006 15:04:05 -0700", "30-Feb-2006 15:04:05 -0700",
-		"02-Jan-2006 15:04:05 0700", "02-Jan-2006 15.04:05 -0700", "02-Jan-06 15:04:05 -0700" };
+		"2-Foo-2006 15:04:05 -0700", " 22-Jan-2006 15:04:05 -0700",
+		"30-Feb-2006 15:04:05 -0700", "02-Jan-2006 15:04:05 0700",
+		"02-Jan-2006 15.04:05 -0700", "02-Jan-06 15:04:05 -0700" };
 	struct date d;
 
 	(void)state;

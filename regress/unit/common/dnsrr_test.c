@@ -105,12 +105,13 @@ test_reverse(void **state)
 	char out[80];
 	uint8_t six[16] = { 0x20, 1, 0xd, 0xb8, [15] = 0xf1 };
 
-	assert_int_equal(dnsrr_reverse_name(AF_INET, (const uint8_t *)"\xc0\0\2\1", out, sizeof(out)),
+	assert_int_equal(
+	    dnsrr_reverse_name(AF_INET, (const uint8_t *)"\xc0\0\2\1", out, sizeof(out)),
 	    (int)strlen("1.2.0.192.in-addr.arpa"));
 	assert_string_equal(out, "1.2.0.192.in-addr.arpa");
 	assert_int_equal(dnsrr_reverse_name(AF_INET6, six, out, sizeof(out)), 72);
-	assert_string_equal(
-	    out, "1.f.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.b.d.0.1.0.0.2.ip6.arpa");
+	assert_string_equal(out,
+	    "1.f.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.b.d.0.1.0.0.2.ip6.arpa");
 	assert_int_equal(dnsrr_reverse_name(AF_INET6, six, out, 72), -1);
 	assert_int_equal(dnsrr_reverse_name(AF_INET, six, out, 10), -1);
 }
@@ -118,7 +119,11 @@ test_reverse(void **state)
 static void
 test_hosts(void **state)
 {
-	struct dnshost a = { .preference = 10, .secure = 1, .name = "mx.test", .n_addrs = 2 }, h;
+	struct dnshost a = { .preference = 10,
+		.secure = 1,
+		.name = "mx.test",
+		.n_addrs = 2 },
+		       h;
 	struct dnshost none = { .preference = 65535, .name = "b.test" };
 	uint8_t buf[200];
 	size_t len = 0, off = 0;
@@ -163,10 +168,11 @@ test_special(void **state)
 	static const struct {
 		const char *text;
 		int special;
-	} addrs[] = { { "127.0.0.1", 1 }, { "127.9.9.9", 1 }, { "0.0.0.0", 1 }, { "224.0.0.1", 1 },
-		{ "255.255.255.255", 1 }, { "10.0.0.1", 0 }, { "192.0.2.1", 0 }, { "::", 1 },
-		{ "::1", 1 }, { "::2", 0 }, { "ff02::1", 1 }, { "2001:db8::1", 0 },
-		{ "::ffff:127.0.0.1", 1 }, { "::ffff:192.0.2.1", 0 } };
+	} addrs[] = { { "127.0.0.1", 1 }, { "127.9.9.9", 1 }, { "0.0.0.0", 1 },
+		{ "224.0.0.1", 1 }, { "255.255.255.255", 1 }, { "10.0.0.1", 0 },
+		{ "192.0.2.1", 0 }, { "::", 1 }, { "::1", 1 }, { "::2", 0 },
+		{ "ff02::1", 1 }, { "2001:db8::1", 0 }, { "::ffff:127.0.0.1", 1 },
+		{ "::ffff:192.0.2.1", 0 } };
 	struct dnsaddr a;
 	char text[64];
 

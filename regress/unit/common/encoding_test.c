@@ -17,8 +17,9 @@ test_base64(void **state)
 	static const char *rows[][2] = { { "", "" }, { "f", "Zg==" }, { "fo", "Zm8=" },
 		{ "foo", "Zm9v" }, { "foob", "Zm9vYg==" }, { "fooba", "Zm9vYmE=" },
 		{ "foobar", "Zm9vYmFy" } };
-	static const char *bad[] = { "Z", "Zg", "Zg=", "Zh==", "Zm9=", "Z===", "====", "Zg==Zg==",
-		"Zm8=\n", "Zm 8", "Zg=v", "Zm9v=", "Zm-_" };
+	static const char *bad[] = { "Z", "Zg",
+		"Zg=", "Zh==", "Zm9=", "Z===", "====", "Zg==Zg==", "Zm8=\n", "Zm 8",
+		"Zg=v", "Zm9v=", "Zm-_" };
 	char out[64], big[300], enc[512];
 
 	(void)state;
@@ -57,8 +58,8 @@ cte_check(enum cte cte, const char *in, const char *want)
 		cte_init(&d, cte);
 		n = 0;
 		for (size_t i = 0; i < len; i += used) {
-			cte_feed(&d, in + i, len - i < step ? len - i : step, out + n, sizeof(out) - n,
-			    &used, &made);
+			cte_feed(&d, in + i, len - i < step ? len - i : step, out + n,
+			    sizeof(out) - n, &used, &made);
 			assert_true(used > 0);
 			n += made;
 		}
@@ -102,7 +103,8 @@ test_cte(void **state)
 	in[0] = '=';
 	cte_check(CTE_QP, in, in);
 
-	cte_check(CTE_UUENCODE, "junk\r\nbegin 644 x\r\n#0V%T\r\n`\r\nend\r\ntail\r\n", "Cat");
+	cte_check(
+	    CTE_UUENCODE, "junk\r\nbegin 644 x\r\n#0V%T\r\n`\r\nend\r\ntail\r\n", "Cat");
 	cte_check(CTE_UUENCODE, "begin 644 x\n#0V%T\n#0V%\nend", "CatCa@");
 
 	assert_int_equal(cte_by_name("Base64", 6), CTE_BASE64);
@@ -129,7 +131,8 @@ test_qp_encode(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		assert_int_equal(qp_encode(rows[i][0], strlen(rows[i][0]), out, sizeof(out)),
+		assert_int_equal(
+		    qp_encode(rows[i][0], strlen(rows[i][0]), out, sizeof(out)),
 		    strlen(rows[i][1]));
 		assert_string_equal(out, rows[i][1]);
 	}
@@ -153,15 +156,17 @@ test_utf7(void **state)
 		{ "INBOX", "INBOX" },
 		{ "a&b", "a&-b" },
 		/* RFC 3501, 5.1.3. */
-		{ "~peter/mail/\xe5\x8f\xb0\xe5\x8c\x97/\xe6\x97\xa5\xe6\x9c\xac\xe8\xaa\x9e",
+		{ "~peter/mail/\xe5\x8f\xb0\xe5\x8c\x97/"
+		  "\xe6\x97\xa5\xe6\x9c\xac\xe8\xaa\x9e",
 		    "~peter/mail/&U,BTFw-/&ZeVnLIqe-" },
 		{ "Entw\xc3\xbcrfe", "Entw&APw-rfe" },
 		{ "\xf0\x9f\x98\x80", "&2D3eAA-" },
 		{ "\xc3\xbc&\xc3\xbc", "&APw-&-&APw-" },
 		{ "", "" },
 	};
-	static const char *bad[] = { "&", "&AP", "&APw", "&APw-&APw-", "&AGE-", "&2D0-", "&3gA-",
-		"&2D0AYQ-", "&APx-", "&APwA-", "&A/w-", "\xc3\xbc", "a\x01", "&A-", "&AAA-", "&U,BTFw-&ZeVnLIqe-" };
+	static const char *bad[] = { "&", "&AP", "&APw", "&APw-&APw-", "&AGE-", "&2D0-",
+		"&3gA-", "&2D0AYQ-", "&APx-", "&APwA-", "&A/w-", "\xc3\xbc", "a\x01",
+		"&A-", "&AAA-", "&U,BTFw-&ZeVnLIqe-" };
 	char out[128];
 
 	(void)state;
@@ -189,9 +194,10 @@ test_utf7(void **state)
 static void
 test_utf8(void **state)
 {
-	static const char *bad[] = { "\x80", "\xc0\xaf", "\xc1\xbf", "\xc3", "\xe0\x80\xaf",
-		"\xe0\x9f\xbf", "\xed\xa0\x80", "\xf0\x80\x80\xaf", "\xf4\x90\x80\x80", "\xf8\x88\x80\x80\x80",
-		"\xfe", "\xe2\x82", "\xe2\x28\xa1" };
+	static const char *bad[] = { "\x80", "\xc0\xaf", "\xc1\xbf", "\xc3",
+		"\xe0\x80\xaf", "\xe0\x9f\xbf", "\xed\xa0\x80", "\xf0\x80\x80\xaf",
+		"\xf4\x90\x80\x80", "\xf8\x88\x80\x80\x80", "\xfe", "\xe2\x82",
+		"\xe2\x28\xa1" };
 	uint32_t c;
 	char out[4];
 

@@ -25,7 +25,8 @@ test_scan(void **state)
 	static const struct {
 		const char *name, *value;
 	} want[] = { { "Received", " a\r\n\tb" }, { "Subject", " hello\r\n  world " },
-		{ "", "no field here" }, { "", "x\x01y: z" }, { "received", "" }, { "To", " q" } };
+		{ "", "no field here" }, { "", "x\x01y: z" }, { "received", "" },
+		{ "To", " q" } };
 	struct header_scan s;
 	struct header_field f;
 	size_t n = 0, off = 0, i = 0;
@@ -136,16 +137,19 @@ test_words(void **state)
 		{ "(=?ISO-8859-1?Q?a?=\r\n   =?ISO-8859-1?Q?b?=)", "(ab)" },
 		{ "(=?ISO-8859-1?Q?a_b?=)", "(a b)" },
 		{ "(=?ISO-8859-1?Q?a?= =?ISO-8859-2?Q?_b?=)", "(a b)" },
-		{ "=?US-ASCII?Q?Keith_Moore?= <moore@cs.utk.edu>", "Keith Moore <moore@cs.utk.edu>" },
+		{ "=?US-ASCII?Q?Keith_Moore?= <moore@cs.utk.edu>",
+		    "Keith Moore <moore@cs.utk.edu>" },
 		{ "=?ISO-8859-1?Q?Andr=E9?= Pirard", "Andr\xc3\xa9 Pirard" },
-		{ "=?ISO-8859-1?B?SWYgeW91IGNhbiByZWFkIHRoaXMgeW8=?=\r\n =?ISO-8859-2?B?dSB1bmRlcnN0YW5kIHRoZSBleGFtcGxlLg==?=",
+		{ "=?ISO-8859-1?B?SWYgeW91IGNhbiByZWFkIHRoaXMgeW8=?=\r\n "
+		  "=?ISO-8859-2?B?dSB1bmRlcnN0YW5kIHRoZSBleGFtcGxlLg==?=",
 		    "If you can read this you understand the example." },
 		/* A language tag, RFC 2231, 5. */
 		{ "=?US-ASCII*EN?Q?Keith_Moore?=", "Keith Moore" },
 		/* A character split between words. */
 		{ "=?utf-8?B?w7w=?= =?utf-8?B?w7w=?=", "\xc3\xbc\xc3\xbc" },
 		{ "=?utf-8?Q?=C3?= =?utf-8?Q?=BC?=", "\xc3\xbc" },
-		{ "=?iso-2022-jp?B?GyRCRnxLXDhsGyhC?=", "\xe6\x97\xa5\xe6\x9c\xac\xe8\xaa\x9e" },
+		{ "=?iso-2022-jp?B?GyRCRnxLXDhsGyhC?=",
+		    "\xe6\x97\xa5\xe6\x9c\xac\xe8\xaa\x9e" },
 		{ "=?gb2312?B?xOO6ww==?=", "\xe4\xbd\xa0\xe5\xa5\xbd" },
 		{ "=?koi8-r?Q?=F0=D2=C9?=x", "\xd0\x9f\xd1\x80\xd0\xb8x" },
 		/* None. */
@@ -159,7 +163,9 @@ test_words(void **state)
 		/* Broken ones. */
 		{ "=?utf-8?Q?a b?=", "a b" },
 		{ "=?utf-8?Q?a?=b", "ab" },
-		{ "=?utf-8?Q?" "?=", "" },
+		{ "=?utf-8?Q?"
+		  "?=",
+		    "" },
 		{ "=?utf-8?Q?=C3?= x", "\xef\xbf\xbd x" },
 		{ "=?no-such?Q?=E4?=", "\xc3\xa4" },
 		{ "=?utf-8?Q?a=0D=0ABcc:_x=00?=", "aBcc: x " },
@@ -171,7 +177,8 @@ test_words(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		size_t n = rfc2047_decode(rows[i][0], strlen(rows[i][0]), out, sizeof(out));
+		size_t n =
+		    rfc2047_decode(rows[i][0], strlen(rows[i][0]), out, sizeof(out));
 
 		if (strcmp(out, rows[i][1]) != 0)
 			fail_msg("[%s]: [%s] is not [%s]", rows[i][0], out, rows[i][1]);
@@ -179,7 +186,8 @@ test_words(void **state)
 	}
 	assert_int_equal(rfc2047_decode("=?utf-8?Q?a=C3=BC?=", 19, out, 3), 1);
 	assert_string_equal(out, "a");
-	assert_int_equal(header_decode(" \r\n =?utf-8?Q?=C3=BC?=\r\n ", 26, out, sizeof(out)), 2);
+	assert_int_equal(
+	    header_decode(" \r\n =?utf-8?Q?=C3=BC?=\r\n ", 26, out, sizeof(out)), 2);
 }
 
 static void
@@ -191,7 +199,9 @@ test_encode(void **state)
 	(void)state;
 	assert_int_equal(rfc2047_encode("hello", 5, 9, out, sizeof(out)), 5);
 	assert_string_equal(out, "hello");
-	n = rfc2047_encode("Gr\xc3\xbc\xc3\x9f" "e aus Berlin am See", 25, 9, out, sizeof(out));
+	n = rfc2047_encode("Gr\xc3\xbc\xc3\x9f"
+			   "e aus Berlin am See",
+	    25, 9, out, sizeof(out));
 	assert_string_equal(out, "=?UTF-8?Q?Gr=C3=BC=C3=9Fe_aus_Berlin_am_See?=");
 	assert_int_equal(n, strlen(out));
 	rfc2047_encode("\xe6\x97\xa5\xe6\x9c\xac", 6, 9, out, sizeof(out));
@@ -205,10 +215,14 @@ test_encode(void **state)
 		for (size_t column = 0; column < 90; column += 9) {
 			n = rfc2047_encode(in, sizeof(in), column, out, sizeof(out));
 			assert_true(n > 0);
-			for (char *p = out, *e; (e = strstr(p, "\r\n ")) != NULL; p = e + 2)
-				assert_true((size_t)(e - p) + (p == out ? column : 0) <= 76 ||
+			for (char *p = out, *e; (e = strstr(p, "\r\n ")) != NULL;
+			     p = e + 2)
+				assert_true(
+				    (size_t)(e - p) + (p == out ? column : 0) <= 76 ||
 				    e == out);
-			assert_int_equal(header_decode(out, (size_t)n, back, sizeof(back)), sizeof(in));
+			assert_int_equal(
+			    header_decode(out, (size_t)n, back, sizeof(back)),
+			    sizeof(in));
 			assert_memory_equal(back, in, sizeof(in));
 		}
 	}

@@ -34,22 +34,25 @@ run(const uint8_t *in, size_t len, size_t step, char *out, size_t cap)
 			assert_int_equal(at, end);
 			break;
 		case IMAP_LEX_LITERAL:
-			n += (size_t)snprintf(out + n, cap - n, "%c%llu ", l.literal_sync ? '+' : '-',
+			n += (size_t)snprintf(out + n, cap - n, "%c%llu ",
+			    l.literal_sync ? '+' : '-',
 			    (unsigned long long)l.literal_size);
 			if (l.len > 10 && memcmp(l.buf + 2, "APPEND", 6) == 0)
 				imap_lex_stream(&l);
-			else if (imap_lex_accept(&l) == -1 && imap_lex_refuse(&l, "refused") == -1) {
+			else if (imap_lex_accept(&l) == -1 &&
+				 imap_lex_refuse(&l, "refused") == -1) {
 				snprintf(out + n, cap - n, "X");
 				imap_lex_clear(&l);
 				return;
 			}
 			break;
 		case IMAP_LEX_DATA:
-			n += (size_t)snprintf(
-			    out + n, cap - n, "%.*s", (int)l.data_len, (const char *)l.data);
+			n += (size_t)snprintf(out + n, cap - n, "%.*s", (int)l.data_len,
+			    (const char *)l.data);
 			break;
 		case IMAP_LEX_COMMAND:
-			n += (size_t)snprintf(out + n, cap - n, "C[%.*s]", (int)l.len, l.buf);
+			n += (size_t)snprintf(
+			    out + n, cap - n, "C[%.*s]", (int)l.len, l.buf);
 			imap_lex_reset(&l);
 			break;
 		case IMAP_LEX_BAD:
@@ -74,13 +77,17 @@ static const struct {
 	size_t len;
 	const char *out;
 } rows[] = {
-#define ROW(in, out) { in, sizeof(in) - 1, out }
+#define ROW(in, out)                    \
+	{                               \
+		in, sizeof(in) - 1, out \
+	}
 	ROW("a NOOP\r\n", "C[a NOOP]"),
 	ROW("\r\n", "C[]"),
 	ROW("a NOOP\r\nb NOOP\r\n", "C[a NOOP]C[b NOOP]"),
 	ROW("a LOGIN {5}\r\nalice {6}\r\nsecret\r\n",
 	    "+5 +6 C[a LOGIN {5}\r\nalice {6}\r\nsecret]"),
-	ROW("a LOGIN {5+}\r\nalice {0+}\r\n\r\n", "-5 -0 C[a LOGIN {5+}\r\nalice {0+}\r\n]"),
+	ROW("a LOGIN {5+}\r\nalice {0+}\r\n\r\n",
+	    "-5 -0 C[a LOGIN {5+}\r\nalice {0+}\r\n]"),
 	ROW("a X {4}\r\n\r\n\r\n\r\n", "+4 C[a X {4}\r\n\r\n\r\n]"),
 	ROW("a X \"{5}\"\r\n", "C[a X \"{5}\"]"),
 	ROW("a X {}\r\n", "C[a X {}]"),
@@ -97,8 +104,10 @@ static const struct {
 	ROW("a " HUNDRED HUNDRED HUNDRED " {3+}\r\nabc {2+}\r\nxy\r\nb NOOP\r\n",
 	    "B[a:Command too long]C[b NOOP]"),
 	ROW("a " HUNDRED HUNDRED " {3}\r\nb NOOP\r\n", "B[a:Command too long]C[b NOOP]"),
-	ROW("a APPEND x {3}\r\nabc\r\nb NOOP\r\n", "+3 abcC[a APPEND x {3}\r\n]C[b NOOP]"),
-	ROW("a APPEND x {3+}\r\nabc {3+}\r\ndef\r\n", "-3 abc-3 defC[a APPEND x {3+}\r\n {3+}\r\n]"),
+	ROW("a APPEND x {3}\r\nabc\r\nb NOOP\r\n",
+	    "+3 abcC[a APPEND x {3}\r\n]C[b NOOP]"),
+	ROW("a APPEND x {3+}\r\nabc {3+}\r\ndef\r\n",
+	    "-3 abc-3 defC[a APPEND x {3+}\r\n {3+}\r\n]"),
 };
 
 static void
@@ -107,8 +116,10 @@ test_lex(void **state)
 	char out[4096];
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
-		for (size_t step = 1; step <= 1000; step = step < 8 ? step + 1 : step * 11) {
-			run((const uint8_t *)rows[i].in, rows[i].len, step, out, sizeof(out));
+		for (size_t step = 1; step <= 1000;
+		     step = step < 8 ? step + 1 : step * 11) {
+			run((const uint8_t *)rows[i].in, rows[i].len, step, out,
+			    sizeof(out));
 			assert_string_equal(out, rows[i].out);
 		}
 }
@@ -116,7 +127,8 @@ test_lex(void **state)
 static void
 test_tokens(void **state)
 {
-	char line[] = "tag atom INBOX] \"a\\\"b\\\\\" {3}\r\nx\ny {2+}\r\nhi 42 \\Seen $Junk lis%t*";
+	char line[] = "tag atom INBOX] \"a\\\"b\\\\\" {3}\r\nx\ny {2+}\r\nhi 42 \\Seen "
+		      "$Junk lis%t*";
 	struct imap_args a;
 	struct imap_str v;
 	uint32_t n;
@@ -160,8 +172,9 @@ test_tokens(void **state)
 static void
 test_malformed(void **state)
 {
-	static const char *const strings[] = { "\"", "\"abc", "\"a\\", "\"a\\n\"", "{5}\r\nabc",
-		"{", "{3", "{3}", "{3}\r\n", "{-1}\r\n", "{99999999999999999999}\r\nabc", "(" };
+	static const char *const strings[] = { "\"", "\"abc", "\"a\\", "\"a\\n\"",
+		"{5}\r\nabc", "{", "{3", "{3}", "{3}\r\n", "{-1}\r\n",
+		"{99999999999999999999}\r\nabc", "(" };
 	struct imap_args a;
 	struct imap_str v;
 	char buf[64];

@@ -21,13 +21,13 @@
 #include "common/compat/compat.h"
 #include "common/compat/imsg.h"
 
-#define FD_MARK	0x80000000U
+#define FD_MARK 0x80000000U
 
 struct pair {
-	int		sv[2];
-	struct imsgbuf	a;
-	struct imsgbuf	b;
-	int		lowest;		/* descriptor free before the test */
+	int sv[2];
+	struct imsgbuf a;
+	struct imsgbuf b;
+	int lowest; /* descriptor free before the test */
 };
 
 static int
@@ -46,8 +46,7 @@ setup(void **state)
 	struct pair *p = calloc(1, sizeof(*p));
 
 	p->lowest = lowest_free();
-	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0,
-	    p->sv), 0);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, p->sv), 0);
 	assert_int_equal(imsgbuf_init(&p->a, p->sv[0]), 0);
 	assert_int_equal(imsgbuf_init(&p->b, p->sv[1]), 0);
 	imsgbuf_allow_fdpass(&p->a);
@@ -100,8 +99,8 @@ static void
 raw_send(int sock, const void *data, size_t len, const int *fds, size_t nfds)
 {
 	union {
-		struct cmsghdr	hdr;
-		char		room[CMSG_SPACE(sizeof(int) * 32)];
+		struct cmsghdr hdr;
+		char room[CMSG_SPACE(sizeof(int) * 32)];
 	} control;
 	struct iovec iov = { (void *)(uintptr_t)data, len };
 	struct msghdr msg;
@@ -290,8 +289,7 @@ test_round_trip(void **state)
 	b = ibuf_dynamic(0, 100);
 	assert_int_equal(ibuf_add(b, "ibuf", 4), 0);
 	assert_int_equal(imsg_compose_ibuf(&p->a, 3, 0, 0, b), 1);
-	assert_int_equal(imsg_compose_ibuf(&p->a, 4, 0, 0,
-	    ibuf_dynamic(0, 100)), 1);
+	assert_int_equal(imsg_compose_ibuf(&p->a, 4, 0, 0, ibuf_dynamic(0, 100)), 1);
 	assert_int_equal(imsg_compose_ibuf(&p->a, 5, 0, 0, NULL), 1);
 	b = imsg_create(&p->a, 6, 0, 0, 3);
 	assert_int_equal(imsg_add(b, "six", 3), 3);
@@ -361,8 +359,7 @@ test_split(void **state)
 			end = byte_by_byte ? at + 1 : at < cut ? cut : len;
 			if (at < second && end > second)
 				end = second;
-			raw_send(p->sv[0], raw + at, end - at, &fd,
-			    at == second);
+			raw_send(p->sv[0], raw + at, end - at, &fd, at == second);
 			/* Where the halves meet in one read is its own case. */
 			if (byte_by_byte || end >= cut)
 				assert_int_equal(imsgbuf_read(&p->b), 1);
@@ -394,10 +391,8 @@ test_many_with_fds(void **state)
 
 	for (i = 0; i < 50; i++) {
 		fd = marked_fd(&ino[i]);
-		assert_int_equal(imsg_compose(&p->a, 2 * i, 0, 0, fd, "x",
-		    1), 1);
-		assert_int_equal(imsg_compose(&p->a, 2 * i + 1, 0, 0, -1,
-		    "yy", 2), 1);
+		assert_int_equal(imsg_compose(&p->a, 2 * i, 0, 0, fd, "x", 1), 1);
+		assert_int_equal(imsg_compose(&p->a, 2 * i + 1, 0, 0, -1, "yy", 2), 1);
 	}
 	assert_int_equal(imsgbuf_queuelen(&p->a), 100);
 	while (imsgbuf_queuelen(&p->a) > 0)
@@ -438,8 +433,7 @@ test_many_large(void **state)
 		len = i % 100 == 0 ? sizeof(body) : i % 97;
 		memset(body, (int)i & 0xff, sizeof(body));
 		fd = i % 500 == 0 ? marked_fd(&ino) : -1;
-		assert_int_equal(imsg_compose(&p->a, i, 0, 0, fd, body, len),
-		    1);
+		assert_int_equal(imsg_compose(&p->a, i, 0, 0, fd, body, len), 1);
 	}
 	while (n < 3000) {
 		assert_int_equal(imsgbuf_write(&p->a), 0);
@@ -451,8 +445,7 @@ test_many_large(void **state)
 			memset(body, (int)n & 0xff, sizeof(body));
 			if (len > 0) {
 				assert_int_equal(imsg_get_ibuf(&m, &view), 0);
-				assert_memory_equal(ibuf_data(&view), body,
-				    len);
+				assert_memory_equal(ibuf_data(&view), body, len);
 			}
 			assert_int_equal(ibuf_fd_avail(m.buf), n % 500 == 0);
 			imsg_free(&m);
@@ -471,8 +464,7 @@ test_sizes(void **state)
 	struct imsg m;
 	size_t most = MAX_IMSGSIZE - IMSG_HEADER_SIZE;
 
-	assert_int_equal(imsg_compose(&p->a, 1, 0, 0, -1, body, most + 1),
-	    -1);
+	assert_int_equal(imsg_compose(&p->a, 1, 0, 0, -1, body, most + 1), -1);
 	assert_int_equal(errno, ERANGE);
 	assert_null(imsg_create(&p->a, 1, 0, 0, SIZE_MAX));
 	b = ibuf_open(most + 1);
@@ -497,7 +489,13 @@ static void
 test_bad_length(void **state)
 {
 	static const uint32_t bad[] = {
-		0, 1, 15, MAX_IMSGSIZE + 1, 0x7fffffff, FD_MARK, FD_MARK | 15,
+		0,
+		1,
+		15,
+		MAX_IMSGSIZE + 1,
+		0x7fffffff,
+		FD_MARK,
+		FD_MARK | 15,
 		UINT32_MAX,
 	};
 	struct pair *p = *state;
@@ -625,8 +623,8 @@ test_fd_unclaimed(void **state)
 
 	/* One freed with the message, one never asked for, one not sent. */
 	for (i = 0; i < 2; i++)
-		assert_int_equal(imsg_compose(&p->a, 1, 0, 0, marked_fd(&ino),
-		    "u", 1), 1);
+		assert_int_equal(
+		    imsg_compose(&p->a, 1, 0, 0, marked_fd(&ino), "u", 1), 1);
 	b = ibuf_dynamic(0, 10);
 	ibuf_fd_set(b, marked_fd(&ino));
 	assert_true(ibuf_fd_avail(b));
@@ -636,8 +634,7 @@ test_fd_unclaimed(void **state)
 		assert_int_equal(imsgbuf_read(&p->b), 1);
 	assert_int_equal(imsgbuf_get(&p->b, &m), 1);
 	imsg_free(&m);
-	assert_int_equal(imsg_compose(&p->a, 1, 0, 0, marked_fd(&ino), "u",
-	    1), 1);
+	assert_int_equal(imsg_compose(&p->a, 1, 0, 0, marked_fd(&ino), "u", 1), 1);
 }
 
 static void
@@ -694,7 +691,7 @@ test_peer_gone(void **state)
 int
 main(void)
 {
-#define T(f)	cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_ibuf_numbers),
 		cmocka_unit_test(test_ibuf_room),

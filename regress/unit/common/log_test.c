@@ -112,8 +112,8 @@ facts(void **state)
 {
 	log_fact(LOG_SMTP, LOGL_INFO, "received", KS("qid", "0A"), KS("from", "a b\nc"),
 	    KU("size", UINT64_MAX), KS("none", (const char *)NULL));
-	assert_string_equal(
-	    said, "received qid=0A from=\"a b\\x0ac\" size=18446744073709551615 none=\"\"");
+	assert_string_equal(said,
+	    "received qid=0A from=\"a b\\x0ac\" size=18446744073709551615 none=\"\"");
 	assert_int_equal(said_kind, LOG_SMTP);
 	assert_int_equal(said_level, LOGL_INFO);
 	log_fact(LOG_HOST, LOGL_WARN, "alone");
@@ -138,7 +138,8 @@ long_facts_are_cut(void **state)
 	assert_true(strlen(said) <= 3000);
 	for (size_t n = 2900; n < 3010; n++) {
 		big[n] = '\0';
-		log_fact(LOG_SMTP, LOGL_INFO, "e", KS("a", big), KS("b", "\"\""), KU("c", 1));
+		log_fact(
+		    LOG_SMTP, LOGL_INFO, "e", KS("a", big), KS("b", "\"\""), KU("c", 1));
 		assert_true(strlen(said) < 3000);
 		big[n] = 'x';
 	}
@@ -212,7 +213,8 @@ logd_comes_late(void **state)
 		log_info("line %d", i);
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
 	here = channel_new(base, fds[0], ROLE_SMTPD, 0, ROLE_LOGD, ignore, lost, NULL);
-	logd = channel_new(base, fds[1], ROLE_LOGD, 0, ROLE_SMTPD, logd_message, lost, NULL);
+	logd =
+	    channel_new(base, fds[1], ROLE_LOGD, 0, ROLE_SMTPD, logd_message, lost, NULL);
 	log_set_channel(here);
 	log_info("line %d", 256);
 	for (int i = 0; i < 10000 && (got_lines < 257 || got_dropped == 0); i++)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * mime.c: trees are printed as text and compared; boundaries on malformed mail, sections,
- * parameters, bounds, linear time, and the messages of ../shared/data/mail where they are.
+ * parameters, bounds, linear time, and the messages of ../shared/data/mail where they
+ * are.
  */
 #include <fcntl.h>
 #include <glob.h>
@@ -26,16 +27,19 @@ print_part(const struct mime_tree *t, const char *buf, int i, char *out, size_t 
 
 	n += (size_t)snprintf(out, cap, "%s/%s", p->type, p->subtype);
 	if (p->kind == MIME_LEAF) {
-		n += (size_t)snprintf(out + n, cap - n, "'%.*s'", (int)mime_body_len(p), buf + p->body_off);
+		n += (size_t)snprintf(
+		    out + n, cap - n, "'%.*s'", (int)mime_body_len(p), buf + p->body_off);
 		return n;
 	}
-	n += (size_t)snprintf(out + n, cap - n, "%c", p->kind == MIME_MULTIPART ? '[' : '{');
+	n += (size_t)snprintf(
+	    out + n, cap - n, "%c", p->kind == MIME_MULTIPART ? '[' : '{');
 	for (int c = p->child; c != -1; c = t->parts[c].next) {
 		n += print_part(t, buf, c, out + n, cap - n);
 		if (t->parts[c].next != -1)
 			n += (size_t)snprintf(out + n, cap - n, " ");
 	}
-	n += (size_t)snprintf(out + n, cap - n, "%c", p->kind == MIME_MULTIPART ? ']' : '}');
+	n += (size_t)snprintf(
+	    out + n, cap - n, "%c", p->kind == MIME_MULTIPART ? ']' : '}');
 	return n;
 }
 
@@ -60,21 +64,25 @@ check_tree(const struct mime_tree *t, const char *buf, size_t len)
 		unsigned int n = 0;
 
 		assert_true(p->header_off <= p->body_off && p->body_off <= p->body_end &&
-		    p->body_end <= len);
+			    p->body_end <= len);
+		assert_int_equal(p->header_lines,
+		    count_lf(buf + p->header_off, p->body_off - p->header_off));
 		assert_int_equal(
-		    p->header_lines, count_lf(buf + p->header_off, p->body_off - p->header_off));
-		assert_int_equal(p->body_lines, count_lf(buf + p->body_off, mime_body_len(p)));
+		    p->body_lines, count_lf(buf + p->body_off, mime_body_len(p)));
 		for (int c = p->child; c != -1; c = t->parts[c].next, n++) {
 			assert_int_equal(t->parts[c].parent, i);
 			assert_true(t->parts[c].header_off >= from);
 			from = t->parts[c].body_end;
 		}
 		assert_int_equal(n, p->children);
-		assert_int_equal(p->kind == MIME_MESSAGE, p->kind != MIME_MULTIPART && n == 1);
+		assert_int_equal(
+		    p->kind == MIME_MESSAGE, p->kind != MIME_MULTIPART && n == 1);
 		if (p->parent != -1) {
 			up = &t->parts[p->parent];
-			assert_true(p->depth == up->depth + 1 && p->header_off >= up->body_off);
-			assert_true(p->body_end <= up->body_end || p->body_end == p->body_off);
+			assert_true(
+			    p->depth == up->depth + 1 && p->header_off >= up->body_off);
+			assert_true(
+			    p->body_end <= up->body_end || p->body_end == p->body_off);
 		}
 	}
 }
@@ -91,43 +99,60 @@ test_trees(void **state)
 		{ "Subject: x", "text/plain''" },
 		{ "Content-Type: text\r\n\r\nx", "text/plain'x'" },
 		{ "Content-Type: TEXT / html ; a=b\r\n\r\nx", "text/html'x'" },
-		{ H("b") "pre\r\n--b\r\n\r\none\r\n--b\r\nContent-Type: text/html\r\n\r\ntwo\r\n\r\n--b--\r\nepi\r\n--b\r\n",
+		{ H("b") "pre\r\n--b\r\n\r\none\r\n--b\r\nContent-Type: "
+			 "text/html\r\n\r\ntwo\r\n\r\n--b--\r\nepi\r\n--b\r\n",
 		    "multipart/mixed[text/plain'one' text/html'two\r\n']" },
 		/* LF only. */
-		{ "Content-Type: multipart/mixed; boundary=\"b\"\n\n--b\n\none\n--b\n\ntwo\n--b--\n",
+		{ "Content-Type: multipart/mixed; "
+		  "boundary=\"b\"\n\n--b\n\none\n--b\n\ntwo\n--b--\n",
 		    "multipart/mixed[text/plain'one' text/plain'two']" },
 		/* No end, white space after the boundary, no line end at the end. */
 		{ H("b") "--b \t\r\n\r\none\r\n--b\r\n\r\ntwo\r\n",
 		    "multipart/mixed[text/plain'one' text/plain'two\r\n']" },
 		{ H("b") "--b\r\n\r\none\r\n--b--", "multipart/mixed[text/plain'one']" },
 		/* Empty parts; a boundary within a header. */
-		{ H("b") "--b\r\n--b\r\n\r\n--b\r\n\r\n\r\n--b--", "multipart/mixed[text/plain'' text/plain'' text/plain'']" },
-		{ H("b") "--b\r\nContent-Type: text/html\r\n--b--\r\n", "multipart/mixed[text/html'']" },
+		{ H("b") "--b\r\n--b\r\n\r\n--b\r\n\r\n\r\n--b--",
+		    "multipart/mixed[text/plain'' text/plain'' text/plain'']" },
+		{ H("b") "--b\r\nContent-Type: text/html\r\n--b--\r\n",
+		    "multipart/mixed[text/html'']" },
 		/* A boundary that is the beginning of another: the longer one wins. */
-		{ H("b") "--b\r\n" H("bb") "--bb\r\n\r\nin\r\n--bb--\r\n--b\r\n\r\nout\r\n--b--\r\n",
+		{ H("b") "--b\r\n" H(
+		      "bb") "--bb\r\n\r\nin\r\n--bb--\r\n--b\r\n\r\nout\r\n--b--\r\n",
 		    "multipart/mixed[multipart/mixed[text/plain'in'] text/plain'out']" },
-		{ H("bb") "--bb\r\n" H("b") "--b\r\n\r\nin\r\n--b\r\n\r\nin2\r\n--bb\r\n\r\nout\r\n--bb--\r\n",
-		    "multipart/mixed[multipart/mixed[text/plain'in' text/plain'in2'] text/plain'out']" },
+		{ H("bb") "--bb\r\n" H("b") "--b\r\n\r\nin\r\n--b\r\n\r\nin2\r\n--"
+					    "bb\r\n\r\nout\r\n--bb--\r\n",
+		    "multipart/mixed[multipart/mixed[text/plain'in' text/plain'in2'] "
+		    "text/plain'out']" },
 		/* The same boundary twice: the innermost, until it is closed. */
-		{ H("b") "--b\r\n" H("b") "--b\r\n\r\nin\r\n--b--\r\n--b\r\n\r\nout\r\n--b--\r\n",
+		{ H("b") "--b\r\n" H(
+		      "b") "--b\r\n\r\nin\r\n--b--\r\n--b\r\n\r\nout\r\n--b--\r\n",
 		    "multipart/mixed[multipart/mixed[text/plain'in'] text/plain'out']" },
 		/* The inner end is missing: the outer boundary ends both. */
-		{ H("o") "--o\r\n" H("i") "--i\r\n\r\nin\r\n--o\r\n\r\nout\r\n--o--\r\n--i\r\n",
+		{ H("o") "--o\r\n" H(
+		      "i") "--i\r\n\r\nin\r\n--o\r\n\r\nout\r\n--o--\r\n--i\r\n",
 		    "multipart/mixed[multipart/mixed[text/plain'in'] text/plain'out']" },
 		/* Nested messages. */
-		{ "Content-Type: message/rfc822\r\n\r\nSubject: x\r\n\r\nhi", "message/rfc822{text/plain'hi'}" },
-		{ H("o") "--o\r\nContent-Type: message/rfc822\r\n\r\n" H("i") "--i\r\n\r\nin\r\n--i--\r\n--o\r\n\r\nout\r\n--o--\r\n",
-		    "multipart/mixed[message/rfc822{multipart/mixed[text/plain'in']} text/plain'out']" },
+		{ "Content-Type: message/rfc822\r\n\r\nSubject: x\r\n\r\nhi",
+		    "message/rfc822{text/plain'hi'}" },
+		{ H("o") "--o\r\nContent-Type: message/rfc822\r\n\r\n" H(
+		      "i") "--i\r\n\r\nin\r\n--i--\r\n--o\r\n\r\nout\r\n--o--\r\n",
+		    "multipart/mixed[message/rfc822{multipart/mixed[text/plain'in']} "
+		    "text/plain'out']" },
 		{ H("o") "--o\r\nContent-Type: message/rfc822\r\n\r\n--o--\r\n",
 		    "multipart/mixed[message/rfc822{text/plain''}]" },
-		{ H("o") "--o\r\nContent-Type: message/rfc822\r\n--o--\r\n", "multipart/mixed[message/rfc822'']" },
-		{ "Content-Type: multipart/digest; boundary=d\r\n\r\n--d\r\n\r\nSubject: a\r\n\r\nA\r\n--d\r\nContent-Type: text/plain\r\n\r\nB\r\n--d--",
+		{ H("o") "--o\r\nContent-Type: message/rfc822\r\n--o--\r\n",
+		    "multipart/mixed[message/rfc822'']" },
+		{ "Content-Type: multipart/digest; boundary=d\r\n\r\n--d\r\n\r\nSubject: "
+		  "a\r\n\r\nA\r\n--d\r\nContent-Type: text/plain\r\n\r\nB\r\n--d--",
 		    "multipart/digest[message/rfc822{text/plain'A'} text/plain'B']" },
 		/* No boundary parameter, or no boundary line. */
-		{ "Content-Type: multipart/mixed\r\n\r\n--b\r\n\r\nx", "multipart/mixed[]" },
+		{ "Content-Type: multipart/mixed\r\n\r\n--b\r\n\r\nx",
+		    "multipart/mixed[]" },
 		{ H("b") "nothing\r\n", "multipart/mixed[]" },
 		{ H("b") " --b\r\nx--b\r\n-b\r\n--\r\n", "multipart/mixed[]" },
-		{ "Content-Type: multipart/mixed; boundary*0=a; boundary*1=b\r\n\r\n--ab\r\n\r\nx\r\n--ab--", "multipart/mixed[text/plain'x']" },
+		{ "Content-Type: multipart/mixed; boundary*0=a; "
+		  "boundary*1=b\r\n\r\n--ab\r\n\r\nx\r\n--ab--",
+		    "multipart/mixed[text/plain'x']" },
 	};
 	char out[1024];
 
@@ -147,12 +172,15 @@ test_trees(void **state)
 }
 
 static const char sections[] =
-    H("o")
-    "--o\r\nContent-Type: text/plain\r\n\r\n1\r\n"
-    "--o\r\nContent-Type: message/rfc822\r\n\r\n" H("i") "--i\r\n\r\n2.1\r\n--i\r\n\r\n2.2\r\n--i--\r\n"
-    "--o\r\nContent-Type: message/rfc822\r\n\r\nSubject: s\r\n\r\n3.1\r\n"
-    "--o\r\n" H("j") "--j\r\n\r\n4.1\r\n--j\r\nContent-Type: message/rfc822\r\n\r\nContent-Type: message/rfc822\r\n\r\nA: b\r\n\r\n4.2.1.1\r\n--j--\r\n"
-    "--o--\r\n";
+    H("o") "--o\r\nContent-Type: text/plain\r\n\r\n1\r\n"
+	   "--o\r\nContent-Type: message/rfc822\r\n\r\n" H(
+	       "i") "--i\r\n\r\n2.1\r\n--i\r\n\r\n2.2\r\n--i--\r\n"
+		    "--o\r\nContent-Type: message/rfc822\r\n\r\nSubject: s\r\n\r\n3.1\r\n"
+		    "--o\r\n" H(
+			"j") "--j\r\n\r\n4.1\r\n--j\r\nContent-Type: "
+			     "message/rfc822\r\n\r\nContent-Type: "
+			     "message/rfc822\r\n\r\nA: b\r\n\r\n4.2.1.1\r\n--j--\r\n"
+			     "--o--\r\n";
 
 static void
 test_sections(void **state)
@@ -197,32 +225,35 @@ test_sections(void **state)
 			continue;
 		assert_int_equal(self, rows[i].self);
 		if (rows[i].body[0] != '\0') {
-			assert_int_equal(mime_body_len(&t->parts[part]), strlen(rows[i].body));
-			assert_memory_equal(
-			    sections + t->parts[part].body_off, rows[i].body, strlen(rows[i].body));
+			assert_int_equal(
+			    mime_body_len(&t->parts[part]), strlen(rows[i].body));
+			assert_memory_equal(sections + t->parts[part].body_off,
+			    rows[i].body, strlen(rows[i].body));
 		}
 	}
 	mime_free(t);
 	t = mime_parse("\r\nx", 3, NULL);
-	assert_int_equal(mime_find(t, (uint32_t[]) { 1 }, 1, &self), 0);
+	assert_int_equal(mime_find(t, (uint32_t[]){ 1 }, 1, &self), 0);
 	assert_true(self);
-	assert_int_equal(mime_find(t, (uint32_t[]) { 1, 1 }, 2, &self), -1);
+	assert_int_equal(mime_find(t, (uint32_t[]){ 1, 1 }, 2, &self), -1);
 	mime_free(t);
 }
 
 static void
 test_fields(void **state)
 {
-	static const char msg[] = "Content-Type: Text/Plain; Charset=\"US-ASCII\"; name=x.txt (c)\r\n"
-				  "content-transfer-encoding: Base64 (really)\r\n"
-				  "Content-ID: <a@b>\r\n"
-				  "Content-Description: some\r\n text\r\n"
-				  "Content-Disposition: ATTACHMENT;\r\n filename=\"a \\\"b\\\".txt\"; size=3\r\n"
-				  "Content-MD5: Q2hl Y2s=\r\n"
-				  "Content-Language: en, de (german)\r\n"
-				  "Content-Location: http://x/\r\n  y\r\n"
-				  "Content-Type: text/html\r\n"
-				  "\r\nYQ==\r\n";
+	static const char msg[] =
+	    "Content-Type: Text/Plain; Charset=\"US-ASCII\"; name=x.txt (c)\r\n"
+	    "content-transfer-encoding: Base64 (really)\r\n"
+	    "Content-ID: <a@b>\r\n"
+	    "Content-Description: some\r\n text\r\n"
+	    "Content-Disposition: ATTACHMENT;\r\n filename=\"a \\\"b\\\".txt\"; "
+	    "size=3\r\n"
+	    "Content-MD5: Q2hl Y2s=\r\n"
+	    "Content-Language: en, de (german)\r\n"
+	    "Content-Location: http://x/\r\n  y\r\n"
+	    "Content-Type: text/html\r\n"
+	    "\r\nYQ==\r\n";
 	struct mime_tree *t = mime_parse(msg, sizeof(msg) - 1, NULL);
 	const struct mime_part *p = &t->parts[0];
 	char out[64];
@@ -259,10 +290,14 @@ test_params(void **state)
 		const char *value, *name, *want; /* want NULL: absent */
 	} rows[] = {
 		/* RFC 2231, 3 and 4. */
-		{ "message/external-body; access-type=URL;\r\n URL*0=\"ftp://\";\r\n URL*1=\"cs.utk.edu/pub/moore/bulk-mailer/bulk-mailer.tar\"",
+		{ "message/external-body; access-type=URL;\r\n URL*0=\"ftp://\";\r\n "
+		  "URL*1=\"cs.utk.edu/pub/moore/bulk-mailer/bulk-mailer.tar\"",
 		    "url", "ftp://cs.utk.edu/pub/moore/bulk-mailer/bulk-mailer.tar" },
-		{ "application/x-stuff; title*=us-ascii'en-us'This%20is%20%2A%2A%2Afun%2A%2A%2A", "title", "This is ***fun***" },
-		{ "application/x-stuff; title*0*=us-ascii'en'This%20is%20even%20more%20; title*1*=%2A%2A%2Afun%2A%2A%2A%20; title*2=\"isn't it!\"",
+		{ "application/x-stuff; "
+		  "title*=us-ascii'en-us'This%20is%20%2A%2A%2Afun%2A%2A%2A",
+		    "title", "This is ***fun***" },
+		{ "application/x-stuff; title*0*=us-ascii'en'This%20is%20even%20more%20; "
+		  "title*1*=%2A%2A%2Afun%2A%2A%2A%20; title*2=\"isn't it!\"",
 		    "title", "This is even more ***fun*** isn't it!" },
 		{ "a/b; n*1=y; n*0=x; n*3=z", "n", "xy" },
 		{ "a/b; n*=iso-8859-1''%E4%zz%", "n", "\xc3\xa4%zz%" },
@@ -295,16 +330,18 @@ test_params(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		n = mime_split_params(rows[i].value, strlen(rows[i].value), token, sizeof(token), params, 8,
-		    store, sizeof(store));
+		n = mime_split_params(rows[i].value, strlen(rows[i].value), token,
+		    sizeof(token), params, 8, store, sizeof(store));
 		int rc = mime_param_get(params, n, rows[i].name, out, sizeof(out));
 
-		if ((rc == -1) != (rows[i].want == NULL) || (rc != -1 && strcmp(out, rows[i].want) != 0))
+		if ((rc == -1) != (rows[i].want == NULL) ||
+		    (rc != -1 && strcmp(out, rows[i].want) != 0))
 			fail_msg("[%s]: %d [%s]", rows[i].value, rc, rc == -1 ? "" : out);
 	}
 	/* No room: fewer, never more. */
 	for (size_t cap = 0; cap < sizeof(store); cap++)
-		mime_split_params("a/b; n=1; mm=22", 15, token, cap % 5, params, 8, store, cap);
+		mime_split_params(
+		    "a/b; n=1; mm=22", 15, token, cap % 5, params, 8, store, cap);
 }
 
 static void
@@ -339,11 +376,14 @@ test_bounds(void **state)
 	check_tree(t, buf, n);
 	mime_free(t);
 
-	/* The dearest: many long boundaries alike, and only lines that nearly match them all. */
+	/* The dearest: many long boundaries alike, and only lines that nearly match them
+	 * all. */
 	n = 0;
 	for (int i = 0; i < 50; i++) {
-		n += (size_t)sprintf(buf + n, "Content-Type: multipart/mixed; boundary=%0240d%c\r\n\r\n--%0240d%c\r\n", 0,
-		    'a' + i % 20, 0, 'a' + i % 20);
+		n += (size_t)sprintf(buf + n,
+		    "Content-Type: multipart/mixed; "
+		    "boundary=%0240d%c\r\n\r\n--%0240d%c\r\n",
+		    0, 'a' + i % 20, 0, 'a' + i % 20);
 	}
 	n += (size_t)sprintf(buf + n, "\r\n");
 	while (n < sizeof(buf) - 300)

@@ -30,15 +30,15 @@ fill_str(char *s, size_t max, unsigned int *seed)
 #define F_U64(n) p->n = (uint64_t)(*seed)++ * 0x100000001ull;
 #define F_I64(n) p->n = -(int64_t)(*seed)++;
 #define F_STR(n, max) fill_str(p->n, max, seed);
-#define F_BYTES(n, max)                                                                            \
-	p->n = some_bytes;                                                                         \
+#define F_BYTES(n, max)    \
+	p->n = some_bytes; \
 	p->n##_len = (*seed)++ % ((max) + 1);
-#define PAYLOAD(name, fields)                                                                      \
-	static void fill_##name(struct msg_##name *p, unsigned int *seed)                          \
-	{                                                                                          \
-		(void)p;                                                                           \
-		(void)seed;                                                                        \
-		fields                                                                             \
+#define PAYLOAD(name, fields)                                             \
+	static void fill_##name(struct msg_##name *p, unsigned int *seed) \
+	{                                                                 \
+		(void)p;                                                  \
+		(void)seed;                                               \
+		fields                                                    \
 	}
 #include "common/payload.def"
 #undef PAYLOAD
@@ -56,15 +56,15 @@ fill_str(char *s, size_t max, unsigned int *seed)
 #define F_U64(n) assert_true(a->n == b->n);
 #define F_I64(n) assert_true(a->n == b->n);
 #define F_STR(n, max) assert_string_equal(a->n, b->n);
-#define F_BYTES(n, max)                                                                            \
-	assert_true(a->n##_len == b->n##_len);                                                     \
+#define F_BYTES(n, max)                        \
+	assert_true(a->n##_len == b->n##_len); \
 	assert_memory_equal(a->n, b->n, a->n##_len);
-#define PAYLOAD(name, fields)                                                                      \
-	static void same_##name(const struct msg_##name *a, const struct msg_##name *b)            \
-	{                                                                                          \
-		(void)a;                                                                           \
-		(void)b;                                                                           \
-		fields                                                                             \
+#define PAYLOAD(name, fields)                                                           \
+	static void same_##name(const struct msg_##name *a, const struct msg_##name *b) \
+	{                                                                               \
+		(void)a;                                                                \
+		(void)b;                                                                \
+		fields                                                                  \
 	}
 #include "common/payload.def"
 #undef PAYLOAD
@@ -101,7 +101,7 @@ round_trip(enum msg_type type, const void *payload, struct msg *out, struct ibuf
 	assert_int_equal(msg_decode(type, &view, out), 0);
 	assert_true(out->id == 77 && out->type == type);
 	/* Cut at every length, and one octet too many: never accepted. */
-	for (size_t n = 0; n < len; n += len > 2000 && n > 64 && n < len - 64 ? 61 : 1) {
+	for (size_t n = 0; n<len; n += len> 2000 && n > 64 && n < len - 64 ? 61 : 1) {
 		struct msg cut;
 		uint8_t *copy = malloc(n + 1); /* exact, so that ASan sees overreads */
 
@@ -126,17 +126,17 @@ every_message_round_trips(void **state)
 	unsigned int seed = 1;
 
 	for (int round = 0; round < 4; round++) {
-#define MSG(num, name, from, to, payload, flags)                                                   \
-	{                                                                                          \
-		struct msg_##payload *p = calloc(1, sizeof(*p) + 1);                               \
-		struct msg *m = calloc(1, sizeof(*m));                                             \
-		struct ibuf *keep;                                                                 \
-		fill_##payload(p, &seed);                                                          \
-		round_trip(MSG_##name, p, m, &keep);                                               \
-		same_##payload(p, &m->p.payload);                                                  \
-		ibuf_free(keep);                                                                   \
-		free(p);                                                                           \
-		free(m);                                                                           \
+#define MSG(num, name, from, to, payload, flags)                     \
+	{                                                            \
+		struct msg_##payload *p = calloc(1, sizeof(*p) + 1); \
+		struct msg *m = calloc(1, sizeof(*m));               \
+		struct ibuf *keep;                                   \
+		fill_##payload(p, &seed);                            \
+		round_trip(MSG_##name, p, m, &keep);                 \
+		same_##payload(p, &m->p.payload);                    \
+		ibuf_free(keep);                                     \
+		free(p);                                             \
+		free(m);                                             \
 	}
 #include "common/msg.def"
 #undef MSG

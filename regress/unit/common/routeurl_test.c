@@ -32,9 +32,10 @@ good(void **state)
 		{ "smtps://a.test:1", ROUTE_SMTPS, "a.test", 1, "", "" },
 		{ "lmtp://localhost", ROUTE_LMTP, "localhost", 24, "", "" },
 		{ "smtp://[::1]", ROUTE_SMTP, "::1", 25, "", "" },
-		{ "smtp://[2001:db8::7]:65535/", ROUTE_SMTP, "2001:db8::7", 65535, "", "" },
-		{ "smtps://me:provider@smarthost.test", ROUTE_SMTPS, "smarthost.test", 465, "me",
-		    "provider" },
+		{ "smtp://[2001:db8::7]:65535/", ROUTE_SMTP, "2001:db8::7", 65535, "",
+		    "" },
+		{ "smtps://me:provider@smarthost.test", ROUTE_SMTPS, "smarthost.test",
+		    465, "me", "provider" },
 		{ "smtps://me%40here.test:a%3ab@h.test:587", ROUTE_SMTPS, "h.test", 587,
 		    "me@here.test", "a:b" },
 		{ "smtp://u:s@[::1]:25", ROUTE_SMTP, "::1", 25, "u", "s" },
@@ -57,16 +58,18 @@ good(void **state)
 static void
 bad(void **state)
 {
-	static const char *const rows[] = { "", "smtp", "smtp:", "smtp:/", "smtp://", "smtp:///",
-		"SMTP://a.test", "http://a.test", "mx.example.test", "smtp://:25", "smtp://a.test:",
-		"smtp://a.test:0", "smtp://a.test:65536", "smtp://a.test:99999999999",
-		"smtp://a.test:-1", "smtp://a.test:+25", "smtp://a.test: 25", "smtp://a.test:2x",
-		"smtp://a.test:25:25", "smtp://a.test/path", "smtp://a test", "smtp://a\ntest",
-		"smtp://a..test", "smtp://-a.test", "smtp://[::1", "smtp://::1", "smtp://[a.test]",
-		"smtp://[127.0.0.1]", "smtp://[]", "smtp://[::1]x", "smtp://[::1]:", "smtp://@a.test",
-		"smtp://u@a.test", "smtp://u:@a.test", "smtp://:s@a.test", "smtp://u:s%@a.test",
-		"smtp://u:s%4@a.test", "smtp://u:s%zz@a.test", "smtp://u:s%00@a.test",
-		"smtp://u:s%0a@a.test", "smtp://u:s@", "smtp://u:s@u:s@a.test" };
+	static const char *const rows[] = { "", "smtp", "smtp:", "smtp:/", "smtp://",
+		"smtp:///", "SMTP://a.test", "http://a.test", "mx.example.test",
+		"smtp://:25", "smtp://a.test:", "smtp://a.test:0", "smtp://a.test:65536",
+		"smtp://a.test:99999999999", "smtp://a.test:-1", "smtp://a.test:+25",
+		"smtp://a.test: 25", "smtp://a.test:2x", "smtp://a.test:25:25",
+		"smtp://a.test/path", "smtp://a test", "smtp://a\ntest", "smtp://a..test",
+		"smtp://-a.test", "smtp://[::1", "smtp://::1", "smtp://[a.test]",
+		"smtp://[127.0.0.1]", "smtp://[]", "smtp://[::1]x",
+		"smtp://[::1]:", "smtp://@a.test", "smtp://u@a.test", "smtp://u:@a.test",
+		"smtp://:s@a.test", "smtp://u:s%@a.test", "smtp://u:s%4@a.test",
+		"smtp://u:s%zz@a.test", "smtp://u:s%00@a.test", "smtp://u:s%0a@a.test",
+		"smtp://u:s@", "smtp://u:s@u:s@a.test" };
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		struct routeurl r;
@@ -96,9 +99,11 @@ long_ones(void **state)
 		else
 			assert_true(n > 250);
 		snprintf(url, sizeof(url), "smtp://%0*d:s@a.test", (int)n, 1);
-		assert_int_equal(routeurl_parse(url, &r, &why), n < sizeof(r.user) ? 0 : -1);
+		assert_int_equal(
+		    routeurl_parse(url, &r, &why), n < sizeof(r.user) ? 0 : -1);
 		snprintf(url, sizeof(url), "smtp://u:%0*d@a.test", (int)n, 1);
-		assert_int_equal(routeurl_parse(url, &r, &why), n < sizeof(r.secret) ? 0 : -1);
+		assert_int_equal(
+		    routeurl_parse(url, &r, &why), n < sizeof(r.secret) ? 0 : -1);
 		snprintf(url, sizeof(url), "smtp://[%0*d]", (int)n, 1);
 		assert_int_equal(routeurl_parse(url, &r, &why), -1);
 	}

@@ -49,7 +49,12 @@ static const enum role roles[] = {
 #define N(a) (sizeof(a) / sizeof((a)[0]))
 
 /* What an attempt ends with; a signal is SIGNALLED. */
-enum { DONE = 0, REFUSED = 10, NO_ENTRY = 11, SIGNALLED = 12 };
+enum {
+	DONE = 0,
+	REFUSED = 10,
+	NO_ENTRY = 11,
+	SIGNALLED = 12
+};
 
 static uid_t
 role_uid(enum role role)
@@ -60,8 +65,11 @@ role_uid(enum role role)
 static void
 enter(enum role role)
 {
-	struct sandbox s = { .role = role, .root = root, .uid = role_uid(role),
-		.gid = role_uid(role), .files_max = 256 };
+	struct sandbox s = { .role = role,
+		.root = root,
+		.uid = role_uid(role),
+		.gid = role_uid(role),
+		.files_max = 256 };
 	const char *what;
 
 	if (sandbox_enter(&s, &what) == -1) {
@@ -102,9 +110,10 @@ try_file(void)
 {
 	int fd = open("/new", O_RDWR | O_CREAT | O_TRUNC, 0600);
 
-	if (fd == -1 || write(fd, "x", 1) != 1 || fdatasync(fd) == -1 || close(fd) == -1 ||
-	    mkdir("/dir", 0700) == -1 || rename("/new", "/dir/new") == -1 ||
-	    unlink("/dir/new") == -1 || rmdir("/dir") == -1)
+	if (fd == -1 || write(fd, "x", 1) != 1 || fdatasync(fd) == -1 ||
+	    close(fd) == -1 || mkdir("/dir", 0700) == -1 ||
+	    rename("/new", "/dir/new") == -1 || unlink("/dir/new") == -1 ||
+	    rmdir("/dir") == -1)
 		return -1;
 	return 0;
 }
@@ -124,8 +133,10 @@ try_inet_connect(void)
 	sin.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
 	if (fd == -1)
 		return -1;
-	return connect(fd, (struct sockaddr *)&sin, sizeof(sin)) == -1 && errno != ECONNREFUSED
-	    ? -1 : 0;
+	return connect(fd, (struct sockaddr *)&sin, sizeof(sin)) == -1 &&
+		       errno != ECONNREFUSED
+		   ? -1
+		   : 0;
 }
 
 static int
@@ -165,8 +176,10 @@ try_thread(void)
 	pthread_t t;
 	int ran = 0;
 
-	return pthread_create(&t, NULL, thread, &ran) == 0 && pthread_join(t, NULL) == 0 && ran
-	    ? 0 : -1;
+	return pthread_create(&t, NULL, thread, &ran) == 0 &&
+		       pthread_join(t, NULL) == 0 && ran
+		   ? 0
+		   : -1;
 }
 
 static int
@@ -186,14 +199,17 @@ try_ptrace(void)
 static int
 try_mmap_exec(void)
 {
-	return mmap(NULL, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) ==
-	    MAP_FAILED ? -1 : 0;
+	return mmap(NULL, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+		   0) == MAP_FAILED
+		   ? -1
+		   : 0;
 }
 
 static int
 try_mprotect_exec(void)
 {
-	void *p = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	void *p =
+	    mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 	return p == MAP_FAILED ? -1 : mprotect(p, 4096, PROT_READ | PROT_EXEC);
 }
@@ -234,7 +250,9 @@ try_memfd(void)
 	int fd = memfd_create("x", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 
 	return fd == -1 || ftruncate(fd, 100) == -1 ||
-	    fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_GROW) == -1 ? -1 : 0;
+		       fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_GROW) == -1
+		   ? -1
+		   : 0;
 }
 
 static int
@@ -248,7 +266,9 @@ try_inotify(void)
 static int
 try_abort_self(void)
 {
-	return kill(getpid(), 0) == -1 || syscall(SYS_tgkill, getpid(), gettid(), 0) == -1 ? -1 : 0;
+	return kill(getpid(), 0) == -1 || syscall(SYS_tgkill, getpid(), gettid(), 0) == -1
+		   ? -1
+		   : 0;
 }
 
 static int
@@ -259,7 +279,8 @@ try_ordinary(void)
 	int fds[2];
 	double table[400];
 
-	if (pipe2(fds, O_CLOEXEC) == -1 || write(fds[1], &c, 1) != 1 || read(fds[0], &c, 1) != 1)
+	if (pipe2(fds, O_CLOEXEC) == -1 || write(fds[1], &c, 1) != 1 ||
+	    read(fds[0], &c, 1) != 1)
 		return -1;
 	for (size_t i = 0; i < N(p); i++) {
 		if ((p[i] = malloc(i * 8192 + 1)) == NULL)
@@ -304,8 +325,10 @@ test_attempts(void **state)
 
 		must(r, "ordinary work", try_ordinary, 1);
 		must(r, "open", try_open, 0);
-		must(r, "internet socket", try_inet, r == ROLE_DNSD || r == ROLE_DELIVERD_REMOTE);
-		must(r, "connect", try_inet_connect, r == ROLE_DNSD || r == ROLE_DELIVERD_REMOTE);
+		must(r, "internet socket", try_inet,
+		    r == ROLE_DNSD || r == ROLE_DELIVERD_REMOTE);
+		must(r, "connect", try_inet_connect,
+		    r == ROLE_DNSD || r == ROLE_DELIVERD_REMOTE);
 		must(r, "local socket", try_unix, 0);
 		must(r, "packet socket", try_packet, 0);
 		must(r, "fork", try_fork, cells);
@@ -322,8 +345,10 @@ test_attempts(void **state)
 		must(r, "memfd", try_memfd, r == ROLE_QUEUED);
 		must(r, "inotify", try_inotify, cells || r == ROLE_MAILBOX);
 		/* the directory belongs to root: give it to the role for this one */
-		assert_int_equal(permits(r, "openat"), sandbox_row(r)->flags &
-		    (SANDBOX_ROOT_STATE | SANDBOX_ROOT_CELLS) ? 1 : 0);
+		assert_int_equal(permits(r, "openat"),
+		    sandbox_row(r)->flags & (SANDBOX_ROOT_STATE | SANDBOX_ROOT_CELLS)
+			? 1
+			: 0);
 		if (permits(r, "openat")) {
 			assert_int_equal(chown(root, role_uid(r), role_uid(r)), 0);
 			must(r, "own files", try_file, 1);
@@ -365,11 +390,13 @@ check_facts(pid_t pid, enum role role, uid_t uid, const char *dir)
 	assert_int_equal(status_value(pid, "Gid", 10), uid);
 	assert_int_equal(status_value(pid, "CapInh", 16), 0);
 	assert_int_equal(status_value(pid, "CapAmb", 16), 0);
-	assert_int_equal(status_value(pid, "CapEff", 16), role == ROLE_MBOXD ? (MBOXD_CAPS) : 0);
-	assert_int_equal(status_value(pid, "CapPrm", 16), role == ROLE_MBOXD ? (MBOXD_CAPS) : 0);
+	assert_int_equal(
+	    status_value(pid, "CapEff", 16), role == ROLE_MBOXD ? (MBOXD_CAPS) : 0);
+	assert_int_equal(
+	    status_value(pid, "CapPrm", 16), role == ROLE_MBOXD ? (MBOXD_CAPS) : 0);
 	if (role != ROLE_MAILBOX)
-		assert_int_equal(
-		    status_value(pid, "CapBnd", 16), role == ROLE_MBOXD ? (MBOXD_CAPS) : 0);
+		assert_int_equal(status_value(pid, "CapBnd", 16),
+		    role == ROLE_MBOXD ? (MBOXD_CAPS) : 0);
 	snprintf(path, sizeof(path), "/proc/%d/root", (int)pid);
 	n = readlink(path, target, sizeof(target) - 1);
 	assert_true(n > 0);
@@ -422,7 +449,10 @@ test_mailbox_in_mboxd(void **state)
 	assert_int_equal(pipe(pids), 0);
 	assert_int_equal(pipe(wait_fd), 0);
 	if ((pid = fork()) == 0) {
-		struct sandbox s = { .role = ROLE_MAILBOX, .root = "/box", .uid = uid, .gid = uid,
+		struct sandbox s = { .role = ROLE_MAILBOX,
+			.root = "/box",
+			.uid = uid,
+			.gid = uid,
 			.files_max = 512 };
 		const char *what;
 
@@ -432,7 +462,8 @@ test_mailbox_in_mboxd(void **state)
 				dprintf(2, "mailbox: %s: %s\n", what, strerror(errno));
 				_exit(NO_ENTRY);
 			}
-			if (try_ordinary() == -1 || try_file() == -1 || try_inotify() == -1)
+			if (try_ordinary() == -1 || try_file() == -1 ||
+			    try_inotify() == -1)
 				_exit(1);
 			inner = getpid();
 			if (write(pids[1], &inner, sizeof(inner)) != sizeof(inner) ||
@@ -490,7 +521,8 @@ test_table(void **state)
 	assert_null(sandbox_row(ROLE_FIFED));
 	assert_null(sandbox_permits(ROLE_AUTHD_WORKER, 0));
 	assert_string_equal(sandbox_permits(ROLE_DNSD, 0), "socket:inet");
-	for (size_t i = 0; (name = sandbox_row_call(sandbox_row(ROLE_MAILBOX), i)) != NULL; i++) {
+	for (size_t i = 0;
+	     (name = sandbox_row_call(sandbox_row(ROLE_MAILBOX), i)) != NULL; i++) {
 		char bare[64];
 
 		snprintf(bare, sizeof(bare), "%.*s", (int)strcspn(name, ":"), name);
@@ -499,10 +531,12 @@ test_table(void **state)
 	}
 	/* a typing error would be a call that is never permitted */
 	for (size_t k = 0; k < N(roles); k++)
-		for (size_t i = 0; (name = sandbox_row_call(sandbox_row(roles[k]), i)) != NULL; i++) {
+		for (size_t i = 0;
+		     (name = sandbox_row_call(sandbox_row(roles[k]), i)) != NULL; i++) {
 			char bare[64];
 
-			snprintf(bare, sizeof(bare), "%.*s", (int)strcspn(name, ":"), name);
+			snprintf(
+			    bare, sizeof(bare), "%.*s", (int)strcspn(name, ":"), name);
 			if (seccomp_syscall_resolve_name(bare) == __NR_SCMP_ERROR)
 				fail_msg("%s is no system call", name);
 		}

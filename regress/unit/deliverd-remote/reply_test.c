@@ -15,7 +15,7 @@ static const struct row {
 	const char *in;
 	int result;
 	const char *formatted; /* of a complete one */
-	size_t left;	       /* octets behind it */
+	size_t left;           /* octets behind it */
 } rows[] = {
 	{ "220 mx.test ESMTP\r\n", 1, "220 mx.test ESMTP", 0 },
 	{ "250\r\n", 1, "250", 0 },

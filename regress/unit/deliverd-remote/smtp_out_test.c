@@ -29,7 +29,8 @@ struct script {
 };
 
 static const char *const addresses[] = { "a@x.test", "b@x.test", "c@x.test" };
-static const char *const utf8_addresses[] = { "\xc3\xbc@x.test", "b@\xc3\xbc.test", "c@x.test" };
+static const char *const utf8_addresses[] = { "\xc3\xbc@x.test", "b@\xc3\xbc.test",
+	"c@x.test" };
 
 #define HELLO "S:220 hi\nC:EHLO me.test\n"
 #define PLAIN HELLO "S:250 x\n"
@@ -37,31 +38,34 @@ static const char *const utf8_addresses[] = { "\xc3\xbc@x.test", "b@\xc3\xbc.tes
 #define BODY "C:Subject: x\nC:\nC:hello\nC:.\n"
 
 static const struct script scripts[] = {
-	{ "one", PLAIN
-	    "C:MAIL FROM:<s@y.test>\nS:250 ok\nC:RCPT TO:<a@x.test>\nS:250 ok\n"
-	    "C:DATA\nS:354 go\n" BODY "S:250 2.0.0 queued as 1\n",
+	{ "one",
+	    PLAIN "C:MAIL FROM:<s@y.test>\nS:250 ok\nC:RCPT TO:<a@x.test>\nS:250 ok\n"
+		  "C:DATA\nS:354 go\n" BODY "S:250 2.0.0 queued as 1\n",
 	    "content|result 0 delivered 2.0.0 250 2.0.0 queued as 1|done" },
-	{ "pipelined", PIPE
-	    "C:MAIL FROM:<s@y.test>\nC:RCPT TO:<a@x.test>\nC:RCPT TO:<b@x.test>\n"
-	    "S:250 ok\nS:550 5.1.1 no\nS:250 ok\nC:DATA\nS:354 go\n" BODY "S:250 ok\n",
-	    "result 0 failed 5.1.1 550 5.1.1 no|content|result 1 delivered 2.0.0 250 ok|done",
+	{ "pipelined",
+	    PIPE "C:MAIL FROM:<s@y.test>\nC:RCPT TO:<a@x.test>\nC:RCPT TO:<b@x.test>\n"
+		 "S:250 ok\nS:550 5.1.1 no\nS:250 ok\nC:DATA\nS:354 go\n" BODY
+		 "S:250 ok\n",
+	    "result 0 failed 5.1.1 550 5.1.1 no|content|result 1 delivered 2.0.0 250 "
+	    "ok|done",
 	    .rcpts = 2 },
 	{ "all extensions",
-	    HELLO "S:250-x\nS:250-SIZE 1000\nS:250-8BITMIME\nS:250-DSN\nS:250 SMTPUTF8\n"
-		  "C:MAIL FROM:<s@y.test> SIZE=100 BODY=8BITMIME RET=HDRS ENVID=e1\nS:250 ok\n"
-		  "C:RCPT TO:<a@x.test> NOTIFY=SUCCESS,DELAY ORCPT=rfc822;a@x.test\nS:250 ok\n"
-		  "C:DATA\nS:354 go\n" BODY "S:250 ok\n",
+	    HELLO
+	    "S:250-x\nS:250-SIZE 1000\nS:250-8BITMIME\nS:250-DSN\nS:250 SMTPUTF8\n"
+	    "C:MAIL FROM:<s@y.test> SIZE=100 BODY=8BITMIME RET=HDRS ENVID=e1\nS:250 ok\n"
+	    "C:RCPT TO:<a@x.test> NOTIFY=SUCCESS,DELAY ORCPT=rfc822;a@x.test\nS:250 ok\n"
+	    "C:DATA\nS:354 go\n" BODY "S:250 ok\n",
 	    "content|result 0 delivered 2.0.0 250 ok|done", .size = 100 },
-	{ "dots", PLAIN
-	    "C:MAIL FROM:<s@y.test>\nS:250 ok\nC:RCPT TO:<a@x.test>\nS:250 ok\n"
-	    "C:DATA\nS:354 go\nC:..\nC:..a\nC:b.\nC:..\nC:..\nC:c\nC:.\nS:250 ok\n",
-	    "content|result 0 delivered 2.0.0 250 ok|done",
-	    ".\r\n.a\r\nb.\n.\r.\r\nc" },
-	{ "empty content", PLAIN
-	    "C:MAIL FROM:<s@y.test>\nS:250 ok\nC:RCPT TO:<a@x.test>\nS:250 ok\n"
-	    "C:DATA\nS:354 go\nC:.\nS:250 ok\n",
+	{ "dots",
+	    PLAIN "C:MAIL FROM:<s@y.test>\nS:250 ok\nC:RCPT TO:<a@x.test>\nS:250 ok\n"
+		  "C:DATA\nS:354 go\nC:..\nC:..a\nC:b.\nC:..\nC:..\nC:c\nC:.\nS:250 ok\n",
+	    "content|result 0 delivered 2.0.0 250 ok|done", ".\r\n.a\r\nb.\n.\r.\r\nc" },
+	{ "empty content",
+	    PLAIN "C:MAIL FROM:<s@y.test>\nS:250 ok\nC:RCPT TO:<a@x.test>\nS:250 ok\n"
+		  "C:DATA\nS:354 go\nC:.\nS:250 ok\n",
 	    "content|result 0 delivered 2.0.0 250 ok|done", "" },
-	{ "HELO", HELLO
+	{ "HELO",
+	    HELLO
 	    "S:502 what\nC:HELO me.test\nS:250 x\nC:MAIL FROM:<s@y.test>\nS:250 ok\n"
 	    "C:RCPT TO:<a@x.test>\nS:450 4.2.1 later\nC:RSET\nS:250 ok\n",
 	    "result 0 deferred 4.2.1 450 4.2.1 later|done" },
@@ -70,96 +74,107 @@ static const struct script scripts[] = {
 	{ "greeting says later", "S:421 busy\n", "trouble deferred 4.3.2 421 busy" },
 	{ "not SMTP", "S:HTTP/1.1 400 what\n", "trouble deferred 4.5.0 " },
 	{ "EHLO says later", HELLO "S:451 later\n", "trouble deferred 4.3.0 451 later" },
-	{ "sender refused", PIPE
-	    "C:MAIL FROM:<s@y.test>\nC:RCPT TO:<a@x.test>\nC:RCPT TO:<b@x.test>\n"
-	    "S:550 5.7.1 you\nS:503 bad\nS:503 bad\nC:RSET\nS:250 ok\n",
-	    "result 0 failed 5.7.1 550 5.7.1 you|result 1 failed 5.7.1 550 5.7.1 you|done",
+	{ "sender refused",
+	    PIPE "C:MAIL FROM:<s@y.test>\nC:RCPT TO:<a@x.test>\nC:RCPT TO:<b@x.test>\n"
+		 "S:550 5.7.1 you\nS:503 bad\nS:503 bad\nC:RSET\nS:250 ok\n",
+	    "result 0 failed 5.7.1 550 5.7.1 you|result 1 failed 5.7.1 550 5.7.1 "
+	    "you|done",
 	    .rcpts = 2 },
-	{ "sender refused, step by step", PLAIN
-	    "C:MAIL FROM:<s@y.test>\nS:450 later\nC:RSET\nS:250 ok\n",
+	{ "sender refused, step by step",
+	    PLAIN "C:MAIL FROM:<s@y.test>\nS:450 later\nC:RSET\nS:250 ok\n",
 	    "result 0 deferred 4.7.1 450 later|done" },
-	{ "all refused", PIPE
-	    "C:MAIL FROM:<s@y.test>\nC:RCPT TO:<a@x.test>\nC:RCPT TO:<b@x.test>\n"
-	    "S:250 ok\nS:550 no\nS:452 4.2.2 full\nC:RSET\nS:250 ok\n",
+	{ "all refused",
+	    PIPE "C:MAIL FROM:<s@y.test>\nC:RCPT TO:<a@x.test>\nC:RCPT TO:<b@x.test>\n"
+		 "S:250 ok\nS:550 no\nS:452 4.2.2 full\nC:RSET\nS:250 ok\n",
 	    "result 0 failed 5.1.1 550 no|result 1 deferred 4.2.2 452 4.2.2 full|done",
 	    .rcpts = 2 },
-	{ "421 amid recipients", PLAIN
-	    "C:MAIL FROM:<s@y.test>\nS:250 ok\nC:RCPT TO:<a@x.test>\nS:550 no\n"
-	    "C:RCPT TO:<b@x.test>\nS:421 4.3.2 closing\n",
-	    "result 0 failed 5.1.1 550 no|trouble deferred 4.3.2 421 4.3.2 closing", .rcpts = 2 },
-	{ "DATA refused", PLAIN
-	    "C:MAIL FROM:<s@y.test>\nS:250 ok\nC:RCPT TO:<a@x.test>\nS:250 ok\n"
-	    "C:DATA\nS:554 no valid recipients\nC:RSET\nS:250 ok\n",
+	{ "421 amid recipients",
+	    PLAIN "C:MAIL FROM:<s@y.test>\nS:250 ok\nC:RCPT TO:<a@x.test>\nS:550 no\n"
+		  "C:RCPT TO:<b@x.test>\nS:421 4.3.2 closing\n",
+	    "result 0 failed 5.1.1 550 no|trouble deferred 4.3.2 421 4.3.2 closing",
+	    .rcpts = 2 },
+	{ "DATA refused",
+	    PLAIN "C:MAIL FROM:<s@y.test>\nS:250 ok\nC:RCPT TO:<a@x.test>\nS:250 ok\n"
+		  "C:DATA\nS:554 no valid recipients\nC:RSET\nS:250 ok\n",
 	    "result 0 failed 5.6.0 554 no valid recipients|done" },
-	{ "refused after DATA", PLAIN
-	    "C:MAIL FROM:<s@y.test>\nS:250 ok\nC:RCPT TO:<a@x.test>\nS:250 ok\n"
-	    "C:DATA\nS:354 go\n" BODY "S:554 5.7.1 virus\n",
+	{ "refused after DATA",
+	    PLAIN "C:MAIL FROM:<s@y.test>\nS:250 ok\nC:RCPT TO:<a@x.test>\nS:250 ok\n"
+		  "C:DATA\nS:354 go\n" BODY "S:554 5.7.1 virus\n",
 	    "content|result 0 failed 5.7.1 554 5.7.1 virus|done" },
-	{ "lost after the dot", PLAIN
-	    "C:MAIL FROM:<s@y.test>\nS:250 ok\nC:RCPT TO:<a@x.test>\nS:250 ok\n"
-	    "C:DATA\nS:354 go\n" BODY,
+	{ "lost after the dot",
+	    PLAIN "C:MAIL FROM:<s@y.test>\nS:250 ok\nC:RCPT TO:<a@x.test>\nS:250 ok\n"
+		  "C:DATA\nS:354 go\n" BODY,
 	    "content|result 0 deferred 4.4.2 |done|close", .end = "lost" },
-	{ "silent at RCPT", PLAIN
-	    "C:MAIL FROM:<s@y.test>\nS:250 ok\nC:RCPT TO:<a@x.test>\n",
+	{ "silent at RCPT",
+	    PLAIN "C:MAIL FROM:<s@y.test>\nS:250 ok\nC:RCPT TO:<a@x.test>\n",
 	    "trouble deferred 4.4.2 ", .end = "timeout" },
 	{ "lost at once", "", "trouble deferred 4.4.2 ", .end = "lost" },
-	{ "354 to MAIL", PLAIN "C:MAIL FROM:<s@y.test>\nS:354 go\n", "trouble deferred 4.5.0 " },
+	{ "354 to MAIL", PLAIN "C:MAIL FROM:<s@y.test>\nS:354 go\n",
+	    "trouble deferred 4.5.0 " },
 	{ "too big", HELLO "S:250-x\nS:250 SIZE 1000\n", "result 0 failed 5.3.4 |done",
 	    .size = 1001 },
-	{ "SIZE without a limit", HELLO
-	    "S:250-x\nS:250 SIZE 0\nC:MAIL FROM:<s@y.test> SIZE=1001\nS:250 ok\n"
-	    "C:RCPT TO:<a@x.test>\nS:550 no\nC:RSET\nS:250 ok\n",
+	{ "SIZE without a limit",
+	    HELLO "S:250-x\nS:250 SIZE 0\nC:MAIL FROM:<s@y.test> SIZE=1001\nS:250 ok\n"
+		  "C:RCPT TO:<a@x.test>\nS:550 no\nC:RSET\nS:250 ok\n",
 	    "result 0 failed 5.1.1 550 no|done", .size = 1001 },
-	{ "no SMTPUTF8", PIPE
+	{ "no SMTPUTF8",
+	    PIPE
 	    "C:MAIL FROM:<s@y.test>\nC:RCPT TO:<b@xn--tda.test>\nC:RCPT TO:<c@x.test>\n"
 	    "S:250 ok\nS:250 ok\nS:250 ok\nC:DATA\nS:354 go\n" BODY "S:250 ok\n",
 	    "result 0 failed 5.6.7 |content|result 1 delivered 2.0.0 250 ok|"
 	    "result 2 delivered 2.0.0 250 ok|done",
 	    .rcpts = 3, .utf8 = true },
-	{ "SMTPUTF8", HELLO
-	    "S:250-x\nS:250 SMTPUTF8\nC:MAIL FROM:<s@y.test> SMTPUTF8\nS:250 ok\n"
-	    "C:RCPT TO:<\xc3\xbc@x.test>\nS:550 no\nC:RSET\nS:250 ok\n",
+	{ "SMTPUTF8",
+	    HELLO "S:250-x\nS:250 SMTPUTF8\nC:MAIL FROM:<s@y.test> SMTPUTF8\nS:250 ok\n"
+		  "C:RCPT TO:<\xc3\xbc@x.test>\nS:550 no\nC:RSET\nS:250 ok\n",
 	    "result 0 failed 5.1.1 550 no|done", .utf8 = true },
-	{ "STARTTLS", HELLO
+	{ "STARTTLS",
+	    HELLO
 	    "S:250-x\nS:250 STARTTLS\nC:STARTTLS\nS:220 go\nTLS\nC:EHLO me.test\n"
 	    "S:250 x\nC:MAIL FROM:<s@y.test>\nS:250 ok\nC:RCPT TO:<a@x.test>\nS:550 no\n"
 	    "C:RSET\nS:250 ok\n",
 	    "starttls|result 0 failed 5.1.1 550 no|done", .tls = SMTP_OUT_TLS_REQUIRED },
 	{ "STARTTLS required and not offered", PLAIN, "trouble failed 5.7.4 ",
 	    .tls = SMTP_OUT_TLS_REQUIRED },
-	{ "STARTTLS required and refused", HELLO
-	    "S:250-x\nS:250 STARTTLS\nC:STARTTLS\nS:454 4.7.0 no\n",
+	{ "STARTTLS required and refused",
+	    HELLO "S:250-x\nS:250 STARTTLS\nC:STARTTLS\nS:454 4.7.0 no\n",
 	    "trouble deferred 4.7.5 454 4.7.0 no", .tls = SMTP_OUT_TLS_REQUIRED },
-	{ "STARTTLS offered and refused", HELLO
-	    "S:250-x\nS:250 STARTTLS\nC:STARTTLS\nS:454 4.7.0 no\n"
-	    "C:MAIL FROM:<s@y.test>\nS:250 ok\nC:RCPT TO:<a@x.test>\nS:550 no\nC:RSET\nS:250 ok\n",
+	{ "STARTTLS offered and refused",
+	    HELLO "S:250-x\nS:250 STARTTLS\nC:STARTTLS\nS:454 4.7.0 no\n"
+		  "C:MAIL FROM:<s@y.test>\nS:250 ok\nC:RCPT TO:<a@x.test>\nS:550 "
+		  "no\nC:RSET\nS:250 ok\n",
 	    "result 0 failed 5.1.1 550 no|done", .tls = SMTP_OUT_TLS_OFFERED },
 	{ "LMTP",
 	    "S:220 hi\nC:LHLO me.test\nS:250-x\nS:250 PIPELINING\n"
 	    "C:MAIL FROM:<s@y.test>\nC:RCPT TO:<a@x.test>\nC:RCPT TO:<b@x.test>\n"
-	    "C:RCPT TO:<c@x.test>\nS:250 ok\nS:250 ok\nS:550 no\nS:250 ok\nC:DATA\nS:354 go\n" BODY
-	    "S:250 2.1.5 one\nS:452 4.2.2 full\n",
+	    "C:RCPT TO:<c@x.test>\nS:250 ok\nS:250 ok\nS:550 no\nS:250 ok\nC:DATA\nS:354 "
+	    "go\n" BODY "S:250 2.1.5 one\nS:452 4.2.2 full\n",
 	    "result 1 failed 5.1.1 550 no|content|result 0 delivered 2.1.5 250 2.1.5 one|"
 	    "result 2 deferred 4.2.2 452 4.2.2 full|done",
 	    .rcpts = 3, .lmtp = true },
-	{ "binary", HELLO
-	    "S:250-x\nS:250-CHUNKING\nS:250 BINARYMIME\n"
-	    "C:MAIL FROM:<s@y.test> BODY=BINARYMIME\nS:250 ok\nC:RCPT TO:<a@x.test>\nS:250 ok\n"
-	    "C:BDAT 6 LAST\nC:x\nC:.\nS:250 ok\n",
-	    "content|result 0 delivered 2.0.0 250 ok|done", "x\r\n.\r\n", .size = 6, .binary = true },
-	{ "binary, refused", HELLO
-	    "S:250-x\nS:250-CHUNKING\nS:250 BINARYMIME\n"
-	    "C:MAIL FROM:<s@y.test> BODY=BINARYMIME\nS:250 ok\nC:RCPT TO:<a@x.test>\nS:550 no\n"
-	    "C:RSET\nS:250 ok\n",
-	    "result 0 failed 5.1.1 550 no|done", "x\r\n.\r\n", .size = 6, .binary = true },
-	{ "binary, no BINARYMIME", HELLO "S:250-x\nS:250 CHUNKING\n", "result 0 failed 5.6.3 |done",
+	{ "binary",
+	    HELLO "S:250-x\nS:250-CHUNKING\nS:250 BINARYMIME\n"
+		  "C:MAIL FROM:<s@y.test> BODY=BINARYMIME\nS:250 ok\nC:RCPT "
+		  "TO:<a@x.test>\nS:250 ok\n"
+		  "C:BDAT 6 LAST\nC:x\nC:.\nS:250 ok\n",
+	    "content|result 0 delivered 2.0.0 250 ok|done", "x\r\n.\r\n", .size = 6,
 	    .binary = true },
+	{ "binary, refused",
+	    HELLO "S:250-x\nS:250-CHUNKING\nS:250 BINARYMIME\n"
+		  "C:MAIL FROM:<s@y.test> BODY=BINARYMIME\nS:250 ok\nC:RCPT "
+		  "TO:<a@x.test>\nS:550 no\n"
+		  "C:RSET\nS:250 ok\n",
+	    "result 0 failed 5.1.1 550 no|done", "x\r\n.\r\n", .size = 6,
+	    .binary = true },
+	{ "binary, no BINARYMIME", HELLO "S:250-x\nS:250 CHUNKING\n",
+	    "result 0 failed 5.6.3 |done", .binary = true },
 	{ "binary, no CHUNKING", PIPE, "result 0 failed 5.6.3 |done", .binary = true },
 	{ "LMTP lost between the replies",
 	    "S:220 hi\nC:LHLO me.test\nS:250-x\nS:250 PIPELINING\n"
 	    "C:MAIL FROM:<s@y.test>\nC:RCPT TO:<a@x.test>\nC:RCPT TO:<b@x.test>\n"
 	    "S:250 ok\nS:250 ok\nS:250 ok\nC:DATA\nS:354 go\n" BODY "S:250 one\n",
-	    "content|result 0 delivered 2.0.0 250 one|result 1 deferred 4.4.2 |done|close",
+	    "content|result 0 delivered 2.0.0 250 one|result 1 deferred 4.4.2 "
+	    "|done|close",
 	    .rcpts = 2, .lmtp = true, .end = "lost" },
 };
 
@@ -181,11 +196,14 @@ note(struct play *p, const char *what)
 static void
 feed_content(struct play *p, size_t chunk)
 {
-	const char *c = p->s->content != NULL ? p->s->content : "Subject: x\r\n\r\nhello\r\n";
+	const char *c =
+	    p->s->content != NULL ? p->s->content : "Subject: x\r\n\r\nhello\r\n";
 	size_t len = strlen(c);
 
 	for (size_t at = 0; at < len; at += chunk)
-		assert_int_equal(smtp_out_content(p->o, c + at, len - at < chunk ? len - at : chunk), 0);
+		assert_int_equal(
+		    smtp_out_content(p->o, c + at, len - at < chunk ? len - at : chunk),
+		    0);
 	assert_int_equal(smtp_out_content_end(p->o), 0);
 }
 
@@ -210,8 +228,8 @@ drain(struct play *p, size_t chunk)
 			feed_content(p, chunk);
 			break;
 		case SMTP_OUT_RESULT:
-			snprintf(line, sizeof(line), "result %zu %s %s %s", a.index, words[a.status],
-			    a.enhanced, a.reply);
+			snprintf(line, sizeof(line), "result %zu %s %s %s", a.index,
+			    words[a.status], a.enhanced, a.reply);
 			note(p, line);
 			assert_true(a.status == JOB_DELIVERED || a.text[0] != '\0');
 			break;
@@ -219,8 +237,8 @@ drain(struct play *p, size_t chunk)
 			note(p, "done");
 			break;
 		case SMTP_OUT_TROUBLE:
-			snprintf(line, sizeof(line), "trouble %s %s %s", words[a.status], a.enhanced,
-			    a.reply);
+			snprintf(line, sizeof(line), "trouble %s %s %s", words[a.status],
+			    a.enhanced, a.reply);
 			note(p, line);
 			break;
 		case SMTP_OUT_CLOSE:
@@ -266,14 +284,20 @@ play(const struct script *s, size_t chunk)
 	struct smtp_out_conf conf = { "me.test", s->lmtp, s->tls };
 	bool ext = s->size == 100;
 	struct smtp_out_rcpt rcpts[3];
-	struct smtp_out_message m = { .sender = "s@y.test", .size = s->size,
-		.body = s->binary ? BODY_BINARYMIME : ext ? BODY_8BITMIME : BODY_7BIT, .smtputf8 = s->utf8,
-		.envid = ext ? "e1" : "", .ret = ext ? 2 : 0, .rcpts = rcpts,
+	struct smtp_out_message m = { .sender = "s@y.test",
+		.size = s->size,
+		.body = s->binary ? BODY_BINARYMIME
+			: ext     ? BODY_8BITMIME
+				  : BODY_7BIT,
+		.smtputf8 = s->utf8,
+		.envid = ext ? "e1" : "",
+		.ret = ext ? 2 : 0,
+		.rcpts = rcpts,
 		.n_rcpts = s->rcpts == 0 ? 1 : s->rcpts };
 	struct play p = { .s = s };
 
 	for (size_t i = 0; i < 3; i++)
-		rcpts[i] = (struct smtp_out_rcpt) { (uint32_t)i + 7, i,
+		rcpts[i] = (struct smtp_out_rcpt){ (uint32_t)i + 7, i,
 			s->utf8 ? utf8_addresses[i] : addresses[i], ext ? 5 : 0,
 			ext ? "rfc822;a@x.test" : "" };
 	assert_non_null(p.o = smtp_out_new(&conf));
@@ -289,7 +313,9 @@ play(const struct script *s, size_t chunk)
 		else {
 			assert_true(p.want_tls);
 			/* Octets behind the 220 are not ours to take. */
-			assert_int_equal(smtp_out_input(p.o, (const uint8_t *)"250 injected\r\n", 14), 0);
+			assert_int_equal(
+			    smtp_out_input(p.o, (const uint8_t *)"250 injected\r\n", 14),
+			    0);
 			smtp_out_tls_ready(p.o);
 			drain(&p, chunk);
 		}
@@ -322,7 +348,9 @@ test_reuse(void **state)
 {
 	struct smtp_out_conf conf = { "me.test", false, SMTP_OUT_TLS_NO };
 	struct smtp_out_rcpt r = { 1, 0, "a@x.test", 0, "" };
-	struct smtp_out_message m = { .sender = "", .envid = "", .rcpts = &r, .n_rcpts = 1 };
+	struct smtp_out_message m = {
+		.sender = "", .envid = "", .rcpts = &r, .n_rcpts = 1
+	};
 	static const struct script s = { "reuse" };
 	struct play p = { .s = &s };
 
@@ -355,8 +383,8 @@ test_reuse(void **state)
 	assert_true(smtp_out_idle(p.o));
 	/* A 421 that nobody asked for. */
 	server_says(&p, "421 bye", 7, 100);
-	assert_string_equal(p.actions,
-	    "result 0 failed 5.1.1 550 x|done|content|result 0 delivered 2.0.0 250 x|done|close");
+	assert_string_equal(p.actions, "result 0 failed 5.1.1 550 x|done|content|result "
+				       "0 delivered 2.0.0 250 x|done|close");
 	assert_int_equal(smtp_out_message(p.o, &m), -1);
 	smtp_out_free(p.o);
 }
@@ -366,13 +394,16 @@ test_early_reply(void **state)
 {
 	struct smtp_out_conf conf = { "me.test", false, SMTP_OUT_TLS_NO };
 	struct smtp_out_rcpt r = { 1, 0, "a@x.test", 0, "" };
-	struct smtp_out_message m = { .sender = "s@y.test", .envid = "", .rcpts = &r, .n_rcpts = 1 };
+	struct smtp_out_message m = {
+		.sender = "s@y.test", .envid = "", .rcpts = &r, .n_rcpts = 1
+	};
 	static const char dialogue[] = "220 x\r\n250 x\r\n250 x\r\n250 x\r\n354 x\r\n";
 	struct smtp_out *o = smtp_out_new(&conf);
 	struct smtp_out_action a;
 
 	assert_int_equal(smtp_out_message(o, &m), 0);
-	assert_int_equal(smtp_out_input(o, (const uint8_t *)dialogue, sizeof(dialogue) - 1),
+	assert_int_equal(
+	    smtp_out_input(o, (const uint8_t *)dialogue, sizeof(dialogue) - 1),
 	    sizeof(dialogue) - 1);
 	smtp_out_next(o, &a);
 	assert_int_equal(a.kind, SMTP_OUT_CONTENT);
@@ -397,7 +428,9 @@ test_line_end_in_address(void **state)
 	struct smtp_out_conf conf = { "me.test", false, SMTP_OUT_TLS_NO };
 	struct smtp_out_rcpt r[2] = { { 1, 0, "a@x.test>\r\nDATA", 0, "" },
 		{ 2, 1, "a@x.test> NOTIFY=NEVER <b", 0, "" } };
-	struct smtp_out_message m = { .sender = "s@y.test", .envid = "", .rcpts = r, .n_rcpts = 2 };
+	struct smtp_out_message m = {
+		.sender = "s@y.test", .envid = "", .rcpts = r, .n_rcpts = 2
+	};
 	static const char dialogue[] = "220 x\r\n250 x\r\n250 x\r\n";
 	struct smtp_out *o = smtp_out_new(&conf);
 	char said[200];

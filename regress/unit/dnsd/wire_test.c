@@ -56,7 +56,8 @@ begin(struct pkt *p, const char *qname, unsigned int type)
 }
 
 static void
-rr(struct pkt *p, const char *owner, unsigned int type, unsigned int ttl, const void *data, size_t len)
+rr(struct pkt *p, const char *owner, unsigned int type, unsigned int ttl,
+    const void *data, size_t len)
 {
 	name(p, owner);
 	put16(p, type);
@@ -106,9 +107,9 @@ test_types(void **state)
 	begin(&p, "X.test", DNSRR_A);
 	rr(&p, "x.TEST", DNSRR_A, 60, "\xc0\0\2\1", 4);
 	rr(&p, "x.test", DNSRR_A, 30, "\xc0\0\2\2", 4);
-	rr(&p, "x.test", DNSRR_A, 10, "\xc0\0\2", 3);	 /* malformed: left out */
-	rr(&p, "y.test", DNSRR_A, 1, "\xc0\0\2\3", 4);	 /* of somebody else */
-	rr(&p, "x.test", DNSRR_TXT, 1, "\1x", 2);	 /* not asked for */
+	rr(&p, "x.test", DNSRR_A, 10, "\xc0\0\2", 3);  /* malformed: left out */
+	rr(&p, "y.test", DNSRR_A, 1, "\xc0\0\2\3", 4); /* of somebody else */
+	rr(&p, "x.test", DNSRR_TXT, 1, "\1x", 2);      /* not asked for */
 	assert_int_equal(decode(&p, DNSRR_A), 0);
 	expect("192.0.2.1;192.0.2.2;");
 	assert_int_equal(a.ttl, 30);
@@ -179,7 +180,8 @@ test_cname(void **state)
 	begin(&p, "n0.test", DNSRR_A);
 	for (int i = 0; i < 40; i++) {
 		snprintf(owner, sizeof(owner), "n%d.test", i);
-		snprintf(target, sizeof(target), "%cn%d\4test", i + 1 < 10 ? 2 : 3, i + 1);
+		snprintf(
+		    target, sizeof(target), "%cn%d\4test", i + 1 < 10 ? 2 : 3, i + 1);
 		rr(&p, owner, DNSRR_CNAME, 5, target, strlen(target) + 1);
 	}
 	assert_int_equal(decode(&p, DNSRR_A), -1);
@@ -309,12 +311,14 @@ test_mx_order(void **state)
 		const char *names;
 		int null_mx, loop;
 	} cases[] = {
-		{ { "20 b.test", "10 a.test", "30 c.test" }, "a.test b.test c.test ", 0, 0 },
+		{ { "20 b.test", "10 a.test", "30 c.test" }, "a.test b.test c.test ", 0,
+		    0 },
 		{ { "10 a.test", "10 a.test", "20 a.test" }, "a.test ", 0, 0 },
 		{ { "0 ." }, "", 1, 0 },
 		{ { "0 .", "10 a.test" }, "a.test ", 0, 0 },
 		/* Us: nothing of equal or worse preference. */
-		{ { "10 a.test", "20 Me.test", "20 b.test", "30 c.test" }, "a.test ", 0, 1 },
+		{ { "10 a.test", "20 Me.test", "20 b.test", "30 c.test" }, "a.test ", 0,
+		    1 },
 		{ { "10 me.test", "20 b.test" }, "", 0, 1 },
 		{ { "10 a_b.test" }, "a_b.test ", 0, 0 },
 		{ { "10 a b.test", "20 c.test" }, "c.test ", 0, 0 },
@@ -339,7 +343,7 @@ test_mx_order(void **state)
 		assert_int_equal(loop, cases[i].loop);
 	}
 	/* Equals change places with the dice. */
-	mx((const char *const[]) { "10 a.test", "10 b.test", "10 c.test" }, 3);
+	mx((const char *const[]){ "10 a.test", "10 b.test", "10 c.test" }, 3);
 	(void)hosts_from_mx(&a, "me.test", no_random, hosts, &null_mx, &loop);
 	seen = hosts[0].name[0];
 	assert_int_equal(hosts_from_mx(&a, "me.test", first, hosts, &null_mx, &loop), 3);

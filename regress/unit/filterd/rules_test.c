@@ -27,7 +27,8 @@ static int
 add(struct rules *r, const char *name, enum rule_field field, const char *header,
     const char *pattern, enum verdict action, const char *text)
 {
-	struct msg_conf_filter_rule c = { .field = (uint8_t)field, .action = (uint8_t)action };
+	struct msg_conf_filter_rule c = { .field = (uint8_t)field,
+		.action = (uint8_t)action };
 	char why[200] = "";
 
 	strlcpy(c.name, name, sizeof(c.name));
@@ -46,9 +47,12 @@ static const char message[] = "From: =?utf-8?q?Th=C3=A9odore?= <t@sender.test>\r
 			      "\r\n"
 			      "Caf=E9 and caf=\r\neine\r\n";
 
-static const struct rule_facts facts = { .client = "192.0.2.7", .client_name = "mx.sender.test",
-	.helo = "helo.sender.test", .sender = "t@sender.test",
-	.rcpts = "alice@example.test\nbob@example.test\n", .message = message,
+static const struct rule_facts facts = { .client = "192.0.2.7",
+	.client_name = "mx.sender.test",
+	.helo = "helo.sender.test",
+	.sender = "t@sender.test",
+	.rcpts = "alice@example.test\nbob@example.test\n",
+	.message = message,
 	.len = sizeof(message) - 1 };
 
 static int
@@ -107,7 +111,8 @@ actions_say_what_they_mean(void **state)
 	assert_int_equal(j.action, VERDICT_ACCEPT);
 	assert_int_equal(rules_count(r), 0);
 
-	assert_int_equal(add(r, "h", RULE_SENDER, "", "", VERDICT_ACCEPT, "X-Seen: yes"), 0);
+	assert_int_equal(
+	    add(r, "h", RULE_SENDER, "", "", VERDICT_ACCEPT, "X-Seen: yes"), 0);
 	rules_judge(r, &facts, &j);
 	assert_int_equal(j.action, VERDICT_ACCEPT);
 	assert_int_equal(j.headers_len, 13);
@@ -127,7 +132,8 @@ actions_say_what_they_mean(void **state)
 	assert_true(j.text[0] != '\0');
 
 	assert_int_equal(add(r, "r", RULE_SENDER, "", "", VERDICT_REJECT, "go away"), 0);
-	assert_int_equal(add(r, "r2", RULE_SENDER, "", "", VERDICT_REJECT, "not the first"), 0);
+	assert_int_equal(
+	    add(r, "r2", RULE_SENDER, "", "", VERDICT_REJECT, "not the first"), 0);
 	rules_judge(r, &facts, &j);
 	assert_int_equal(j.action, VERDICT_REJECT);
 	assert_int_equal(j.code, 550);
@@ -142,8 +148,8 @@ actions_say_what_they_mean(void **state)
 static void
 order_of_strictness(void **state)
 {
-	static const enum verdict order[] = { VERDICT_ACCEPT, VERDICT_JUNK, VERDICT_QUARANTINE,
-		VERDICT_DEFER, VERDICT_REJECT };
+	static const enum verdict order[] = { VERDICT_ACCEPT, VERDICT_JUNK,
+		VERDICT_QUARANTINE, VERDICT_DEFER, VERDICT_REJECT };
 
 	for (int a = 0; a < 5; a++)
 		for (int b = 0; b < 5; b++)
@@ -188,13 +194,16 @@ bad_rules_are_refused(void **state)
 	assert_int_equal(add(r, "a", RULE_SENDER, "", "a", (enum verdict)0, ""), -1);
 	assert_int_equal(add(r, "a", RULE_SENDER, "", "a", (enum verdict)6, ""), -1);
 	/* Lines that are no header, or that would bring another one in. */
-	assert_int_equal(add(r, "h", RULE_SENDER, "", "a", VERDICT_ACCEPT, "no colon"), -1);
+	assert_int_equal(
+	    add(r, "h", RULE_SENDER, "", "a", VERDICT_ACCEPT, "no colon"), -1);
 	assert_int_equal(add(r, "h", RULE_SENDER, "", "a", VERDICT_ACCEPT, ": x"), -1);
 	assert_int_equal(add(r, "h", RULE_SENDER, "", "a", VERDICT_ACCEPT, "X Y: x"), -1);
-	assert_int_equal(add(r, "h", RULE_SENDER, "", "a", VERDICT_ACCEPT, "X: a\r\nY: b"), -1);
+	assert_int_equal(
+	    add(r, "h", RULE_SENDER, "", "a", VERDICT_ACCEPT, "X: a\r\nY: b"), -1);
 	assert_int_equal(rules_count(r), 0);
 	for (int i = 0; i < RULES_MAX; i++)
-		assert_int_equal(add(r, "n", RULE_SENDER, "", "nothing", VERDICT_JUNK, ""), 0);
+		assert_int_equal(
+		    add(r, "n", RULE_SENDER, "", "nothing", VERDICT_JUNK, ""), 0);
 	assert_int_equal(add(r, "n", RULE_SENDER, "", "nothing", VERDICT_JUNK, ""), -1);
 	assert_int_equal(rules_count(r), RULES_MAX);
 	rules_free(r);
@@ -215,7 +224,8 @@ hard_patterns_give_up(void **state)
 	text[sizeof(text) - 1] = '\0';
 	f.helo = text;
 	last_log[0] = '\0';
-	assert_int_equal(add(r, "hard", RULE_HELO, "", "^(a+)+b$|(?:a|aa)+$x", VERDICT_JUNK, ""), 0);
+	assert_int_equal(
+	    add(r, "hard", RULE_HELO, "", "^(a+)+b$|(?:a|aa)+$x", VERDICT_JUNK, ""), 0);
 	rules_judge(r, &f, &j);
 	assert_int_equal(j.action, VERDICT_ACCEPT);
 	assert_non_null(strstr(last_log, "rule-gave-up rule=hard"));
@@ -229,11 +239,13 @@ hostile_octets_in_facts(void **state)
 	struct rule_facts f = facts;
 	struct judgement j;
 
-	f.sender = "\xff\xfe" "broken@x";
+	f.sender = "\xff\xfe"
+		   "broken@x";
 	f.rcpts = "\n\n\n";
 	f.message = "no header at all";
 	f.len = strlen(f.message);
-	assert_int_equal(add(r, "s", RULE_SENDER, "", "^..broken@x$", VERDICT_JUNK, ""), 0);
+	assert_int_equal(
+	    add(r, "s", RULE_SENDER, "", "^..broken@x$", VERDICT_JUNK, ""), 0);
 	assert_int_equal(add(r, "r", RULE_RECIPIENT, "", "x", VERDICT_REJECT, ""), 0);
 	assert_int_equal(add(r, "h", RULE_HEADER, "Subject", "", VERDICT_REJECT, ""), 0);
 	assert_int_equal(add(r, "b", RULE_BODY, "", "zzz", VERDICT_REJECT, ""), 0);

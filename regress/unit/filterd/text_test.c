@@ -25,19 +25,24 @@ check(const char *message, const char *want)
 	free(text);
 }
 
-#define TEXT(charset, cte) "Content-Type: text/plain; charset=" charset "\r\n"                     \
-			   "Content-Transfer-Encoding: " cte "\r\n\r\n"
+#define TEXT(charset, cte)                                  \
+	"Content-Type: text/plain; charset=" charset "\r\n" \
+	"Content-Transfer-Encoding: " cte "\r\n\r\n"
 
 static void
 parts_are_decoded(void **state)
 {
 	check("Subject: x\r\n\r\nplain\r\n", "plain\r\n\n");
 	check(TEXT("utf-8", "base64") "Y2Fmw6k=\r\n", "caf\xc3\xa9\n");
-	check(TEXT("iso-8859-1", "quoted-printable") "caf=E9 =\r\non\r\n", "caf\xc3\xa9 on\r\n\n");
+	check(TEXT("iso-8859-1", "quoted-printable") "caf=E9 =\r\non\r\n",
+	    "caf\xc3\xa9 on\r\n\n");
 	check(TEXT("windows-1252", "8bit") "\x80 5", "\xe2\x82\xac 5\n");
 	/* Broken or unknown: something readable, never nothing. */
 	check(TEXT("x-unknown", "7bit") "abc", "abc\n");
-	check(TEXT("utf-8", "8bit") "a\xff" "b", "a\xef\xbf\xbd" "b\n");
+	check(TEXT("utf-8", "8bit") "a\xff"
+				    "b",
+	    "a\xef\xbf\xbd"
+	    "b\n");
 	check("", "\n");
 }
 
@@ -45,11 +50,13 @@ static void
 only_text_parts(void **state)
 {
 	check("MIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n"
-	      "preamble\r\n--b\r\n" TEXT("utf-8", "7bit") "one\r\n"
-	      "--b\r\nContent-Type: application/pdf\r\n\r\nbinary\r\n"
-	      "--b\r\nContent-Type: text/html\r\n\r\n<b>two</b>\r\n"
-	      "--b\r\nContent-Type: message/rfc822\r\n\r\nSubject: y\r\n\r\nthree\r\n"
-	      "--b--\r\nepilogue\r\n",
+	      "preamble\r\n--b\r\n" TEXT("utf-8",
+		  "7bit") "one\r\n"
+			  "--b\r\nContent-Type: application/pdf\r\n\r\nbinary\r\n"
+			  "--b\r\nContent-Type: text/html\r\n\r\n<b>two</b>\r\n"
+			  "--b\r\nContent-Type: message/rfc822\r\n\r\nSubject: "
+			  "y\r\n\r\nthree\r\n"
+			  "--b--\r\nepilogue\r\n",
 	    "one\n<b>two</b>\nthree\n");
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: ISC */
-/* The IMAP login machine: dialogues whole and byte by byte, with an authd that knows alice. */
+/* The IMAP login machine: dialogues whole and byte by byte, with an authd that knows
+ * alice. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -43,7 +44,7 @@ run(const struct login_facts *facts, const char *in, size_t len, size_t step,
 				imap_login_result(
 				    l, LOGIN_CONTINUE, (const uint8_t *)"more", 4, "");
 			} else if (sasl.len == sizeof(ALICE) - 1 &&
-			    memcmp(sasl.data, ALICE, sasl.len) == 0) {
+				   memcmp(sasl.data, ALICE, sasl.len) == 0) {
 				imap_login_result(l, LOGIN_OK, NULL, 0, "");
 				imap_login_opened(l, mailbox, "Mailbox unavailable");
 				if (mailbox) {
@@ -68,22 +69,33 @@ run(const struct login_facts *facts, const char *in, size_t len, size_t step,
 	return 0;
 }
 
-#define PLAIN_CAPS "IMAP4rev1 LITERAL+ ID ENABLE SASL-IR AUTH=SCRAM-SHA-256 AUTH=SCRAM-SHA-1 AUTH=PLAIN AUTH=LOGIN"
-#define TLS_CAPS                                                                                   \
-	"IMAP4rev1 LITERAL+ ID ENABLE SASL-IR AUTH=SCRAM-SHA-256-PLUS AUTH=SCRAM-SHA-1-PLUS "      \
+#define PLAIN_CAPS                                                                  \
+	"IMAP4rev1 LITERAL+ ID ENABLE SASL-IR AUTH=SCRAM-SHA-256 AUTH=SCRAM-SHA-1 " \
+	"AUTH=PLAIN AUTH=LOGIN"
+#define TLS_CAPS                                                        \
+	"IMAP4rev1 LITERAL+ ID ENABLE SASL-IR AUTH=SCRAM-SHA-256-PLUS " \
+	"AUTH=SCRAM-SHA-1-PLUS "                                        \
 	"AUTH=SCRAM-SHA-256 AUTH=SCRAM-SHA-1 AUTH=PLAIN AUTH=LOGIN"
 #define TLS_GREETING "* OK [CAPABILITY " TLS_CAPS "] mx.example.test ready\r\n"
 #define GREETING "* OK [CAPABILITY " PLAIN_CAPS "] mx.example.test ready\r\n"
-#define NO_TLS_GREETING                                                                            \
-	"* OK [CAPABILITY IMAP4rev1 LITERAL+ ID ENABLE SASL-IR STARTTLS LOGINDISABLED] "           \
+#define NO_TLS_GREETING                                                                  \
+	"* OK [CAPABILITY IMAP4rev1 LITERAL+ ID ENABLE SASL-IR STARTTLS LOGINDISABLED] " \
 	"mx.example.test ready\r\n"
-#define AFTER                                                                                      \
-	"OK [CAPABILITY IMAP4rev1 LITERAL+ ID ENABLE IDLE NAMESPACE UIDPLUS MOVE ESEARCH "         \
-	"UNSELECT CHILDREN SPECIAL-USE CREATE-SPECIAL-USE STATUS=SIZE APPENDLIMIT=67108864] "
+#define AFTER                                                                      \
+	"OK [CAPABILITY IMAP4rev1 LITERAL+ ID ENABLE IDLE NAMESPACE UIDPLUS MOVE " \
+	"ESEARCH "                                                                 \
+	"UNSELECT CHILDREN SPECIAL-USE CREATE-SPECIAL-USE STATUS=SIZE "            \
+	"APPENDLIMIT=67108864] "
 #define B64 "AGFsaWNlQGV4YW1wbGUudGVzdABzZWNyZXQ="
 #define DENIED "NO [AUTHENTICATIONFAILED] Invalid user name or password\r\n"
 
-enum { PLAIN_OK, TLS_WANTED, TLS_DONE, NO_MAILBOX, CONTINUES };
+enum {
+	PLAIN_OK,
+	TLS_WANTED,
+	TLS_DONE,
+	NO_MAILBOX,
+	CONTINUES
+};
 
 static const struct {
 	int kind;
@@ -93,7 +105,8 @@ static const struct {
 	{ PLAIN_OK, "", GREETING, 0 },
 	{ PLAIN_OK, "a CAPABILITY\r\nb NOOP\r\nc LOGOUT\r\n",
 	    GREETING "* CAPABILITY " PLAIN_CAPS "\r\na OK CAPABILITY completed\r\n"
-		     "b OK NOOP completed\r\n* BYE Logging out\r\nc OK LOGOUT completed\r\n[close]",
+		     "b OK NOOP completed\r\n* BYE Logging out\r\nc OK LOGOUT "
+		     "completed\r\n[close]",
 	    0 },
 	{ PLAIN_OK, "a LOGIN alice@example.test secret\r\n",
 	    GREETING "a " AFTER "LOGIN completed\r\n", 0 },
@@ -110,19 +123,22 @@ static const struct {
 	{ PLAIN_OK, "a LOGIN {4294967296}\r\nb NOOP\r\n",
 	    GREETING "a BAD [TOOBIG] Literal too large\r\nb OK NOOP completed\r\n", 0 },
 	{ PLAIN_OK, "a LOGIN {4294967296+}\r\n",
-	    GREETING "a BAD [TOOBIG] Literal too large\r\n* BYE Literal too large to skip\r\n"
-		     "[close]",
+	    GREETING
+	    "a BAD [TOOBIG] Literal too large\r\n* BYE Literal too large to skip\r\n"
+	    "[close]",
 	    0 },
 	{ PLAIN_OK, "a AUTHENTICATE PLAIN " B64 "\r\nb NOOP\r\n",
 	    GREETING "a " AFTER "AUTHENTICATE completed\r\n", 8 },
 	{ PLAIN_OK, "a AUTHENTICATE PLAIN\r\n" B64 "\r\n",
 	    GREETING "+ \r\na " AFTER "AUTHENTICATE completed\r\n", 0 },
 	{ PLAIN_OK, "a AUTHENTICATE PLAIN\r\n*\r\nb NOOP\r\n",
-	    GREETING "+ \r\na BAD Authentication cancelled\r\nb OK NOOP completed\r\n", 0 },
+	    GREETING "+ \r\na BAD Authentication cancelled\r\nb OK NOOP completed\r\n",
+	    0 },
 	{ PLAIN_OK, "a AUTHENTICATE PLAIN\r\n%%%\r\nb AUTHENTICATE PLAIN =\r\n",
 	    GREETING "+ \r\na BAD Invalid base64\r\nb " DENIED, 0 },
 	{ PLAIN_OK, "a AUTHENTICATE PLAIN\r\nx {5}\r\nb NOOP\r\n",
-	    GREETING "+ \r\na BAD [TOOBIG] Literal too large\r\nb OK NOOP completed\r\n", 0 },
+	    GREETING "+ \r\na BAD [TOOBIG] Literal too large\r\nb OK NOOP completed\r\n",
+	    0 },
 	{ PLAIN_OK, "a AUTHENTICATE CRAM-MD5\r\n",
 	    GREETING "a NO [CANNOT] Unsupported authentication mechanism\r\n", 0 },
 	{ PLAIN_OK, "a ID NIL\r\nb ID (\"name\" \"x\" \"version\" NIL)\r\n",
@@ -131,17 +147,20 @@ static const struct {
 	    0 },
 	{ PLAIN_OK, "a STARTTLS\r\n", GREETING "a BAD TLS is not available\r\n", 0 },
 	{ PLAIN_OK, "a SELECT INBOX\r\na\r\n\r\n+ x\r\na LOGIN x\r\na NOOP x\r\n",
-	    GREETING "a BAD Unknown command, or log in first\r\na BAD Missing command\r\n"
-		     "* BAD A command starts with a tag\r\n* BAD A command starts with a tag\r\n"
-		     "a BAD Missing argument\r\na BAD Unexpected extra arguments\r\n",
+	    GREETING
+	    "a BAD Unknown command, or log in first\r\na BAD Missing command\r\n"
+	    "* BAD A command starts with a tag\r\n* BAD A command starts with a tag\r\n"
+	    "a BAD Missing argument\r\na BAD Unexpected extra arguments\r\n",
 	    0 },
 	{ TLS_WANTED, "a LOGIN alice@example.test secret\r\nb AUTHENTICATE PLAIN\r\n",
-	    NO_TLS_GREETING "a NO [PRIVACYREQUIRED] LOGIN is refused without TLS\r\n"
-			    "b NO [PRIVACYREQUIRED] Authentication is refused without TLS\r\n",
+	    NO_TLS_GREETING
+	    "a NO [PRIVACYREQUIRED] LOGIN is refused without TLS\r\n"
+	    "b NO [PRIVACYREQUIRED] Authentication is refused without TLS\r\n",
 	    0 },
 	{ TLS_DONE, "a STARTTLS\r\n", TLS_GREETING "a BAD TLS is active already\r\n", 0 },
 	{ NO_MAILBOX, "a LOGIN alice@example.test secret\r\nb NOOP\r\n",
-	    GREETING "a NO [UNAVAILABLE] Mailbox unavailable\r\nb OK NOOP completed\r\n", 0 },
+	    GREETING "a NO [UNAVAILABLE] Mailbox unavailable\r\nb OK NOOP completed\r\n",
+	    0 },
 	{ CONTINUES, "a AUTHENTICATE PLAIN =\r\n" B64 "\r\n",
 	    GREETING "+ bW9yZQ==\r\na " AFTER "AUTHENTICATE completed\r\n", 0 },
 	{ CONTINUES, "a AUTHENTICATE PLAIN =\r\n*\r\nb NOOP\r\n",
@@ -154,15 +173,18 @@ static void
 test_dialogues(void **state)
 {
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
-		for (size_t step = 1; step < 10000; step = step < 4 ? step + 1 : step * 7) {
-			struct login_facts facts = { "mx.example.test", rows[i].kind == TLS_DONE,
-				rows[i].kind == TLS_WANTED, rows[i].kind != TLS_WANTED };
+		for (size_t step = 1; step < 10000;
+		     step = step < 4 ? step + 1 : step * 7) {
+			struct login_facts facts = { "mx.example.test",
+				rows[i].kind == TLS_DONE, rows[i].kind == TLS_WANTED,
+				rows[i].kind != TLS_WANTED };
 			struct evbuffer *out = evbuffer_new();
-			size_t left = run(&facts, rows[i].in, strlen(rows[i].in), step, out,
-			    rows[i].kind != NO_MAILBOX, rows[i].kind == CONTINUES);
+			size_t left = run(&facts, rows[i].in, strlen(rows[i].in), step,
+			    out, rows[i].kind != NO_MAILBOX, rows[i].kind == CONTINUES);
 
 			evbuffer_add(out, "", 1);
-			assert_string_equal((char *)evbuffer_pullup(out, -1), rows[i].out);
+			assert_string_equal(
+			    (char *)evbuffer_pullup(out, -1), rows[i].out);
 			assert_int_equal(left, rows[i].left);
 			evbuffer_free(out);
 		}
@@ -182,7 +204,8 @@ test_starttls(void **state)
 	assert_int_equal(imap_login_action(l, &sasl), LOGIN_STARTTLS);
 	evbuffer_drain(out, evbuffer_get_length(out));
 	imap_login_tls_ready(l);
-	assert_int_equal(imap_login_input(l, (const uint8_t *)"c CAPABILITY\r\n", 14), 14);
+	assert_int_equal(
+	    imap_login_input(l, (const uint8_t *)"c CAPABILITY\r\n", 14), 14);
 	evbuffer_add(out, "", 1);
 	assert_string_equal((char *)evbuffer_pullup(out, -1),
 	    "* CAPABILITY " TLS_CAPS "\r\nc OK CAPABILITY completed\r\n");

@@ -70,8 +70,8 @@ test_write_and_scan(void **state)
 	int64_t last = 0;
 
 	for (int i = 0; i < 3000; i++)
-		files_line((enum log_kind)(i % LOG_KIND_MAX), at(today, 1000 + i), "smtpd", 12,
-		    "received qid=1 from=<a\nb>");
+		files_line((enum log_kind)(i % LOG_KIND_MAX), at(today, 1000 + i),
+		    "smtpd", 12, "received qid=1 from=<a\nb>");
 	files_flush();
 	files_name(name, LOG_SMTP, today);
 	assert_true(size_of(name) > 600 * 50);
@@ -114,7 +114,8 @@ test_scan_rubbish(void **state)
 	fd = open(name, O_WRONLY | O_CREAT, 0600);
 	assert_int_equal(write(fd, "\n\nrubbish\n", 10), 10);
 	assert_int_equal(write(fd, big, 200000), 200000);
-	assert_int_equal(write(fd, "\n2026-11-24T18:40:00.123456Z a[1] good\nhalf", 43), 43);
+	assert_int_equal(
+	    write(fd, "\n2026-11-24T18:40:00.123456Z a[1] good\nhalf", 43), 43);
 	close(fd);
 	free(big);
 	assert_non_null(s = scan_new(SCAN_ALL, today, 0));
@@ -139,9 +140,11 @@ test_days(void **state)
 	files_line(LOG_LOGIN, at(today, 3), "imapd", 1, "login user=d");
 	files_flush();
 	files_name(name, LOG_LOGIN, today - 1);
-	assert_int_equal(size_of(name), 2 * strlen("2026-11-24T18:40:00.123456Z imapd[1] login user=a\n"));
+	assert_int_equal(size_of(name),
+	    2 * strlen("2026-11-24T18:40:00.123456Z imapd[1] login user=a\n"));
 	files_name(name, LOG_LOGIN, today);
-	assert_int_equal(size_of(name), 2 * strlen("2026-11-24T18:40:00.123456Z imapd[1] login user=a\n"));
+	assert_int_equal(size_of(name),
+	    2 * strlen("2026-11-24T18:40:00.123456Z imapd[1] login user=a\n"));
 	assert_int_equal(files_days(&first, &last), 0);
 	assert_int_equal(first, today - 1);
 	assert_int_equal(last, today);
@@ -178,7 +181,8 @@ test_bound(void **state)
 
 	files_configure(30, 100000);
 	for (int i = 0; i < 5000; i++)
-		files_line(LOG_SMTP, at(today, i), "smtpd", 1, "received qid=1 from=<a@b> size=10");
+		files_line(LOG_SMTP, at(today, i), "smtpd", 1,
+		    "received qid=1 from=<a@b> size=10");
 	files_line(LOG_HOST, at(today, 0), "smtpd", 1, "another kind has room");
 	files_flush();
 	files_name(name, LOG_SMTP, today);
@@ -200,7 +204,8 @@ test_bound(void **state)
 static void
 test_full_disk(void **state)
 {
-	struct rlimit none = { 3000, RLIM_INFINITY }, all = { RLIM_INFINITY, RLIM_INFINITY };
+	struct rlimit none = { 3000, RLIM_INFINITY },
+		      all = { RLIM_INFINITY, RLIM_INFINITY };
 	char name[FILES_NAME_MAX], line[256], last[256] = "";
 	FILE *f;
 	int told = 0;
@@ -208,7 +213,8 @@ test_full_disk(void **state)
 	signal(SIGXFSZ, SIG_IGN);
 	assert_int_equal(setrlimit(RLIMIT_FSIZE, &none), 0); /* stands for ENOSPC */
 	for (int i = 0; i < 100; i++)
-		files_line(LOG_SMTP, at(today, i), "smtpd", 1, "received qid=1 from=<a@b>");
+		files_line(
+		    LOG_SMTP, at(today, i), "smtpd", 1, "received qid=1 from=<a@b>");
 	files_flush();
 	assert_int_not_equal(files_stats()->error, 0);
 	assert_int_not_equal(files_stats()->lost_disk, 0);
@@ -216,7 +222,8 @@ test_full_disk(void **state)
 	assert_true(size_of(name) <= 3000);
 	assert_int_equal(setrlimit(RLIMIT_FSIZE, &all), 0);
 	for (int i = 0; i < 3; i++) {
-		files_line(LOG_SMTP, at(today, 1000 + i), "smtpd", 1, "received qid=2 from=<a@b>");
+		files_line(LOG_SMTP, at(today, 1000 + i), "smtpd", 1,
+		    "received qid=2 from=<a@b>");
 		files_flush();
 	}
 	assert_int_equal(files_stats()->error, 0);
@@ -261,7 +268,8 @@ main(void)
 	};
 	int r;
 
-	if (getcwd(top, sizeof(top)) == NULL || mkdtemp(dir) == NULL || chdir(dir) == -1) {
+	if (getcwd(top, sizeof(top)) == NULL || mkdtemp(dir) == NULL ||
+	    chdir(dir) == -1) {
 		perror(dir);
 		return 1;
 	}

@@ -29,7 +29,8 @@ test_parse(void **state)
 	struct line_kv kv;
 	size_t pos = 0;
 
-	assert_int_equal(parse(STAMP "smtpd[4711] received qid=0001 from=<a@b> size=10", &l), 0);
+	assert_int_equal(
+	    parse(STAMP "smtpd[4711] received qid=0001 from=<a@b> size=10", &l), 0);
 	assert_int_equal(l.time_us, 1795545600123456);
 	assert_memory_equal(l.name, "smtpd[", 6);
 	assert_int_equal(l.name_len, 5);
@@ -50,10 +51,13 @@ static void
 test_parse_bad(void **state)
 {
 	static const char *const bad[] = { "", "x", STAMP, STAMP "smtpd", STAMP "smtpd[",
-		STAMP "smtpd[12", STAMP "smtpd[12]", STAMP "smtpd[]  x", STAMP "smtpd[1a] x",
-		STAMP "[12] x", STAMP "smtpd[1234567890] x", "2026-11-24T18:40:00.12345Z smtpd[1] x",
-		"2026-13-24T18:40:00.123456Z smtpd[1] x", "2026-02-30T18:40:00.123456Z smtpd[1] x",
-		"2026-11-24 18:40:00.123456Z smtpd[1] x", "2026-11-24T24:40:00.123456Z smtpd[1] x" };
+		STAMP "smtpd[12", STAMP "smtpd[12]", STAMP "smtpd[]  x",
+		STAMP "smtpd[1a] x", STAMP "[12] x", STAMP "smtpd[1234567890] x",
+		"2026-11-24T18:40:00.12345Z smtpd[1] x",
+		"2026-13-24T18:40:00.123456Z smtpd[1] x",
+		"2026-02-30T18:40:00.123456Z smtpd[1] x",
+		"2026-11-24 18:40:00.123456Z smtpd[1] x",
+		"2026-11-24T24:40:00.123456Z smtpd[1] x" };
 	struct line l;
 
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
@@ -74,9 +78,12 @@ test_quotes(void **state)
 	char buf[64];
 
 	assert_int_equal(
-	    parse(STAMP "d[1] deferred text=\"450 a \\\"b\\\" \\\\ \\x0a=c\" to=<x@y>", &l), 0);
+	    parse(
+		STAMP "d[1] deferred text=\"450 a \\\"b\\\" \\\\ \\x0a=c\" to=<x@y>", &l),
+	    0);
 	assert_int_equal(line_get(&l, "text", &kv), 1);
-	assert_int_equal(line_value(&kv, buf, sizeof(buf)), strlen("450 a \"b\" \\ \\x0a=c"));
+	assert_int_equal(
+	    line_value(&kv, buf, sizeof(buf)), strlen("450 a \"b\" \\ \\x0a=c"));
 	assert_string_equal(buf, "450 a \"b\" \\ \\x0a=c");
 	assert_int_equal(line_get(&l, "to", &kv), 1);
 	/* cut inside the quotes */
@@ -100,7 +107,8 @@ test_truncated(void **state)
 	for (size_t n = 0; n < sizeof(text); n++) {
 		size_t pos = 0;
 
-		copy = malloc(n + 1); /* exact, so that the sanitizer sees a step beyond */
+		copy =
+		    malloc(n + 1); /* exact, so that the sanitizer sees a step beyond */
 		assert_non_null(copy);
 		memcpy(copy + 1, text, n);
 		if (line_parse(copy + 1, n, &l) == 0) {
@@ -155,7 +163,8 @@ test_clean(void **state)
 	assert_string_equal(buf, "gr\xc3\xbc\xc3\x9f \xe2\x82\xac \xf0\x9f\x98\x80");
 	/* C1, overlong, lone, surrogate, cut, direction override */
 	line_clean(buf, sizeof(buf), "\xc2\x9b \xc0\xaf \x80 \xed\xa0\x80 \xe2\x82");
-	assert_string_equal(buf, "\\xc2\\x9b \\xc0\\xaf \\x80 \\xed\\xa0\\x80 \\xe2\\x82");
+	assert_string_equal(
+	    buf, "\\xc2\\x9b \\xc0\\xaf \\x80 \\xed\\xa0\\x80 \\xe2\\x82");
 	line_clean(buf, sizeof(buf), "\xe2\x80\xae");
 	assert_string_equal(buf, "\\xe2\\x80\\xae");
 	assert_int_equal(line_clean(buf, 6, "\n\n"), 4);
@@ -195,12 +204,15 @@ test_explain(void **state)
 		const char *sentence;
 	} rows[] = {
 		{ "received qid=1 from=<a@b> to=c@d client=192.0.2.1 size=10 tls=TLSv1.3",
-		    "accepted a message from <a@b> for <c@d>, sent by 192.0.2.1, 10 octets: "
+		    "accepted a message from <a@b> for <c@d>, sent by 192.0.2.1, 10 "
+		    "octets: "
 		    "queue id 1 (tls TLSv1.3)" },
 		{ "received qid=1 from=\"\" size=10",
-		    "accepted a message from the empty reverse-path, 10 octets: queue id 1" },
+		    "accepted a message from the empty reverse-path, 10 octets: queue id "
+		    "1" },
 		{ "failed qid=1 to=<c@d> host=mx.d text=\"550 5.1.1 no \\\"c\\\" here\"",
-		    "failed to deliver 1 to <c@d> at mx.d for good: 550 5.1.1 no \"c\" here" },
+		    "failed to deliver 1 to <c@d> at mx.d for good: 550 5.1.1 no \"c\" "
+		    "here" },
 		{ "deferred qid=1", "could not deliver 1 for now" },
 		{ "never-heard-of qid=1", "never-heard-of qid=1" },
 		{ "plain text: nothing known", "plain text: nothing known" },

@@ -55,7 +55,7 @@ fill(struct box *b)
 		uids[i] = 3 * i + 1;
 	assert_int_equal(folder_expunge(f, uids, N / 3, 1, NULL), STORE_OK);
 	/* The highest UID is given and gone. */
-	assert_int_equal(folder_expunge(f, (uint32_t[]) { N }, 1, 1, NULL), STORE_OK);
+	assert_int_equal(folder_expunge(f, (uint32_t[]){ N }, 1, 1, NULL), STORE_OK);
 	folder_close(f);
 	assert_int_equal(store_create(s, "other", 0), STORE_OK);
 	store_close(s);
@@ -90,10 +90,10 @@ look(struct box *b, uint32_t validity)
 		if (m->flags != FLAG_FLAGGED || m->size != strlen(text))
 			return 5;
 		if (folder_content(f, i, &c) != STORE_OK &&
-		    (folder_refresh(f) != STORE_OK || folder_content(f, i, &c) != STORE_OK))
+		    (folder_refresh(f) != STORE_OK ||
+			folder_content(f, i, &c) != STORE_OK))
 			return 9;
-		if (c.len != strlen(text) ||
-		    memcmp(c.data, text, c.len) != 0)
+		if (c.len != strlen(text) || memcmp(c.data, text, c.len) != 0)
 			return 6;
 		content_release(&c);
 	}
@@ -194,7 +194,8 @@ test_index(void **state)
 
 		for (size_t k = 0; k < sizeof(noise); k++)
 			noise[k] = (uint8_t)rnd(256);
-		assert_int_equal(pwrite(fd, noise, sizeof(noise), 4096L * i), sizeof(noise));
+		assert_int_equal(
+		    pwrite(fd, noise, sizeof(noise), 4096L * i), sizeof(noise));
 		close(fd);
 		round_of(b, validity, "noise in page", i);
 	}
@@ -239,8 +240,8 @@ test_log(void **state)
 		c ^= (uint8_t)(1 + rnd(255));
 		assert_int_equal(pwrite(fd, &c, 1, at), 1);
 		close(fd);
-		/* The files of some that were expunged may be there still: only that no UID
-		 * is given twice can be asked. */
+		/* The files of some that were expunged may be there still: only that no
+		 * UID is given twice can be asked. */
 		{
 			struct store *s = box_open(b);
 			struct folder *f;
@@ -267,11 +268,15 @@ test_odd_files(void **state)
 
 	fill(b);
 	validity = validity_of(b);
-	save_or_restore(b, "cd Maildir && mkfifo cur/pipe new/pipe cur/p:2,S tmp/fife.x fife-folder.new subscriptions"
-			   " && mkdir cur/dir new/dir cur/d:2,S .empty .broken"
-			   " && ln -s /etc/passwd cur/link && ln -s nowhere new/link && ln -s .. .up"
-			   " && touch .file .broken/cur '.a..b' && mkdir '.x..y' '...' '.&AAA-' '.a&' && ln -s .other .same"
-			   " && mkfifo .other/fife-folder2 && touch 'cur/\377\376:2,ABCZ' 'cur/a:1,b' cur/x,U=0-0:2, cur/y,U=99999999999-1:2,");
+	save_or_restore(b,
+	    "cd Maildir && mkfifo cur/pipe new/pipe cur/p:2,S tmp/fife.x fife-folder.new "
+	    "subscriptions"
+	    " && mkdir cur/dir new/dir cur/d:2,S .empty .broken"
+	    " && ln -s /etc/passwd cur/link && ln -s nowhere new/link && ln -s .. .up"
+	    " && touch .file .broken/cur '.a..b' && mkdir '.x..y' '...' '.&AAA-' '.a&' "
+	    "&& ln -s .other .same"
+	    " && mkfifo .other/fife-folder2 && touch 'cur/\377\376:2,ABCZ' 'cur/a:1,b' "
+	    "cur/x,U=0-0:2, cur/y,U=99999999999-1:2,");
 	assert_int_equal(look_in_child(b, validity), 0);
 	/* The same with everything to be compared. */
 	save_or_restore(b, "rm -rf index && rm -f Maildir/fife-folder.new");
@@ -279,7 +284,8 @@ test_odd_files(void **state)
 	/* A message becomes a pipe while its folder is open. */
 	s = box_open(b);
 	assert_int_equal(folder_open(s, "INBOX", &f), STORE_OK);
-	save_or_restore(b, "cd Maildir/cur && f=$(ls | grep ',U=2-') && rm \"$f\" && mkfifo \"$f\"");
+	save_or_restore(
+	    b, "cd Maildir/cur && f=$(ls | grep ',U=2-') && rm \"$f\" && mkfifo \"$f\"");
 	alarm(20);
 	assert_int_not_equal(folder_content(f, 2, &c), STORE_OK);
 	alarm(0);
@@ -308,7 +314,8 @@ test_expunged_and_renamed(void **state)
 	put(f, "two\r\n", 0);
 	store_flush(s);
 	assert_int_equal(folder_expunge(f, &uid, 1, 1, NULL), STORE_OK);
-	save_or_restore(b, "cd Maildir/cur && f=$(ls | grep ',U=1-') && mv \"$f\" \"${f}S\"");
+	save_or_restore(
+	    b, "cd Maildir/cur && f=$(ls | grep ',U=1-') && mv \"$f\" \"${f}S\"");
 	store_flush(s);
 	assert_int_equal(folder_refresh(f), STORE_OK);
 	assert_int_equal(folder_count(f), 1);
@@ -316,7 +323,8 @@ test_expunged_and_renamed(void **state)
 	store_close(s);
 }
 
-/* More folders than there may be descriptors, made by another program and then recovered. */
+/* More folders than there may be descriptors, made by another program and then recovered.
+ */
 static void
 test_many_folders(void **state)
 {
@@ -329,7 +337,8 @@ test_many_folders(void **state)
 	assert_int_equal(getrlimit(RLIMIT_NOFILE, &old), 0);
 	few.rlim_max = old.rlim_max;
 	assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
-	save_or_restore(b, "mkdir Maildir && cd Maildir && mkdir -p $(seq -f '.f%g/cur' 700) $(seq -f '.f%g/new' 700)"
+	save_or_restore(b, "mkdir Maildir && cd Maildir && mkdir -p $(seq -f '.f%g/cur' "
+			   "700) $(seq -f '.f%g/new' 700)"
 			   " && echo x > .f699/new/1.2.3");
 	for (int round = 0; round < 2; round++) {
 		s = box_open(b);
@@ -337,7 +346,8 @@ test_many_folders(void **state)
 			snprintf(name, sizeof(name), "f%d", i);
 			assert_int_equal(folder_open(s, name, &f), STORE_OK);
 			assert_int_equal(folder_count(f), i == 699);
-			assert_true(folder_keyword_find(f, "word", 4, i % 10 == 0) == (i % 10 == 0 ? 0 : -1));
+			assert_true(folder_keyword_find(f, "word", 4, i % 10 == 0) ==
+				    (i % 10 == 0 ? 0 : -1));
 			folder_close(f);
 		}
 		store_close(s);

@@ -24,7 +24,8 @@ static enum store_error
 deliver(struct store *s, const char *folder, uint64_t id, uint32_t rcpt, uint64_t oldest,
     const char *text, int *again)
 {
-	struct delivery d = { id, rcpt, strlen(text), mailbox_crc(0, text, strlen(text)), oldest };
+	struct delivery d = { id, rcpt, strlen(text), mailbox_crc(0, text, strlen(text)),
+		oldest };
 	enum store_error error;
 	int fd = content_fd(text);
 
@@ -117,7 +118,8 @@ test_killed_and_torn(void **state)
 	s = box_open(&b);
 	assert_int_equal(count(s, "INBOX"), 50);
 	for (uint64_t i = 1; i <= 50; i++) {
-		assert_int_equal(deliver(s, "INBOX", i, 0, 1, "text\r\n", &again), STORE_OK);
+		assert_int_equal(
+		    deliver(s, "INBOX", i, 0, 1, "text\r\n", &again), STORE_OK);
 		assert_int_equal(again, 1);
 	}
 	store_close(s);

@@ -104,7 +104,8 @@ file_of(struct box *b, const char *sub, uint32_t uid, char *out, size_t cap)
 	out[0] = '\0';
 	while ((e = readdir(d)) != NULL)
 		if (strstr(e->d_name, token) != NULL)
-			assert_true(snprintf(out, cap, "%s/%s", full, e->d_name) < (int)cap);
+			assert_true(
+			    snprintf(out, cap, "%s/%s", full, e->d_name) < (int)cap);
 	closedir(d);
 }
 

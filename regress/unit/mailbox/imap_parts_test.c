@@ -65,7 +65,8 @@ test_sets(void **state)
 			assert_non_null(sets[i].out);
 			imap_set_resolve(&s, sets[i].max);
 			for (size_t k = 0; k < s.n; k++) {
-				evbuffer_add_printf(b, "%s%u-%u", k ? " " : "", s.r[k].lo, s.r[k].hi);
+				evbuffer_add_printf(
+				    b, "%s%u-%u", k ? " " : "", s.r[k].lo, s.r[k].hi);
 				assert_true(imap_set_has(&s, s.r[k].lo));
 				assert_true(imap_set_has(&s, s.r[k].hi));
 				if (s.r[k].lo > 1)
@@ -117,7 +118,8 @@ static const struct {
 	{ "BODY[TEXT]<1.0>", NULL },
 	{ "BODY[HEADER.FIELDS]", NULL },
 	{ "BODY[HEADER.FIELDS ()]", NULL },
-	{ "BODY[1.1.1.1.1.1.1.1.1.1.1.1.1.1.1.1.1.1.1.1.1.1.1.1.1.1.1.1.1.1.1.1.1.1.1.1.1.1.1.1.1.1"
+	{ "BODY[1.1.1.1.1.1.1.1.1.1.1.1.1.1.1.1.1.1.1.1.1.1.1.1.1.1.1.1.1.1.1.1.1.1.1.1."
+	  "1.1.1.1.1.1"
 	  ".1.1.1.1.1.1.1.1.1.1.1.1.1.1]",
 	    NULL },
 };
@@ -140,8 +142,10 @@ test_items(void **state)
 				fail_msg("%s: %s", items[i].in, a.error);
 		} else {
 			for (size_t k = 0; k < it.n; k++)
-				evbuffer_add_printf(b, "%s%d%s%s", k ? " " : "", it.v[k].kind,
-				    it.v[k].section != NULL && it.v[k].section->peek ? "!" : "",
+				evbuffer_add_printf(b, "%s%d%s%s", k ? " " : "",
+				    it.v[k].kind,
+				    it.v[k].section != NULL && it.v[k].section->peek ? "!"
+										     : "",
 				    it.v[k].label == NULL ? "" : it.v[k].label);
 			if (items[i].out == NULL)
 				fail_msg("%s was taken", items[i].in);
@@ -197,7 +201,8 @@ static const struct {
 	{ "BODY[HEADER.FIELDS (subject)]",
 	    "Subject: =?utf-8?Q?Gr=C3=BC=C3=9Fe?= from\r\n\tthe IMAP4rev1 WG\r\n\r\n" },
 	{ "BODY[HEADER.FIELDS (nothing)]", "\r\n" },
-	{ "BODY[HEADER.FIELDS.NOT (date from subject to message-id mime-version content-type)]",
+	{ "BODY[HEADER.FIELDS.NOT (date from subject to message-id mime-version "
+	  "content-type)]",
 	    "cc: minutes@CNRI.Reston.VA.US\r\n\r\n" },
 	{ "BODY[TEXT]<0.8>", "preamble" },
 	{ "BODY[1]", "Hello W=F6rld,\r\nsoft=\r\nbreak" },
@@ -230,8 +235,8 @@ test_sections(void **state)
 		strcpy(buf, sections[i].item);
 		imap_args_init(&a, buf, strlen(buf));
 		assert_int_equal(imap_items_parse(&a, &it), 0);
-		assert_int_equal(imap_section_get(it.v[0].section, message, sizeof(message) - 1,
-				     tree, &o),
+		assert_int_equal(imap_section_get(it.v[0].section, message,
+				     sizeof(message) - 1, tree, &o),
 		    0);
 		if (sections[i].out == NULL)
 			assert_true(o.nil);
@@ -258,13 +263,15 @@ test_envelope(void **state)
 	imap_print_envelope(b, message, sizeof(message) - 1);
 	is(b, "(\"Wed, 17 Jul 1996 02:23:25 -0700 (PDT)\" "
 	      "\"=?utf-8?Q?Gr=C3=BC=C3=9Fe?= from\tthe IMAP4rev1 WG\" " GRAY GRAY GRAY
-	      "((NIL NIL \"imap\" \"cac.washington.edu\")(\"Q \\\"x\\\"\" NIL \"q\" \"x\")) "
+	      "((NIL NIL \"imap\" \"cac.washington.edu\")(\"Q \\\"x\\\"\" NIL \"q\" "
+	      "\"x\")) "
 	      "((NIL NIL \"minutes\" \"CNRI.Reston.VA.US\")) NIL NIL "
 	      "\"<B27397-0100000@cac.washington.edu>\")");
 	imap_print_envelope(b, "", 0);
 	is(b, "(NIL NIL NIL NIL NIL NIL NIL NIL NIL NIL)");
 	imap_print_envelope(b, "To: undisclosed:;\r\nSubject:\r\n\r\n", 32);
-	is(b, "(NIL \"\" NIL NIL NIL ((NIL NIL \"undisclosed\" NIL)(NIL NIL NIL NIL)) NIL NIL "
+	is(b, "(NIL \"\" NIL NIL NIL ((NIL NIL \"undisclosed\" NIL)(NIL NIL NIL NIL)) "
+	      "NIL NIL "
 	      "NIL NIL)");
 	evbuffer_free(b);
 }
@@ -277,15 +284,20 @@ test_structure(void **state)
 	static const char plain[] = "Subject: x\r\n\r\nline\r\nline\r\n";
 
 	imap_print_structure(b, message, sizeof(message) - 1, tree, false);
-	is(b, "((\"text\" \"plain\" (\"charset\" \"iso-8859-1\") NIL NIL \"quoted-printable\" 28 2)"
-	      "(\"message\" \"rfc822\" NIL NIL NIL \"7bit\" 48 "
-	      "(NIL \"inner\" ((NIL NIL \"g\" NIL)(NIL NIL \"a\" \"b\")(NIL NIL \"c\" \"d\")"
-	      "(NIL NIL NIL NIL)) ((NIL NIL \"g\" NIL)(NIL NIL \"a\" \"b\")(NIL NIL \"c\" \"d\")"
-	      "(NIL NIL NIL NIL)) ((NIL NIL \"g\" NIL)(NIL NIL \"a\" \"b\")(NIL NIL \"c\" \"d\")"
-	      "(NIL NIL NIL NIL)) NIL NIL NIL NIL NIL) "
-	      "(\"text\" \"plain\" (\"charset\" \"us-ascii\") NIL NIL \"7bit\" 10 0) 3)"
-	      "(\"text\" \"plain\" (\"charset\" \"utf-8\") \"<id@x>\" NIL \"base64\" 8 0) "
-	      "\"mixed\")");
+	is(b,
+	    "((\"text\" \"plain\" (\"charset\" \"iso-8859-1\") NIL NIL "
+	    "\"quoted-printable\" 28 2)"
+	    "(\"message\" \"rfc822\" NIL NIL NIL \"7bit\" 48 "
+	    "(NIL \"inner\" ((NIL NIL \"g\" NIL)(NIL NIL \"a\" \"b\")(NIL NIL \"c\" "
+	    "\"d\")"
+	    "(NIL NIL NIL NIL)) ((NIL NIL \"g\" NIL)(NIL NIL \"a\" \"b\")(NIL NIL \"c\" "
+	    "\"d\")"
+	    "(NIL NIL NIL NIL)) ((NIL NIL \"g\" NIL)(NIL NIL \"a\" \"b\")(NIL NIL \"c\" "
+	    "\"d\")"
+	    "(NIL NIL NIL NIL)) NIL NIL NIL NIL NIL) "
+	    "(\"text\" \"plain\" (\"charset\" \"us-ascii\") NIL NIL \"7bit\" 10 0) 3)"
+	    "(\"text\" \"plain\" (\"charset\" \"utf-8\") \"<id@x>\" NIL \"base64\" 8 0) "
+	    "\"mixed\")");
 	imap_print_structure(b, message, sizeof(message) - 1, tree, true);
 	evbuffer_add(b, "", 1);
 	assert_non_null(strstr((char *)evbuffer_pullup(b, -1),
@@ -295,7 +307,8 @@ test_structure(void **state)
 	mime_free(tree);
 	tree = mime_parse(plain, sizeof(plain) - 1, NULL);
 	imap_print_structure(b, plain, sizeof(plain) - 1, tree, true);
-	is(b, "(\"text\" \"plain\" (\"charset\" \"us-ascii\") NIL NIL \"7bit\" 12 2 NIL NIL NIL "
+	is(b, "(\"text\" \"plain\" (\"charset\" \"us-ascii\") NIL NIL \"7bit\" 12 2 NIL "
+	      "NIL NIL "
 	      "NIL)");
 	mime_free(tree);
 	evbuffer_free(b);
@@ -326,7 +339,9 @@ test_text(void **state)
 	assert_true(find(tree, false, ""));
 	assert_false(find(tree, false, "terry"));
 	assert_true(find(tree, true, "terry"));
-	assert_true(find(tree, true, "gr\xc3\x9c\xc3\x9f" "e FROM the"));
+	assert_true(find(tree, true,
+	    "gr\xc3\x9c\xc3\x9f"
+	    "e FROM the"));
 	assert_false(find(tree, true, "w4RQ"));
 	assert_true(imap_header_find(message, sizeof(message) - 1, "cc", "cnri", 4));
 	assert_false(imap_header_find(message, sizeof(message) - 1, "to", "cnri", 4));
@@ -378,7 +393,8 @@ test_search_syntax(void **state)
 		strcpy(buf, searches[i].in);
 		imap_args_init(&a, buf, strlen(buf));
 		if ((imap_search_parse(&a, &s) == 0) != searches[i].ok)
-			fail_msg("%s: %s", searches[i].in, a.error == NULL ? "taken" : a.error);
+			fail_msg("%s: %s", searches[i].in,
+			    a.error == NULL ? "taken" : a.error);
 		assert_true((a.error == NULL) == searches[i].ok);
 		imap_search_clear(&s);
 	}

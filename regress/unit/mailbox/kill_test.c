@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * kill -9 at any moment. A child announces each operation with its outcome in shared
- * memory before it begins, and says when it was answered; the parent kills it some time. What is
- * found must be the state before or after the operation that was running.
+ * memory before it begins, and says when it was answered; the parent kills it some time.
+ * What is found must be the state before or after the operation that was running.
  */
 #include <signal.h>
 #include <sys/mman.h>
@@ -78,7 +78,8 @@ child(struct box *b, struct shared *sh)
 		if (what == 0)
 			(void)put(f, "text\r\n", flags);
 		else if (what == 1)
-			(void)folder_store(f, uids, n, FLAG_OP_SET, flags, 0, 0, NULL, NULL, NULL);
+			(void)folder_store(
+			    f, uids, n, FLAG_OP_SET, flags, 0, 0, NULL, NULL, NULL);
 		else if (what == 2)
 			(void)folder_expunge(f, uids, n, 1, NULL);
 		else if (what == 3)
@@ -88,7 +89,8 @@ child(struct box *b, struct shared *sh)
 
 			/* Cached values make checkpoints. */
 			for (size_t i = 0; i < folder_count(f); i++)
-				folder_cache_put(f, folder_message(f, i)->uid, 1, x, sizeof(x));
+				folder_cache_put(
+				    f, folder_message(f, i)->uid, 1, x, sizeof(x));
 			folder_close(f);
 			store_close(s);
 			s = box_open(b);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
-/* A folder of 50,000 messages: what is printed here is compared with issue figures by eye;
- * only results are asserted. */
+/* A folder of 50,000 messages: what is printed here is compared with issue figures by
+ * eye; only results are asserted. */
 #include <time.h>
 
 #include "mailbox/crc.h"
@@ -39,7 +39,8 @@ test_large(void **state)
 	for (uint32_t i = 0; i < N; i++) {
 		uids[i] = i + 1;
 		d.oldest_live = d.queue_id = i + 1;
-		assert_int_equal(store_deliver(s, "INBOX", &d, "p\r\n", 3, fd, 0, &again), STORE_OK);
+		assert_int_equal(
+		    store_deliver(s, "INBOX", &d, "p\r\n", 3, fd, 0, &again), STORE_OK);
 		if (i % 10000 == 9999)
 			store_flush(s);
 	}
@@ -62,7 +63,8 @@ test_large(void **state)
 	s = box_open(&b);
 	assert_int_equal(folder_open(s, "INBOX", &f), STORE_OK);
 	t = ms();
-	assert_int_equal(folder_store(f, uids, 10000, FLAG_OP_ADD, FLAG_SEEN, 0, 0, NULL, NULL, &n),
+	assert_int_equal(
+	    folder_store(f, uids, 10000, FLAG_OP_ADD, FLAG_SEEN, 0, 0, NULL, NULL, &n),
 	    STORE_OK);
 	printf("STORE 1:10000: %.1f ms, ", ms() - t);
 	assert_int_equal(n, 10000);

@@ -62,7 +62,8 @@ test_folders(void **state)
 	char out[STORE_NAME_MAX + 1], name[STORE_NAME_MAX + 1];
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		assert_int_equal(maildir_folder_canonical(rows[i].name, name, sizeof(name)), 0);
+		assert_int_equal(
+		    maildir_folder_canonical(rows[i].name, name, sizeof(name)), 0);
 		assert_string_equal(name, rows[i].name);
 		assert_int_equal(maildir_folder_dir(name, out, sizeof(out)), 0);
 		assert_string_equal(out, rows[i].dir);

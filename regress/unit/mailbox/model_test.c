@@ -84,13 +84,15 @@ step(struct store *s, struct folder *f, struct model *m)
 		if (m->n == MESSAGES_MAX)
 			break;
 		text_of(++m->text, text, sizeof(text));
-		m->m[m->n] = (struct model_message) { put(f, text, flags), flags, 0, m->text };
+		m->m[m->n] =
+		    (struct model_message){ put(f, text, flags), flags, 0, m->text };
 		assert_true(m->m[m->n].uid >= m->uidnext);
 		m->uidnext = m->m[m->n].uid + 1;
 		m->n++;
 		break;
 	case 2:
-		assert_int_equal(folder_store(f, uids, n, op, flags, keywords, 0, NULL, NULL, &k),
+		assert_int_equal(
+		    folder_store(f, uids, n, op, flags, keywords, 0, NULL, NULL, &k),
 		    STORE_OK);
 		for (size_t i = 0, j = 0; i < m->n; i++) {
 			if (j == n || m->m[i].uid != uids[j])

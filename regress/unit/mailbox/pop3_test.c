@@ -35,7 +35,8 @@ add(const char *msg, size_t len)
 	uint32_t uid;
 
 	if (folder_open(store, "INBOX", &f) != STORE_OK ||
-	    append_begin(f, len, &a) != STORE_OK || append_write(a, msg, len) != STORE_OK ||
+	    append_begin(f, len, &a) != STORE_OK ||
+	    append_write(a, msg, len) != STORE_OK ||
 	    append_commit(a, 0, 0, -1, &uid) != STORE_OK)
 		return -1;
 	folder_close(f);
@@ -88,7 +89,8 @@ static const struct {
 	const char *in, *out;
 } rows[] = {
 	{ "STAT\r\nNOOP\r\n", "+OK 2 60\r\n+OK \r\n" },
-	{ "LIST\r\nlist 2\r\n", "+OK 2 messages (60 octets)\r\n1 33\r\n2 27\r\n.\r\n+OK 2 27\r\n" },
+	{ "LIST\r\nlist 2\r\n",
+	    "+OK 2 messages (60 octets)\r\n1 33\r\n2 27\r\n.\r\n+OK 2 27\r\n" },
 	{ "LIST 3\r\nLIST 0\r\nLIST x\r\nLIST 99999999999999999999\r\n",
 	    "-ERR no such message\r\n-ERR no such message\r\n-ERR no such message\r\n"
 	    "-ERR no such message\r\n" },
@@ -105,15 +107,17 @@ static const struct {
 	    "-ERR wrong number of arguments\r\n-ERR wrong number of arguments\r\n"
 	    "-ERR wrong number of arguments\r\n" },
 	{ "DELE 1\r\nDELE 1\r\nRETR 1\r\nLIST 1\r\nLIST\r\nSTAT\r\nRSET\r\nSTAT\r\n",
-	    "+OK message deleted\r\n-ERR message is deleted\r\n-ERR message is deleted\r\n"
+	    "+OK message deleted\r\n-ERR message is deleted\r\n-ERR message is "
+	    "deleted\r\n"
 	    "-ERR message is deleted\r\n+OK 1 messages (27 octets)\r\n2 27\r\n.\r\n"
 	    "+OK 1 27\r\n+OK deletions undone\r\n+OK 2 60\r\n" },
 	{ "XYZ\r\n\r\nST\rAT\r\nSTAT\nNOOP\r\n",
 	    "-ERR unknown command\r\n-ERR unknown command\r\n-ERR CR in line\r\n"
 	    "-ERR lines end in CRLF\r\n+OK \r\n" },
 	{ "USER alice\r\n", "-ERR unknown command\r\n" },
-	{ "CAPA\r\n", "+OK capabilities\r\nTOP\r\nUIDL\r\nRESP-CODES\r\nAUTH-RESP-CODE\r\n"
-		      "PIPELINING\r\nEXPIRE NEVER\r\n.\r\n" },
+	{ "CAPA\r\n",
+	    "+OK capabilities\r\nTOP\r\nUIDL\r\nRESP-CODES\r\nAUTH-RESP-CODE\r\n"
+	    "PIPELINING\r\nEXPIRE NEVER\r\n.\r\n" },
 	/* without QUIT nothing is deleted: the row before left all */
 	{ "DELE 1\r\n", "+OK message deleted\r\n" },
 	{ "STAT\r\nQUIT\r\nSTAT\r\n", "+OK 2 60\r\n+OK bye\r\n" },

@@ -69,11 +69,13 @@ test_flags_to_names_and_back(void **state)
 	put(f, "x\r\n", 0);
 	kw = folder_keyword_find(f, "$Label1", 7, 1);
 	assert_int_equal(kw, 0);
-	assert_int_equal(folder_store(f, &uid, 1, FLAG_OP_ADD, FLAG_SEEN | FLAG_FLAGGED, 1, 0,
-	    NULL, NULL, &changed), STORE_OK);
+	assert_int_equal(folder_store(f, &uid, 1, FLAG_OP_ADD, FLAG_SEEN | FLAG_FLAGGED,
+			     1, 0, NULL, NULL, &changed),
+	    STORE_OK);
 	assert_int_equal(changed, 1);
-	assert_int_equal(folder_store(f, &uid, 1, FLAG_OP_ADD, FLAG_SEEN, 0, 0, NULL, NULL,
-	    &changed), STORE_OK);
+	assert_int_equal(
+	    folder_store(f, &uid, 1, FLAG_OP_ADD, FLAG_SEEN, 0, 0, NULL, NULL, &changed),
+	    STORE_OK);
 	assert_int_equal(changed, 0);
 	store_flush(s);
 	file_of(b, "Maildir/cur", 1, path, sizeof(path));
@@ -143,7 +145,8 @@ test_index_lost(void **state)
 	assert_int_equal(folder_keyword_find(f, "tag", 3, 1), 0);
 	for (int i = 0; i < 5; i++)
 		put(f, "text\r\n", 0);
-	assert_int_equal(folder_store(f, &uid, 1, FLAG_OP_SET, FLAG_DRAFT, 1, 0, NULL, NULL, NULL),
+	assert_int_equal(
+	    folder_store(f, &uid, 1, FLAG_OP_SET, FLAG_DRAFT, 1, 0, NULL, NULL, NULL),
 	    STORE_OK);
 	assert_int_equal(folder_expunge(f, uids, 1, 1, NULL), STORE_OK);
 	modseq = folder_highestmodseq(f);
@@ -211,8 +214,9 @@ test_expunge_and_watch(void **state)
 		put(f, "m\r\n", 0);
 	assert_int_equal(calls, 4);
 	modseq = folder_message(f, 1)->modseq;
-	assert_int_equal(folder_store(f, uids, 4, FLAG_OP_ADD, FLAG_DELETED, 0, modseq, failed,
-	    &n_failed, &n), STORE_OK);
+	assert_int_equal(folder_store(f, uids, 4, FLAG_OP_ADD, FLAG_DELETED, 0, modseq,
+			     failed, &n_failed, &n),
+	    STORE_OK);
 	assert_int_equal(n, 2);
 	assert_int_equal(n_failed, 1);
 	assert_int_equal(failed[0], 3);
@@ -222,7 +226,8 @@ test_expunge_and_watch(void **state)
 	assert_int_equal(folder_count(f), 2);
 	folder_expunged_since(g, modseq, expunged, &sum);
 	assert_int_equal(sum, 3);
-	assert_int_equal(folder_store(f, uids, 4, FLAG_OP_ADD, FLAG_SEEN, 0, 0, NULL, NULL, &n),
+	assert_int_equal(
+	    folder_store(f, uids, 4, FLAG_OP_ADD, FLAG_SEEN, 0, 0, NULL, NULL, &n),
 	    STORE_OK);
 	assert_int_equal(n, 1);
 	folder_unwatch(w);
@@ -264,7 +269,8 @@ test_folders(void **state)
 	assert_int_equal(store_create(s, "", 0), STORE_BAD_NAME);
 	assert_int_equal(store_create(s, "x\n", 0), STORE_BAD_NAME);
 	assert_int_equal(store_create(s, "\xff", 0), STORE_BAD_NAME);
-	assert_int_equal(store_create(s, "Projekte/v1.2/\xc3\x84rger & mehr", 0), STORE_OK);
+	assert_int_equal(
+	    store_create(s, "Projekte/v1.2/\xc3\x84rger & mehr", 0), STORE_OK);
 	assert_int_equal(store_create(s, "..", 0), STORE_OK);
 	assert_int_equal(store_create(s, "Sent", FOLDER_SENT), STORE_OK);
 	assert_int_equal(store_create(s, "inbox/sub", 0), STORE_OK);
@@ -344,7 +350,8 @@ test_copy(void **state)
 		uids[i] = i < 19 ? put(f, i % 2 ? "odd\r\n" : "even\r\n", FLAG_SEEN) : 77;
 	assert_int_equal(folder_keyword_find(g, "first", 5, 1), 0);
 	assert_int_equal(folder_keyword_find(f, "k", 1, 1), 0);
-	assert_int_equal(folder_store(f, &uid, 1, FLAG_OP_ADD, 0, 1, 0, NULL, NULL, NULL), STORE_OK);
+	assert_int_equal(
+	    folder_store(f, &uid, 1, FLAG_OP_ADD, 0, 1, 0, NULL, NULL, NULL), STORE_OK);
 	assert_int_equal(folder_copy(f, uids, 2, g, new_uids), STORE_OK);
 	assert_int_equal(new_uids[0], 1);
 	assert_int_equal(folder_copy(f, uids, 20, g, new_uids), STORE_OK);

@@ -42,8 +42,8 @@ names(void **state)
 {
 	static const char *const good[] = { "example.test/alice", "a/b", "x.test/%2e%2e",
 		"example.test/\xc3\xa4" };
-	static const char *const bad[] = { "", "a", "/", "a/", "/a", "a//b", "a/b/c", "../a", "a/..",
-		"a/.b", ".a/b", "a/b\n", "a b/c", "a/b/", "./a" };
+	static const char *const bad[] = { "", "a", "/", "a/", "/a", "a//b", "a/b/c",
+		"../a", "a/..", "a/.b", ".a/b", "a/b\n", "a b/c", "a/b/", "./a" };
 
 	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++)
 		assert_true(mailbox_name_valid(good[i]));
@@ -124,8 +124,8 @@ links_are_not_followed(void **state)
 int
 main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(names), T(life), T(half_made),
-		T(links_are_not_followed) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(names), T(life),
+		T(half_made), T(links_are_not_followed) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: ISC */
-/* The POP3 login machine: dialogues whole and byte by byte, with an authd that knows alice. */
+/* The POP3 login machine: dialogues whole and byte by byte, with an authd that knows
+ * alice. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -13,7 +14,11 @@
 #define ALICE "\0alice@example.test\0se cret"
 #define B64 "AGFsaWNlQGV4YW1wbGUudGVzdABzZSBjcmV0"
 
-enum { PLAIN_OK, TLS_WANTED, NO_MAILBOX };
+enum {
+	PLAIN_OK,
+	TLS_WANTED,
+	NO_MAILBOX
+};
 
 /* Returns the octets that were left for the relay. */
 static size_t
@@ -47,7 +52,8 @@ run(int kind, const char *in, size_t len, size_t step, struct evbuffer *out)
 			if (sasl.len == sizeof(ALICE) - 1 &&
 			    memcmp(sasl.data, ALICE, sasl.len) == 0) {
 				pop3_login_result(l, LOGIN_OK, NULL, 0, "");
-				pop3_login_opened(l, kind != NO_MAILBOX, "mailbox unavailable");
+				pop3_login_opened(
+				    l, kind != NO_MAILBOX, "mailbox unavailable");
 				over = kind != NO_MAILBOX;
 			} else
 				pop3_login_result(l, LOGIN_DENIED, NULL, 0, "");
@@ -67,7 +73,10 @@ run(int kind, const char *in, size_t len, size_t step, struct evbuffer *out)
 
 #define GREETING "+OK mx.example.test ready\r\n"
 #define DENIED "-ERR [AUTH] invalid user name or password\r\n"
-#define CAPA "+OK capabilities\r\nTOP\r\nUIDL\r\nRESP-CODES\r\nAUTH-RESP-CODE\r\nPIPELINING\r\nEXPIRE NEVER\r\n"
+#define CAPA                                                      \
+	"+OK "                                                    \
+	"capabilities\r\nTOP\r\nUIDL\r\nRESP-CODES\r\nAUTH-RESP-" \
+	"CODE\r\nPIPELINING\r\nEXPIRE NEVER\r\n"
 
 static const struct {
 	int kind;
@@ -75,13 +84,18 @@ static const struct {
 	size_t left;
 } rows[] = {
 	{ PLAIN_OK, "CAPA\r\nQUIT\r\nCAPA\r\n",
-	    GREETING CAPA "USER\r\nSASL SCRAM-SHA-256 SCRAM-SHA-1 PLAIN LOGIN\r\n.\r\n+OK bye\r\n[close]", 6 },
+	    GREETING CAPA "USER\r\nSASL SCRAM-SHA-256 SCRAM-SHA-1 PLAIN "
+			  "LOGIN\r\n.\r\n+OK bye\r\n[close]",
+	    6 },
 	{ PLAIN_OK, "USER alice@example.test\r\nPASS se cret\r\nSTAT\r\n",
 	    GREETING "+OK password please\r\n+OK logged in\r\n", 6 },
 	{ PLAIN_OK, "USER alice@example.test\r\nPASS wrong\r\nPASS se cret\r\n",
 	    GREETING "+OK password please\r\n" DENIED "-ERR USER first\r\n", 0 },
 	{ PLAIN_OK, "AUTH\r\nAUTH PLAIN " B64 "\r\nLIST\r\n",
-	    GREETING "+OK mechanisms\r\nSCRAM-SHA-256\r\nSCRAM-SHA-1\r\nPLAIN\r\nLOGIN\r\n.\r\n+OK logged in\r\n", 6 },
+	    GREETING "+OK "
+		     "mechanisms\r\nSCRAM-SHA-256\r\nSCRAM-SHA-1\r\nPLAIN\r\nLOGIN\r\n."
+		     "\r\n+OK logged in\r\n",
+	    6 },
 	{ PLAIN_OK, "AUTH PLAIN\r\n" B64 "\r\n", GREETING "+ \r\n+OK logged in\r\n", 0 },
 	{ PLAIN_OK, "AUTH PLAIN\r\n*\r\nAUTH PLAIN =\r\nAUTH PLAIN !\r\nAUTH X\r\n",
 	    GREETING "+ \r\n-ERR authentication cancelled\r\n" DENIED
@@ -97,11 +111,12 @@ static const struct {
 	    GREETING CAPA "STLS\r\n.\r\n-ERR [AUTH] login is refused without TLS\r\n"
 			  "-ERR [AUTH] login is refused without TLS\r\n"
 			  "+OK begin TLS negotiation\r\n[tls]-ERR USER first\r\n" CAPA
-			  "USER\r\nSASL SCRAM-SHA-256-PLUS SCRAM-SHA-1-PLUS SCRAM-SHA-256 SCRAM-SHA-1 PLAIN "
+			  "USER\r\nSASL SCRAM-SHA-256-PLUS SCRAM-SHA-1-PLUS "
+			  "SCRAM-SHA-256 SCRAM-SHA-1 PLAIN "
 			  "LOGIN\r\n.\r\n",
 	    0 },
-	{ NO_MAILBOX, "AUTH PLAIN " B64 "\r\n", GREETING "-ERR [SYS/TEMP] mailbox unavailable\r\n",
-	    0 },
+	{ NO_MAILBOX, "AUTH PLAIN " B64 "\r\n",
+	    GREETING "-ERR [SYS/TEMP] mailbox unavailable\r\n", 0 },
 };
 
 static void
@@ -114,7 +129,8 @@ test_dialogues(void **state)
 			    run(rows[i].kind, rows[i].in, strlen(rows[i].in), step, out);
 
 			evbuffer_add(out, "", 1);
-			assert_string_equal((char *)evbuffer_pullup(out, -1), rows[i].out);
+			assert_string_equal(
+			    (char *)evbuffer_pullup(out, -1), rows[i].out);
 			assert_int_equal(left, rows[i].left);
 			evbuffer_free(out);
 		}
@@ -124,8 +140,9 @@ static void
 test_too_many_errors(void **state)
 {
 	struct evbuffer *out = evbuffer_new();
-	static const char x[] = "X\r\nX\r\nX\r\nX\r\nX\r\nX\r\nX\r\nX\r\nX\r\nX\r\nX\r\nX\r\nX\r\nX\r\n"
-				"X\r\nX\r\nX\r\nX\r\nX\r\nX\r\nX\r\nX\r\nX\r\nX\r\nX\r\nX\r\nX\r\n";
+	static const char x[] =
+	    "X\r\nX\r\nX\r\nX\r\nX\r\nX\r\nX\r\nX\r\nX\r\nX\r\nX\r\nX\r\nX\r\nX\r\n"
+	    "X\r\nX\r\nX\r\nX\r\nX\r\nX\r\nX\r\nX\r\nX\r\nX\r\nX\r\nX\r\nX\r\n";
 
 	assert_int_equal(run(PLAIN_OK, x, sizeof(x) - 1, 100, out), 3 * 7);
 	evbuffer_free(out);

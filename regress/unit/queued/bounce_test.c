@@ -41,7 +41,8 @@ compose(struct bounce *b, size_t *len)
 			assert_true(i - start <= 1000);
 			start = i + 1;
 		} else
-			assert_true((unsigned char)p[i] >= 0x20 || p[i] == '\t' || p[i] == '\r');
+			assert_true(
+			    (unsigned char)p[i] >= 0x20 || p[i] == '\t' || p[i] == '\r');
 	}
 	z = realloc(p, *len + 1);
 	assert_non_null(z);
@@ -53,20 +54,29 @@ static void
 test_failed(void **state)
 {
 	struct bounce_rcpt r[] = {
-		{ "bob@remote.test", "rfc822;bob+2Bx@remote.test", "5.2.2", "mx.remote.test",
-		    "552 5.2.2 Mailbox full", "", 0 },
-		{ "eve@remote.test", "", "5.4.4", "", "", "The domain has no mail server", 0 },
+		{ "bob@remote.test", "rfc822;bob+2Bx@remote.test", "5.2.2",
+		    "mx.remote.test", "552 5.2.2 Mailbox full", "", 0 },
+		{ "eve@remote.test", "", "5.4.4", "", "", "The domain has no mail server",
+		    0 },
 	};
-	struct bounce b = { .action = BOUNCE_FAILED, .rcpts = r, .nrcpt = 2, .full = 1,
-		.complete = 1, .envid = "QQ314159", .content = (const uint8_t *)CONTENT,
-		.content_len = strlen(CONTENT), .prefix = (const uint8_t *)"Received: y\r\n",
+	struct bounce b = { .action = BOUNCE_FAILED,
+		.rcpts = r,
+		.nrcpt = 2,
+		.full = 1,
+		.complete = 1,
+		.envid = "QQ314159",
+		.content = (const uint8_t *)CONTENT,
+		.content_len = strlen(CONTENT),
+		.prefix = (const uint8_t *)"Received: y\r\n",
 		.prefix_len = 13 };
 	size_t len;
 	char *p = compose(&b, &len);
 
 	(void)state;
-	assert_non_null(strstr(p, "\r\n\r\nThis is the mail system at mail.example.test."));
-	assert_non_null(strstr(p, "mx.remote.test said:\r\n        552 5.2.2 Mailbox full"));
+	assert_non_null(
+	    strstr(p, "\r\n\r\nThis is the mail system at mail.example.test."));
+	assert_non_null(
+	    strstr(p, "mx.remote.test said:\r\n        552 5.2.2 Mailbox full"));
 	assert_non_null(strstr(p, "The mailbox is full"));
 	assert_non_null(strstr(p, "Original-Envelope-Id: QQ314159\r\n"));
 	assert_non_null(strstr(p, "Original-Recipient: rfc822; bob+x@remote.test\r\n"));
@@ -91,11 +101,15 @@ test_failed(void **state)
 static void
 test_hostile(void **state)
 {
-	struct bounce_rcpt r = { "a\r\nBcc: x@y", "rfc822;a+0D+0ABcc:+20x", "5.\r\n1", "m\r\nX: y",
-		"550 a\r\n.\r\n\001\377 b", "", 0 };
+	struct bounce_rcpt r = { "a\r\nBcc: x@y", "rfc822;a+0D+0ABcc:+20x", "5.\r\n1",
+		"m\r\nX: y", "550 a\r\n.\r\n\001\377 b", "", 0 };
 	char long_word[1500];
-	struct bounce b = { .action = BOUNCE_FAILED, .rcpts = &r, .nrcpt = 1,
-		.sender = "a\r\nBcc: z", .envid = "a+0D+0Ab", .content = (const uint8_t *)"",
+	struct bounce b = { .action = BOUNCE_FAILED,
+		.rcpts = &r,
+		.nrcpt = 1,
+		.sender = "a\r\nBcc: z",
+		.envid = "a+0D+0Ab",
+		.content = (const uint8_t *)"",
 		.prefix = (const uint8_t *)"" };
 	size_t len;
 	char *p = compose(&b, &len);
@@ -126,10 +140,17 @@ test_hostile(void **state)
 static void
 test_utf8(void **state)
 {
-	struct bounce_rcpt r = { "j\303\266rg@remote.test", "", "5.1.1", "", "", "no", 0 };
-	struct bounce b = { .action = BOUNCE_FAILED, .rcpts = &r, .nrcpt = 1, .smtputf8 = 1,
-		.content = (const uint8_t *)"A: b\r\n\r\n", .content_len = 8, .full = 1,
-		.complete = 1, .prefix = (const uint8_t *)"" };
+	struct bounce_rcpt r = { "j\303\266rg@remote.test", "", "5.1.1", "", "", "no",
+		0 };
+	struct bounce b = { .action = BOUNCE_FAILED,
+		.rcpts = &r,
+		.nrcpt = 1,
+		.smtputf8 = 1,
+		.content = (const uint8_t *)"A: b\r\n\r\n",
+		.content_len = 8,
+		.full = 1,
+		.complete = 1,
+		.prefix = (const uint8_t *)"" };
 	size_t len;
 	char *p = compose(&b, &len);
 
@@ -144,16 +165,16 @@ test_utf8(void **state)
 static void
 test_advice(void **state)
 {
-	static const char *const codes[] = { "5.1.1", "5.3.4", "5.2.3", "5.2.2", "4.2.2", "4.4.1",
-		"4.4.2", "5.7.1", "5.4.4", "5.1.2", "5.1.10", "4.4.7", "4.3.2", "5.4.6", "5.1.7",
-		"5.1.8", "5.7.23", "5.7.26", "5.7.4", "4.7.5" };
+	static const char *const codes[] = { "5.1.1", "5.3.4", "5.2.3", "5.2.2", "4.2.2",
+		"4.4.1", "4.4.2", "5.7.1", "5.4.4", "5.1.2", "5.1.10", "4.4.7", "4.3.2",
+		"5.4.6", "5.1.7", "5.1.8", "5.7.23", "5.7.26", "5.7.4", "4.7.5" };
 	const char *fallback = bounce_advice("5.9.9", "");
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(codes) / sizeof(codes[0]); i++)
 		assert_string_not_equal(bounce_advice(codes[i], ""), fallback);
-	assert_non_null(
-	    strstr(bounce_advice("5.7.1", "554 blocked using zen.spamhaus.org"), "block list"));
+	assert_non_null(strstr(
+	    bounce_advice("5.7.1", "554 blocked using zen.spamhaus.org"), "block list"));
 	assert_string_equal(bounce_advice("", ""), fallback);
 }
 
@@ -183,7 +204,8 @@ test_drop(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		assert_int_equal(drop_parse(rows[i].text, strlen(rows[i].text), &e, &why), rows[i].ok);
+		assert_int_equal(
+		    drop_parse(rows[i].text, strlen(rows[i].text), &e, &why), rows[i].ok);
 		if (rows[i].ok == 0)
 			assert_int_equal(e.nrcpt, rows[i].nrcpt);
 	}
@@ -197,10 +219,18 @@ test_many_recipients(void **state)
 {
 	static struct bounce_rcpt rcpts[10000];
 	static char reply[1000];
-	struct bounce b = { .action = BOUNCE_FAILED, .hostname = "mail.example.test",
-		.qid = "1000000", .bounce_qid = "1000001", .sender = "a@x.test", .envid = "",
-		.rcpts = rcpts, .nrcpt = 10000, .content = (const uint8_t *)"S: x\r\n\r\n",
-		.content_len = 8, .complete = 1, .prefix = (const uint8_t *)"" };
+	struct bounce b = { .action = BOUNCE_FAILED,
+		.hostname = "mail.example.test",
+		.qid = "1000000",
+		.bounce_qid = "1000001",
+		.sender = "a@x.test",
+		.envid = "",
+		.rcpts = rcpts,
+		.nrcpt = 10000,
+		.content = (const uint8_t *)"S: x\r\n\r\n",
+		.content_len = 8,
+		.complete = 1,
+		.prefix = (const uint8_t *)"" };
 	char *text;
 	size_t len;
 	int eight;
@@ -208,8 +238,12 @@ test_many_recipients(void **state)
 	(void)state;
 	memset(reply, 'r', sizeof(reply) - 1);
 	for (size_t i = 0; i < 10000; i++)
-		rcpts[i] = (struct bounce_rcpt){ .address = "someone@remote.test", .orcpt = "",
-			.enhanced = "5.1.1", .mta = "mx.remote.test", .reply = reply, .text = "" };
+		rcpts[i] = (struct bounce_rcpt){ .address = "someone@remote.test",
+			.orcpt = "",
+			.enhanced = "5.1.1",
+			.mta = "mx.remote.test",
+			.reply = reply,
+			.text = "" };
 	text = bounce_compose(&b, &len, &eight);
 	assert_non_null(text);
 	assert_true(len < 1500 * 1024);

@@ -30,7 +30,15 @@ static int report = -1;
 static long countdown;
 static int torn;
 
-enum what { BEGIN_ADD, ADDED, BEGIN_REMOVE, REMOVED, BEGIN_BOUNCE, BOUNCED, END };
+enum what {
+	BEGIN_ADD,
+	ADDED,
+	BEGIN_REMOVE,
+	REMOVED,
+	BEGIN_BOUNCE,
+	BOUNCED,
+	END
+};
 
 struct line {
 	uint64_t id;
@@ -82,11 +90,13 @@ reopen(void)
 }
 
 static void
-message_make(struct spool_message *sm, uint64_t id, uint32_t size, uint8_t *list, size_t cap,
-    uint8_t *content)
+message_make(struct spool_message *sm, uint64_t id, uint32_t size, uint8_t *list,
+    size_t cap, uint8_t *content)
 {
 	struct bytes_out o = { .p = list, .cap = cap };
-	struct rec_rcpt rc = { .state = RCPT_LIVE, .has = REC_R_ADDRESS, .address = "r@a.test" };
+	struct rec_rcpt rc = {
+		.state = RCPT_LIVE, .has = REC_R_ADDRESS, .address = "r@a.test"
+	};
 
 	memset(sm, 0, sizeof(*sm));
 	memset(content, (int)(id & 0xff), size);
@@ -95,7 +105,7 @@ message_make(struct spool_message *sm, uint64_t id, uint32_t size, uint8_t *list
 	sm->data = content;
 	sm->rec.size = size;
 	sm->rec.nrcpt = 1;
-	sm->rec.rcpts = (struct bytes_in) { .p = list, .len = o.len };
+	sm->rec.rcpts = (struct bytes_in){ .p = list, .len = o.len };
 }
 
 static void
@@ -130,7 +140,8 @@ work(struct spool *sp)
 				if (spool_body_create(sp, id, &wr, &rd) == -1 ||
 				    sys_pwrite(wr, content, size, 0) == -1 ||
 				    spool_checksum(rd, size, &sm.rec.crc) == -1 ||
-				    spool_body_sync(sp, id, rd, on_acked, &acked) == -1 || !acked)
+				    spool_body_sync(sp, id, rd, on_acked, &acked) == -1 ||
+				    !acked)
 					_exit(5);
 				close(wr);
 				close(rd);
@@ -158,9 +169,11 @@ work(struct spool *sp)
 
 			message_make(&sm, bounce, 700, list, sizeof(list), content);
 			tell(BEGIN_BOUNCE, id, bounce, 700);
-			if (spool_room(sp, spool_message_len(&sm) + spool_removed_len(), 1) == -1 ||
+			if (spool_room(sp, spool_message_len(&sm) + spool_removed_len(),
+				1) == -1 ||
 			    spool_put_message(sp, bounce, &sm, 1) == NULL ||
-			    spool_put_removed(sp, index_find(spool_index(sp), id), 0) == -1)
+			    spool_put_removed(sp, index_find(spool_index(sp), id), 0) ==
+				-1)
 				_exit(5);
 			spool_commit(sp, 1, on_acked, &acked);
 			if (!acked)

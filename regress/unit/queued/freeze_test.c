@@ -20,11 +20,15 @@
 static char dir[64];
 
 static void
-rule(struct freeze *f, const char *from, const char *to, const char *either, int64_t until)
+rule(
+    struct freeze *f, const char *from, const char *to, const char *either, int64_t until)
 {
-	struct freeze_rule r = { .from = (char *)(uintptr_t)from, .to = (char *)(uintptr_t)to,
-		.either = (char *)(uintptr_t)either, .until = until,
-		.reason = (char *)(uintptr_t) "their wish", .owner = (char *)(uintptr_t) "eve" };
+	struct freeze_rule r = { .from = (char *)(uintptr_t)from,
+		.to = (char *)(uintptr_t)to,
+		.either = (char *)(uintptr_t)either,
+		.until = until,
+		.reason = (char *)(uintptr_t) "their wish",
+		.owner = (char *)(uintptr_t) "eve" };
 
 	assert_non_null(freeze_add(f, &r));
 }
@@ -118,7 +122,9 @@ static void
 churn(struct spool *sp)
 {
 	static uint8_t content[100000];
-	struct rec_rcpt rc = { .state = RCPT_LIVE, .has = REC_R_ADDRESS, .address = "r@a.test" };
+	struct rec_rcpt rc = {
+		.state = RCPT_LIVE, .has = REC_R_ADDRESS, .address = "r@a.test"
+	};
 
 	for (int i = 0; i < 120; i++) {
 		struct spool_message sm = { .fd = -1, .data = content };
@@ -129,7 +135,7 @@ churn(struct spool *sp)
 		rec_rcpt_encode(&rc, &o);
 		sm.rec.size = sizeof(content);
 		sm.rec.nrcpt = 1;
-		sm.rec.rcpts = (struct bytes_in) { .p = list, .len = o.len };
+		sm.rec.rcpts = (struct bytes_in){ .p = list, .len = o.len };
 		assert_int_equal(spool_room(sp, spool_message_len(&sm), 0), 0);
 		assert_non_null(spool_put_message(sp, id, &sm, 0));
 		index_find(spool_index(sp), id)->flags &= ~(uint32_t)QM_PENDING;

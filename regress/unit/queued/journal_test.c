@@ -171,12 +171,13 @@ test_truncation(void **state)
 			uint8_t *copy = malloc(len);
 			size_t expect = 1;
 
-			/* Garbage or nothing in place of the rest; the padding of the last is
-			 * not part of it. */
+			/* Garbage or nothing in place of the rest; the padding of the
+			 * last is not part of it. */
 			memcpy(copy, image, cut);
 			memset(copy + cut, how ? 0xee : 0, len - cut);
 			if (cut < end.off && how == 1)
-				/* The later record made it to the disk, the earlier did not. */
+				/* The later record made it to the disk, the earlier did
+				 * not. */
 				memcpy(copy + end.off, image + end.off, len - end.off);
 			if (memcmp(copy, image, last.off + REC_HEADER + 61) == 0)
 				expect += 1 + (memcmp(copy + end.off, image + end.off,
@@ -200,7 +201,8 @@ test_truncation(void **state)
 			{
 				uint8_t zeros[1024] = { 0 };
 
-				assert_int_equal(pwrite(fd, zeros, sizeof(zeros), (off_t)len), 1024);
+				assert_int_equal(
+				    pwrite(fd, zeros, sizeof(zeros), (off_t)len), 1024);
 			}
 		}
 	}
@@ -308,8 +310,8 @@ test_small_things(void **state)
 	struct retry r;
 	struct select s;
 	char why[100];
-	char *words[] = { (char[]) { "--to" }, (char[]) { "a.test" }, (char[]) { "--older" },
-		(char[]) { "2h" }, (char[]) { "1000000" } };
+	char *words[] = { (char[]){ "--to" }, (char[]){ "a.test" }, (char[]){ "--older" },
+		(char[]){ "2h" }, (char[]){ "1000000" } };
 
 	(void)state;
 	assert_int_equal(crc32c(0, "123456789", 9), 0xe3069283U);

@@ -29,7 +29,14 @@
 
 /* common/daemon.h, as far as queued uses it. */
 
-enum { SMTPD, AUTHD, LOCAL, REMOTE, MBOXD, NPEERS };
+enum {
+	SMTPD,
+	AUTHD,
+	LOCAL,
+	REMOTE,
+	MBOXD,
+	NPEERS
+};
 static const enum role roles[NPEERS] = { ROLE_SMTPD, ROLE_AUTHD, ROLE_DELIVERD_LOCAL,
 	ROLE_DELIVERD_REMOTE, ROLE_MBOXD };
 
@@ -111,7 +118,7 @@ static struct {
 	const char *reply;
 	const char *expand, *expand2;
 	const char *detail;
-	uint8_t last_notify;	/* of a job that is no report */
+	uint8_t last_notify;    /* of a job that is no report */
 	char report_action[16]; /* of the last one that is */
 	int syncs, sync_answers;
 	uint64_t sync_id;
@@ -123,8 +130,9 @@ job_answer(struct channel *ch, uint64_t job, int status)
 	struct msg_job_id done = { job };
 
 	for (uint32_t i = 0; i < seen.nrcpt; i++) {
-		struct msg_job_result r = { .job = job, .rcpt = seen.rcpts[i].rcpt,
-			.status = (uint8_t)status };
+		struct msg_job_result r = {
+			.job = job, .rcpt = seen.rcpts[i].rcpt, .status = (uint8_t)status
+		};
 
 		if (seen.expand != NULL && channel_role(ch) == ROLE_QUEUED &&
 		    seen.job_role == LOCAL) {
@@ -235,10 +243,10 @@ peer_up(int i)
 	int sv[2];
 
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sv), 0);
-	theirs[i] = channel_new(
-	    base, sv[1], roles[i], 0, ROLE_QUEUED, their_message, their_lost, (void *)(intptr_t)i);
-	ours[i] = channel_new(
-	    base, sv[0], ROLE_QUEUED, 0, roles[i], our_message, our_lost, (void *)(intptr_t)i);
+	theirs[i] = channel_new(base, sv[1], roles[i], 0, ROLE_QUEUED, their_message,
+	    their_lost, (void *)(intptr_t)i);
+	ours[i] = channel_new(base, sv[0], ROLE_QUEUED, 0, roles[i], our_message,
+	    our_lost, (void *)(intptr_t)i);
 	assert_non_null(theirs[i]);
 	assert_non_null(ours[i]);
 	queued_daemon.peer_new(ours[i]);
@@ -255,11 +263,11 @@ turn(int ms)
 	}
 }
 
-#define UNTIL(cond)                                                                      \
-	do {                                                                             \
-		for (int until_ = 0; until_ < 3000 && !(cond); until_++)                   \
-			turn(1);                                                         \
-		assert_true(cond);                                                       \
+#define UNTIL(cond)                                                      \
+	do {                                                             \
+		for (int until_ = 0; until_ < 3000 && !(cond); until_++) \
+			turn(1);                                         \
+		assert_true(cond);                                       \
 	} while (0)
 
 static char dir[64];
@@ -402,12 +410,14 @@ rcpt(const char *address, uint8_t notify)
 static void
 commit(uint64_t size)
 {
-	struct msg_txn_commit c = { .txn = next_txn - 1, .size = size,
-		.disposition = DISPOSITION_ACCEPT };
+	struct msg_txn_commit c = {
+		.txn = next_txn - 1, .size = size, .disposition = DISPOSITION_ACCEPT
+	};
 
 	c.prefix = (const uint8_t *)"Received: by x\r\n";
 	c.prefix_len = 16;
-	channel_ask(theirs[SMTPD], MSG_SMTPD_QUEUED_COMMIT, &c, -1, 5000, on_committed, NULL);
+	channel_ask(
+	    theirs[SMTPD], MSG_SMTPD_QUEUED_COMMIT, &c, -1, 5000, on_committed, NULL);
 	UNTIL(seen.committed);
 }
 
@@ -455,7 +465,8 @@ test_local(void **state)
 	{
 		struct msg_status ok = { .status = MSG_OK };
 
-		channel_send(theirs[MBOXD], MSG_MBOXD_QUEUED_SYNCED, seen.sync_id, &ok, -1);
+		channel_send(
+		    theirs[MBOXD], MSG_MBOXD_QUEUED_SYNCED, seen.sync_id, &ok, -1);
 		seen.sync_answers = 1;
 	}
 	UNTIL(seen.syncs == 2);
@@ -730,7 +741,8 @@ test_content_rules(void **state)
 
 		close(seen.fd);
 		seen.fd = -1;
-		channel_ask(theirs[SMTPD], MSG_SMTPD_QUEUED_SPILL, &t, -1, 5000, on_spilled, NULL);
+		channel_ask(theirs[SMTPD], MSG_SMTPD_QUEUED_SPILL, &t, -1, 5000,
+		    on_spilled, NULL);
 		UNTIL(seen.spilled);
 	}
 	assert_true(seen.fd != -1);
@@ -811,7 +823,8 @@ test_drop(void **state)
 	(void)state;
 	seen.result = JOB_DELIVERED;
 	f = fopen("drop/t.1", "w");
-	fprintf(f, "F bob@example.test\nR alice\nR carol@example.test\n\nSubject: x\n\nhi\n");
+	fprintf(
+	    f, "F bob@example.test\nR alice\nR carol@example.test\n\nSubject: x\n\nhi\n");
 	fclose(f);
 	assert_int_equal(rename("drop/t.1", "drop/m.1"), 0);
 	f = fopen("drop/m.2", "w");
@@ -876,7 +889,8 @@ test_drop_hostile(void **state)
 	UNTIL(seen.njobs == 1);
 	assert_string_equal(seen.content, "Subject: x\r\n\r\nhi\r\n.\r\nQUIT\r\n\r\n");
 	UNTIL(access("drop/m.1", F_OK) == -1 && access("drop/m.2", F_OK) == -1);
-	assert_int_equal(system("ls drop | grep -c '^bad[.]q[.][^.]*[.]m[.][12]$' | grep -qx 2"), 0);
+	assert_int_equal(
+	    system("ls drop | grep -c '^bad[.]q[.][^.]*[.]m[.][12]$' | grep -qx 2"), 0);
 }
 
 /* A message that ends deliverd each time is not tried at once for ever. */
@@ -948,7 +962,8 @@ static void
 test_freeze(void **state)
 {
 	struct freeze_rule r = { .to = (char *)(uintptr_t) "alice@example.test",
-		.reason = (char *)(uintptr_t) "on holiday", .owner = (char *)(uintptr_t) "eve" };
+		.reason = (char *)(uintptr_t) "on holiday",
+		.owner = (char *)(uintptr_t) "eve" };
 	uint64_t id;
 
 	(void)state;
@@ -981,7 +996,8 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_expand, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_success_reports, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_etrn, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_success_of_an_alias, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+		    test_success_of_an_alias, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_route_changes, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_content_rules, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_unsealed, setup, teardown),

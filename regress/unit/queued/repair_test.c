@@ -37,7 +37,9 @@ reopen(void)
 static uint64_t
 add(struct spool *sp, uint32_t size, int in_file)
 {
-	struct rec_rcpt rc = { .state = RCPT_LIVE, .has = REC_R_ADDRESS, .address = "r@a.test" };
+	struct rec_rcpt rc = {
+		.state = RCPT_LIVE, .has = REC_R_ADDRESS, .address = "r@a.test"
+	};
 	struct spool_message sm = { .fd = -1 };
 	uint8_t list[256], *content = malloc(size);
 	struct bytes_out o = { .p = list, .cap = sizeof(list) };
@@ -49,7 +51,7 @@ add(struct spool *sp, uint32_t size, int in_file)
 	sm.rec.size = size;
 	sm.rec.sender = "s@x.test";
 	sm.rec.nrcpt = 1;
-	sm.rec.rcpts = (struct bytes_in) { .p = list, .len = o.len };
+	sm.rec.rcpts = (struct bytes_in){ .p = list, .len = o.len };
 	sm.data = content;
 	if (in_file) {
 		assert_int_equal(spool_body_create(sp, id, &wr, &rd), 0);
@@ -70,8 +72,12 @@ add(struct spool *sp, uint32_t size, int in_file)
 static struct loc
 defer(struct spool *sp, uint64_t id)
 {
-	struct rec_rcpt rc = { .state = RCPT_LIVE, .attempts = 1, .has = REC_R_RESULT,
-		.enhanced = "4.4.1", .mta = "mx.test", .text = "timed out" };
+	struct rec_rcpt rc = { .state = RCPT_LIVE,
+		.attempts = 1,
+		.has = REC_R_RESULT,
+		.enhanced = "4.4.1",
+		.mta = "mx.test",
+		.text = "timed out" };
 	uint8_t list[256];
 	struct bytes_out o = { .p = list, .cap = sizeof(list) };
 	struct qmsg *m = index_find(spool_index(sp), id);
@@ -219,7 +225,8 @@ test_held(void **state)
 	(void)state;
 	spool_close(sp);
 	rot(at, 2000);
-	sh("printf Y | dd of=$(find %s/body -type f) conv=notrunc bs=1 seek=1000 2>/dev/null");
+	sh("printf Y | dd of=$(find %s/body -type f) conv=notrunc bs=1 seek=1000 "
+	   "2>/dev/null");
 	sp = reopen();
 	assert_int_equal(repair_all(sp, &n, &orphans), 2);
 	spool_close(sp);

@@ -186,7 +186,10 @@ test_join(void **state)
 static void
 test_model(void **state)
 {
-	enum { N = 3000, DESTS = 40 };
+	enum {
+		N = 3000,
+		DESTS = 40
+	};
 	struct sched *s = sched_new(50, 5);
 	static uint8_t known[N];
 	static uint32_t running[N];
@@ -246,7 +249,8 @@ test_model(void **state)
 				known[id] = 1;
 			}
 		} else if (rand() % 50 == 0)
-			sched_forget_route(s, rand() % 2 ? UINT32_MAX : (uint32_t)rand() % DESTS);
+			sched_forget_route(
+			    s, rand() % 2 ? UINT32_MAX : (uint32_t)rand() % DESTS);
 		sched_stats(s, &st);
 		assert_int_equal(st.running, nrunning);
 		assert_true(nrunning <= 100);
@@ -305,8 +309,8 @@ crowd(int ndests, int nsenders, int groups)
 		sched_set_route(s, (uint32_t)d + 2, SCHED_REMOTE, key);
 	}
 	for (int i = 1; i < MANY; i++)
-		sched_add(s, (uint64_t)i, (uint32_t)(i % ndests) + 2, (uint32_t)(i % nsenders), 0,
-		    10, &many[i]);
+		sched_add(s, (uint64_t)i, (uint32_t)(i % ndests) + 2,
+		    (uint32_t)(i % nsenders), 0, 10, &many[i]);
 	return s;
 }
 
@@ -326,7 +330,8 @@ test_fairness(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(crowds) / sizeof(crowds[0]); i++) {
-		struct sched *s = crowd(crowds[i].ndests, crowds[i].nsenders, crowds[i].groups);
+		struct sched *s =
+		    crowd(crowds[i].ndests, crowds[i].nsenders, crowds[i].groups);
 		uint32_t busy = 0, item;
 		int turn;
 
@@ -337,8 +342,8 @@ test_fairness(void **state)
 		route(s, 1, SCHED_REMOTE, "mx:other");
 		sched_add(s, MANY, 1, 17, 0, 10, &many[MANY]);
 		turn = turn_of(s, SCHED_REMOTE, MANY, 20);
-		printf("%s: %u jobs hang, then %d go before another's message\n", crowds[i].what,
-		    busy, turn);
+		printf("%s: %u jobs hang, then %d go before another's message\n",
+		    crowds[i].what, busy, turn);
 		assert_true(turn <= 40);
 		sched_free(s);
 	}

@@ -21,7 +21,7 @@
 
 #include "queued/spool.h"
 
-#define KIB(n) ((uint64_t)(n) * 1024)
+#define KIB(n) ((uint64_t)(n)*1024)
 
 static char dir[64];
 static uint64_t used;
@@ -61,7 +61,8 @@ static uint64_t
 add(struct spool *sp, uint32_t size, int privileged)
 {
 	static uint8_t content[60000];
-	struct rec_rcpt rc = { .state = RCPT_LIVE, .has = REC_R_ADDRESS,
+	struct rec_rcpt rc = { .state = RCPT_LIVE,
+		.has = REC_R_ADDRESS,
 		.address = "somebody@somewhere.example.org" };
 	struct spool_message sm = { .fd = -1, .data = content };
 	uint8_t list[256];
@@ -76,10 +77,11 @@ add(struct spool *sp, uint32_t size, int privileged)
 	sm.rec.sender = "somebody.else@elsewhere.example.net";
 	sm.rec.client = "192.0.2.17";
 	sm.rec.helo = "mx.elsewhere.example.net";
-	sm.rec.prefix = (const uint8_t *)"Received: from x by y with ESMTPS id Z; Tue, 24 Nov\r\n";
+	sm.rec.prefix =
+	    (const uint8_t *)"Received: from x by y with ESMTPS id Z; Tue, 24 Nov\r\n";
 	sm.rec.prefix_len = 53;
 	sm.rec.nrcpt = 1;
-	sm.rec.rcpts = (struct bytes_in) { .p = list, .len = o.len };
+	sm.rec.rcpts = (struct bytes_in){ .p = list, .len = o.len };
 	if (spool_room(sp, spool_message_len(&sm), privileged) == -1)
 		return 0;
 	assert_non_null(spool_put_message(sp, id, &sm, privileged));
@@ -90,16 +92,18 @@ add(struct spool *sp, uint32_t size, int privileged)
 static void
 defer(struct spool *sp, struct qmsg *m, uint16_t attempts)
 {
-	struct rec_rcpt rc = { .state = RCPT_LIVE, .attempts = attempts, .has = REC_R_RESULT,
-		.enhanced = "4.4.1", .mta = "mx.somewhere.example.org",
+	struct rec_rcpt rc = { .state = RCPT_LIVE,
+		.attempts = attempts,
+		.has = REC_R_RESULT,
+		.enhanced = "4.4.1",
+		.mta = "mx.somewhere.example.org",
 		.text = "The connection to every host of the domain timed out" };
 	uint8_t list[256];
 	struct bytes_out o = { .p = list, .cap = sizeof(list) };
 
 	rec_rcpt_encode(&rc, &o);
 	assert_int_equal(spool_room(sp, spool_state_len(o.len), 1), 0);
-	assert_non_null(
-	    spool_put_state(sp, m, m->flags & QM_ON_DISK, 1, list, o.len, 0));
+	assert_non_null(spool_put_state(sp, m, m->flags & QM_ON_DISK, 1, list, o.len, 0));
 }
 
 static void
@@ -129,7 +133,8 @@ test_deferred(void **state)
 	}
 	settle(sp);
 	each = disk_use() / (uint64_t)n;
-	printf("%d deferred messages of 4 KiB: %llu octets each\n", n, (unsigned long long)each);
+	printf("%d deferred messages of 4 KiB: %llu octets each\n", n,
+	    (unsigned long long)each);
 	assert_true(each <= KIB(6));
 	/* Tried three times more: what is superseded goes. */
 	for (uint16_t t = 2; t <= 4; t++) {

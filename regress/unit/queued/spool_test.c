@@ -90,12 +90,14 @@ add(struct spool *sp, uint32_t size, uint32_t nrcpt, int in_file)
 	int wr, rd;
 
 	assert_true(id != 0);
-	*m = (struct model) { .id = id, .size = size, .nrcpt = nrcpt, .alive = 1 };
+	*m = (struct model){ .id = id, .size = size, .nrcpt = nrcpt, .alive = 1 };
 	for (uint32_t i = 0; i < size; i++)
 		content[i] = octet(id, i);
 	for (uint32_t i = 0; i < nrcpt; i++) {
 		char address[64];
-		struct rec_rcpt rc = { .num = i, .state = RCPT_LIVE, .has = REC_R_ADDRESS,
+		struct rec_rcpt rc = { .num = i,
+			.state = RCPT_LIVE,
+			.has = REC_R_ADDRESS,
 			.address = address };
 
 		snprintf(address, sizeof(address), "r%u.%llu@d%llu.test", i,
@@ -107,7 +109,7 @@ add(struct spool *sp, uint32_t size, uint32_t nrcpt, int in_file)
 	sm.rec.created = 1700000000;
 	sm.rec.sender = "s@x.test";
 	sm.rec.nrcpt = nrcpt;
-	sm.rec.rcpts = (struct bytes_in) { .p = list, .len = o.len };
+	sm.rec.rcpts = (struct bytes_in){ .p = list, .len = o.len };
 	sm.data = content;
 	if (in_file) {
 		assert_int_equal(spool_body_create(sp, id, &wr, &rd), 0);
@@ -143,8 +145,9 @@ change(struct spool *sp, struct model *m)
 	uint32_t i = (uint32_t)rand() % m->nrcpt, n = 1;
 	uint8_t list[512];
 	struct bytes_out o = { .p = list, .cap = sizeof(list) };
-	struct rec_rcpt rc = { .num = i, .has = REC_R_RESULT, .enhanced = "4.0.0",
-		.mta = "mx.test" };
+	struct rec_rcpt rc = {
+		.num = i, .has = REC_R_RESULT, .enhanced = "4.0.0", .mta = "mx.test"
+	};
 	char text[64], address[64];
 	uint32_t flags;
 
@@ -163,8 +166,10 @@ change(struct spool *sp, struct model *m)
 	rc.attempts = m->attempts[i];
 	rec_rcpt_encode(&rc, &o);
 	if (rand() % 10 == 0 && m->nrcpt < 6) {
-		struct rec_rcpt add_rc = { .num = m->nrcpt, .state = RCPT_LIVE,
-			.has = REC_R_ADDRESS, .address = address };
+		struct rec_rcpt add_rc = { .num = m->nrcpt,
+			.state = RCPT_LIVE,
+			.has = REC_R_ADDRESS,
+			.address = address };
 
 		snprintf(address, sizeof(address), "r%u.%llu@new.test", m->nrcpt,
 		    (unsigned long long)m->id);
@@ -209,12 +214,15 @@ compare(struct spool *sp)
 		for (uint32_t k = 0; k < m->nrcpt; k++) {
 			char text[64];
 
-			snprintf(text, sizeof(text), "r%u.%llu@", k, (unsigned long long)m->id);
-			assert_int_equal(strncmp(v.rcpts[k].address, text, strlen(text)), 0);
+			snprintf(text, sizeof(text), "r%u.%llu@", k,
+			    (unsigned long long)m->id);
+			assert_int_equal(
+			    strncmp(v.rcpts[k].address, text, strlen(text)), 0);
 			assert_int_equal(v.rcpts[k].state, m->state[k]);
 			assert_int_equal(v.rcpts[k].attempts, m->attempts[k]);
 			if (m->attempts[k] > 0) {
-				snprintf(text, sizeof(text), "try %u of %u", m->attempts[k], k);
+				snprintf(text, sizeof(text), "try %u of %u",
+				    m->attempts[k], k);
 				assert_string_equal(v.rcpts[k].text, text);
 			}
 		}
@@ -245,7 +253,9 @@ test_model(void **state)
 			int what = rand() % 100;
 
 			if (what < 40 || m == NULL)
-				add(sp, (uint32_t)(rand() % 10 == 0 ? rand() % 100000 : rand() % 3000),
+				add(sp,
+				    (uint32_t)(rand() % 10 == 0 ? rand() % 100000
+								: rand() % 3000),
 				    1 + (uint32_t)rand() % 4, rand() % 30 == 0);
 			else if (what < 65)
 				change(sp, m);
@@ -264,8 +274,8 @@ test_model(void **state)
 
 			for (int lose = 0; lose < 2; lose++) {
 				snprintf(cmd, sizeof(cmd),
-				    "rm -rf %s && cp -a %s %s && rm -rf %s%s", copy, dir, copy,
-				    copy, lose ? "/index" : "/none");
+				    "rm -rf %s && cp -a %s %s && rm -rf %s%s", copy, dir,
+				    copy, copy, lose ? "/index" : "/none");
 				assert_int_equal(system(cmd), 0);
 				other = reopen(copy);
 				compare(other);
@@ -353,8 +363,9 @@ test_altered_body(void **state)
 		assert_int_equal(write(fd, "x", 1), -1);
 		close(fd);
 	}
-	sh("printf Y | dd of=$(find %s/body -type f%s) conv=notrunc bs=1 seek=1000 2>/dev/null", dir,
-	    "");
+	sh("printf Y | dd of=$(find %s/body -type f%s) conv=notrunc bs=1 seek=1000 "
+	   "2>/dev/null",
+	    dir, "");
 	assert_int_equal(spool_content(sp, q, &v), -1);
 	assert_int_equal(spool_verify(sp, q, &what), -1);
 	spool_view_clear(&v);

@@ -76,8 +76,11 @@ teardown(void **state)
 static struct engine *
 engine_start(const char *signatures)
 {
-	struct engine_settings s = { .signatures = signatures, .prepare_dir = dir,
-		.temp_dir = temp, .scan_size_max = 10000000, .timeout_ms = 60000 };
+	struct engine_settings s = { .signatures = signatures,
+		.prepare_dir = dir,
+		.temp_dir = temp,
+		.scan_size_max = 10000000,
+		.timeout_ms = 60000 };
 
 	return engine_new(&s);
 }
@@ -104,15 +107,16 @@ eicar(char *buf, size_t cap, const char *before, const char *after)
 	return (size_t)snprintf(buf, cap, "%s%s%s%s", before, eicar_a, eicar_b, after);
 }
 
-static const char in_base64[] =
-    "WDVPIVAlQEFQWzRcUFpYNTQoUF4pN0NDKTd9" "JEVJQ0FSLVNUQU5EQVJELUFOVElW\r\n"
-    "SVJVUy1URVNULUZJTEUhJEgrSCo=\r\n";
-static const char mime_head[] = "From: a@b.test\r\nTo: c@d.test\r\nSubject: x\r\n"
-				"MIME-Version: 1.0\r\n"
-				"Content-Type: multipart/mixed; boundary=\"b\"\r\n\r\n"
-				"--b\r\nContent-Type: text/plain\r\n\r\nhello\r\n"
-				"--b\r\nContent-Type: application/octet-stream; name=\"x.com\"\r\n"
-				"Content-Transfer-Encoding: base64\r\n\r\n";
+static const char in_base64[] = "WDVPIVAlQEFQWzRcUFpYNTQoUF4pN0NDKTd9"
+				"JEVJQ0FSLVNUQU5EQVJELUFOVElW\r\n"
+				"SVJVUy1URVNULUZJTEUhJEgrSCo=\r\n";
+static const char mime_head[] =
+    "From: a@b.test\r\nTo: c@d.test\r\nSubject: x\r\n"
+    "MIME-Version: 1.0\r\n"
+    "Content-Type: multipart/mixed; boundary=\"b\"\r\n\r\n"
+    "--b\r\nContent-Type: text/plain\r\n\r\nhello\r\n"
+    "--b\r\nContent-Type: application/octet-stream; name=\"x.com\"\r\n"
+    "Content-Transfer-Encoding: base64\r\n\r\n";
 
 static void
 finds_by_name(void **state)
@@ -156,10 +160,13 @@ bad_descriptors(void **state)
 	struct engine *e = engine_start(sigs);
 	int fd = open(dir, O_RDONLY | O_DIRECTORY);
 
-	assert_int_equal(engine_scan(e, -1, signature, sizeof(signature), why, sizeof(why)), SCAN_ERROR);
+	assert_int_equal(
+	    engine_scan(e, -1, signature, sizeof(signature), why, sizeof(why)),
+	    SCAN_ERROR);
 	assert_true(why[0] != '\0');
 	assert_int_not_equal(
-	    engine_scan(e, fd, signature, sizeof(signature), why, sizeof(why)), SCAN_CLEAN);
+	    engine_scan(e, fd, signature, sizeof(signature), why, sizeof(why)),
+	    SCAN_CLEAN);
 	close(fd);
 	engine_free(e);
 }
@@ -192,7 +199,7 @@ on_a_full_disk_nothing_is_clean(void **state)
 	assert_int_equal(write(fd, "hello", 5), 5);
 	signal(SIGXFSZ, SIG_IGN);
 	assert_int_equal(getrlimit(RLIMIT_FSIZE, &was), 0);
-	none = (struct rlimit) { 0, was.rlim_max };
+	none = (struct rlimit){ 0, was.rlim_max };
 	assert_int_equal(setrlimit(RLIMIT_FSIZE, &none), 0);
 	st = engine_scan(e, fd, signature, sizeof(signature), why, sizeof(why));
 	assert_int_equal(setrlimit(RLIMIT_FSIZE, &was), 0);
@@ -210,7 +217,8 @@ on_a_nearly_full_disk_nothing_is_clean(void **state)
 		"size=15m" };
 	struct engine *e = engine_start(sigs);
 	char m[2000];
-	size_t len = (size_t)snprintf(m, sizeof(m), "%s%s--b--\r\n", mime_head, in_base64);
+	size_t len =
+	    (size_t)snprintf(m, sizeof(m), "%s%s--b--\r\n", mime_head, in_base64);
 
 	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
 		enum scan_status st;
@@ -264,8 +272,11 @@ starts_without_signatures(void **state)
 static void
 cannot_be_prepared(void **state)
 {
-	struct engine_settings s = { .signatures = "", .prepare_dir = "/nonexistent",
-		.temp_dir = temp, .scan_size_max = 1000, .timeout_ms = 1000 };
+	struct engine_settings s = { .signatures = "",
+		.prepare_dir = "/nonexistent",
+		.temp_dir = temp,
+		.scan_size_max = 1000,
+		.timeout_ms = 1000 };
 
 	assert_null(engine_new(&s));
 	s.prepare_dir = dir;
@@ -283,10 +294,12 @@ main(void)
 		cmocka_unit_test_setup_teardown(bad_descriptors, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 		    without_temporary_files_nothing_is_clean, setup, teardown),
-		cmocka_unit_test_setup_teardown(on_a_full_disk_nothing_is_clean, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+		    on_a_full_disk_nothing_is_clean, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 		    on_a_nearly_full_disk_nothing_is_clean, setup, teardown),
-		cmocka_unit_test_setup_teardown(starts_without_signatures, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+		    starts_without_signatures, setup, teardown),
 		cmocka_unit_test_setup_teardown(cannot_be_prepared, setup, teardown),
 	};
 

@@ -127,7 +127,8 @@ dialogue_commit(struct dialogue *d)
 	d->nrcpt = smtp_in_nrcpt(d->e);
 	snprintf(d->sender, sizeof(d->sender), "%s", smtp_in_sender(d->e));
 	snprintf(d->rcpt, sizeof(d->rcpt), "%s", smtp_in_rcpt(d->e, 0));
-	snprintf(d->asked, sizeof(d->asked), "%u %s", smtp_in_ret(d->e), smtp_in_envid(d->e));
+	snprintf(
+	    d->asked, sizeof(d->asked), "%u %s", smtp_in_ret(d->e), smtp_in_envid(d->e));
 	for (size_t i = 0; i < d->nrcpt && i < 4; i++) {
 		size_t n = strlen(d->asked);
 
@@ -165,11 +166,11 @@ dialogue_act(struct dialogue *d)
 		case SMTP_ACT_SENDER: {
 			const char *sender = smtp_in_sender(d->e);
 
-			smtp_in_sender_answer(d->e,
-			    strstr(sender, "@null.") != NULL   ? SMTP_SENDER_NULL_MX
-			    : strstr(sender, "@no.") != NULL   ? SMTP_SENDER_UNKNOWN
-			    : strstr(sender, "@temp.") != NULL ? SMTP_SENDER_TEMP
-							       : SMTP_SENDER_OK);
+			smtp_in_sender_answer(
+			    d->e, strstr(sender, "@null.") != NULL   ? SMTP_SENDER_NULL_MX
+				  : strstr(sender, "@no.") != NULL   ? SMTP_SENDER_UNKNOWN
+				  : strstr(sender, "@temp.") != NULL ? SMTP_SENDER_TEMP
+								     : SMTP_SENDER_OK);
 			break;
 		}
 		case SMTP_ACT_RCPT:

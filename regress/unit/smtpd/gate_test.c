@@ -164,7 +164,7 @@ test_dnsbl_answers(void **state)
 	} rows[] = {
 		{ "", "127.0.0.2", 1 },
 		{ "", "127.0.1.255", 1 },
-		{ "", "192.0.2.1", 0 }, /* somebody's search page */
+		{ "", "192.0.2.1", 0 },       /* somebody's search page */
 		{ "", "127.255.255.254", 0 }, /* "you may not ask" */
 		{ "127.0.0.2", "127.0.0.2", 1 },
 		{ "127.0.0.2", "127.0.0.3", 0 },
@@ -208,9 +208,9 @@ test_dnsbl_text(void **state)
 
 static const struct msg_conf_dnslist black = { .zone = "bl.test", .weight = 5 },
 				     grey = { .zone = "grey.test", .weight = 3 },
-				     white = { .zone = "wl.test",
-					     .weight = 4,
-					     .white = 1 };
+				     white = {
+					     .zone = "wl.test", .weight = 4, .white = 1
+				     };
 
 static struct gate_facts
 facts(const char *helo, const char *ip)

@@ -16,8 +16,8 @@
 
 #define SIG "\r\n\r\n\0\r\nQUIT\n"
 #define V4 "\xc0\x00\x02\x01\xc6\x33\x64\x02\x9c\x40\x00\x19"
-#define V6                                                                               \
-	"\x20\x01\x0d\xb8\0\0\0\0\0\0\0\0\0\0\0\x01"                                    \
+#define V6                                           \
+	"\x20\x01\x0d\xb8\0\0\0\0\0\0\0\0\0\0\0\x01" \
 	"\x20\x01\x0d\xb8\0\0\0\0\0\0\0\0\0\0\0\x02\x9c\x40\x00\x19"
 #define R(s) s, sizeof(s) - 1
 
@@ -71,9 +71,10 @@ check_client(const struct proxy *p, const char *want, size_t row)
 		assert_int_equal(p->client.ss_family, AF_UNSPEC);
 		return;
 	}
-	inet_ntop(p->client.ss_family, v4 ? (const void *)&in->sin_addr : &in6->sin6_addr, ip,
-	    sizeof(ip));
-	snprintf(got, sizeof(got), "%s %u", ip, ntohs(v4 ? in->sin_port : in6->sin6_port));
+	inet_ntop(p->client.ss_family, v4 ? (const void *)&in->sin_addr : &in6->sin6_addr,
+	    ip, sizeof(ip));
+	snprintf(
+	    got, sizeof(got), "%s %u", ip, ntohs(v4 ? in->sin_port : in6->sin6_port));
 	if (strcmp(got, want) != 0)
 		fail_msg("row %zu: %s", row, got);
 }

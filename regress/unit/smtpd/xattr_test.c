@@ -25,9 +25,11 @@ test_good(void **state)
 	const struct sockaddr_in6 *in6 = (const void *)&x.addr;
 
 	(void)state;
-	assert_int_equal(parse("name=mx.remote.test  Addr=192.0.2.1 PORT=4000 proto=esmtp "
-			       "HELO=a+2Bb IDENT=1+202 SOURCE=local",
-			     XATTR_XFORWARD, &x), 0);
+	assert_int_equal(
+	    parse("name=mx.remote.test  Addr=192.0.2.1 PORT=4000 proto=esmtp "
+		  "HELO=a+2Bb IDENT=1+202 SOURCE=local",
+		XATTR_XFORWARD, &x),
+	    0);
 	assert_string_equal(x.name, "mx.remote.test");
 	assert_int_equal(x.addr.ss_family, AF_INET);
 	assert_int_equal(x.port, 4000);
@@ -38,12 +40,14 @@ test_good(void **state)
 	assert_int_equal(x.seen, XATTR_XFORWARD);
 	/* A second line adds to it, and can take back. */
 	assert_int_equal(xattr_parse("ADDR=IPV6:2001:db8::1 NAME=[unavailable]", 40,
-			     XATTR_XFORWARD, &x), 0);
+			     XATTR_XFORWARD, &x),
+	    0);
 	assert_int_equal(x.addr.ss_family, AF_INET6);
 	assert_int_equal(in6->sin6_addr.s6_addr[15], 1);
 	assert_string_equal(x.name, "");
 	assert_string_equal(x.helo, "a+b");
-	assert_int_equal(parse("ADDR=[UNAVAILABLE] NAME=[TEMPUNAVAIL]", XATTR_XCLIENT, &x), 0);
+	assert_int_equal(
+	    parse("ADDR=[UNAVAILABLE] NAME=[TEMPUNAVAIL]", XATTR_XCLIENT, &x), 0);
 	assert_int_equal(x.addr.ss_family, AF_UNSPEC);
 	assert_int_equal(x.seen, XATTR_ADDR | XATTR_NAME);
 }
@@ -52,10 +56,11 @@ static void
 test_bad(void **state)
 {
 	static const char *const bad[] = { "", " ", "NAME", "NAME=", "=x", "FOO=x",
-		"ADDR=192.0.2", "ADDR=2001:db8::1", "ADDR=IPV6:192.0.2.1", "ADDR=x", "PORT=-1",
-		"PORT=65536", "PORT=123456", "PROTO=QMTP", "NAME=a..b", "NAME=a+0Ab", "NAME=a+zz",
-		"HELO=a(b", "HELO=a+0Db", "HELO=a+20b", "LOGIN=x", "DESTADDR=192.0.2.1",
-		"NAME=a.b NAME=a.b", "NAME=a.b ADDR", "IDENT=x", "SOURCE=LOCAL" };
+		"ADDR=192.0.2", "ADDR=2001:db8::1", "ADDR=IPV6:192.0.2.1", "ADDR=x",
+		"PORT=-1", "PORT=65536", "PORT=123456", "PROTO=QMTP", "NAME=a..b",
+		"NAME=a+0Ab", "NAME=a+zz", "HELO=a(b", "HELO=a+0Db", "HELO=a+20b",
+		"LOGIN=x", "DESTADDR=192.0.2.1", "NAME=a.b NAME=a.b", "NAME=a.b ADDR",
+		"IDENT=x", "SOURCE=LOCAL" };
 	char big[400] = "HELO=";
 	struct xattr x, was;
 
@@ -72,7 +77,8 @@ test_bad(void **state)
 	/* All or nothing. */
 	assert_int_equal(parse("NAME=a.b", XATTR_XCLIENT, &x), 0);
 	was = x;
-	assert_int_equal(xattr_parse("HELO=c NAME=d.e PORT=x", 22, XATTR_XCLIENT, &x), -1);
+	assert_int_equal(
+	    xattr_parse("HELO=c NAME=d.e PORT=x", 22, XATTR_XCLIENT, &x), -1);
 	assert_memory_equal(&x, &was, sizeof(x));
 }
 
