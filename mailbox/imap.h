@@ -154,13 +154,14 @@ void imap_append_drop(struct imap *);
 /* imap_cmd_idle.c */
 void imap_idle_line(struct imap *, const char *, size_t);
 
-#define IMAP_COMMANDS(X)                                                               \
-	X(capability)                                                                  \
-	X(noop)                                                                        \
-	X(logout) X(id) X(enable) X(namespace) X(check) X(list) X(lsub) X(select)      \
-	    X(examine) X(status) X(fetch) X(store) X(search) X(append) X(copy) X(move) \
-		X(expunge) X(close) X(unselect) X(create) X(delete) X(rename)          \
-		    X(subscribe) X(unsubscribe) X(idle)
+/* clang-format off */
+#define IMAP_COMMANDS(X) \
+	X(capability) X(noop) X(logout) X(id) X(enable) X(namespace) \
+	X(check) X(list) X(lsub) X(select) X(examine) X(status) \
+	X(fetch) X(store) X(search) X(append) X(copy) X(move) \
+	X(expunge) X(close) X(unselect) X(create) X(delete) X(rename) \
+	X(subscribe) X(unsubscribe) X(idle)
+/* clang-format on */
 #define X(name) void imap_cmd_##name(struct imap *, struct imap_args *);
 IMAP_COMMANDS(X)
 #undef X
