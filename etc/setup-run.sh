@@ -139,10 +139,12 @@ wrapper() {
 	chmod 0755 "$RUN/bin/$1.new"
 	mv "$RUN/bin/$1.new" "$RUN/bin/$1"
 }
-wrapper fifectl "exec $(quote "$BUILD/bin/fifectl") -f $(quote "$CONF") \"\$@\""
-# Unprivileged users run this one, who may not be able to reach the build.
-cp "$BUILD/bin/sendmail" "$RUN/bin/.sendmail.new"
-mv "$RUN/bin/.sendmail.new" "$RUN/bin/.sendmail"
+# Copies, since unprivileged users run them, who may not be able to reach the build.
+for program in fifectl sendmail; do
+	cp "$BUILD/bin/$program" "$RUN/bin/.$program.new"
+	mv "$RUN/bin/.$program.new" "$RUN/bin/.$program"
+done
+wrapper fifectl "exec $(quote "$RUN/bin/.fifectl") -f $(quote "$CONF") \"\$@\""
 wrapper sendmail "FIFE_CONF=$(quote "$CONF") FIFE_STATE=$(quote "$RUN") exec $(quote "$RUN/bin/.sendmail") \"\$@\""
 
 # --- accounts, with a suite that nobody is told of yet ---
