@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * Local delivery into the store, and the memory of deliveries by which one that the
- * queue gives again is recognised (DECISIONS 19). Nothing is synced here: the queue
+ * queue gives again is recognised. Nothing is synced here: the queue
  * keeps the message until mboxd has run syncfs(2).
  */
 #include <errno.h>

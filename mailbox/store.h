@@ -200,7 +200,7 @@ void append_abort(struct append *);
 
 /* ---- delivery ---- */
 
-/* Identity of a delivery (DECISIONS 19): the same one is not delivered twice. */
+/* Identity of a delivery: the same one is not delivered twice. */
 struct delivery {
 	uint64_t queue_id;
 	uint32_t rcpt;

@@ -54,7 +54,7 @@ struct bounce {
 /* The message, malloc'd, lines end in CRLF; NULL without memory. *eightbit: it has
  * octets above 127. */
 char *bounce_compose(const struct bounce *, size_t *len, int *eightbit);
-/* One sentence that says what the sender can do (MISSION, S34). Never NULL. */
+/* One sentence that says what the sender can do. Never NULL. */
 const char *bounce_advice(const char *enhanced, const char *reply);
 
 #endif

@@ -1,5 +1,5 @@
 /*
- * The sync thread (DECISIONS: one loop, one thread, and this exception). The loop
+ * The sync thread, the one exception from one loop and one thread a process. The loop
  * must not wait for the disk, and what arrives while a sync runs shares the next.
  *
  * SPDX-License-Identifier: ISC

@@ -92,7 +92,7 @@ class Suite:
 
     def env(self):
         env = {k: v for k, v in os.environ.items() if k in ("PATH", "HOME", "LANG")}
-        # The sanitizers' options in cells: DECISIONS 28.
+        # fifed gives the sanitizers' options to the daemons.
         env.update(RUN=self.run, PORTS=str(self.ports), CONF="", UIDS="", BUILD=BUILD)
         return env
 

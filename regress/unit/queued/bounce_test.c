@@ -161,7 +161,7 @@ test_utf8(void **state)
 	free(p);
 }
 
-/* MISSION, S34: each of these has advice of its own. */
+/* Each of these has advice of its own. */
 static void
 test_advice(void **state)
 {
