@@ -317,8 +317,9 @@ on_final(struct channel *ch, struct msg *m)
 	struct stat st;
 	int fd = -1;
 
-	if (t != NULL && t->state == TXN_OPEN && t->in_file && fstat(t->fd, &st) == 0 &&
-	    (uint64_t)st.st_size == p->size &&
+	/* Once a transaction: reading it back costs time that others wait for. */
+	if (t != NULL && t->state == TXN_OPEN && t->in_file && !t->is_final &&
+	    fstat(t->fd, &st) == 0 && (uint64_t)st.st_size == p->size &&
 	    spool_checksum(t->fd, p->size, &t->final_crc) == 0)
 		fd = fcntl(t->fd, F_DUPFD_CLOEXEC, 0);
 	if (fd == -1) {
