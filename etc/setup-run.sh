@@ -40,7 +40,8 @@ if [ -z "$UIDS" ] && [ -s "$RUN/fife.conf" ]; then
 	UIDS=$(sed -n 's/^uids *//p' "$RUN/fife.conf" | head -n 1)
 fi
 if [ -z "$UIDS" ]; then
-	first=$((10000 + 2000 * ((PORTS / 100) % 25)))
+	# 25 ranges, chosen so that round numbers of PORTS do not share one.
+	first=$((10000 + 2000 * ((PORTS / 1000 + PORTS / 100) % 25)))
 	UIDS=$first-$((first + 1999))
 fi
 
