@@ -116,7 +116,9 @@ msg_encode(const struct qmsg *m, struct bytes_out *o)
 	bytes_put_int(o, m->flags_seg, 4);
 	bytes_put_int(o, m->flags & (QM_ON_DISK | QM_SENDER_MASK), 4);
 	bytes_put_int(o, m->nrcpt, 4);
-	bytes_put_int(o, 0, 6);
+	bytes_put_int(o, m->by, 4);
+	bytes_put_int(o, (uint8_t)m->priority, 1);
+	bytes_put_int(o, m->ext, 1);
 	for (uint32_t i = 0; i < m->nrcpt; i++) {
 		const struct qrcpt *r = &m->rcpt[i];
 
@@ -155,7 +157,9 @@ msg_decode_value(uint64_t id, const MDB_val *v)
 	m->flags_seg = (uint32_t)bytes_get_int(&in, 4);
 	m->flags = (uint32_t)bytes_get_int(&in, 4) | QM_IN_CKPT;
 	m->nrcpt = (uint32_t)bytes_get_int(&in, 4);
-	bytes_get_int(&in, 6);
+	m->by = (uint32_t)bytes_get_int(&in, 4);
+	m->priority = (int8_t)bytes_get_int(&in, 1);
+	m->ext = (uint8_t)bytes_get_int(&in, 1);
 	if (m->nrcpt != n) {
 		free(m);
 		return NULL;

@@ -202,7 +202,9 @@ view_fill(struct spool_view *v, const struct qmsg *m, struct loc at, struct byte
 		if ((r.has & REC_R_ADDRESS) && loc_equal(q->address, at)) {
 			o->address = r.address;
 			o->orcpt = r.orcpt;
-			o->has |= REC_R_ADDRESS;
+			o->rrvs = r.rrvs;
+			o->rrvs_action = r.rrvs_action;
+			o->has |= r.has & (REC_R_ADDRESS | REC_R_RRVS);
 		}
 		if ((r.has & REC_R_RESULT) && loc_equal(q->result, at)) {
 			o->enhanced = r.enhanced;

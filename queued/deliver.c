@@ -254,15 +254,23 @@ send_job(
 	job.junk = (m->flags & QM_JUNK) != 0;
 	strlcpy(job.envid, v->rec.envid, sizeof(job.envid));
 	job.ret = v->rec.ret;
+	job.require_tls = v->rec.ext.tls == REC_TLS_REQUIRED;
+	job.tls_optional = v->rec.ext.tls == REC_TLS_OPTIONAL;
+	job.priority = (uint8_t)v->rec.ext.priority;
+	job.by = v->rec.ext.by;
+	job.by_mode = v->rec.ext.by_mode;
+	job.by_trace = v->rec.ext.by_trace;
 	job.prefix = v->rec.prefix;
 	job.prefix_len = v->rec.prefix_len;
 	if (channel_send(ch, MSG_QUEUED_DELIVERD_JOB, 0, &job, fd) == -1)
 		return -1;
 	for (uint32_t i = 0; i < j->nrcpt; i++) {
 		const struct rec_rcpt *rc = &v->rcpts[j->rcpts[i].num];
-		struct msg_job_rcpt r = {
-			.job = j->id, .rcpt = rc->num, .notify = rc->notify
-		};
+		struct msg_job_rcpt r = { .job = j->id,
+			.rcpt = rc->num,
+			.notify = rc->notify,
+			.rrvs = rc->rrvs,
+			.rrvs_action = rc->rrvs_action };
 
 		strlcpy(r.address, rc->address, sizeof(r.address));
 		strlcpy(r.orcpt, rc->orcpt, sizeof(r.orcpt));

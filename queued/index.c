@@ -400,6 +400,22 @@ rcpt_fill(struct index *ix, struct qrcpt *q, const struct rec_rcpt *r, struct lo
 	return 0;
 }
 
+/* What has to be known without reading the record. */
+static void
+ext_fill(struct qmsg *m, const struct rec_ext *x)
+{
+	m->priority = x->priority;
+	if (x->release > (int64_t)m->created) {
+		m->created = x->release > UINT32_MAX ? UINT32_MAX : (uint32_t)x->release;
+		m->ext |= QX_RELEASE;
+	}
+	if (x->by_mode == 0)
+		return;
+	m->by = x->by < 1 ? 1 : x->by > UINT32_MAX ? UINT32_MAX : (uint32_t)x->by;
+	if (x->by_mode == REC_BY_RETURN)
+		m->ext |= QX_BY_RETURN;
+}
+
 static struct qmsg *
 apply_message(
     struct index *ix, struct loc at, const struct rec_header *h, const uint8_t *body)
@@ -418,6 +434,7 @@ apply_message(
 	m->size = rec.size;
 	m->crc = rec.crc;
 	m->created = (uint32_t)rec.created;
+	ext_fill(m, &rec.ext);
 	m->at = at;
 	m->reclen = h->len;
 	m->flags = rec.flags | crc32c(0, rec.sender, strlen(rec.sender)) << 24;

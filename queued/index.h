@@ -14,6 +14,9 @@
 #include "queued/journal.h"
 #include "queued/record.h"
 
+#define QX_BY_RETURN 0x01 /* given up when by has passed */
+#define QX_RELEASE 0x02   /* created is the time of its release */
+
 struct qrcpt {
 	uint32_t dest;      /* slot in the table of destinations */
 	uint32_t next;      /* wall seconds */
@@ -28,14 +31,17 @@ struct qmsg {
 	uint64_t id;
 	uint64_t size; /* of the content */
 	uint32_t crc;
-	uint32_t created; /* wall seconds */
+	uint32_t created; /* wall seconds; of its release where that is later */
 	struct loc at;    /* its REC_MESSAGE */
 	uint32_t reclen;
 	uint32_t flags_seg; /* segment of the record with the latest flags */
 	uint32_t flags;     /* QM_x */
 	uint32_t nrcpt;
 	uint32_t nlive;
-	uint32_t items; /* of the schedule: first of the list, 0: none */
+	uint32_t items;  /* of the schedule: first of the list, 0: none */
+	uint32_t by;     /* deliver by, wall seconds; 0: none */
+	int8_t priority; /* RFC 6710 */
+	uint8_t ext;     /* QX_x */
 	struct qrcpt rcpt[];
 };
 

@@ -80,6 +80,10 @@ rec_rcpt_encode(const struct rec_rcpt *r, struct bytes_out *o)
 		bytes_put_str(o, r->address);
 		bytes_put_str(o, r->orcpt);
 	}
+	if (r->has & REC_R_RRVS) {
+		bytes_put_int(o, (uint64_t)r->rrvs, 8);
+		bytes_put_int(o, r->rrvs_action, 1);
+	}
 	if (r->has & REC_R_RESULT) {
 		bytes_put_str(o, r->enhanced);
 		bytes_put_str(o, r->mta);
@@ -106,13 +110,21 @@ rec_rcpt_next(struct bytes_in *in, struct rec_rcpt *r)
 		r->address = bytes_get_str(in, 320);
 		r->orcpt = bytes_get_str(in, 500);
 	}
+	if (r->has & REC_R_RRVS) {
+		r->rrvs = (int64_t)bytes_get_int(in, 8);
+		r->rrvs_action = (uint8_t)bytes_get_int(in, 1);
+		if ((r->rrvs_action != 'R' && r->rrvs_action != 'C') ||
+		    !(r->has & REC_R_ADDRESS))
+			in->bad = 1;
+	}
 	if (r->has & REC_R_RESULT) {
 		r->enhanced = bytes_get_str(in, 15);
 		r->mta = bytes_get_str(in, 255);
 		r->text = bytes_get_str(in, 1600);
 	}
 	if (in->bad || r->num >= REC_RCPTS_MAX || r->state < RCPT_LIVE ||
-	    r->state > RCPT_REMOVED || (r->has & ~(REC_R_ADDRESS | REC_R_RESULT)) != 0) {
+	    r->state > RCPT_REMOVED ||
+	    (r->has & ~(REC_R_ADDRESS | REC_R_RESULT | REC_R_RRVS)) != 0) {
 		in->bad = 1;
 		return -1;
 	}
@@ -152,10 +164,12 @@ rcpts_encode(uint32_t n, const struct bytes_in *list, struct bytes_out *o)
 void
 rec_message_encode(const struct rec_message *m, struct bytes_out *o)
 {
+	int extended = !rec_ext_is_empty(&m->ext);
+
 	bytes_put_int(o, (uint64_t)m->created, 8);
 	bytes_put_int(o, m->size, 8);
 	bytes_put_int(o, m->crc, 4);
-	bytes_put_int(o, m->flags & QM_ON_DISK, 4);
+	bytes_put_int(o, (m->flags & QM_ON_DISK) | (extended ? QM_EXTENDED : 0), 4);
 	bytes_put_int(o, m->body, 1);
 	bytes_put_int(o, m->ret, 1);
 	bytes_put_int(o, m->login, 8);
@@ -165,6 +179,8 @@ rec_message_encode(const struct rec_message *m, struct bytes_out *o)
 	bytes_put_str(o, m->login_address);
 	bytes_put_str(o, m->envid);
 	bytes_put_str(o, m->reason);
+	if (extended)
+		rec_ext_encode(&m->ext, o);
 	bytes_put_int(o, m->prefix_len, 4);
 	bytes_put(o, m->prefix, m->prefix_len);
 	rcpts_encode(m->nrcpt, &m->rcpts, o);
@@ -174,12 +190,15 @@ int
 rec_message_decode(const uint8_t *body, size_t len, struct rec_message *m)
 {
 	struct bytes_in in = { .p = body, .len = len };
+	int extended;
 
 	memset(m, 0, sizeof(*m));
 	m->created = (int64_t)bytes_get_int(&in, 8);
 	m->size = bytes_get_int(&in, 8);
 	m->crc = (uint32_t)bytes_get_int(&in, 4);
 	m->flags = (uint32_t)bytes_get_int(&in, 4);
+	extended = (m->flags & QM_EXTENDED) != 0;
+	m->flags &= ~(uint32_t)QM_EXTENDED;
 	m->body = (uint8_t)bytes_get_int(&in, 1);
 	m->ret = (uint8_t)bytes_get_int(&in, 1);
 	m->login = bytes_get_int(&in, 8);
@@ -189,6 +208,8 @@ rec_message_decode(const uint8_t *body, size_t len, struct rec_message *m)
 	m->login_address = bytes_get_str(&in, 320);
 	m->envid = bytes_get_str(&in, 100);
 	m->reason = bytes_get_str(&in, 255);
+	if (extended && rec_ext_decode(&in, &m->ext) == -1)
+		return -1;
 	m->prefix_len = (size_t)bytes_get_int(&in, 4);
 	m->prefix = bytes_get(&in, m->prefix_len);
 	if (in.bad || (m->flags & ~(uint32_t)QM_ON_DISK) != 0)

@@ -59,6 +59,8 @@ int rec_check(const uint8_t *rec, size_t avail, uint32_t seed, struct rec_header
 #define QM_FILE 0x0020   /* content in body/XX/ID */
 #define QM_WARNED 0x0040 /* the sender knows of the delay */
 #define QM_ON_DISK 0x00ff
+/* In a message's record only: fields of extensions follow. */
+#define QM_EXTENDED 0x10000
 #define QM_DIRTY 0x0100                  /* changed since the checkpoint */
 #define QM_IN_CKPT 0x0200                /* the checkpoint has it */
 #define QM_PENDING 0x0400                /* not durable yet */
@@ -78,6 +80,24 @@ int rec_check(const uint8_t *rec, size_t avail, uint32_t seed, struct rec_header
 #define RET_FULL 1
 #define RET_HDRS 2
 
+/* What the extensions of SMTP ask for a message. All zero: nothing, and then nothing is
+ * written. */
+#define REC_HOLD_MAX 39
+#define REC_TLS_REQUIRED 1 /* REQUIRETLS of RFC 8689 */
+#define REC_TLS_OPTIONAL 2 /* its "TLS-Required: No" */
+#define REC_BY_RETURN 'R'  /* RFC 2852 */
+#define REC_BY_NOTIFY 'N'
+#define REC_PRIORITY_MAX 9 /* RFC 6710: from -9 */
+struct rec_ext {
+	int8_t priority;
+	uint8_t tls;      /* one of REC_TLS_ */
+	int64_t release;  /* not before (RFC 4865), wall seconds */
+	const char *hold; /* the parameter that asked for it; NULL: "" */
+	int64_t by;       /* deliver by, wall seconds, may have passed */
+	uint8_t by_mode;  /* one of REC_BY_; 0: none */
+	uint8_t by_trace;
+};
+
 enum rcpt_state {
 	RCPT_LIVE = 1, /* to be tried; deferred when attempts > 0 */
 	RCPT_DONE,
@@ -87,6 +107,7 @@ enum rcpt_state {
 
 #define REC_R_ADDRESS 0x01
 #define REC_R_RESULT 0x02
+#define REC_R_RRVS 0x04 /* only with the address */
 
 struct rec_rcpt {
 	uint32_t num; /* counted from 0 within the message */
@@ -97,6 +118,8 @@ struct rec_rcpt {
 	uint8_t has;  /* REC_R_x: which of the strings follow */
 	const char *address;
 	const char *orcpt;
+	int64_t rrvs;         /* RFC 7293: valid since, wall seconds */
+	uint8_t rrvs_action;  /* 'R' or 'C': where the next host knows nothing of it */
 	const char *enhanced; /* of the last result */
 	const char *mta;
 	const char *text;
@@ -110,6 +133,7 @@ struct rec_message {
 	uint8_t body;
 	uint8_t ret;
 	uint64_t login;
+	struct rec_ext ext;
 	const char *sender;
 	const char *client;
 	const char *helo;
@@ -132,6 +156,12 @@ void rec_rcpt_encode(const struct rec_rcpt *, struct bytes_out *);
 int rec_message_decode(const uint8_t *body, size_t len, struct rec_message *);
 /* The next of a decoded list: 1, 0 at the end, -1. */
 int rec_rcpt_next(struct bytes_in *, struct rec_rcpt *);
+
+/* record_ext.c: the block of fields, its length (2) first. Nothing for nothing. */
+int rec_ext_is_empty(const struct rec_ext *);
+void rec_ext_encode(const struct rec_ext *, struct bytes_out *);
+/* 0; -1: not as rec_ext_encode() writes it. hold borrows. */
+int rec_ext_decode(struct bytes_in *, struct rec_ext *);
 
 struct rec_state {
 	uint32_t flags;

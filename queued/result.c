@@ -437,9 +437,10 @@ note_make(struct record *r, enum bounce_action action, const uint8_t *content, s
 	b.envid = rec->envid;
 	b.arrived = rec->created;
 	b.now = r->now;
-	/* Binary content fits into no part of a report that others pass on. */
+	/* Binary content fits into no part of a report that others pass on; content under
+	 * REQUIRETLS stays out of it (RFC 8689, 5). */
 	b.full = rec->ret != RET_HDRS && action == BOUNCE_FAILED &&
-		 rec->body != BODY_BINARYMIME;
+		 rec->body != BODY_BINARYMIME && rec->ext.tls != REC_TLS_REQUIRED;
 	b.smtputf8 = (rec->flags & QM_SMTPUTF8) != 0;
 	b.rcpts = n->rcpts;
 	b.nrcpt = n->n;
@@ -469,6 +470,9 @@ note_make(struct record *r, enum bounce_action action, const uint8_t *content, s
 	n->sm.rec.size = n->len;
 	n->sm.rec.flags = QM_BOUNCE | (rec->flags & QM_SMTPUTF8);
 	n->sm.rec.body = n->eightbit ? BODY_8BITMIME : BODY_7BIT;
+	/* RFC 8689, 5 and 6; RFC 6710, 4.6. */
+	n->sm.rec.ext.tls = rec->ext.tls;
+	n->sm.rec.ext.priority = rec->ext.priority;
 	n->sm.rec.nrcpt = 1;
 	n->sm.rec.rcpts = (struct bytes_in){ .p = n->list, .len = o.len };
 	return 0;

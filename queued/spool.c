@@ -25,7 +25,9 @@
 #include "queued/spool_private.h"
 #include "queued/sys.h"
 
-#define FORMAT "fife-spool 1\n"
+#define FORMAT "fife-spool 2\n"
+/* Without the fields of extensions; read as it is, then written as the present one. */
+#define FORMAT_1 "fife-spool 1\n"
 #define RESERVE_IDS 4096
 #define RESERVE_MARGIN 1024
 
@@ -67,13 +69,13 @@ dir_make(int dirfd, const char *name)
 
 /* The file that says what this is; written last of a new spool. */
 static int
-format_read(struct spool *sp, int *fresh)
+format_read(struct spool *sp, int *fresh, int *old)
 {
 	char buf[128];
 	ssize_t n;
 	int fd;
 
-	*fresh = 0;
+	*fresh = *old = 0;
 	fd = openat(sp->dirfd, "format", O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	if (fd == -1) {
 		*fresh = errno == ENOENT;
@@ -82,7 +84,8 @@ format_read(struct spool *sp, int *fresh)
 	n = read(fd, buf, sizeof(buf) - 1);
 	close(fd);
 	buf[n > 0 ? n : 0] = '\0';
-	if (n <= 0 || strncmp(buf, FORMAT, sizeof(FORMAT) - 1) != 0 ||
+	*old = n > 0 && strncmp(buf, FORMAT_1, sizeof(FORMAT_1) - 1) == 0;
+	if (n <= 0 || (!*old && strncmp(buf, FORMAT, sizeof(FORMAT) - 1) != 0) ||
 	    sscanf(buf + sizeof(FORMAT) - 1, "generation %" SCNx64, &sp->generation) !=
 		1) {
 		errno = EINVAL;
@@ -227,7 +230,7 @@ spool_open(struct event_base *base, const struct spool_conf *conf, int wait_s, c
 	struct spool *sp;
 	char dir[1100];
 	const char *step = "no memory";
-	int fresh, saved;
+	int fresh, old, saved;
 
 	sp = calloc(1, sizeof(*sp));
 	if (sp == NULL)
@@ -245,7 +248,7 @@ spool_open(struct event_base *base, const struct spool_conf *conf, int wait_s, c
 	if (lock_take(sp, wait_s) == -1)
 		goto fail;
 	step = "the file format";
-	if (format_read(sp, &fresh) == -1)
+	if (format_read(sp, &fresh, &old) == -1)
 		goto fail;
 	step = "its directories";
 	sp->journal_fd = dir_make(sp->dirfd, JOURNAL_DIR);
@@ -259,7 +262,8 @@ spool_open(struct event_base *base, const struct spool_conf *conf, int wait_s, c
 		arc4random_buf(&sp->generation, sizeof(sp->generation));
 		if (format_write(sp) == -1)
 			goto fail;
-	}
+	} else if (old && format_write(sp) == -1)
+		goto fail;
 	step = "the journal";
 	sp->j = journal_open(base, sp->journal_fd, sp->generation,
 	    segment_size_pick(sp, conf->segment_size));

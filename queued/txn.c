@@ -45,6 +45,7 @@ struct txn {
 	uint64_t size;
 	uint32_t crc;
 	uint8_t disposition;
+	uint8_t tls_optional;
 	char reason[256];
 	uint8_t *prefix;
 	size_t prefix_len;
@@ -141,9 +142,33 @@ content_open(struct txn *t, int large)
 	return wr;
 }
 
+/* What the extensions ask for, in the record's form; -1: no smtpd says that. */
+static int
+ext_of(const struct msg_txn_begin *p, struct rec_ext *x)
+{
+	memset(x, 0, sizeof(*x));
+	x->priority = (int8_t)p->priority;
+	x->tls = p->require_tls ? REC_TLS_REQUIRED : 0;
+	x->release = p->release;
+	x->hold = p->hold;
+	x->by = p->by;
+	x->by_mode = p->by_mode;
+	x->by_trace = p->by_trace;
+	if (x->priority < -REC_PRIORITY_MAX || x->priority > REC_PRIORITY_MAX)
+		return -1;
+	if (p->release < 0 || p->release > UINT32_MAX || p->by > UINT32_MAX)
+		return -1;
+	return (p->by_mode == 0 || p->by_mode == REC_BY_RETURN ||
+		   p->by_mode == REC_BY_NOTIFY) &&
+		       p->by_trace <= 1 && (p->by_mode != 0 || p->by_trace == 0)
+		   ? 0
+		   : -1;
+}
+
 static void
 on_begin(struct channel *ch, struct msg *m)
 {
+	struct rec_ext x;
 	const struct msg_txn_begin *p = &m->p.txn_begin;
 	const char *low;
 	struct txn *t;
@@ -151,6 +176,10 @@ on_begin(struct channel *ch, struct msg *m)
 
 	if (txn_find(ch, p->txn) != NULL) {
 		channel_break(ch, "a transaction's number is used twice");
+		return;
+	}
+	if (ext_of(p, &x) == -1) {
+		channel_break(ch, "a transaction with wishes that there are not");
 		return;
 	}
 	if (queued.stopping) {
@@ -205,10 +234,20 @@ on_rcpt(struct channel *ch, const struct msg_txn_rcpt *p)
 
 	if (t == NULL || t->state != TXN_OPEN)
 		return; /* after an abort */
+	if (p->rrvs_action != 0 && p->rrvs_action != 'R' && p->rrvs_action != 'C') {
+		channel_break(ch, "a recipient with a wish that there is not");
+		return;
+	}
 	rc.num = t->nrcpt;
 	rc.state = RCPT_LIVE;
+	rc.next = t->begin.release;
 	rc.notify = p->notify;
 	rc.has = REC_R_ADDRESS;
+	if (p->rrvs_action != 0) {
+		rc.has |= REC_R_RRVS;
+		rc.rrvs = p->rrvs;
+		rc.rrvs_action = p->rrvs_action;
+	}
 	rc.address = p->address;
 	rc.orcpt = p->orcpt;
 	rec_rcpt_encode(&rc, &o);
@@ -393,6 +432,10 @@ write_message(struct txn *t)
 	sm.rec.body = b->body;
 	sm.rec.ret = b->ret;
 	sm.rec.login = b->login;
+	(void)ext_of(b, &sm.rec.ext);
+	/* RFC 8689, 4.1: the parameter counts before the field. */
+	if (t->tls_optional && !b->require_tls)
+		sm.rec.ext.tls = REC_TLS_OPTIONAL;
 	sm.rec.sender = b->sender;
 	sm.rec.client = b->client;
 	sm.rec.helo = b->helo;
@@ -442,6 +485,7 @@ on_commit(struct channel *ch, struct msg *m)
 	t->answer = m->id;
 	t->size = p->size;
 	t->disposition = p->disposition;
+	t->tls_optional = p->tls_optional;
 	strlcpy(t->reason, p->reason, sizeof(t->reason));
 	if (t->bad || t->nrcpt == 0) {
 		commit_failed(t, t->bad ? MSG_TEMP : MSG_PERM,
