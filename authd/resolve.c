@@ -20,6 +20,7 @@ struct walk {
 	const struct resolver *r;
 	char (*seen)[ADDRESS_MAX + 1]; /* keys looked at or waiting */
 	size_t n_seen;
+	size_t seen_cap;
 	size_t next;
 	struct target *targets;
 	size_t n;
@@ -159,6 +160,15 @@ walk_add(struct walk *w, const char *key)
 			return RESOLVE_OK; /* once is enough, and cuts loops */
 	if (w->n_seen == ROUNDS_MAX)
 		return RESOLVE_TOO_MANY;
+	if (w->n_seen == w->seen_cap) {
+		size_t cap = w->seen_cap == 0 ? 4 : w->seen_cap * 2;
+		void *p = reallocarray(w->seen, cap, sizeof(*w->seen));
+
+		if (p == NULL)
+			return RESOLVE_TEMP;
+		w->seen = p;
+		w->seen_cap = cap;
+	}
 	strlcpy(w->seen[w->n_seen++], key, sizeof(w->seen[0]));
 	return RESOLVE_OK;
 }
@@ -239,15 +249,14 @@ resolve_targets(
 
 	*targets = NULL;
 	*n = 0;
-	if (s == NULL || (w.seen = calloc(ROUNDS_MAX, sizeof(*w.seen))) == NULL) {
-		free(s);
+	if (s == NULL)
 		return RESOLVE_TEMP;
-	}
 	if (start_key(r, address, key, sizeof(key)) == -1)
 		goto done;
 	st = walk_add(&w, key);
 	for (; w.next < w.n_seen && st == RESOLVE_OK; w.next++) {
-		st = walk_step(&w, w.seen[w.next], s);
+		strlcpy(key, w.seen[w.next], sizeof(key)); /* the list may move */
+		st = walk_step(&w, key, s);
 		/* A dead member does not stop the others. */
 		if (st == RESOLVE_UNKNOWN || st == RESOLVE_DISABLED) {
 			if (first == RESOLVE_OK)

@@ -7,6 +7,8 @@
 
 #include <errno.h>
 #include <event2/event.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 
 #include "common/compat/compat.h"
 #include "common/conn.h"
@@ -92,6 +94,7 @@ acceptor_new(struct event_base *base, int listen_fd,
     void (*cb)(int fd, const struct sockaddr *, socklen_t, void *), void *arg)
 {
 	struct acceptor *a = calloc(1, sizeof(*a));
+	int on = 1;
 
 	if (a == NULL) {
 		close(listen_fd);
@@ -102,6 +105,9 @@ acceptor_new(struct event_base *base, int listen_fd,
 	a->arg = arg;
 	/* Shared with other processes perhaps: another may take the connection. */
 	evutil_make_socket_nonblocking(listen_fd);
+	/* For every connection that comes: conn.c gathers output. Fails on a Unix
+	 * socket, which is fine. */
+	(void)setsockopt(listen_fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 	a->ev = event_new(base, listen_fd, EV_READ | EV_PERSIST, on_connection, a);
 	a->ev_rest = event_new(base, -1, 0, on_rest, a);
 	if (a->ev == NULL || a->ev_rest == NULL || event_add(a->ev, NULL) == -1) {

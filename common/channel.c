@@ -29,6 +29,7 @@
 
 #define WAITERS_MAX 65536
 #define QUEUE_BYTES_MAX (64u * 1024 * 1024)
+#define LAZY_OCTETS (8 * 1024) /* a lazy channel writes at once from here on */
 
 struct waiter {
 	TAILQ_ENTRY(waiter) chain;   /* same bucket */
@@ -50,6 +51,8 @@ struct channel {
 	struct event *ev_read;
 	struct event *ev_write;
 	struct event *ev_tick; /* deadlines, and death */
+	struct event *ev_lazy; /* of a lazy channel: when to write at last */
+	struct timeval lazy;
 	enum role self;
 	enum role peer;
 	uint32_t instance;
@@ -90,6 +93,7 @@ now_ms(void)
 static void on_read(evutil_socket_t, short, void *);
 static void on_write(evutil_socket_t, short, void *);
 static void on_tick(evutil_socket_t, short, void *);
+static void on_lazy(evutil_socket_t, short, void *);
 
 struct channel *
 channel_new(struct event_base *base, int fd, enum role self, uint32_t instance,
@@ -181,6 +185,8 @@ channel_free(struct channel *ch)
 		event_free(ch->ev_write);
 	if (ch->ev_tick != NULL)
 		event_free(ch->ev_tick);
+	if (ch->ev_lazy != NULL)
+		event_free(ch->ev_lazy);
 	imsgbuf_clear(&ch->imsgbuf);
 	close(ch->fd);
 	if (!ch->busy)
@@ -197,6 +203,8 @@ channel_break(struct channel *ch, const char *why)
 	strlcpy(ch->why, why, sizeof(ch->why));
 	event_del(ch->ev_read);
 	event_del(ch->ev_write);
+	if (ch->ev_lazy != NULL)
+		event_del(ch->ev_lazy);
 	event_active(ch->ev_tick, EV_TIMEOUT, 0);
 }
 
@@ -262,6 +270,28 @@ on_tick(evutil_socket_t fd, short what, void *arg)
 		arm(ch);
 }
 
+/* Written from the loop, so that what one turn says goes out together. The kernel is
+ * not asked to watch unless the socket turns out to be full. */
+static void
+kick_write(struct channel *ch)
+{
+	if (event_pending(ch->ev_write, EV_WRITE, NULL))
+		return;
+	if (ch->ev_lazy == NULL || ch->queued >= LAZY_OCTETS)
+		event_active(ch->ev_write, EV_WRITE, 0);
+	else if (!event_pending(ch->ev_lazy, EV_TIMEOUT, NULL))
+		event_add(ch->ev_lazy, &ch->lazy);
+}
+
+static void
+on_lazy(evutil_socket_t fd, short what, void *arg)
+{
+	struct channel *ch = arg;
+
+	if (!event_pending(ch->ev_write, EV_WRITE, NULL))
+		event_active(ch->ev_write, EV_WRITE, 0);
+}
+
 int
 channel_send(
     struct channel *ch, enum msg_type type, uint64_t id, const void *payload, int fd)
@@ -291,11 +321,7 @@ channel_send(
 	imsg_close(&ch->imsgbuf, b);
 	b = NULL;
 	ch->queued += len;
-	/* Written from the loop, so that what one turn says goes out together. */
-	if (!event_pending(ch->ev_write, EV_WRITE, NULL)) {
-		event_add(ch->ev_write, NULL);
-		event_active(ch->ev_write, EV_WRITE, 0);
-	}
+	kick_write(ch);
 	return 0;
 fail:
 	if (b != NULL)
@@ -481,16 +507,21 @@ on_read(evutil_socket_t fd, short what, void *arg)
 		really_free(ch);
 }
 
-/* Send what goes; a peer that is never quite up to date must not look ever slower. */
+/* Send what goes; a peer that is never quite up to date must not look ever slower.
+ * Each message with a descriptor begins a write of its own. */
 static int
 write_some(struct channel *ch)
 {
-	uint32_t before = imsgbuf_queuelen(&ch->imsgbuf), after;
-	int rc = imsgbuf_write(&ch->imsgbuf);
+	uint32_t before, after;
+	int rc;
 
-	after = imsgbuf_queuelen(&ch->imsgbuf);
-	if (before > after)
-		ch->queued = ch->queued / before * after;
+	do {
+		before = imsgbuf_queuelen(&ch->imsgbuf);
+		rc = imsgbuf_write(&ch->imsgbuf);
+		after = imsgbuf_queuelen(&ch->imsgbuf);
+		if (before > after)
+			ch->queued = ch->queued / before * after;
+	} while (rc == 0 && after > 0 && after < before);
 	return rc;
 }
 
@@ -508,11 +539,29 @@ on_write(evutil_socket_t fd, short what, void *arg)
 		channel_break(ch, strerror(errno));
 		return;
 	}
-	if (imsgbuf_queuelen(&ch->imsgbuf) == 0) {
+	if (imsgbuf_queuelen(&ch->imsgbuf) == 0)
 		ch->queued = 0;
-		event_del(ch->ev_write);
-	} else
+	else
 		event_add(ch->ev_write, NULL);
+}
+
+int
+channel_set_lazy(struct channel *ch, uint32_t ms)
+{
+	if (ch->ev_lazy == NULL &&
+	    (ch->ev_lazy = event_new(ch->base, -1, 0, on_lazy, ch)) == NULL)
+		return -1;
+	ch->lazy.tv_sec = (time_t)(ms / 1000);
+	ch->lazy.tv_usec = (suseconds_t)(ms % 1000) * 1000;
+	return 0;
+}
+
+void
+channel_hurry(struct channel *ch)
+{
+	if (!ch->dead && imsgbuf_queuelen(&ch->imsgbuf) > 0 &&
+	    !event_pending(ch->ev_write, EV_WRITE, NULL))
+		event_active(ch->ev_write, EV_WRITE, 0);
 }
 
 int

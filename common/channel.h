@@ -79,6 +79,11 @@ struct channel *channel_find(uint64_t serial);
 size_t channel_queued(const struct channel *);
 void channel_set_arg(struct channel *, void *);
 void *channel_arg(const struct channel *);
+/* What is sent may wait up to ms for more to share its system call: for what nobody
+ * waits for. -1: no memory, it stays as it was. */
+int channel_set_lazy(struct channel *, uint32_t ms);
+/* What waits so goes out with this turn of the loop. */
+void channel_hurry(struct channel *);
 /* Send what is queued now, waiting at most timeout_ms; for last words. */
 void channel_flush(struct channel *, uint32_t timeout_ms);
 /* The peer broke a rule that the catalogue cannot express: as if decoding had

@@ -31,6 +31,13 @@
 /* After our end has been sent the peer gets this long to take it and close. */
 #define LINGER_MS 2000
 #define LINGER_OCTETS (1024u * 1024)
+#define PARTING_OCTETS 1024
+#ifndef MSG_MORE
+#define MSG_MORE 0
+#endif
+#ifndef MSG_NOSIGNAL
+#define MSG_NOSIGNAL 0
+#endif
 
 /* One for all: what has been read moves on at once, and an idle connection
  * holds no memory for its next input. */
@@ -47,7 +54,6 @@ conn_alloc(struct event_base *base, int fd, size_t input_max, conn_cb cb, void *
 {
 	static int sigpipe_ignored;
 	struct conn *c;
-	int on = 1;
 
 	if (!sigpipe_ignored) {
 		signal(SIGPIPE, SIG_IGN);
@@ -63,11 +69,8 @@ conn_alloc(struct event_base *base, int fd, size_t input_max, conn_cb cb, void *
 	c->input_max = input_max;
 	c->cb = cb;
 	c->arg = arg;
-	if (fd != -1) {
+	if (fd != -1)
 		evutil_make_socket_nonblocking(fd);
-		/* Output is gathered here. Fails on a Unix socket, which is fine. */
-		(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-	}
 	c->in = evbuffer_new();
 	c->out = evbuffer_new();
 	c->ev_read = event_new(base, fd, EV_READ | EV_PERSIST, on_read, c);
@@ -98,12 +101,14 @@ static int
 connect_start(int fd, const struct sockaddr *to, socklen_t to_len,
     const struct sockaddr *source, socklen_t source_len)
 {
+	int on = 1;
+
 	if (fd == -1)
 		return -1;
+	/* Output is gathered here. Fails on a Unix socket, which is fine. */
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 	if (source != NULL) {
 #ifdef IP_BIND_ADDRESS_NO_PORT
-		int on = 1;
-
 		/* Choose the port with the destination known: many more of them. */
 		(void)setsockopt(
 		    fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof(on));
@@ -420,11 +425,28 @@ on_again(evutil_socket_t fd, short what, void *arg)
 	readable(arg);
 }
 
+/* In one segment with the end of the stream, which close(2) adds at once. */
+static int
+last_words(struct conn *c, struct evbuffer *buf)
+{
+	size_t len = evbuffer_get_length(buf);
+	unsigned char *p;
+	ssize_t n;
+
+	if (len > PARTING_OCTETS || (p = evbuffer_pullup(buf, -1)) == NULL ||
+	    (n = send(c->fd, p, len, MSG_MORE | MSG_NOSIGNAL)) == -1)
+		return -1;
+	evbuffer_drain(buf, (size_t)n);
+	return (size_t)n == len ? 0 : -1;
+}
+
 /* DONE: buf is empty. */
 static enum conn_io
 plain_flush(struct conn *c, struct evbuffer *buf)
 {
 	if (evbuffer_get_length(buf) == 0)
+		return CONN_IO_DONE;
+	if (c->parting && last_words(c, buf) == 0)
 		return CONN_IO_DONE;
 	if (evbuffer_write(buf, c->fd) == -1 && errno != EAGAIN && errno != EINTR)
 		return CONN_IO_ERROR;
@@ -479,7 +501,8 @@ finish(struct conn *c)
 
 	if (c->state == CONN_S_TLS && conn_tls_shutdown(c) == CONN_IO_WAIT)
 		return;
-	if (c->eof || shutdown(c->fd, SHUT_WR) == -1) {
+	if (c->eof || (c->parting && c->state == CONN_S_PLAIN) ||
+	    shutdown(c->fd, SHUT_WR) == -1) {
 		conn_free(c);
 		return;
 	}
@@ -629,6 +652,16 @@ conn_close(struct conn *c, uint32_t timeout_ms)
 	evbuffer_drain(c->in, evbuffer_get_length(c->in));
 	conn_update_read(c);
 	conn_kick_write(c);
+}
+
+void
+conn_part(struct conn *c, uint32_t timeout_ms)
+{
+	if (c == NULL || c->freed)
+		return;
+	if (c->state == CONN_S_PLAIN && evbuffer_get_length(c->in) == 0)
+		c->parting = 1;
+	conn_close(c, timeout_ms);
 }
 
 struct evbuffer *

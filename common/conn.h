@@ -40,6 +40,9 @@ void conn_free(struct conn *);
 /* Free it after the output has been sent, or after timeout_ms; the callback is
  * not called again. The owner must forget the pointer. */
 void conn_close(struct conn *, uint32_t timeout_ms);
+/* The same, when the peer has said good-bye and nothing of it lies unread: a plain
+ * connection does not wait for the peer's end then. */
+void conn_part(struct conn *, uint32_t timeout_ms);
 
 /* What has come in; the owner drains it. */
 struct evbuffer *conn_input(struct conn *);

@@ -43,6 +43,7 @@ struct conn {
 	unsigned int full : 1;
 	unsigned int eof : 1;
 	unsigned int closing : 1;
+	unsigned int parting : 1; /* conn_part() */
 	unsigned int read_wants_write : 1;
 	unsigned int write_wants_read : 1;
 	uint64_t close_at; /* monotonic ms: the end of conn_close()'s patience */

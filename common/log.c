@@ -20,6 +20,7 @@
 #define LINE_MAX_LEN 3000
 #define KEEP_MAX 256 /* lines kept while there is no logd */
 #define QUEUE_MAX (1024 * 1024)
+#define LAZY_MS 10 /* lines share a write; a warning does not wait for others */
 
 static const char *log_name = "fife";
 static int log_debugging;
@@ -29,12 +30,14 @@ static void (*log_sink)(enum log_kind, enum log_level, int64_t, const char *);
 static struct msg_log_line *kept[KEEP_MAX];
 static size_t n_kept;
 static uint64_t n_dropped;
+static uint32_t log_pid;
 
 void
 log_init(const char *name, int debug)
 {
 	log_name = name;
 	log_debugging = debug;
+	log_pid = (uint32_t)getpid();
 }
 
 void
@@ -69,6 +72,7 @@ log_set_channel(struct channel *ch)
 	if (ch == NULL)
 		return;
 	log_to_stderr = 0;
+	(void)channel_set_lazy(ch, LAZY_MS);
 	for (size_t i = 0; i < n_kept; i++) {
 		if (send_line(kept[i]) == -1)
 			n_dropped++;
@@ -87,14 +91,17 @@ static void
 emit(enum log_kind kind, enum log_level level, const char *text)
 {
 	static const char *const words[] = { "error", "warning", "info", "debug" };
-	struct msg_log_line line = {
-		.kind = kind, .level = level, .pid = (uint32_t)getpid()
-	};
+	struct msg_log_line line;
 	struct timespec ts;
 
 	if (level == LOGL_DEBUG && !log_debugging)
 		return;
+	if (log_pid == 0)
+		log_pid = (uint32_t)getpid();
 	clock_gettime(CLOCK_REALTIME, &ts);
+	line.kind = kind;
+	line.level = level;
+	line.pid = log_pid;
 	line.time_us = (int64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
 	if (log_to_stderr && level <= LOGL_INFO)
 		fprintf(stderr, "%s: %s: %s\n", log_name, words[level], text);
@@ -106,6 +113,8 @@ emit(enum log_kind kind, enum log_level level, const char *text)
 	if (log_channel != NULL) {
 		if (send_line(&line) == -1)
 			n_dropped++;
+		else if (level <= LOGL_WARN || log_debugging)
+			channel_hurry(log_channel);
 		return;
 	}
 	if (n_kept < KEEP_MAX && (kept[n_kept] = malloc(sizeof(line))) != NULL)

@@ -56,7 +56,10 @@ session_free(struct session *s)
 static void
 session_close(struct session *s)
 {
-	conn_close(s->conn, CLOSE_MS);
+	if (s->bye)
+		conn_part(s->conn, CLOSE_MS);
+	else
+		conn_close(s->conn, CLOSE_MS);
 	session_free(s);
 }
 
@@ -198,6 +201,7 @@ perform(struct session *s, const struct smtp_action *a)
 	case SMTP_ACT_REPLY:
 		if (conn_write(s->conn, a->data, a->len) == -1)
 			s->closing = 1;
+		s->bye = a->len > 3 && memcmp(a->data, "221", 3) == 0;
 		gatekeeper_replied(s, a->data, a->len);
 		break;
 	case SMTP_ACT_STARTTLS:

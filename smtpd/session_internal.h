@@ -43,6 +43,7 @@ struct session {
 	uint8_t implicit;  /* the greeting comes after it */
 	uint8_t eof;
 	uint8_t closing;
+	uint8_t bye; /* the last reply was the answer to QUIT */
 	uint8_t running;
 	uint8_t progress; /* the deadline starts anew */
 	uint32_t uid;     /* LISTENER_LOCAL */
