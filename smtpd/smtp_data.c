@@ -197,11 +197,14 @@ hand_out(struct smtp_data *d, const char *in, size_t from, size_t to, const char
 {
 	*span = in + from;
 	*span_len = to - from;
-	if (d->fault == SMTP_DATA_GOOD && *span_len > d->size_max - d->size)
-		fault(d, SMTP_DATA_SIZE);
+	d->size += *span_len;
+	/* Over any other fault, so that the reply does not depend on how the input was cut. */
+	if (d->size > d->size_max) {
+		d->fault = SMTP_DATA_SIZE;
+		d->in_header = 0;
+	}
 	if (d->fault != SMTP_DATA_GOOD)
 		*span_len = 0;
-	d->size += *span_len;
 }
 
 enum smtp_data_result

@@ -35,13 +35,13 @@ enum smtp_data_form {
 };
 
 struct smtp_data {
-	uint64_t size;  /* octets handed out so far */
+	uint64_t size;  /* octets of content, those after a fault included */
 	uint64_t total; /* octets read, the refused included */
 	uint64_t size_max;
 	uint32_t hops;
 	uint32_t hops_max;
 	uint32_t header_size;
-	enum smtp_data_fault fault; /* the first one; nothing is handed out after it */
+	enum smtp_data_fault fault; /* size's, or the first; nothing is handed out after it */
 	uint8_t form;               /* enum smtp_data_form */
 	uint8_t state;
 	uint8_t in_header;

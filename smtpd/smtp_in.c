@@ -235,13 +235,14 @@ smtp_in_data_end(struct smtp_in *e)
 	};
 	enum smtp_reply r = e->content_failed;
 
-	if (r == SMTP_REPLY_NONE && e->data.fault == SMTP_DATA_GOOD) {
+	/* What is wrong with the content for good comes before what is wrong with us. */
+	if (e->data.fault != SMTP_DATA_GOOD)
+		r = replies[e->data.fault];
+	if (r == SMTP_REPLY_NONE) {
 		e->wait = WAIT_COMMIT;
 		act_simple(e, SMTP_ACT_COMMIT);
 		return;
 	}
-	if (r == SMTP_REPLY_NONE)
-		r = replies[e->data.fault];
 	/* A chunk that is not the last has one reply. */
 	if (e->facts.kind == LISTENER_LMTP && (e->state != ST_BDAT || e->chunk_last))
 		e->lmtp_left = e->nrcpt - 1;
