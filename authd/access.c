@@ -10,7 +10,8 @@
 #include "common/compat/compat.h"
 
 #define VALUE_MAX 512
-#define KINDS 4
+#define KINDS 5
+#define LISTED 4 /* what a list of the system may have */
 
 /* How many entries there are of each length of prefix: mostly none, and no look-up. */
 static uint32_t prefixes[KINDS][2][129];
@@ -22,7 +23,7 @@ struct network {
 	unsigned int bits;
 };
 
-static const char *const words[KINDS] = { "none", "allow", "deny", "ban" };
+static const char *const words[KINDS] = { "none", "allow", "deny", "ban", "junk" };
 
 const char *
 access_word(enum access_kind kind)
@@ -276,7 +277,7 @@ access_client(
 	if (network_parse(client, &n) == -1)
 		return ACCESS_NONE;
 	for (int bits = (int)bits_max(n.family); bits >= 0; bits--)
-		for (int kind = ACCESS_ALLOW; kind < KINDS; kind++) {
+		for (int kind = ACCESS_ALLOW; kind < LISTED; kind++) {
 			if (prefixes[kind][n.family == AF_INET6][bits] == 0)
 				continue;
 			network_cut(&n, (unsigned int)bits);
@@ -308,4 +309,38 @@ access_sender(struct directory *d, const char *sender, char *subject, size_t cap
 			next++;
 	}
 	return ACCESS_NONE;
+}
+
+/* An address is narrower than its domain, and that than those above it. */
+static int
+fits_sender(const char *subject, const char *sender)
+{
+	size_t len = strlen(subject), whole = strlen(sender);
+	const char *tail;
+
+	if (len == 0 || len > whole)
+		return 0;
+	tail = sender + whole - len;
+	if (strcmp(tail, subject) != 0)
+		return 0;
+	if (tail == sender)
+		return (int)len;
+	return strchr(subject, '@') == NULL && (tail[-1] == '@' || tail[-1] == '.')
+		   ? (int)len
+		   : 0;
+}
+
+int
+access_fit(const char *subject, const char *client, const char *sender)
+{
+	struct network n, c;
+
+	if (network_parse(subject, &n) == -1)
+		return fits_sender(subject, sender);
+	if (network_parse(client, &c) == -1 || c.family != n.family)
+		return 0;
+	network_cut(&c, n.bits);
+	return memcmp(c.bytes, n.bytes, sizeof(c.bytes)) == 0
+		   ? ACCESS_KEY_MAX + 1 + (int)n.bits
+		   : 0;
 }

@@ -15,13 +15,14 @@ enum access_kind {
 	ACCESS_NONE,
 	ACCESS_ALLOW,
 	ACCESS_DENY,
-	ACCESS_BAN
+	ACCESS_BAN,
+	ACCESS_JUNK /* in personal lists only */
 };
 
 #define ACCESS_KEY_MAX 330
 #define ACCESS_BANS_MAX 65536
 
-/* "allow", "deny", "ban" */
+/* "allow", "deny", "ban", "junk" */
 const char *access_word(enum access_kind);
 enum access_kind access_kind_of(const char *word);
 
@@ -46,5 +47,9 @@ enum access_kind access_client(
     struct directory *, const char *client, int64_t now_s, char *subject, size_t cap);
 enum access_kind access_sender(
     struct directory *, const char *sender, char *subject, size_t cap);
+
+/* How narrowly an entry fits: 0: not at all; more for a client than for any sender.
+ * sender in canonical form, or "". */
+int access_fit(const char *subject, const char *client, const char *sender);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* fifectl access: lists and bans; see access.h. */
+/* fifectl access: lists and bans; see access.h and personal.h. */
 #include "authd/access_commands.h"
 
 #include <string.h>
@@ -7,18 +7,29 @@
 #include "authd/access.h"
 #include "authd/auth.h"
 #include "authd/logins.h"
+#include "authd/personal_commands.h"
 #include "common/compat/compat.h"
 #include "common/daemon.h"
 #include "common/log.h"
 
 /* All, or those of one kind. */
 static void
-list(struct ctl *c, enum access_kind only)
+list(struct ctl *c, enum access_kind only, int argc, char **argv)
 {
-	char key[512] = "", value[512], reason[301];
+	char key[512] = "", value[512], reason[301], *user;
 	enum dir_status st;
 	int64_t until;
 
+	if (personal_user_word(c, &argc, argv, &user) == -1)
+		return;
+	if (argc > 0) {
+		ctl_done(c, CTL_USAGE, "%s: expected --user or nothing", argv[0]);
+		return;
+	}
+	if (user != NULL) {
+		personal_cmd_list(c, user, only);
+		return;
+	}
 	while ((st = directory_next(auth.directory, DIR_ACCESS, key, sizeof(key), value,
 		    sizeof(value))) == DIR_OK) {
 		char *subject = strchr(key, ' ');
@@ -61,14 +72,30 @@ subject_arg(struct ctl *c, const char *word, char *subject, size_t cap)
 static void
 add(struct ctl *c, enum access_kind kind, int argc, char **argv)
 {
-	char subject[ACCESS_KEY_MAX], reason[301] = "";
+	char subject[ACCESS_KEY_MAX], reason[301] = "", *user;
 	enum dir_status st;
 
+	if (personal_user_word(c, &argc, argv, &user) == -1)
+		return;
+	if (argc < 1) {
+		ctl_done(c, CTL_USAGE,
+		    "expected an IP address, a network, a domain or "
+		    "an address");
+		return;
+	}
 	if (subject_arg(c, argv[0], subject, sizeof(subject)) == -1)
 		return;
 	for (int i = 1; i < argc; i++) {
 		strlcat(reason, i == 1 ? "" : " ", sizeof(reason));
 		strlcat(reason, argv[i], sizeof(reason));
+	}
+	if (user != NULL) {
+		personal_cmd_add(c, user, kind, subject, reason);
+		return;
+	}
+	if (kind == ACCESS_JUNK) {
+		ctl_done(c, CTL_USAGE, "junk is for lists of users: expected --user");
+		return;
 	}
 	if ((st = access_put(auth.directory, kind, subject, 0, reason)) != DIR_OK) {
 		ctl_done(c, st == DIR_BAD ? CTL_USAGE : CTL_TEMPFAIL, "%s: %s", argv[0],
@@ -81,13 +108,23 @@ add(struct ctl *c, enum access_kind kind, int argc, char **argv)
 }
 
 static void
-del(struct ctl *c, enum access_kind kind, char **argv)
+del(struct ctl *c, enum access_kind kind, int argc, char **argv)
 {
-	char subject[ACCESS_KEY_MAX], network[ACCESS_KEY_MAX];
+	char subject[ACCESS_KEY_MAX], network[ACCESS_KEY_MAX], *user;
 	enum dir_status st;
 
+	if (personal_user_word(c, &argc, argv, &user) == -1)
+		return;
+	if (argc != 1) {
+		ctl_done(c, CTL_USAGE, "expected one subject");
+		return;
+	}
 	if (subject_arg(c, argv[0], subject, sizeof(subject)) == -1)
 		return;
+	if (user != NULL) {
+		personal_cmd_del(c, user, kind, subject);
+		return;
+	}
 	st = access_del(auth.directory, kind, subject);
 	/* Who names an IPv6 address means the ban that its network has. */
 	if (kind == ACCESS_BAN && st == DIR_NONE &&
@@ -107,25 +144,25 @@ del(struct ctl *c, enum access_kind kind, char **argv)
 void
 access_list(struct ctl *c, int argc, char **argv)
 {
-	list(c, ACCESS_NONE);
+	list(c, ACCESS_NONE, argc, argv);
 }
 
 void
 access_allow_list(struct ctl *c, int argc, char **argv)
 {
-	list(c, ACCESS_ALLOW);
+	list(c, ACCESS_ALLOW, argc, argv);
 }
 
 void
 access_deny_list(struct ctl *c, int argc, char **argv)
 {
-	list(c, ACCESS_DENY);
+	list(c, ACCESS_DENY, argc, argv);
 }
 
 void
 access_ban_list(struct ctl *c, int argc, char **argv)
 {
-	list(c, ACCESS_BAN);
+	list(c, ACCESS_BAN, 0, argv);
 }
 
 void
@@ -143,17 +180,35 @@ access_deny_add(struct ctl *c, int argc, char **argv)
 void
 access_allow_del(struct ctl *c, int argc, char **argv)
 {
-	del(c, ACCESS_ALLOW, argv);
+	del(c, ACCESS_ALLOW, argc, argv);
 }
 
 void
 access_deny_del(struct ctl *c, int argc, char **argv)
 {
-	del(c, ACCESS_DENY, argv);
+	del(c, ACCESS_DENY, argc, argv);
 }
 
 void
 access_ban_del(struct ctl *c, int argc, char **argv)
 {
-	del(c, ACCESS_BAN, argv);
+	del(c, ACCESS_BAN, argc, argv);
+}
+
+void
+access_junk_list(struct ctl *c, int argc, char **argv)
+{
+	list(c, ACCESS_JUNK, argc, argv);
+}
+
+void
+access_junk_add(struct ctl *c, int argc, char **argv)
+{
+	add(c, ACCESS_JUNK, argc, argv);
+}
+
+void
+access_junk_del(struct ctl *c, int argc, char **argv)
+{
+	del(c, ACCESS_JUNK, argc, argv);
 }

@@ -15,5 +15,8 @@ void access_deny_add(struct ctl *, int, char **);
 void access_allow_del(struct ctl *, int, char **);
 void access_deny_del(struct ctl *, int, char **);
 void access_ban_del(struct ctl *, int, char **);
+void access_junk_list(struct ctl *, int, char **);
+void access_junk_add(struct ctl *, int, char **);
+void access_junk_del(struct ctl *, int, char **);
 
 #endif

@@ -28,7 +28,7 @@ struct directory {
 };
 
 static const char *const table_names[DIR_TABLES] = { "domains", "users", "aliases",
-	"routes", "access" };
+	"routes", "access", "personal" };
 
 const char *
 dir_status_text(enum dir_status st)
@@ -550,7 +550,26 @@ directory_user_put(struct directory *d, const struct user *u)
 enum dir_status
 directory_user_del(struct directory *d, const char *key)
 {
-	return del(d, DIR_USERS, key);
+	enum dir_status st = del(d, DIR_PERSONAL, key);
+
+	/* The list first: nobody of the same name later inherits it. */
+	return st == DIR_OK || st == DIR_NONE ? del(d, DIR_USERS, key) : st;
+}
+
+static int
+move_personal(struct directory *d, MDB_txn *txn, const char *key, const char *new_key)
+{
+	MDB_dbi dbi = d->dbi[DIR_PERSONAL];
+	MDB_val k = val(key), nk = val(new_key), v;
+	char text[VALUE_MAX];
+	int rc = txn_get(txn, dbi, key, text, sizeof(text));
+
+	if (rc != 0)
+		return rc == MDB_NOTFOUND ? 0 : rc;
+	v = val(text);
+	if ((rc = mdb_put(txn, dbi, &nk, &v, 0)) != 0)
+		return rc;
+	return mdb_del(txn, dbi, &k, NULL);
 }
 
 enum dir_status
@@ -583,7 +602,8 @@ directory_user_rename(struct directory *d, const char *key, const char *new_key)
 		return rc == MDB_KEYEXIST ? DIR_EXISTS : failed("rename", rc);
 	}
 	v = val(new_key);
-	if ((rc = mdb_put(txn, d->dbi[DIR_ALIASES], &ok, &v, 0)) != 0) {
+	if ((rc = mdb_put(txn, d->dbi[DIR_ALIASES], &ok, &v, 0)) != 0 ||
+	    (rc = move_personal(d, txn, key, new_key)) != 0) {
 		mdb_txn_abort(txn);
 		return failed("rename", rc);
 	}
@@ -633,6 +653,37 @@ enum dir_status
 directory_access_del(struct directory *d, const char *key)
 {
 	return del(d, DIR_ACCESS, key);
+}
+
+enum dir_status
+directory_personal_put(struct directory *d, const char *key, const char *text)
+{
+	enum dir_status st;
+
+	if (*text != '\0')
+		return put(d, DIR_PERSONAL, key, text, 0);
+	st = del(d, DIR_PERSONAL, key);
+	return st == DIR_NONE ? DIR_OK : st;
+}
+
+enum dir_status
+directory_personal_get(struct directory *d, const char *key, char *buf, size_t cap)
+{
+	return get(d, DIR_PERSONAL, key, buf, cap);
+}
+
+int
+directory_has_personal(struct directory *d)
+{
+	MDB_txn *txn;
+	MDB_stat st;
+	int yes;
+
+	if (mdb_txn_begin(d->env, NULL, MDB_RDONLY, &txn) != 0)
+		return 1;
+	yes = mdb_stat(txn, d->dbi[DIR_PERSONAL], &st) != 0 || st.ms_entries > 0;
+	mdb_txn_abort(txn);
+	return yes;
 }
 
 enum dir_status

@@ -89,12 +89,22 @@ enum dir_status directory_access_get(
     struct directory *, const char *key, char *buf, size_t cap);
 enum dir_status directory_access_del(struct directory *, const char *key);
 
+/* A user's own list (personal.h), by the user's key; it goes with the user, and with
+ * a new name. "" removes it. */
+enum dir_status directory_personal_put(
+    struct directory *, const char *key, const char *text);
+enum dir_status directory_personal_get(
+    struct directory *, const char *key, char *buf, size_t cap);
+/* Has anybody a list? */
+int directory_has_personal(struct directory *);
+
 enum dir_table {
 	DIR_DOMAINS,
 	DIR_USERS,
 	DIR_ALIASES,
 	DIR_ROUTES,
 	DIR_ACCESS,
+	DIR_PERSONAL,
 	DIR_TABLES
 };
 /* In order of keys, starting after key (start with ""). Copies key and value. */

@@ -12,6 +12,7 @@
 #include "authd/auth.h"
 #include "authd/greylist.h"
 #include "authd/logins.h"
+#include "authd/personal.h"
 #include "authd/verified.h"
 #include "authd/worker.h"
 #include "common/compat/compat.h"
@@ -209,7 +210,7 @@ access_rcpt(struct msg_rcpt_check *q, struct msg_rcpt_class *r)
 		kind = access_sender(auth.directory, q->sender, subject, sizeof(subject));
 	if (kind == ACCESS_ALLOW) {
 		q->greylist = 0;
-		r->allowed = 1;
+		r->allowed = RCPT_ALLOWED;
 	}
 	if (kind != ACCESS_DENY)
 		return 0;
@@ -217,6 +218,50 @@ access_rcpt(struct msg_rcpt_check *q, struct msg_rcpt_class *r)
 	snprintf(
 	    r->text, sizeof(r->text), "Mail from %.200s is not accepted here", subject);
 	return 1;
+}
+
+/* What the recipient's own list says. It comes after the denials of the system and before
+ * what that allows. postmaster and abuse hear everybody (RFC 5321, 4.5.1; RFC 2142). */
+static void
+personal_rcpt(struct msg_rcpt_check *q, struct msg_rcpt_class *r)
+{
+	static char text[PERSONAL_TEXT_MAX + 1];
+	char user[ADDRESS_MAX + 1], subject[ACCESS_KEY_MAX];
+	size_t local = strcspn(q->address, "@");
+	enum dir_status st;
+
+	if (!directory_has_personal(auth.directory) ||
+	    (local == 10 && strncasecmp(q->address, "postmaster", 10) == 0) ||
+	    (local == 5 && strncasecmp(q->address, "abuse", 5) == 0) ||
+	    resolve_user(&auth.resolver, q->address, user, sizeof(user)) != RESOLVE_OK)
+		return;
+	st = directory_personal_get(auth.directory, user, text, sizeof(text));
+	if (st != DIR_OK) {
+		if (st != DIR_NONE)
+			r->rclass = RCLASS_TEMP;
+		return;
+	}
+	/* Who has logged in is known by that, not by where from. */
+	switch (personal_match(
+	    text, q->login == 0 ? q->client : "", q->sender, subject, sizeof(subject))) {
+	case ACCESS_ALLOW:
+		q->greylist = 0;
+		if (r->allowed == 0)
+			r->allowed = RCPT_ALLOWED_HERE;
+		r->filing = RCPT_NEVER_JUNK;
+		break;
+	case ACCESS_DENY:
+		r->rclass = RCLASS_BLOCKED;
+		snprintf(r->text, sizeof(r->text),
+		    "%.120s does not take mail from %.110s", q->address, subject);
+		break;
+	case ACCESS_JUNK:
+		r->filing = RCPT_TO_JUNK;
+		break;
+	case ACCESS_NONE:
+	case ACCESS_BAN:
+		break;
+	}
 }
 
 /* The login behind a recipient, into *u; 1: refused. Its word is our record, not smtpd's.
@@ -317,6 +362,8 @@ answer_rcpt(struct channel *ch, struct msg *m)
 	case RESOLVE_TEMP:
 		r.rclass = RCLASS_TEMP;
 	}
+	if (r.rclass == RCLASS_LOCAL)
+		personal_rcpt(&m->p.rcpt_check, &r);
 	if (m->p.rcpt_check.login != 0 &&
 	    (r.rclass == RCLASS_LOCAL || r.rclass == RCLASS_REMOTE))
 		(void)limit_rcpt(&m->p.rcpt_check, &u, &r);

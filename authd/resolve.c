@@ -300,8 +300,7 @@ send_as_has(const char *list, const char *key)
 
 /* Whose address is it? Follows aliases with one member; more of them are a group. */
 static enum resolve_status
-leads_to(
-    const struct resolver *r, struct step *s, char *key, size_t cap, const char *user)
+leads_to_whom(const struct resolver *r, struct step *s, char *key, size_t cap)
 {
 	for (int i = 0; i < ALIAS_STEPS_MAX; i++) {
 		enum resolve_status st = look_up(r, key, s);
@@ -311,13 +310,39 @@ leads_to(
 		if (st != RESOLVE_OK)
 			return RESOLVE_UNKNOWN;
 		if (s->is_user)
-			return strcmp(s->user.address, user) == 0 ? RESOLVE_OK
-								  : RESOLVE_UNKNOWN;
+			return RESOLVE_OK;
 		if (strchr(s->targets, ' ') != NULL ||
 		    start_key(r, s->targets, key, cap) == -1)
 			return RESOLVE_UNKNOWN;
 	}
 	return RESOLVE_UNKNOWN; /* in a circle */
+}
+
+static enum resolve_status
+leads_to(
+    const struct resolver *r, struct step *s, char *key, size_t cap, const char *user)
+{
+	enum resolve_status st = leads_to_whom(r, s, key, cap);
+
+	return st == RESOLVE_OK && strcmp(s->user.address, user) != 0 ? RESOLVE_UNKNOWN
+								      : st;
+}
+
+enum resolve_status
+resolve_user(const struct resolver *r, const char *address, char *user, size_t cap)
+{
+	struct step *s = malloc(sizeof(*s));
+	enum resolve_status st = RESOLVE_UNKNOWN;
+	char key[ADDRESS_MAX + 1];
+
+	if (s == NULL)
+		return RESOLVE_TEMP;
+	if (start_key(r, address, key, sizeof(key)) == 0)
+		st = leads_to_whom(r, s, key, sizeof(key));
+	if (st == RESOLVE_OK)
+		strlcpy(user, s->user.address, cap);
+	free(s);
+	return st;
 }
 
 enum resolve_status

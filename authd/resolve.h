@@ -52,6 +52,10 @@ enum resolve_status resolve_targets(
  */
 enum resolve_status resolve_may_send_as(
     const struct resolver *, const char *user, const char *send_as, const char *sender);
+/* Whose address is it: the key of the user to whom it leads alone. RESOLVE_OK,
+ * RESOLVE_UNKNOWN (also a group) or RESOLVE_TEMP. */
+enum resolve_status resolve_user(
+    const struct resolver *, const char *address, char *user, size_t cap);
 /* Is the domain (A-labels) ours? */
 int resolve_domain_is_local(const struct resolver *, const char *domain);
 /* The key of what somebody typed as login: default_domain is added when it has

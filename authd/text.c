@@ -13,6 +13,7 @@
 
 #include "authd/access.h"
 #include "authd/auth.h"
+#include "authd/personal.h"
 #include "common/compat/compat.h"
 #include "common/daemon.h"
 #include "common/log.h"
@@ -53,6 +54,18 @@ dump_user(struct ctl *c, const char *key, const char *value, int secrets)
 	    secrets ? u.apppass : "");
 }
 
+static void
+dump_personal(struct ctl *c, const char *user, const char *text)
+{
+	char subject[ACCESS_KEY_MAX], reason[PERSONAL_REASON_MAX + 1];
+	enum access_kind kind;
+
+	while (personal_next(
+		   &text, &kind, subject, sizeof(subject), reason, sizeof(reason)) == 0)
+		ctl_text(c, "personal %s %s %s%s%s", user, access_word(kind), subject,
+		    reason[0] != '\0' ? " " : "", reason);
+}
+
 /* A dump on its way: as much as fifectl takes, then the others' turn. */
 struct dump {
 	int secrets;
@@ -71,7 +84,7 @@ static void
 dump_more(struct ctl *c, void *arg)
 {
 	static const char *const words[DIR_TABLES] = { "domain", "user", "alias", "route",
-		"access" };
+		"access", "personal" };
 	struct dump *d = arg;
 
 	while (d->table < DIR_TABLES) {
@@ -91,6 +104,8 @@ dump_more(struct ctl *c, void *arg)
 		}
 		if (d->table == DIR_USERS)
 			dump_user(c, d->key, d->value, d->secrets);
+		else if (d->table == DIR_PERSONAL)
+			dump_personal(c, d->key, d->value);
 		else if (d->table == DIR_ACCESS) {
 			/* Bans end by themselves. */
 			if (strncmp(d->key, "ban ", 4) != 0)
@@ -174,6 +189,37 @@ load_user(char **words, int n)
 	return st == DIR_OK ? NULL : dir_status_text(st);
 }
 
+/* USER KIND SUBJECT [REASON] */
+static const char *
+load_personal(char **words, int n)
+{
+	static char text[PERSONAL_TEXT_MAX + 1];
+	char subject[ACCESS_KEY_MAX], key[ADDRESS_MAX + 1], reason[301] = "";
+	enum access_kind kind = access_kind_of(words[1]);
+	struct address a;
+	struct user u;
+	enum dir_status st;
+
+	if (address_parse(words[0], strlen(words[0]), &a) == -1 ||
+	    address_fold_key(&a, key, sizeof(key)) == -1 || kind == ACCESS_NONE ||
+	    kind == ACCESS_BAN ||
+	    access_subject(words[2], subject, sizeof(subject)) == -1)
+		return "expected personal ADDRESS allow|deny|junk NETWORK|DOMAIN|ADDRESS";
+	for (int i = 3; i < n; i++) {
+		strlcat(reason, i == 3 ? "" : " ", sizeof(reason));
+		strlcat(reason, words[i], sizeof(reason));
+	}
+	if ((st = directory_user_get(auth.directory, key, &u)) != DIR_OK)
+		return dir_status_text(st);
+	st = directory_personal_get(auth.directory, key, text, sizeof(text));
+	if (st == DIR_NONE)
+		text[0] = '\0';
+	if ((st == DIR_OK || st == DIR_NONE) &&
+	    (st = personal_put(text, kind, subject, reason)) == DIR_OK)
+		st = directory_personal_put(auth.directory, key, text);
+	return st == DIR_OK ? NULL : dir_status_text(st);
+}
+
 static const char *
 load_line(char *line)
 {
@@ -228,7 +274,9 @@ load_line(char *line)
 	}
 	if (n >= 2 && strcmp(words[0], "user") == 0)
 		return load_user(words + 1, n - 1);
-	return "expected domain, user, alias, route or access";
+	if (n >= 4 && strcmp(words[0], "personal") == 0)
+		return load_personal(words + 1, n - 1);
+	return "expected domain, user, alias, route, access or personal";
 }
 
 /*

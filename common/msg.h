@@ -147,9 +147,20 @@ enum rclass {
 	RCLASS_FULL,
 	RCLASS_DENIED, /* for this sender; text says why */
 	RCLASS_TEMP,
-	RCLASS_GREY, /* not yet: greylisted */
-	RCLASS_LIMIT /* this login has sent enough for now; text says what */
+	RCLASS_GREY,   /* not yet: greylisted */
+	RCLASS_LIMIT,  /* this login has sent enough for now; text says what */
+	RCLASS_BLOCKED /* by the recipient's own list; text says so */
 };
+
+/* rcpt_class.allowed */
+#define RCPT_ALLOWED 1      /* by the system's list */
+#define RCPT_ALLOWED_HERE 2 /* by this recipient's */
+
+/* What the recipient's own list says about a message: beside NOTIFY in the notify octet
+ * of txn_rcpt and job_rcpt, and in rcpt_class.filing. */
+#define RCPT_NEVER_JUNK 0x40
+#define RCPT_TO_JUNK 0x80
+#define RCPT_FILING (RCPT_NEVER_JUNK | RCPT_TO_JUNK)
 
 enum sasl_status {
 	SASL_OK = 1,

@@ -28,7 +28,7 @@ usage(FILE *out)
 	      "  queue verify [--offline] [--repair] | queue freeze add|del|list\n"
 	      "  why ADDRESS|MESSAGE-ID|QUEUE-ID      log [smtp|delivery|filter|login]\n"
 	      "  resolver lookup|flush|stats          mailbox list|show\n"
-	      "  access list | allow|deny add|del|list SUBJECT | ban list|del SUBJECT\n"
+	      "  access list | allow|deny|junk|ban add|del|list [SUBJECT] [--user U]\n"
 	      "  filter stats                         dump | load\n",
 	    out);
 	exit(out == stdout ? CTL_OK : CTL_USAGE);

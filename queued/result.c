@@ -159,7 +159,7 @@ wants(const struct record *r, uint8_t notify, uint8_t what)
 	if (r->view.rec.sender[0] == '\0' || r->m->flags & QM_BOUNCE ||
 	    notify & NOTIFY_NEVER)
 		return 0;
-	if (notify == 0)
+	if ((notify & NOTIFY_WISH) == 0)
 		return what != NOTIFY_SUCCESS;
 	return (notify & what) != 0;
 }
@@ -255,11 +255,11 @@ expanded_notify(const struct record *r, const struct job_rcpt *jr)
 {
 	uint8_t notify = r->view.rcpts[jr->num].notify;
 
-	if (notify == 0 || wish_goes_on(r, jr))
+	if ((notify & NOTIFY_WISH) == 0 || wish_goes_on(r, jr))
 		return notify;
 	notify &= (uint8_t)~NOTIFY_SUCCESS;
 	/* Nothing at all would mean the usual reports. */
-	return notify == 0 ? NOTIFY_NEVER : notify;
+	return (notify & NOTIFY_WISH) == 0 ? notify | NOTIFY_NEVER : notify;
 }
 
 static const char *

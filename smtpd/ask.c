@@ -20,6 +20,12 @@ ask_forget(struct ask *a)
 	a->id = 0;
 }
 
+static int
+is_denied(uint8_t rclass)
+{
+	return rclass == RCLASS_DENIED || rclass == RCLASS_BLOCKED;
+}
+
 static void
 on_rcpt(struct msg *m, void *arg)
 {
@@ -28,14 +34,16 @@ on_rcpt(struct msg *m, void *arg)
 	s->ask.id = 0;
 	if (m == NULL)
 		smtp_in_rcpt_answer(s->in, RCLASS_TEMP, "");
-	else if (m->p.rcpt_class.rclass == RCLASS_DENIED ||
-		 !gatekeeper_rcpt_known(s, m->p.rcpt_class.allowed))
+	else if (is_denied(m->p.rcpt_class.rclass) ||
+		 !gatekeeper_rcpt_known(s, m->p.rcpt_class.allowed)) {
+		smtp_in_rcpt_filing(s->in, m->p.rcpt_class.filing);
 		smtp_in_rcpt_answer(s->in, (enum rclass)m->p.rcpt_class.rclass,
-		    m->p.rcpt_class.rclass == RCLASS_DENIED ||
+		    is_denied(m->p.rcpt_class.rclass) ||
 			    m->p.rcpt_class.rclass == RCLASS_LIMIT ||
 			    m->p.rcpt_class.rclass == RCLASS_GREY
 			? m->p.rcpt_class.text
 			: "");
+	}
 	session_run(s);
 }
 

@@ -471,7 +471,8 @@ gatekeeper_rcpt_known(struct session *s, int allowed)
 
 	if (g == NULL)
 		return 0;
-	if (allowed) {
+	/* One recipient's list says nothing for the others. */
+	if (allowed == RCPT_ALLOWED) {
 		free(g->mark);
 		g->mark = NULL;
 	}

@@ -38,7 +38,8 @@ void gatekeeper_replied(struct session *, const char *reply, size_t len);
 /* Before authd is asked: 1: it answers, or will do so. The address has to live until
  * the answer. */
 int gatekeeper_rcpt(struct session *, const char *address);
-/* authd has answered, and the client may be in an access list: 1: refused here. */
+/* authd has answered, and the client may be in an access list (rcpt_class.allowed): 1:
+ * refused here. */
 int gatekeeper_rcpt_known(struct session *, int allowed);
 /* A recipient has been refused, by whom ever. */
 void gatekeeper_refused(struct session *);

@@ -452,6 +452,13 @@ add_rcpt(struct smtp_in *e)
 }
 
 void
+smtp_in_rcpt_filing(struct smtp_in *e, uint8_t filing)
+{
+	if (e->wait == WAIT_RCPT)
+		e->pending.notify |= filing & RCPT_FILING;
+}
+
+void
 smtp_in_rcpt_answer(struct smtp_in *e, enum rclass rclass, const char *text)
 {
 	enum policy_client client = e->facts.kind == LISTENER_LOCAL ? POLICY_LOCAL

@@ -109,6 +109,8 @@ void smtp_in_etrn_answer(struct smtp_in *, enum answer_status);
 /* check_sender as in smtp_in_facts, of the new client; refusal: a 421, or NONE. */
 void smtp_in_xclient_answer(struct smtp_in *, int check_sender, enum smtp_reply refusal);
 void smtp_in_sender_answer(struct smtp_in *, enum smtp_sender);
+/* What is noted with the recipient that is answered next, of RCPT_FILING. */
+void smtp_in_rcpt_filing(struct smtp_in *, uint8_t filing);
 void smtp_in_rcpt_answer(struct smtp_in *, enum rclass, const char *text);
 void smtp_in_sasl_answer(struct smtp_in *, enum sasl_status, const uint8_t *data,
     size_t len, const char *text);
@@ -134,6 +136,7 @@ int smtp_in_smtputf8(const struct smtp_in *);
 /* What the client asked to be told (RFC 3461); smtp_parse.h has the bits. */
 const char *smtp_in_envid(const struct smtp_in *); /* xtext, "" */
 uint8_t smtp_in_ret(const struct smtp_in *);
+/* With RCPT_FILING in it. */
 uint8_t smtp_in_notify(const struct smtp_in *, size_t i);
 const char *smtp_in_orcpt(const struct smtp_in *, size_t i); /* "" */
 /* What XFORWARD said of the present message's origin, or NULL. */

@@ -40,6 +40,7 @@ struct drop {
 struct rcpt {
 	struct job *job;
 	uint32_t num;
+	uint8_t filing;
 	char *address;
 	struct resolution *resolution;
 	struct targets targets;
@@ -57,6 +58,7 @@ struct rcpt {
 
 struct job_address {
 	uint32_t num;
+	uint8_t filing; /* RCPT_FILING */
 	char *address;
 };
 
@@ -289,7 +291,9 @@ fill(struct msg_deliver *d, void *arg)
 	d->oldest_live = j->oldest_live;
 	d->size = j->size;
 	d->crc = j->crc;
-	d->junk = j->junk;
+	d->junk = r->filing & RCPT_TO_JUNK      ? 1
+		  : r->filing & RCPT_NEVER_JUNK ? 0
+						: j->junk;
 	strlcpy(d->sender, j->sender, sizeof(d->sender));
 	strlcpy(d->recipient, r->address, sizeof(d->recipient));
 	return fcntl(j->fd, F_DUPFD_CLOEXEC, 0);
@@ -385,6 +389,7 @@ rcpt_start(struct job *j, const struct job_address *a)
 	}
 	r->job = j;
 	r->num = a->num;
+	r->filing = a->filing;
 	r->address = a->address;
 	TAILQ_INSERT_TAIL(&j->work, r, entry);
 	j->n_work++;
@@ -487,6 +492,7 @@ job_add_rcpt(struct channel *ch, const struct msg_job_rcpt *m)
 	}
 	a = &j->rcpts[j->nrcpt];
 	a->num = m->rcpt;
+	a->filing = m->notify & RCPT_FILING;
 	if ((a->address = strdup(m->address)) == NULL) {
 		j->bad = 1;
 		return;

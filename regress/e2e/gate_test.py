@@ -115,6 +115,79 @@ def test_allowed():
     assert rcpt(8, "allowed@remote.test").startswith("554 ")
 
 
+def test_personal():
+    """A user's own list holds for that user alone: between the system's denials and what it allows."""
+    bob = "bob@example.test"
+    list_entry("bl.test", 12)
+    list_entry("bl.test", 13)
+
+    def own(kind, subject, verb="add", user=ALICE):
+        fife.ctl("access", kind, verb, subject, "--user", user)
+    gate("dnsbl bl.test\n greylist yes\n check no-name score 1\n junk-score 1\n refuse-score 5")
+    own("allow", "friend@pal.test")
+    own("deny", "pest.test")
+    own("junk", "shop.test")
+    own("allow", "127.0.0.13")
+    try:
+        assert "friend@pal.test" in fife.ctl("access", "list", "--user", ALICE)
+        assert "pest.test" not in fife.ctl("access", "allow", "list", "--user", ALICE)
+        assert fife.ctl("access", "deny", "list") == "" and fife.ctl("access", "list", "--user", bob) == ""
+        assert f"personal {ALICE} deny pest.test" in fife.ctl("dump")
+        assert fife.ctl("access", "junk", "add", "x.test", check=False)[0] == 2
+        assert fife.ctl("access", "deny", "add", "x.test", "--user", "nobody@example.test", check=False)[0] == 1
+        # Allowed for alice: neither the list in the DNS nor greylisting counts; bob's share is refused.
+        s = client(12)
+        s.mail("friend@pal.test")
+        assert s.rcpt(ALICE)[0] == 250
+        assert s.rcpt("alice+x@example.test")[0] == 250
+        assert s.rcpt(bob)[0] == 554
+        s.quit()
+        assert rcpt(13, "any@body.test").startswith("250 ")
+        assert rcpt(13, "any@body.test", to=bob).startswith("554 ")
+        # Denied.
+        reply = rcpt(14, "eve@sub.pest.test")
+        assert reply == f"550 5.7.1 {ALICE} does not take mail from pest.test", reply
+        line = why("eve@sub.pest.test", "does not take mail from")[0]
+        assert "550" in line and ALICE in line, line
+        assert rcpt(14, "eve@sub.pest.test", to=bob).startswith("451 ")
+        assert rcpt(14, "eve@sub.pest.test", to="postmaster@example.test").startswith("250 ")
+        # Even when the system allows; but what that denies nobody can allow.
+        fife.ctl("access", "allow", "add", "pest.test")
+        assert rcpt(14, "eve@pest.test").startswith("550 5.7.1 ")
+        assert rcpt(14, "eve@pest.test", to=bob).startswith("250 ")
+        fife.ctl("access", "deny", "add", "friend@pal.test")
+        assert rcpt(12, "friend@pal.test").startswith("550 5.7.1 Mail from friend@pal.test")
+        fife.ctl("access", "deny", "del", "friend@pal.test")
+        # Colleagues too.
+        own("deny", ALICE, user=bob)
+        s = fife.smtp(587, ALICE)
+        s.mail(ALICE)
+        code, text = s.rcpt(bob)
+        assert (code, text) == (550, f"5.7.1 {bob} does not take mail from {ALICE}".encode()), (code, text)
+        s.quit()
+        own("deny", ALICE, "del", user=bob)
+        # Into the junk folder of one only; and out of it for one only.
+        gate("check no-name score 1\n junk-score 1\n refuse-score 5")
+        s = client(14)
+        s.sendmail("news@shop.test", [ALICE, bob], "Subject: offers\r\n\r\nx\r\n")
+        s.quit()
+        fife.wait_message("Subject: offers", folder="Junk")
+        fife.wait_message("Subject: offers", user=bob)
+        s = client(14, helo="odd")
+        s.sendmail("friend@pal.test", [ALICE, bob], "Subject: odd\r\n\r\nx\r\n")
+        s.quit()
+        fife.wait_message("Subject: odd")
+        fife.wait_message("Subject: odd", user=bob, folder="Junk")
+        # A text of the directory has the lists.
+        text = fife.ctl("dump")
+        own("deny", "pest.test", "del")
+        assert rcpt(14, "eve@pest.test").startswith("250 ")
+        fife.ctl("load", input=text)
+        assert rcpt(14, "eve@pest.test").startswith("550 ")
+    finally:
+        fife.ctl("access", "allow", "del", "pest.test", check=False)
+
+
 def test_client_goes_while_the_dns_is_asked():
     gate("dnsbl slow.test\n dnsbl-timeout 3s")
     dns.silent = True
