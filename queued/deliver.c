@@ -22,20 +22,14 @@
 #include "queued/internal.h"
 #include "queued/job.h"
 #include "queued/qid.h"
-#include "queued/submit.h"
-#include "queued/txn.h"
 
 #define HASH 1024
-#define STARTS_MAX 64           /* in one turn of the loop */
-#define QUEUED_MAX (512 * 1024) /* octets that wait in a channel */
-#define SWEEP_MAX 1000
 /* Longer than any timeout of deliverd's for all the recipients of a job. */
 #define LOCAL_MAX_MS (UINT64_C(3600) * 1000)
 #define REMOTE_MAX_MS (UINT64_C(24) * 3600 * 1000)
 
 static LIST_HEAD(, job) jobs[HASH];
 static uint32_t njobs;
-static uint64_t next_job = 1;
 static struct job_list stuck = TAILQ_HEAD_INITIALIZER(stuck);
 static struct event *pump_ev, *timer_ev;
 static int pump_set, no_new;
@@ -89,8 +83,8 @@ job_live_for(const struct qmsg *m, uint32_t dest, int64_t *due)
 	return n;
 }
 
-static int
-may_run(const struct qmsg *m)
+int
+job_may_run(const struct qmsg *m)
 {
 	return (m->flags & (QM_HELD | QM_PENDING | QM_DEAD)) == 0;
 }
@@ -100,7 +94,7 @@ deliver_schedule(struct qmsg *m)
 {
 	struct index *ix = spool_index(queued.spool);
 
-	if (!may_run(m))
+	if (!job_may_run(m))
 		return;
 	for (uint32_t i = 0; i < m->nrcpt; i++) {
 		const struct qrcpt *r = &m->rcpt[i];
@@ -174,7 +168,7 @@ items_end(struct job *j)
 		sched_job_end(queued.sched, item, away, reached, now);
 		if (m == NULL)
 			sched_remove(queued.sched, item, &none);
-		else if (!may_run(m) ||
+		else if (!job_may_run(m) ||
 			 job_live_for(m, sched_dest(queued.sched, item), &due) == 0)
 			sched_remove(queued.sched, item, &m->items);
 		else
@@ -198,6 +192,24 @@ job_end(struct job *j)
 	deliver_wake();
 }
 
+void
+job_enter(struct job *j)
+{
+	static uint64_t last;
+
+	j->id = ++last;
+	j->started_ms = now_ms();
+	LIST_INSERT_HEAD(&jobs[j->id % HASH], j, hash);
+	njobs++;
+}
+
+void
+job_expired(struct job *j)
+{
+	njobs++;
+	job_end(j);
+}
+
 /* A job has no more to come. */
 static void
 job_close(struct job *j)
@@ -214,223 +226,6 @@ job_close(struct job *j)
 		job_end(j);
 }
 
-/* Giving out. */
-
-/*
- * Below this id nothing will be delivered any more. A message gets its id when it
- * begins and may be overtaken by later ones until it is complete.
- */
-static uint64_t
-oldest_live(void)
-{
-	uint64_t oldest = index_oldest(spool_index(queued.spool));
-
-	if (txn_oldest() < oldest)
-		oldest = txn_oldest();
-	return submit_oldest() < oldest ? submit_oldest() : oldest;
-}
-
-static int
-send_job(
-    struct channel *ch, struct job *j, struct qmsg *m, const struct spool_view *v, int fd)
-{
-	struct index *ix = spool_index(queued.spool);
-	uint32_t dest = sched_dest(queued.sched, j->items[0]);
-	struct msg_job job = {
-		.job = j->id, .queue_id = m->id, .size = m->size, .crc = m->crc
-	};
-	struct msg_job_go go = { j->id, j->nrcpt };
-	const char *route = sched_group_key(queued.sched, dest);
-
-	qid_format(m->id, job.qid);
-	strlcpy(job.sender, v->rec.sender, sizeof(job.sender));
-	job.body = v->rec.body;
-	job.smtputf8 = (m->flags & QM_SMTPUTF8) != 0;
-	strlcpy(job.domain, index_dest_name(ix, dest), sizeof(job.domain));
-	/* The key of a group by MX is "mx:" and the domain. */
-	if (!j->local && strncmp(route, "mx:", 3) != 0)
-		strlcpy(job.route, route, sizeof(job.route));
-	job.oldest_live = oldest_live();
-	job.junk = (m->flags & QM_JUNK) != 0;
-	strlcpy(job.envid, v->rec.envid, sizeof(job.envid));
-	job.ret = v->rec.ret;
-	job.require_tls = v->rec.ext.tls == REC_TLS_REQUIRED;
-	job.tls_optional = v->rec.ext.tls == REC_TLS_OPTIONAL;
-	job.priority = (uint8_t)v->rec.ext.priority;
-	job.by = v->rec.ext.by;
-	job.by_mode = v->rec.ext.by_mode;
-	job.by_trace = v->rec.ext.by_trace;
-	job.prefix = v->rec.prefix;
-	job.prefix_len = v->rec.prefix_len;
-	if (channel_send(ch, MSG_QUEUED_DELIVERD_JOB, 0, &job, fd) == -1)
-		return -1;
-	for (uint32_t i = 0; i < j->nrcpt; i++) {
-		const struct rec_rcpt *rc = &v->rcpts[j->rcpts[i].num];
-		struct msg_job_rcpt r = { .job = j->id,
-			.rcpt = rc->num,
-			.notify = rc->notify,
-			.rrvs = rc->rrvs,
-			.rrvs_action = rc->rrvs_action };
-
-		strlcpy(r.address, rc->address, sizeof(r.address));
-		strlcpy(r.orcpt, rc->orcpt, sizeof(r.orcpt));
-		if (channel_send(ch, MSG_QUEUED_DELIVERD_RCPT, 0, &r, -1) == -1)
-			return -1;
-	}
-	return channel_send(ch, MSG_QUEUED_DELIVERD_GO, 0, &go, -1);
-}
-
-/* Other ready items of the same message that go the same way. */
-static void
-job_join(struct job *j, struct qmsg *m)
-{
-	for (uint32_t i = m->items; i != 0 && j->nitems < JOB_ITEMS_MAX;
-	     i = sched_next_of(queued.sched, i)) {
-		if (i != j->items[0] && sched_join(queued.sched, i, j->items[0]) == 0)
-			j->items[j->nitems++] = i;
-	}
-}
-
-static int
-job_has_dest(const struct job *j, uint32_t dest)
-{
-	for (uint32_t i = 0; i < j->nitems; i++) {
-		if (sched_dest(queued.sched, j->items[i]) == dest)
-			return 1;
-	}
-	return 0;
-}
-
-/* The message cannot be read: it is held for the postmaster to look at. */
-static void
-job_unreadable(struct qmsg *m, const char *what)
-{
-	char qid[QID_SIZE], text[160];
-
-	qid_format(m->id, qid);
-	log_fact(LOG_DELIVERY, LOGL_ERROR, "held", KS("qid", qid), KS("why", what));
-	snprintf(text, sizeof(text), "message %s is held: %s", qid, what);
-	spool_set_degraded(queued.spool, text);
-	m = spool_change(queued.spool, m, m->flags | QM_HELD, 0, NULL, 0);
-	if (m != NULL)
-		deliver_unschedule(m);
-}
-
-/* Nobody's time has come after all: the clock went back. */
-static void
-job_not_due(struct job *j, struct qmsg *m, int64_t now)
-{
-	for (uint32_t i = 0; i < j->nitems; i++) {
-		int64_t due;
-
-		sched_job_end(queued.sched, j->items[i], 0, 0, now);
-		if (job_live_for(m, sched_dest(queued.sched, j->items[i]), &due) == 0)
-			sched_remove(queued.sched, j->items[i], &m->items);
-		else
-			sched_requeue(
-			    queued.sched, j->items[i], due > now ? due : now + 1, now);
-	}
-	job_free(j);
-}
-
-static void
-job_start(uint32_t item, struct channel *ch, int local)
-{
-	struct qmsg *m =
-	    index_find(spool_index(queued.spool), sched_id(queued.sched, item));
-	int64_t now = queue_now();
-	struct spool_view v;
-	struct job *j;
-	uint32_t none = 0;
-	int fd = -1, unreadable = 0, frozen = 0;
-
-	if (m == NULL || !may_run(m)) {
-		sched_job_end(queued.sched, item, 0, 0, now);
-		sched_remove(queued.sched, item, m != NULL ? &m->items : &none);
-		return;
-	}
-	memset(&v, 0, sizeof(v));
-	j = calloc(1, sizeof(*j));
-	if (j == NULL)
-		goto later;
-	j->items[j->nitems++] = item;
-	j->local = (uint8_t)local;
-	j->msg = m->id;
-	j->serial = channel_serial(ch);
-	if (spool_view(queued.spool, m, &v) == -1 ||
-	    (fd = spool_content(queued.spool, m, &v)) == -1) {
-		unreadable = errno == EBADMSG || errno == ENOENT || errno == EIO;
-		goto later;
-	}
-	job_join(j, m);
-	j->rcpts = calloc(m->nrcpt, sizeof(*j->rcpts));
-	if (j->rcpts == NULL)
-		goto later;
-	for (uint32_t i = 0; i < m->nrcpt; i++) {
-		if (m->rcpt[i].state != RCPT_LIVE || m->rcpt[i].next > now ||
-		    !job_has_dest(j, m->rcpt[i].dest))
-			continue;
-		if (job_frozen_by(&v, i, now) != NULL)
-			frozen = 1;
-		else
-			j->rcpts[j->nrcpt++].num = i;
-	}
-	if (j->nrcpt == 0) {
-		if (frozen)
-			job_frozen(j, m, &v, now);
-		else
-			job_not_due(j, m, now);
-		spool_view_clear(&v);
-		close(fd);
-		return;
-	}
-	if (!frozen)
-		m->flags &= ~(uint32_t)QM_FROZEN;
-	j->id = next_job++;
-	j->started_ms = now_ms();
-	LIST_INSERT_HEAD(&jobs[j->id % HASH], j, hash);
-	njobs++;
-	if (send_job(ch, j, m, &v, fd) == -1)
-		channel_break(ch, "its queue is full");
-	spool_view_clear(&v);
-	return;
-later:
-	spool_view_clear(&v);
-	if (fd != -1)
-		close(fd);
-	if (j == NULL || j->nitems == 0) {
-		sched_job_end(queued.sched, item, 0, 0, now);
-		sched_requeue(queued.sched, item, now + 10, now);
-	} else {
-		for (uint32_t i = 0; i < j->nitems; i++) {
-			sched_job_end(queued.sched, j->items[i], 0, 0, now);
-			sched_requeue(queued.sched, j->items[i], now + 10, now);
-		}
-	}
-	job_free(j);
-	if (unreadable)
-		job_unreadable(m, "its record or content is damaged");
-	else
-		log_warn("a job cannot be started now");
-}
-
-static void
-class_pump(enum sched_class class, enum role role)
-{
-	for (int n = 0; n < STARTS_MAX; n++) {
-		struct channel *ch = daemon_peer(role);
-		uint32_t item;
-
-		if (ch == NULL || channel_queued(ch) > QUEUED_MAX)
-			return;
-		item = sched_pop(queued.sched, class);
-		if (item == 0)
-			return;
-		job_start(item, ch, class == SCHED_LOCAL);
-	}
-	deliver_wake();
-}
-
 static void
 on_pump(evutil_socket_t fd, short what, void *arg)
 {
@@ -443,8 +238,8 @@ on_pump(evutil_socket_t fd, short what, void *arg)
 		return;
 	sched_wake(queued.sched, queue_now());
 	route_pump();
-	class_pump(SCHED_LOCAL, ROLE_DELIVERD_LOCAL);
-	class_pump(SCHED_REMOTE, ROLE_DELIVERD_REMOTE);
+	give_pump(SCHED_LOCAL, ROLE_DELIVERD_LOCAL);
+	give_pump(SCHED_REMOTE, ROLE_DELIVERD_REMOTE);
 }
 
 void
@@ -454,70 +249,6 @@ deliver_wake(void)
 		return;
 	pump_set = 1;
 	event_active(pump_ev, EV_TIMEOUT, 0);
-}
-
-/* Messages past their time behind a host that does not answer: given up with the
- * reason that the last probe had. */
-static void
-expire_sweep(void)
-{
-	struct index *ix = spool_index(queued.spool);
-	uint32_t expire = queued.conf.expire_s;
-	int64_t now = queue_now();
-	static uint64_t id; /* goes on where it stopped: the first ones may be held */
-	struct qmsg *m;
-
-	if (expire == 0)
-		return;
-	for (int n = 0; n < SWEEP_MAX; n++) {
-		struct job *j = NULL;
-
-		m = index_next(ix, id);
-		if (m == NULL || (int64_t)m->created + expire > now) {
-			id = 0;
-			break;
-		}
-		id = m->id + 1;
-		if (!may_run(m) || m->flags & QM_FROZEN)
-			continue;
-		for (uint32_t i = 0; i < m->nrcpt; i++) {
-			const struct qrcpt *r = &m->rcpt[i];
-			uint32_t item;
-
-			if (r->state != RCPT_LIVE ||
-			    sched_blocked_until(queued.sched, r->dest) == 0)
-				continue;
-			for (item = m->items;
-			     item != 0 && sched_dest(queued.sched, item) != r->dest;)
-				item = sched_next_of(queued.sched, item);
-			if (item != 0 && sched_state(queued.sched, item) == ITEM_RUNNING)
-				continue;
-			if (j == NULL) {
-				j = calloc(1, sizeof(*j));
-				if (j == NULL)
-					return;
-				j->rcpts = calloc(m->nrcpt, sizeof(*j->rcpts));
-				if (j->rcpts == NULL) {
-					free(j);
-					return;
-				}
-				j->msg = m->id;
-				njobs++;
-			}
-			j->rcpts[j->nrcpt].num = i;
-			job_result(&j->rcpts[j->nrcpt++], JOB_DEFERRED, "4.4.7", "", "",
-			    "No server of that domain answered for as long as the "
-			    "message "
-			    "was to be tried");
-		}
-		if (j == NULL)
-			continue;
-		deliver_unschedule(m);
-		job_end(j);
-		m = index_find(ix, id - 1);
-		if (m != NULL)
-			deliver_schedule(m);
-	}
 }
 
 /* A job that deliverd has forgotten would hold its place for ever. */
@@ -595,6 +326,7 @@ void
 deliver_stop(void)
 {
 	no_new = 1;
+	give_stop();
 	if (pump_ev != NULL)
 		event_free(pump_ev);
 	if (timer_ev != NULL)

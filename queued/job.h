@@ -8,6 +8,9 @@
 
 #include <stdint.h>
 
+#include "common/channel.h"
+#include "queued/schedule.h"
+
 #define JOB_ITEMS_MAX 64
 #define JOB_EXPANDS_MAX 10000
 
@@ -70,8 +73,23 @@ const struct freeze_rule *job_frozen_by(
 /* All of its recipients that are due are kept back: its items wait; it is freed. */
 void job_frozen(struct job *, struct qmsg *, const struct spool_view *, int64_t now);
 
-/* deliver.c: record it, its items wait again or go, and free it. */
+/* deliver.c */
+/* Nothing speaks against trying it now. */
+int job_may_run(const struct qmsg *);
+/* It is given out: it gets its id. */
+void job_enter(struct job *);
+/* Record it, its items wait again or go, and free it. */
 void job_end(struct job *);
+/* The same for one that was never given out: its message is given up. */
+void job_expired(struct job *);
+
+/* give.c */
+void give_pump(enum sched_class, enum role);
+void give_stop(void);
+
+/* expire.c: what is over behind a host that does not answer is given up with the reason
+ * that the last probe had. */
+void expire_sweep(void);
 
 /* mboxsync.c: end it when the mailboxes are synced. */
 void mbox_sync_add(struct job *);

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "common/log.h"
+#include "queued/checksum.h"
 #include "queued/control.h"
 #include "queued/deliver.h"
 #include "queued/etrn.h"
@@ -124,7 +125,8 @@ on_start(void)
 	    spool_set_held(queued.spool, 1) == -1)
 		return -1;
 	tick_ev = event_new(daemon_base(), -1, 0, on_tick, NULL);
-	if (tick_ev == NULL || event_add(tick_ev, &tv) == -1 || deliver_start() == -1 ||
+	if (tick_ev == NULL || event_add(tick_ev, &tv) == -1 ||
+	    checksum_init(daemon_base()) == -1 || deliver_start() == -1 ||
 	    drop_start(queued.spool) == -1)
 		return -1;
 	ix = spool_index(queued.spool);
@@ -199,6 +201,7 @@ on_stop(void)
 	etrn_stop();
 	deliver_stop();
 	drop_stop();
+	checksum_stop();
 	event_free(tick_ev);
 	tick_ev = NULL;
 	/* Whoever waits for a COMMITTED gets it: the sync tells them. */

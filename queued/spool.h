@@ -101,12 +101,14 @@ struct spool_view {
 /* 0, or -1 with errno (EBADMSG: damaged). */
 int spool_view(struct spool *, const struct qmsg *, struct spool_view *);
 void spool_view_clear(struct spool_view *);
-/* The content as a descriptor to give away: sealed memory, or a read-only file whose
- * checksum has been verified. -1 with errno. */
+/* The content as a descriptor to give away: sealed memory, verified, or a read-only
+ * file (QM_FILE), whose checksum the caller has to compare first (queued/checksum.h).
+ * -1 with errno. */
 int spool_content(struct spool *, const struct qmsg *, const struct spool_view *);
 /* Keep the sealed memory of a message that will be asked for soon; taken. */
 void spool_keep(struct spool *, uint64_t id, int fd);
-/* Up to cap octets from the beginning of the content; the length, or -1. */
+/* Up to cap octets from the beginning of the content; the length, or -1. Of a file
+ * nothing but the length is verified. */
 ssize_t spool_read(struct spool *, const struct qmsg *, const struct spool_view *,
     uint8_t *buf, size_t cap);
 
@@ -115,6 +117,7 @@ int spool_body_create(struct spool *, uint64_t id, int *wr, int *rd);
 void spool_body_unlink(struct spool *, uint64_t id);
 /* Make a complete one durable, file and directory; rd is borrowed until cb. */
 int spool_body_sync(struct spool *, uint64_t id, int rd, journal_cb, void *arg);
+/* At one go: not for the running daemon. */
 int spool_checksum(int fd, uint64_t size, uint32_t *crc);
 
 /* Every so often: checkpoint when due, recycle, copy forward. */

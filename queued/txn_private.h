@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef FIFE_QUEUED_TXN_PRIVATE_H
+#define FIFE_QUEUED_TXN_PRIVATE_H
+
+/* Shared by txn.c (from BEGIN to the end of the content) and commit.c. */
+
+#include <sys/queue.h>
+
+#include "common/channel.h"
+#include "queued/checksum.h"
+#include "queued/record.h"
+#include "queued/txn.h"
+
+#define TXN_WAIT_SUM 0x01  /* the file's checksum */
+#define TXN_WAIT_BODY 0x02 /* its sync */
+
+enum txn_state {
+	TXN_OPEN,
+	TXN_COMMITTING
+};
+
+struct txn {
+	uint64_t serial; /* of the channel */
+	uint64_t id;     /* of the queue */
+	uint64_t answer; /* request that waits for COMMITTED */
+	struct msg_txn_begin begin;
+	enum txn_state state;
+	int fd; /* the memory, or the file read-only */
+	int in_file;
+	int bad;      /* a recipient was lost: no commit */
+	int is_final; /* FINAL was asked: final_crc is what filterd saw */
+	uint32_t final_crc;
+	struct checksum *sum; /* under way, for FINAL or for COMMIT */
+	uint8_t *rcpts;       /* encoded */
+	size_t rcpts_len, rcpts_cap;
+	uint32_t nrcpt;
+	/* of COMMIT */
+	unsigned int waits; /* TXN_WAIT_x: what must come before it is written */
+	int failed;         /* then this is the answer (enum answer_status) */
+	const char *failed_text;
+	uint64_t size;
+	uint32_t crc;
+	uint8_t disposition;
+	uint8_t tls_optional;
+	char reason[256];
+	uint8_t *prefix;
+	size_t prefix_len;
+	LIST_ENTRY(txn) hash;
+	TAILQ_ENTRY(txn) order; /* by id */
+};
+
+/* Of that channel; NULL: none. */
+struct txn *txn_find(struct channel *, uint64_t txn);
+void txn_free(struct txn *);
+/* What the extensions ask for, in the record's form; -1: no smtpd says that. */
+int txn_ext(const struct msg_txn_begin *, struct rec_ext *);
+/* Nothing remains of it. */
+void txn_drop(struct txn *);
+void txn_status_send(struct channel *, enum msg_type, uint64_t request, uint64_t txn,
+    int status, int fd, const char *text);
+
+void commit_final(struct channel *, struct msg *);
+void commit_start(struct channel *, struct msg *);
+
+#endif
