@@ -42,6 +42,8 @@ static const struct {
 	{ "3.2", "The other system is busy or does not take mail now: try again later." },
 	{ "3.4", "The message is larger than the other system takes: send it in parts or "
 		 "share the file by a link." },
+	{ "3.3", "The other system cannot do what the message asked for: send it without "
+		 "that demand." },
 	{ "4.1", "The other system did not answer: check the spelling of the part after "
 		 "the @, and try again later." },
 	{ "4.2", "The connection to the other system broke off: try again later." },
@@ -69,6 +71,20 @@ static const struct {
 		 "send it without that demand, or by other means." },
 	{ "7.5", "A secure connection to the other system could not be made: your "
 		 "postmaster or theirs has to look at the certificates." },
+	{ "7.10",
+	    "A secure connection, which the message may not go without, could not be "
+	    "made: send it without that demand, or by other means." },
+	{ "7.17",
+	    "The address belongs to somebody else now: ask the person for the current "
+	    "address by other means." },
+	{ "7.18",
+	    "The domain of the address belongs to somebody else now: ask the person "
+	    "for the current address by other means." },
+	{ "7.19", "Nobody can say whether the address still belongs to the same person: "
+		  "ask by other means, then send without that demand." },
+	{ "7.30", "The message asked for secure connections all the way, which the other "
+		  "system does not promise: send it without that demand, or by other "
+		  "means." },
 	{ "7.8", "A login was refused: tell your postmaster." },
 	{ "7.23",
 	    "The message failed the sender policy (SPF) of your domain: send through "

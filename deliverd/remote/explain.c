@@ -48,6 +48,10 @@ static const struct {
 	{ "3.4",
 	    "The message is too big for the remote host: send a smaller one, or a link.",
 	    NULL },
+	{ "3.3",
+	    "The remote host cannot do what was asked for this message; its words tell "
+	    "what.",
+	    NULL },
 	{ "4.5", NULL, "The remote host is overloaded." },
 	{ "4.6",
 	    "The message went round in a circle: the mail routing of the recipient's "
@@ -66,6 +70,26 @@ static const struct {
 	{ "7.1", "The remote host refuses this message by its policy.",
 	    "The remote host refuses this message for now; many hosts do so at a first "
 	    "contact." },
+	{ "4.7", "The message could not be delivered in the time that was set for it.",
+	    NULL },
+	{ "7.10", "The remote host wants a secure connection, and none could be made.",
+	    NULL },
+	{ "7.17",
+	    "The address belongs to somebody else now: ask the recipient for the right "
+	    "one.",
+	    NULL },
+	{ "7.18",
+	    "The domain of this address belongs to somebody else now: ask the recipient "
+	    "for the right address.",
+	    NULL },
+	{ "7.19",
+	    "The remote host cannot tell whether the address still has the owner that it "
+	    "is meant for (RRVS).",
+	    NULL },
+	{ "7.30",
+	    "The message may only go to hosts that promise secure connections all the "
+	    "way (REQUIRETLS), and one on its way does not.",
+	    NULL },
 	{ "7.4", "A secure connection is required to this host, and it offers none.",
 	    NULL },
 	{ "7.5", "No secure connection could be made to the remote host.",

@@ -80,7 +80,7 @@ job_end(struct job *j)
 
 void
 job_result(struct job *j, size_t i, enum job_status status, const char *enhanced,
-    const char *mta, const char *reply, const char *text, bool dsn)
+    const char *mta, const char *reply, const char *text, const char *detail)
 {
 	struct msg_job_result r = {
 		.job = j->id, .rcpt = j->rcpts[i].number, .status = (uint8_t)status
@@ -100,9 +100,8 @@ job_result(struct job *j, size_t i, enum job_status status, const char *enhanced
 	strlcpy(r.mta, mta, sizeof(r.mta));
 	strlcpy(r.reply, reply, sizeof(r.reply));
 	strlcpy(r.text, text, sizeof(r.text));
-	/* queued reads this word: the remote host sends what the sender asked for. */
-	if (dsn && status == JOB_DELIVERED)
-		strlcpy(r.detail, "dsn", sizeof(r.detail));
+	if (status == JOB_DELIVERED)
+		strlcpy(r.detail, detail, sizeof(r.detail));
 	if (ch != NULL)
 		channel_send(ch, MSG_DELIVERD_QUEUED_RESULT, 0, &r, -1);
 }
@@ -112,7 +111,7 @@ job_result_rest(struct job *j, enum job_status status, const char *enhanced,
     const char *mta, const char *reply, const char *text)
 {
 	for (size_t i = 0; i < j->n_rcpts; i++)
-		job_result(j, i, status, enhanced, mta, reply, text, false);
+		job_result(j, i, status, enhanced, mta, reply, text, "");
 }
 
 void
@@ -159,6 +158,12 @@ take_job(struct channel *ch, struct msg *m)
 	j->body = (enum body_type)p->body;
 	j->smtputf8 = p->smtputf8 != 0;
 	j->ret = p->ret;
+	j->require_tls = p->require_tls != 0;
+	j->tls_optional = p->tls_optional != 0;
+	j->priority = (int8_t)p->priority;
+	j->by = p->by;
+	j->by_mode = p->by_mode;
+	j->by_trace = p->by_trace != 0;
 	strlcpy(j->qid, p->qid, sizeof(j->qid));
 	strlcpy(j->sender, p->sender, sizeof(j->sender));
 	strlcpy(j->domain, p->domain, sizeof(j->domain));
@@ -216,6 +221,8 @@ take_rcpt(struct channel *ch, const struct msg_job_rcpt *p)
 	r->address = address;
 	r->orcpt = orcpt;
 	r->notify = p->notify;
+	r->rrvs = p->rrvs;
+	r->rrvs_action = p->rrvs_action;
 	j->settled[j->n_rcpts++] = false;
 }
 
@@ -234,7 +241,12 @@ take_go(struct channel *ch, const struct msg_job_go *p)
 		.body = j->body,
 		.smtputf8 = j->smtputf8,
 		.envid = j->envid,
-		.ret = j->ret };
+		.ret = j->ret,
+		.require_tls = j->require_tls,
+		.priority = j->priority,
+		.by = j->by,
+		.by_mode = j->by_mode,
+		.by_trace = j->by_trace };
 	j->state = JOB_WAITING;
 	TAILQ_INSERT_TAIL(&waiting, j, waiting);
 	remote_stats.waiting++;

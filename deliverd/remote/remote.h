@@ -64,12 +64,19 @@ struct job {
 	enum body_type body;
 	bool smtputf8;
 	uint8_t ret;
+	bool require_tls;  /* REQUIRETLS */
+	bool tls_optional; /* "TLS-Required: No" */
+	int8_t priority;
+	int64_t by; /* RFC 2852 */
+	uint8_t by_mode;
+	bool by_trace;
 	struct smtp_out_rcpt *rcpts; /* those without a result yet; strings are ours */
 	size_t n_rcpts, cap_rcpts;
 	bool *settled; /* by index of rcpts, while a session works on them */
 
 	struct routeurl url;
 	bool mx;
+	bool mx_secure; /* DNSSEC has proved hosts[] */
 	struct dnshost hosts[DNSHOSTS_MAX];
 	size_t n_hosts, host_at, addr_at;
 	unsigned int tries;
@@ -98,9 +105,10 @@ void jobs_channel_lost(struct channel *);
 void jobs_pump(void);
 /* Drop what can be dropped; true when nothing is left. */
 bool jobs_stop(void);
-/* The result of a recipient, by its index in rcpts. */
+/* The result of a recipient, by its index in rcpts; detail: words of msg_job_result, for
+ * one that is delivered. */
 void job_result(struct job *, size_t i, enum job_status, const char *enhanced,
-    const char *mta, const char *reply, const char *text, bool dsn);
+    const char *mta, const char *reply, const char *text, const char *detail);
 /* The same for all that have none. */
 void job_result_rest(struct job *, enum job_status, const char *enhanced, const char *mta,
     const char *reply, const char *text);
@@ -120,8 +128,9 @@ void walk_again(struct job *);
 /* session.c */
 /* A connection that is open already and leads there; true when it takes the job. */
 bool session_reuse(struct job *);
-void session_open(
-    struct job *, const struct dnshost *, const struct dnsaddr *, bool plain);
+/* false: the message may not go there; nothing has been done, why is in *t. */
+bool session_open(struct job *, const struct dnshost *, const struct dnsaddr *,
+    bool plain, struct trouble *t);
 /* The job leaves it; the connection is closed. */
 void session_abort(struct session *);
 bool session_past_end(const struct session *);

@@ -16,6 +16,7 @@
 #include "common/daemon.h"
 #include "common/log.h"
 #include "deliverd/remote/remote.h"
+#include "deliverd/remote/tls_need.h"
 
 #define INPUT_MAX 65536
 #define IDLE_MS 5000
@@ -38,6 +39,7 @@ struct session {
 	bool handshake;
 	bool implicit; /* TLS from the start */
 	bool verify;
+	bool must; /* require_tls: without TLS there is no sending, nor a later try */
 	bool reused;
 	bool feeding;
 	uint64_t offset; /* of prefix and content */
@@ -52,7 +54,8 @@ static void run(struct session *);
 static void
 key_of(const struct job *j, char *out, size_t cap)
 {
-	snprintf(out, cap, "%s%s", j->mx ? "mx:" : "", j->mx ? j->domain : j->route);
+	snprintf(out, cap, "%s%s%s", j->require_tls && j->sender[0] != '\0' ? "tls:" : "",
+	    j->mx ? "mx:" : "", j->mx ? j->domain : j->route);
 }
 
 static void
@@ -217,6 +220,7 @@ begin_tls(struct session *s)
 static void
 tls_failed(struct session *s, const char *why)
 {
+	struct trouble t;
 	char text[512];
 
 	if (!s->verify && s->job != NULL) {
@@ -228,15 +232,30 @@ tls_failed(struct session *s, const char *why)
 		log_fact(LOG_DELIVERY, LOGL_INFO, "tls-failed", KS("qid", j->qid),
 		    KS("host", s->mta), KS("why", why));
 		session_free(s, false);
-		session_open(j, &h, &a, true);
+		if (!session_open(j, &h, &a, true, &t))
+			walk_next(j, &t);
 		return;
 	}
 	snprintf(text, sizeof(text),
 	    "No secure connection can be made to the remote host now: %s.", why);
-	session_failed(s, JOB_DEFERRED, "4.7.5", "", text);
+	/* RFC 8689, 4.2.1: the sender is told at once. */
+	if (s->must)
+		session_failed(s, JOB_FAILED, "5.7.10", "", text);
+	else
+		session_failed(s, JOB_DEFERRED, "4.7.5", "", text);
 }
 
 /* ---- the engine's wishes ---- */
+
+/* What queued reads of it: the remote host sends what the sender asked to be told, and
+ * knows until when the message has to arrive. */
+static const char *
+detail_of(const struct session *s)
+{
+	static const char *const words[] = { "", "dsn", "deliverby", "dsn deliverby" };
+
+	return words[smtp_out_has_dsn(s->engine) + 2 * smtp_out_has_deliverby(s->engine)];
+}
 
 static void
 message_done(struct session *s)
@@ -282,7 +301,7 @@ run(struct session *s)
 			break;
 		case SMTP_OUT_RESULT:
 			job_result(s->job, a.index, a.status, a.enhanced, s->mta, a.reply,
-			    a.text, smtp_out_has_dsn(s->engine));
+			    a.text, detail_of(s));
 			break;
 		case SMTP_OUT_DONE:
 			message_done(s);
@@ -445,18 +464,33 @@ source_address(int family, struct sockaddr_storage *ss)
 	return dnsaddr_sockaddr(&a, 0, ss);
 }
 
-void
-session_open(struct job *j, const struct dnshost *h, const struct dnsaddr *a, bool plain)
+bool
+session_open(struct job *j, const struct dnshost *h, const struct dnsaddr *a, bool plain,
+    struct trouble *t)
 {
-	struct session *s = calloc(1, sizeof(*s));
-	struct smtp_out_conf conf = { .helo = remote_helo(),
-		.tls = SMTP_OUT_TLS_OFFERED };
+	struct session *s;
+	struct smtp_out_conf conf = { .helo = remote_helo() };
+	struct tls_ask ask = { .scheme = j->url.scheme,
+		.mx = j->mx,
+		.mx_secure = j->mx_secure,
+		.require_tls = j->require_tls && j->sender[0] != '\0',
+		.tls_optional = j->tls_optional,
+		.failed = plain,
+		.have_tls = remote_tls() != NULL };
+	struct tls_need need;
 	struct sockaddr_storage to, from;
 	socklen_t to_len = dnsaddr_sockaddr(a, j->url.port, &to);
 	socklen_t from_len = source_address(a->family, &from);
 	char ip[64];
 
-	if (s == NULL)
+	tls_need_of(&ask, &need);
+	if (need.enhanced != NULL) {
+		*t = (struct trouble){ .set = true, .status = JOB_FAILED };
+		strlcpy(t->enhanced, need.enhanced, sizeof(t->enhanced));
+		strlcpy(t->text, need.text, sizeof(t->text));
+		return false;
+	}
+	if ((s = calloc(1, sizeof(*s))) == NULL)
 		goto fail;
 	s->host = *h;
 	s->addr = *a;
@@ -467,12 +501,10 @@ session_open(struct job *j, const struct dnshost *h, const struct dnsaddr *a, bo
 		snprintf(s->mta, sizeof(s->mta), "%.180s [%s]", h->name, ip);
 	key_of(j, s->key, sizeof(s->key));
 	conf.lmtp = j->url.scheme == ROUTE_LMTP;
-	s->implicit = j->url.scheme == ROUTE_SMTPS;
-	s->verify = s->implicit || j->url.scheme == ROUTE_SMTP_TLS;
-	if (j->url.scheme == ROUTE_SMTP_TLS)
-		conf.tls = SMTP_OUT_TLS_REQUIRED;
-	else if (s->implicit || plain || remote_tls() == NULL)
-		conf.tls = SMTP_OUT_TLS_NO;
+	s->implicit = need.implicit;
+	s->verify = conf.verified = need.verify;
+	s->must = ask.require_tls;
+	conf.tls = need.tls;
 	if ((s->engine = smtp_out_new(&conf)) == NULL || !give_message(s, j))
 		goto fail;
 	s->conn = conn_connect(daemon_base(), (struct sockaddr *)&to, to_len,
@@ -484,7 +516,7 @@ session_open(struct job *j, const struct dnshost *h, const struct dnsaddr *a, bo
 	TAILQ_INSERT_TAIL(&sessions, s, entry);
 	remote_stats.sessions++;
 	remote_stats.connections++;
-	return;
+	return true;
 fail:
 	if (s != NULL)
 		smtp_out_free(s->engine);
@@ -493,4 +525,5 @@ fail:
 	job_result_rest(
 	    j, JOB_DEFERRED, "4.3.0", "", "", "This host is short of memory.");
 	job_end(j);
+	return true;
 }

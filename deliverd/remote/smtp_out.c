@@ -275,6 +275,7 @@ say_hello(struct smtp_out *o)
 {
 	o->ext = 0;
 	o->size_max = 0;
+	o->by_min = 0;
 	o->state = S_EHLO;
 	smtp_out_say(o, "%s %s\r\n", o->conf.lmtp ? "LHLO" : "EHLO", o->conf.helo);
 }
@@ -290,6 +291,18 @@ got_greeting(struct smtp_out *o)
 		broken(o);
 }
 
+/* Digits up to anything else; what is too big stays big. */
+static uint64_t
+number(const char *p, size_t len)
+{
+	uint64_t v = 0;
+
+	for (size_t i = 0; i < len && p[i] >= '0' && p[i] <= '9'; i++)
+		v = v > UINT64_MAX / 10 - 10 ? UINT64_MAX / 10
+					     : v * 10 + (uint64_t)(p[i] - '0');
+	return v;
+}
+
 static void
 take_keyword(struct smtp_out *o, const char *line, size_t len)
 {
@@ -299,7 +312,9 @@ take_keyword(struct smtp_out *o, const char *line, size_t len)
 	} words[] = { { "PIPELINING", EXT_PIPELINING }, { "8BITMIME", EXT_8BITMIME },
 		{ "SIZE", EXT_SIZE }, { "SMTPUTF8", EXT_SMTPUTF8 }, { "DSN", EXT_DSN },
 		{ "STARTTLS", EXT_STARTTLS }, { "CHUNKING", EXT_CHUNKING },
-		{ "BINARYMIME", EXT_BINARYMIME } };
+		{ "BINARYMIME", EXT_BINARYMIME }, { "REQUIRETLS", EXT_REQUIRETLS },
+		{ "DELIVERBY", EXT_DELIVERBY }, { "MT-PRIORITY", EXT_MT_PRIORITY },
+		{ "RRVS", EXT_RRVS } };
 	size_t n = 0;
 
 	while (n < len && line[n] != ' ' && line[n] != '=')
@@ -307,14 +322,10 @@ take_keyword(struct smtp_out *o, const char *line, size_t len)
 	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
 		if (ascii_equal(line, n, words[i].word))
 			o->ext |= words[i].ext;
-	if (ascii_equal(line, n, "SIZE") && n < len) {
-		uint64_t v = 0;
-
-		for (n++; n < len && line[n] >= '0' && line[n] <= '9'; n++)
-			v = v > UINT64_MAX / 10 - 10 ? UINT64_MAX / 10
-						     : v * 10 + (uint64_t)(line[n] - '0');
-		o->size_max = v;
-	}
+	if (n < len && ascii_equal(line, n, "SIZE"))
+		o->size_max = number(line + n + 1, len - n - 1);
+	else if (n < len && ascii_equal(line, n, "DELIVERBY"))
+		o->by_min = number(line + n + 1, len - n - 1);
 }
 
 static void
@@ -330,9 +341,22 @@ take_keywords(struct smtp_out *o)
 	}
 }
 
+void
+smtp_out_unsuited(struct smtp_out *o, const char *enhanced, const char *text)
+{
+	smtp_out_say(o, "QUIT\r\n");
+	trouble(o, JOB_FAILED, enhanced, "", text);
+}
+
 static void
 no_tls(struct smtp_out *o)
 {
+	if (o->m != NULL && o->m->require_tls) {
+		smtp_out_unsuited(o, "5.7.10",
+		    "The message may only go over a secure connection (REQUIRETLS), and "
+		    "the remote host offers none.");
+		return;
+	}
 	trouble(o, JOB_FAILED, "5.7.4", "",
 	    "A secure connection is required to this host, and it offers none.");
 }
@@ -350,7 +374,7 @@ got_ehlo(struct smtp_out *o)
 			no_tls(o);
 		else
 			become_ready(o);
-	} else if (o->reply.code >= 500 && !o->conf.lmtp) {
+	} else if (o->reply.code >= 500 && o->reply.code != 521 && !o->conf.lmtp) {
 		if (!o->tls && o->conf.tls == SMTP_OUT_TLS_REQUIRED) {
 			no_tls(o);
 			return;
@@ -626,6 +650,12 @@ bool
 smtp_out_has_dsn(const struct smtp_out *o)
 {
 	return (o->ext & EXT_DSN) != 0;
+}
+
+bool
+smtp_out_has_deliverby(const struct smtp_out *o)
+{
+	return (o->ext & EXT_DELIVERBY) != 0;
 }
 
 /* ---- actions ---- */

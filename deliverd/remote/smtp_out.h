@@ -34,14 +34,20 @@ struct smtp_out_conf {
 	const char *helo; /* borrowed for the engine's life */
 	bool lmtp;
 	enum smtp_out_tls tls;
+	/* There is no sending but over TLS with a host that has shown who it is; what
+	 * REQUIRETLS asks for (RFC 8689). */
+	bool verified;
+	int64_t (*now)(void); /* wall seconds; NULL: wall_s() */
 };
 
 struct smtp_out_rcpt {
 	uint32_t number; /* number and index are the caller's */
 	size_t index;
 	const char *address;
-	uint8_t notify;    /* NOTIFY of RFC 3461 as bits, SMTP_OUT_NOTIFY_... */
-	const char *orcpt; /* in xtext, "" for none */
+	uint8_t notify;      /* NOTIFY of RFC 3461 as bits, SMTP_OUT_NOTIFY_... */
+	const char *orcpt;   /* in xtext, "" for none */
+	int64_t rrvs;        /* valid since (RFC 7293), wall seconds */
+	uint8_t rrvs_action; /* 'R' or 'C'; 0: nothing is asked */
 };
 #define SMTP_OUT_NOTIFY_SUCCESS 0x01
 #define SMTP_OUT_NOTIFY_FAILURE 0x02
@@ -56,6 +62,11 @@ struct smtp_out_message {
 	bool smtputf8;
 	const char *envid; /* in xtext */
 	uint8_t ret;       /* 1 FULL, 2 HDRS */
+	bool require_tls;  /* RFC 8689 */
+	int8_t priority;   /* RFC 6710 */
+	int64_t by;        /* RFC 2852: wall seconds */
+	uint8_t by_mode;   /* 'R' or 'N'; 0: none */
+	bool by_trace;
 	const struct smtp_out_rcpt *rcpts;
 	size_t n_rcpts;
 };
@@ -118,5 +129,7 @@ bool smtp_out_untouched(const struct smtp_out *);
 uint64_t smtp_out_replies(const struct smtp_out *);
 /* The server takes over what senders asked to be told (RFC 3461). */
 bool smtp_out_has_dsn(const struct smtp_out *);
+/* The server knows until when the present or last message has to arrive (RFC 2852). */
+bool smtp_out_has_deliverby(const struct smtp_out *);
 
 #endif

@@ -51,7 +51,11 @@ enum { /* what the server offers */
 	EXT_DSN = 1 << 4,
 	EXT_STARTTLS = 1 << 5,
 	EXT_CHUNKING = 1 << 6,
-	EXT_BINARYMIME = 1 << 7
+	EXT_BINARYMIME = 1 << 7,
+	EXT_REQUIRETLS = 1 << 8,
+	EXT_DELIVERBY = 1 << 9,
+	EXT_MT_PRIORITY = 1 << 10,
+	EXT_RRVS = 1 << 11
 };
 
 struct smtp_out {
@@ -60,6 +64,7 @@ struct smtp_out {
 	bool tls;
 	unsigned int ext;
 	uint64_t size_max; /* of EXT_SIZE, 0: none */
+	uint64_t by_min;   /* of EXT_DELIVERBY, seconds */
 	struct reply reply;
 	uint64_t n_replies;
 	struct evbuffer *out;
@@ -97,7 +102,16 @@ void smtp_out_say(struct smtp_out *, const char *, ...)
     __attribute__((format(printf, 2, 3)));
 void smtp_out_send_envelope(struct smtp_out *);
 void smtp_out_no_memory(struct smtp_out *);
+/* smtp_out_check.c: does the server offer what the message cannot do without? If not, its
+ * recipients have their results, or the connection is given up. */
+bool smtp_out_suits(struct smtp_out *);
+/* Those to whom nothing has been sent yet have failed. */
+void smtp_out_settle_waiting(struct smtp_out *, const char *enhanced, const char *text);
+/* Seconds until the message has to arrive, as RFC 2852, 4 wants it. */
+long long smtp_out_by_left(const struct smtp_out *);
 /* smtp_out.c */
+/* Say QUIT; the message may be tried at another host. */
+void smtp_out_unsuited(struct smtp_out *, const char *enhanced, const char *text);
 void smtp_out_settle(struct smtp_out *, size_t i, enum job_status, const char *enhanced,
     const char *reply, const char *text);
 

@@ -7,6 +7,7 @@
 
 #include "common/compat/compat.h"
 #include "common/proto/address.h"
+#include "common/proto/date.h"
 #include "deliverd/remote/smtp_out_int.h"
 
 void
@@ -81,43 +82,58 @@ send_mail(struct smtp_out *o)
 		if (m->envid[0] != '\0' && strpbrk(m->envid, " \r\n") == NULL)
 			smtp_out_say(o, " ENVID=%s", m->envid);
 	}
+	if (m->require_tls && (o->ext & EXT_REQUIRETLS) &&
+	    (o->conf.verified || m->sender[0] == '\0'))
+		smtp_out_say(o, " REQUIRETLS");
+	if (o->ext & EXT_MT_PRIORITY)
+		smtp_out_say(o, " MT-PRIORITY=%d", m->priority);
+	if ((o->ext & EXT_DELIVERBY) && m->by_mode != 0)
+		smtp_out_say(o, " BY=%lld;%c%s", smtp_out_by_left(o), m->by_mode,
+		    m->by_trace ? "T" : "");
 	smtp_out_say(o, "\r\n");
 	o->mail_sent = true;
 	return 0;
+}
+
+/* RFC 2852, 4.1.4.2: who does not know of the time shall at least tell of a delay. */
+static uint8_t
+notify_of(const struct smtp_out *o, uint8_t notify)
+{
+	if (o->m->by_mode != 'N' || (o->ext & EXT_DELIVERBY) ||
+	    notify & SMTP_OUT_NOTIFY_NEVER)
+		return notify;
+	return notify == 0 ? SMTP_OUT_NOTIFY_FAILURE | SMTP_OUT_NOTIFY_DELAY
+			   : notify | SMTP_OUT_NOTIFY_DELAY;
 }
 
 static int
 send_rcpt(struct smtp_out *o, const struct smtp_out_rcpt *r)
 {
 	static const char *const words[] = { "SUCCESS", "FAILURE", "DELAY" };
-	char address[ADDRESS_MAX + 1];
+	char address[ADDRESS_MAX + 1], since[DATE_MAX];
 
 	if (wire_address(o, r->address, address) == -1)
 		return -1;
 	smtp_out_say(o, "RCPT TO:<%s>", address);
 	if (o->ext & EXT_DSN) {
+		uint8_t notify = notify_of(o, r->notify);
 		const char *sep = " NOTIFY=";
 
-		if (r->notify & SMTP_OUT_NOTIFY_NEVER)
+		if (notify & SMTP_OUT_NOTIFY_NEVER)
 			smtp_out_say(o, " NOTIFY=NEVER");
-		for (int i = 0; i < 3 && !(r->notify & SMTP_OUT_NOTIFY_NEVER); i++)
-			if (r->notify & 1u << i) {
+		for (int i = 0; i < 3 && !(notify & SMTP_OUT_NOTIFY_NEVER); i++)
+			if (notify & 1u << i) {
 				smtp_out_say(o, "%s%s", sep, words[i]);
 				sep = ",";
 			}
 		if (r->orcpt[0] != '\0' && strpbrk(r->orcpt, " \r\n") == NULL)
 			smtp_out_say(o, " ORCPT=%s", r->orcpt);
 	}
+	if ((o->ext & EXT_RRVS) && r->rrvs_action != 0 &&
+	    date_format_iso(r->rrvs, since, sizeof(since)) != -1)
+		smtp_out_say(o, " RRVS=%s;%c", since, r->rrvs_action);
 	smtp_out_say(o, "\r\n");
 	return 0;
-}
-
-static void
-settle_waiting(struct smtp_out *o, const char *enhanced, const char *text)
-{
-	for (size_t i = 0; i < o->m->n_rcpts; i++)
-		if (o->rcpts[i].state == R_WAIT)
-			smtp_out_settle(o, i, JOB_FAILED, enhanced, "", text);
 }
 
 /* MAIL and the recipients, as many at once as the server allows. */
@@ -125,23 +141,10 @@ void
 smtp_out_send_envelope(struct smtp_out *o)
 {
 	if (!o->mail_sent) {
-		if ((o->ext & EXT_SIZE) && o->size_max != 0 && o->m->size > o->size_max) {
-			settle_waiting(o, "5.3.4",
-			    "The message is too big for the remote host: send a smaller "
-			    "one, or a "
-			    "link.");
+		if (!smtp_out_suits(o))
 			return;
-		}
-		if (o->m->body == BODY_BINARYMIME &&
-		    (~o->ext & (EXT_CHUNKING | EXT_BINARYMIME)) != 0) {
-			settle_waiting(o, "5.6.3",
-			    "The message has binary content, which the remote host "
-			    "cannot take: "
-			    "send it with its attachments encoded (base64).");
-			return;
-		}
 		if (send_mail(o) == -1) {
-			settle_waiting(o, "5.6.7",
+			smtp_out_settle_waiting(o, "5.6.7",
 			    "The sender's address has letters beyond ASCII, which the "
 			    "remote host "
 			    "cannot handle: send from another address.");

@@ -23,10 +23,23 @@ give_up(struct job *j, enum job_status status, const char *enhanced, const char 
 	job_end(j);
 }
 
+/* A reply in words is worth more than a dead line; what may pass, more than what
+ * is for good. */
+static bool
+better(const struct trouble *t, const struct trouble *old)
+{
+	if (!old->set)
+		return true;
+	if (t->status != old->status)
+		return t->status == JOB_DEFERRED;
+	return t->reply[0] != '\0' || old->reply[0] == '\0';
+}
+
 static void
 connect_next(struct job *j)
 {
 	const struct trouble *t = &j->trouble;
+	struct trouble trouble;
 	bool skipped = false;
 
 	while (j->host_at < j->n_hosts && j->tries < TRIES_MAX) {
@@ -45,8 +58,10 @@ connect_next(struct job *j)
 			continue;
 		}
 		j->tries++;
-		session_open(j, h, a, false);
-		return;
+		if (session_open(j, h, a, false, &trouble))
+			return;
+		if (better(&trouble, &j->trouble))
+			j->trouble = trouble;
 	}
 	if (t->set) {
 		job_result_rest(j, t->status, t->enhanced, t->mta, t->reply, t->text);
@@ -58,18 +73,6 @@ connect_next(struct job *j)
 		    "postmaster of the domain.");
 	else
 		give_up(j, JOB_DEFERRED, "4.4.4", "There is no address to connect to.");
-}
-
-/* A reply in words is worth more than a dead line; what may pass, more than what
- * is for good. */
-static bool
-better(const struct trouble *t, const struct trouble *old)
-{
-	if (!old->set)
-		return true;
-	if (t->status != old->status)
-		return t->status == JOB_DEFERRED;
-	return t->reply[0] != '\0' || old->reply[0] == '\0';
 }
 
 void
@@ -139,6 +142,7 @@ got_hosts(struct msg *m, void *arg)
 		return;
 	}
 	j->n_hosts = 0;
+	j->mx_secure = m->p.dns_hosts_are.secure != 0;
 	while (j->n_hosts < DNSHOSTS_MAX &&
 	       dnshosts_next(m->p.dns_hosts_are.hosts, m->p.dns_hosts_are.hosts_len, &off,
 		   &j->hosts[j->n_hosts]) == 1)
@@ -185,6 +189,7 @@ resolve(struct job *j)
 
 	j->state = JOB_RESOLVING;
 	j->n_hosts = j->host_at = j->addr_at = 0;
+	j->mx_secure = false;
 	if (!j->mx) {
 		if (dnsaddr_parse(j->url.host, &a) == 0)
 			only_address(j, &a);

@@ -79,6 +79,9 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	conf.lmtp = data[0] & 1;
 	conf.tls = (enum smtp_out_tls)((data[0] >> 1 & 3) % 3);
+	conf.verified = size % 2;
+	rcpts[3].rrvs = 1396566060;
+	rcpts[3].rrvs_action = size % 7 == 0 ? 'R' : 'C';
 	chunk = data[0] & 8 ? 1 : 1 + data[0] / 16;
 	w.m = (struct smtp_out_message){ .sender = "s@y.test",
 		.size = 10,
@@ -86,6 +89,12 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		.smtputf8 = true,
 		.envid = "e",
 		.ret = 1,
+		.require_tls = size % 5 == 1,
+		.priority = -3,
+		.by = size % 3 * 2000000000,
+		.by_mode = size % 4 == 0   ? 'R'
+			   : size % 4 == 1 ? 'N'
+					   : 0,
 		.rcpts = rcpts,
 		.n_rcpts = N };
 	w.o = smtp_out_new(&conf);
