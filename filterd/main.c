@@ -27,6 +27,7 @@
 /* scand does one at a time. What waits waits here, where it can be given up: in its
  * socket stale ones would pile up, each with a descriptor. */
 #define SCANS_MAX 2
+#define WANTS_FLUSH_MS 1000
 
 struct check {
 	TAILQ_ENTRY(check) entry; /* waits for a scand */
@@ -365,6 +366,34 @@ on_open(void)
 	return 0;
 }
 
+/* smtpd need not ask where the answer is known. What it has heard before READY holds
+ * for every message after a reload. */
+static void
+say_wants(struct channel *ch)
+{
+	struct msg_filter_wants w = { .content =
+					  rules_count(rules) > 0 || conf.antivirus };
+
+	(void)channel_send(ch, MSG_FILTERD_SMTPD_WANTS, 0, &w, -1);
+	channel_flush(ch, WANTS_FLUSH_MS);
+}
+
+static void
+say_wants_to_all(void)
+{
+	struct channel *ch;
+
+	for (unsigned int i = 0; (ch = daemon_peer_at(ROLE_SMTPD, i)) != NULL; i++)
+		say_wants(ch);
+}
+
+static void
+on_reload(void)
+{
+	take_conf();
+	say_wants_to_all();
+}
+
 static int
 on_start(void)
 {
@@ -373,6 +402,7 @@ on_start(void)
 	take_conf();
 	if (rules == NULL)
 		return -1;
+	say_wants_to_all();
 	ev_patience = event_new(daemon_base(), -1, 0, on_patience, NULL);
 	return ev_patience != NULL && event_add(ev_patience, &tv) == 0 ? 0 : -1;
 }
@@ -382,6 +412,8 @@ on_peer_new(struct channel *ch)
 {
 	if (channel_role(ch) == ROLE_SCAND)
 		scan_next();
+	else if (channel_role(ch) == ROLE_SMTPD && rules != NULL)
+		say_wants(ch);
 }
 
 static void
@@ -420,7 +452,7 @@ static const struct daemon filterd = {
 	.conf = on_conf,
 	.open = on_open,
 	.start = on_start,
-	.reload = take_conf,
+	.reload = on_reload,
 	.peer_new = on_peer_new,
 	.peer_message = on_peer_message,
 	.commands = commands,

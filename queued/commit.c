@@ -96,11 +96,11 @@ on_durable(int error, void *arg)
 		txn_free(t);
 		return;
 	}
-	committed(t, MSG_OK, "");
 	qid_format(t->id, qid);
+	committed(t, MSG_OK, t->begin.whole ? qid : "");
 	log_fact(LOG_SMTP, LOGL_INFO, "queued", KS("qid", qid),
 	    KS("from", t->begin.sender), KU("size", t->size), KU("nrcpt", t->nrcpt));
-	if (!t->in_file && !spool_held(queued.spool)) {
+	if (t->fd != -1 && !t->in_file && !spool_held(queued.spool)) {
 		spool_keep(queued.spool, t->id, t->fd);
 		t->fd = -1;
 	}
@@ -111,7 +111,7 @@ on_durable(int error, void *arg)
 static void
 write_message(struct txn *t)
 {
-	struct spool_message sm = { .fd = t->fd };
+	struct spool_message sm = { .fd = t->fd, .data = t->content };
 	const struct msg_txn_begin *b = &t->begin;
 
 	sm.rec.created = queue_now();
@@ -197,6 +197,29 @@ on_commit_sum(int error, uint32_t crc, void *arg)
 		waited(t, TXN_WAIT_SUM, MSG_OK, "");
 }
 
+/* With the queue id in it, where smtpd did not know it yet. What no job could carry is
+ * not taken. */
+static int
+take_prefix(struct txn *t, const struct msg_txn_commit *p)
+{
+	size_t at = p->qid_at < p->prefix_len ? p->qid_at : 0;
+	char qid[QID_SIZE] = "";
+	size_t len = 0;
+
+	if (at > 0) {
+		qid_format(t->id, qid);
+		len = strlen(qid);
+	}
+	if (p->prefix_len + len > TXN_PREFIX_MAX ||
+	    (t->prefix = malloc(p->prefix_len + len)) == NULL)
+		return -1;
+	memcpy(t->prefix, p->prefix, at);
+	memcpy(t->prefix + at, qid, len);
+	memcpy(t->prefix + at + len, p->prefix + at, p->prefix_len - at);
+	t->prefix_len = p->prefix_len + len;
+	return 0;
+}
+
 void
 commit_start(struct channel *ch, struct msg *m)
 {
@@ -211,6 +234,10 @@ commit_start(struct channel *ch, struct msg *m)
 	}
 	t->state = TXN_COMMITTING;
 	t->answer = m->id;
+	if (t->refused) {
+		commit_failed(t, t->refused, t->reason);
+		return;
+	}
 	t->size = p->size;
 	t->disposition = p->disposition;
 	t->tls_optional = p->tls_optional;
@@ -224,14 +251,18 @@ commit_start(struct channel *ch, struct msg *m)
 		commit_failed(t, MSG_PERM, "Message is too large");
 		return;
 	}
-	if (p->prefix_len > 0) {
-		t->prefix = malloc(p->prefix_len);
-		if (t->prefix == NULL) {
-			commit_failed(t, MSG_TEMP, "The queue is out of memory");
+	if (p->prefix_len > 0 && take_prefix(t, p) == -1) {
+		commit_failed(t, MSG_TEMP, "The queue is out of memory");
+		return;
+	}
+	if (t->begin.whole) {
+		if (t->content_len == p->size) {
+			write_message(t);
 			return;
 		}
-		memcpy(t->prefix, p->prefix, p->prefix_len);
-		t->prefix_len = p->prefix_len;
+		commit_failed(t, MSG_TEMP, "The content is not what it was said to be");
+		channel_break(ch, "a content of another length");
+		return;
 	}
 	/* What filterd judged is what is kept: no length that differs, no writer left. */
 	if (fstat(t->fd, &st) == -1 || (uint64_t)st.st_size != p->size ||

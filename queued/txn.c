@@ -42,12 +42,14 @@ void
 txn_free(struct txn *t)
 {
 	LIST_REMOVE(t, hash);
-	TAILQ_REMOVE(&in_order, t, order);
+	if (!t->refused)
+		TAILQ_REMOVE(&in_order, t, order);
 	ntxns--;
 	checksum_cancel(t->sum);
 	if (t->fd != -1)
 		close(t->fd);
 	free(t->rcpts);
+	free(t->content);
 	free(t->prefix);
 	free(t);
 }
@@ -73,6 +75,16 @@ opened(struct channel *ch, uint64_t request, uint64_t txn, const struct txn *t,
 	}
 	strlcpy(p.text, text, sizeof(p.text));
 	channel_send(ch, MSG_QUEUED_SMTPD_OPENED, request, &p, fd);
+}
+
+static void
+txn_insert(struct txn *t, struct channel *ch, const struct msg_txn_begin *p)
+{
+	t->fd = -1;
+	t->serial = channel_serial(ch);
+	t->begin = *p;
+	LIST_INSERT_HEAD(&txns[(p->txn ^ t->serial) % HASH], t, hash);
+	ntxns++;
 }
 
 static uint32_t
@@ -132,6 +144,25 @@ txn_ext(const struct msg_txn_begin *p, struct rec_ext *x)
 		   : -1;
 }
 
+/* Nobody waits for the answer to BEGIN of a whole one: COMMIT gets it. */
+static void
+refuse(struct channel *ch, const struct msg *m, int status, const char *text)
+{
+	const struct msg_txn_begin *p = &m->p.txn_begin;
+	struct txn *t;
+
+	if (!p->whole) {
+		opened(ch, m->id, p->txn, NULL, status, -1, text);
+		return;
+	}
+	if (count_of(channel_serial(ch)) >= TXN_PER_CHANNEL_MAX ||
+	    (t = calloc(1, sizeof(*t))) == NULL)
+		return;
+	t->refused = status;
+	strlcpy(t->reason, text, sizeof(t->reason));
+	txn_insert(t, ch, p);
+}
+
 static void
 on_begin(struct channel *ch, struct msg *m)
 {
@@ -150,43 +181,38 @@ on_begin(struct channel *ch, struct msg *m)
 		return;
 	}
 	if (queued.stopping) {
-		opened(ch, m->id, p->txn, NULL, MSG_TEMP, -1, "The system is going down");
+		refuse(ch, m, MSG_TEMP, "The system is going down");
 		return;
 	}
 	if (queued.conf.message_size_max != 0 &&
 	    p->size_hint > queued.conf.message_size_max) {
-		opened(ch, m->id, p->txn, NULL, MSG_PERM, -1, "Message is too large");
+		refuse(ch, m, MSG_PERM, "Message is too large");
 		return;
 	}
 	low = spool_low(queued.spool, p->login != 0);
 	if (low != NULL) {
-		opened(ch, m->id, p->txn, NULL, MSG_FULL, -1, low);
+		refuse(ch, m, MSG_FULL, low);
 		return;
 	}
 	if (count_of(channel_serial(ch)) >= TXN_PER_CHANNEL_MAX) {
-		opened(ch, m->id, p->txn, NULL, MSG_TEMP, -1,
-		    "Too many transactions at a time");
+		refuse(ch, m, MSG_TEMP, "Too many transactions at a time");
 		return;
 	}
 	t = calloc(1, sizeof(*t));
 	if (t == NULL || (t->id = spool_id(queued.spool)) == 0) {
 		free(t);
-		opened(ch, m->id, p->txn, NULL, MSG_TEMP, -1,
-		    "The queue is out of memory or space");
+		refuse(ch, m, MSG_TEMP, "The queue is out of memory or space");
 		return;
 	}
-	t->fd = -1;
-	t->serial = channel_serial(ch);
-	t->begin = *p;
-	LIST_INSERT_HEAD(&txns[(p->txn ^ t->serial) % HASH], t, hash);
+	txn_insert(t, ch, p);
 	TAILQ_INSERT_TAIL(&in_order, t, order);
-	ntxns++;
+	if (p->whole)
+		return;
 	fd = content_open(t, p->size_hint > SPOOL_INLINE_MAX);
 	if (fd == -1) {
 		log_warn("no room for a message's content");
 		txn_drop(t);
-		opened(
-		    ch, m->id, p->txn, NULL, MSG_FULL, -1, "No room for the message now");
+		refuse(ch, m, MSG_FULL, "No room for the message now");
 		return;
 	}
 	opened(ch, m->id, p->txn, t, MSG_OK, fd, "");
@@ -199,7 +225,7 @@ on_rcpt(struct channel *ch, const struct msg_txn_rcpt *p)
 	struct rec_rcpt rc = { 0 };
 	struct bytes_out o = { 0 };
 
-	if (t == NULL || t->state != TXN_OPEN)
+	if (t == NULL || t->state != TXN_OPEN || t->refused)
 		return; /* after an abort */
 	if (p->rrvs_action != 0 && p->rrvs_action != 'R' && p->rrvs_action != 'C') {
 		channel_break(ch, "a recipient with a wish that there is not");
@@ -237,6 +263,33 @@ on_rcpt(struct channel *ch, const struct msg_txn_rcpt *p)
 	rec_rcpt_encode(&rc, &o);
 	t->rcpts_len += o.len;
 	t->nrcpt++;
+}
+
+static void
+on_content(struct channel *ch, const struct msg_txn_content *p)
+{
+	struct txn *t = txn_find(ch, p->txn);
+	size_t len, cap;
+	uint8_t *n;
+
+	if (t == NULL || t->state != TXN_OPEN || t->refused || t->bad)
+		return;
+	len = t->content_len + p->content_len;
+	if (!t->begin.whole || len > TXN_CONTENT_MAX) {
+		channel_break(ch, "content where none belongs");
+		return;
+	}
+	if (len > t->content_cap) {
+		cap = t->content_cap == 0 ? len : TXN_CONTENT_MAX;
+		if ((n = realloc(t->content, cap)) == NULL) {
+			t->bad = 1;
+			return;
+		}
+		t->content = n;
+		t->content_cap = cap;
+	}
+	memcpy(t->content + t->content_len, p->content, p->content_len);
+	t->content_len = len;
 }
 
 void
@@ -289,7 +342,7 @@ on_spill(struct channel *ch, struct msg *m)
 	struct txn *t = txn_find(ch, m->p.txn.txn);
 	int mem, wr;
 
-	if (t == NULL || t->state != TXN_OPEN || t->in_file) {
+	if (t == NULL || t->state != TXN_OPEN || t->in_file || t->begin.whole) {
 		txn_status_send(ch, MSG_QUEUED_SMTPD_SPILLED, m->id, m->p.txn.txn,
 		    MSG_PERM, -1, "There is no such transaction in memory");
 		return;
@@ -330,6 +383,9 @@ txn_message(struct channel *ch, struct msg *m)
 		break;
 	case MSG_SMTPD_QUEUED_RCPT:
 		on_rcpt(ch, &m->p.txn_rcpt);
+		break;
+	case MSG_SMTPD_QUEUED_CONTENT:
+		on_content(ch, &m->p.txn_content);
 		break;
 	case MSG_SMTPD_QUEUED_SPILL:
 		on_spill(ch, m);

@@ -27,7 +27,10 @@ struct txn {
 	enum txn_state state;
 	int fd; /* the memory, or the file read-only */
 	int in_file;
-	int bad;      /* a recipient was lost: no commit */
+	int bad;          /* a recipient was lost: no commit */
+	int refused;      /* status for COMMIT, why in reason; a whole one not begun */
+	uint8_t *content; /* of a whole one */
+	size_t content_len, content_cap;
 	int is_final; /* FINAL was asked: final_crc is what filterd saw */
 	uint32_t final_crc;
 	struct checksum *sum; /* under way, for FINAL or for COMMIT */

@@ -202,6 +202,7 @@ static const struct daemon smtpd_daemon = {
 	.start = on_start,
 	.reload = on_reload,
 	.stop = on_stop,
+	.peer_message = txn_peer_message,
 	.commands = commands,
 };
 

@@ -54,7 +54,7 @@ protocol(const struct received *r, char *buf, size_t cap)
 }
 
 int
-received_format(const struct received *r, char *buf, size_t cap)
+received_format(const struct received *r, char *buf, size_t cap, size_t *qid_at)
 {
 	char with[16], date[DATE_MAX];
 	size_t len = 0;
@@ -62,8 +62,8 @@ received_format(const struct received *r, char *buf, size_t cap)
 	if (date_format(r->time, r->zone_min, date, sizeof(date)) == -1)
 		return -1;
 	if (r->kind == LISTENER_LOCAL)
-		add(buf, cap, &len, "Received: by %s (local user %u)\r\n\tid %s",
-		    r->hostname, r->uid, r->qid);
+		add(buf, cap, &len, "Received: by %s (local user %u)\r\n\tid ",
+		    r->hostname, r->uid);
 	else {
 		protocol(r, with, sizeof(with));
 		add(buf, cap, &len, "Received: from %s (%s%s[%s%s])\r\n",
@@ -72,8 +72,11 @@ received_format(const struct received *r, char *buf, size_t cap)
 		    strchr(r->client, ':') != NULL ? "IPv6:" : "", r->client);
 		if (r->tls[0] != '\0')
 			add(buf, cap, &len, "\t(using %s)\r\n", r->tls);
-		add(buf, cap, &len, "\tby %s with %s id %s", r->hostname, with, r->qid);
+		add(buf, cap, &len, "\tby %s with %s id ", r->hostname, with);
 	}
+	if (qid_at != NULL)
+		*qid_at = len;
+	add(buf, cap, &len, "%s", r->qid);
 	if (r->rcpt[0] != '\0')
 		add(buf, cap, &len, "\r\n\tfor <%s>", r->rcpt);
 	add(buf, cap, &len, "; %s\r\n", date);

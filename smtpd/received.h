@@ -26,8 +26,9 @@ struct received {
 	int zone_min;
 };
 
-/* Lines with CR LF. The length, or -1 when it does not fit. */
-int received_format(const struct received *, char *buf, size_t cap);
+/* Lines with CR LF. The length, or -1 when it does not fit. *qid_at, if not NULL: where
+ * the queue id begins. */
+int received_format(const struct received *, char *buf, size_t cap, size_t *qid_at);
 /* RFC 6409, 8: Date and Message-ID of a submission that has none. */
 int received_add_missing(
     const struct received *, int date, int message_id, char *buf, size_t cap);

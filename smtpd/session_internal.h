@@ -25,6 +25,9 @@ struct txn {
 	uint8_t failed;
 	uint8_t complete;
 	uint8_t disposition;
+	uint8_t whole; /* goes to queued at its end, from text; see txn_whole.c */
+	char *text;
+	size_t text_cap;
 	char qid[24];
 	char *reason;
 	char *headers; /* of the verdict */
@@ -102,6 +105,9 @@ void txn_write(struct session *, const char *data, size_t len);
 void txn_commit(struct session *);
 /* Forget the transaction, here and at queued. */
 void txn_abort(struct session *);
+
+/* txn_whole.c: what filterd says without being asked */
+void txn_peer_message(struct channel *, struct msg *);
 
 /* main.c */
 const struct smtp_in_conf *smtpd_in_conf(void);

@@ -26,11 +26,10 @@
 #include "smtpd/gatekeeper.h"
 #include "smtpd/received.h"
 #include "smtpd/session_internal.h"
+#include "smtpd/txn_internal.h"
 
-#define OPEN_MS 30000
 #define SPILL_MS 30000
 #define FILTER_MS 240000 /* a client waits 10 minutes (RFC 5321, 4.5.3.2.6) */
-#define COMMIT_MS 120000
 #define PREFIX_MAX 8192
 #define COPY_CHUNK 65536
 
@@ -47,6 +46,7 @@ txn_clear(struct session *s)
 		close(s->txn.fd);
 	free(s->txn.reason);
 	free(s->txn.headers);
+	free(s->txn.text);
 	memset(&s->txn, 0, sizeof(s->txn));
 	s->txn.fd = -1;
 }
@@ -74,8 +74,8 @@ finish(struct session *s, int code, const char *enhanced, const char *text)
 	session_reply_committed(s, code, enhanced, text);
 }
 
-static void
-finish_reply(struct session *s, enum smtp_reply r)
+void
+txn_finish_reply(struct session *s, enum smtp_reply r)
 {
 	log_fact(LOG_SMTP, LOGL_INFO, "deferred", KS("qid", s->txn.qid),
 	    KS("from", smtp_in_sender(s->in)), KS("client", s->client),
@@ -107,12 +107,14 @@ on_opened(struct msg *m, void *arg)
 	}
 	if (status != MSG_OK)
 		txn_abort(s);
+	else
+		txn_whole_trouble = 0;
 	smtp_in_open_answer(s->in, status);
 	session_run(s);
 }
 
-static int
-send_rcpts(struct session *s, struct channel *ch)
+int
+txn_send_rcpts(struct session *s, struct channel *ch)
 {
 	struct msg_txn_rcpt r = { .txn = s->txn.id };
 
@@ -126,33 +128,47 @@ send_rcpts(struct session *s, struct channel *ch)
 	return 0;
 }
 
+uint64_t
+txn_begin_fill(const struct session *s, struct msg_txn_begin *q)
+{
+	static uint64_t last_txn;
+
+	memset(q, 0, sizeof(*q));
+	q->txn = ++last_txn;
+	q->size_hint = smtp_in_size_hint(s->in);
+	q->body = smtp_in_body(s->in);
+	q->smtputf8 = (uint8_t)smtp_in_smtputf8(s->in);
+	q->ret = smtp_in_ret(s->in);
+	q->login = s->login;
+	strlcpy(q->sender, smtp_in_sender(s->in), sizeof(q->sender));
+	if (s->login_address != NULL)
+		strlcpy(q->login_address, s->login_address, sizeof(q->login_address));
+	strlcpy(q->client, s->client, sizeof(q->client));
+	strlcpy(q->helo, smtp_in_helo(s->in), sizeof(q->helo));
+	strlcpy(q->envid, smtp_in_envid(s->in), sizeof(q->envid));
+	return q->txn;
+}
+
 void
 txn_open(struct session *s)
 {
-	static uint64_t last_txn;
 	struct channel *ch = daemon_peer(ROLE_QUEUED);
-	struct msg_txn_begin q = { .size_hint = smtp_in_size_hint(s->in),
-		.body = smtp_in_body(s->in),
-		.smtputf8 = (uint8_t)smtp_in_smtputf8(s->in),
-		.ret = smtp_in_ret(s->in),
-		.login = s->login };
+	struct msg_txn_begin q;
 
 	if (ch == NULL) {
 		smtp_in_open_answer(s->in, MSG_TEMP);
 		return;
 	}
-	q.txn = s->txn.id = ++last_txn;
+	if (txn_whole_open(s)) {
+		smtp_in_open_answer(s->in, MSG_OK);
+		return;
+	}
+	s->txn.id = txn_begin_fill(s, &q);
 	s->txn.channel = channel_serial(ch);
-	strlcpy(q.sender, smtp_in_sender(s->in), sizeof(q.sender));
-	if (s->login_address != NULL)
-		strlcpy(q.login_address, s->login_address, sizeof(q.login_address));
-	strlcpy(q.client, s->client, sizeof(q.client));
-	strlcpy(q.helo, smtp_in_helo(s->in), sizeof(q.helo));
-	strlcpy(q.envid, smtp_in_envid(s->in), sizeof(q.envid));
 	s->ask.channel = s->txn.channel;
 	s->ask.id =
-	    channel_ask(ch, MSG_SMTPD_QUEUED_BEGIN, &q, -1, OPEN_MS, on_opened, s);
-	if (s->ask.id == 0 || send_rcpts(s, ch) == -1) {
+	    channel_ask(ch, MSG_SMTPD_QUEUED_BEGIN, &q, -1, TXN_OPEN_MS, on_opened, s);
+	if (s->ask.id == 0 || txn_send_rcpts(s, ch) == -1) {
 		txn_abort(s);
 		smtp_in_open_answer(s->in, MSG_TEMP);
 	}
@@ -161,8 +177,8 @@ txn_open(struct session *s)
 /* ---- content ---- */
 
 /* 0, or -1 with errno. */
-static int
-write_at(int fd, const char *data, size_t len, uint64_t offset)
+int
+txn_write_at(int fd, const char *data, size_t len, uint64_t offset)
 {
 	while (len > 0) {
 		ssize_t n = pwrite(fd, data, len, (off_t)offset);
@@ -181,15 +197,15 @@ write_at(int fd, const char *data, size_t len, uint64_t offset)
 	return 0;
 }
 
-static void
-content_failed(struct session *s, enum answer_status status)
+void
+txn_content_failed(struct session *s, enum answer_status status)
 {
 	s->txn.failed = 1;
 	smtp_in_content_failed(s->in, status);
 }
 
-static enum answer_status
-status_of_errno(void)
+enum answer_status
+txn_status_of_errno(void)
 {
 	return errno == ENOSPC || errno == EDQUOT || errno == EFBIG ? MSG_FULL : MSG_TEMP;
 }
@@ -210,7 +226,7 @@ copy_content(int from, int to, uint64_t size)
 
 		if (n == -1 && errno == EINTR)
 			continue;
-		if (n <= 0 || write_at(to, buf, (size_t)n, done) == -1)
+		if (n <= 0 || txn_write_at(to, buf, (size_t)n, done) == -1)
 			return -1;
 		done += (uint64_t)n;
 	}
@@ -228,11 +244,11 @@ on_spilled(struct msg *m, void *arg)
 	if (m != NULL && m->p.txn_status.status == MSG_OK)
 		fd = msg_take_fd(m);
 	if (fd == -1)
-		content_failed(s, m != NULL && m->p.txn_status.status == MSG_FULL
-				      ? MSG_FULL
-				      : MSG_TEMP);
+		txn_content_failed(s, m != NULL && m->p.txn_status.status == MSG_FULL
+					  ? MSG_FULL
+					  : MSG_TEMP);
 	else if (copy_content(s->txn.fd, fd, s->txn.written) == -1) {
-		content_failed(s, status_of_errno());
+		txn_content_failed(s, txn_status_of_errno());
 		close(fd);
 	} else {
 		close(s->txn.fd);
@@ -244,8 +260,8 @@ on_spilled(struct msg *m, void *arg)
 	session_run(s);
 }
 
-static void
-spill(struct session *s)
+void
+txn_spill(struct session *s)
 {
 	struct msg_txn q = { .txn = s->txn.id };
 	struct channel *ch = queue_channel(s);
@@ -256,7 +272,7 @@ spill(struct session *s)
 		    ch, MSG_SMTPD_QUEUED_SPILL, &q, -1, SPILL_MS, on_spilled, s);
 	}
 	if (ch == NULL || s->ask.id == 0)
-		content_failed(s, MSG_TEMP);
+		txn_content_failed(s, MSG_TEMP);
 	else
 		s->txn.spilling = 1;
 }
@@ -266,13 +282,17 @@ txn_write(struct session *s, const char *data, size_t len)
 {
 	if (s->txn.failed)
 		return;
-	if (s->txn.fd == -1 || write_at(s->txn.fd, data, len, s->txn.written) == -1) {
-		content_failed(s, status_of_errno());
+	if (s->txn.whole) {
+		txn_whole_write(s, data, len);
+		return;
+	}
+	if (s->txn.fd == -1 || txn_write_at(s->txn.fd, data, len, s->txn.written) == -1) {
+		txn_content_failed(s, txn_status_of_errno());
 		return;
 	}
 	s->txn.written += len;
 	if (!s->txn.spilled && s->txn.written > s->txn.memory_max)
-		spill(s);
+		txn_spill(s);
 }
 
 /* ---- the verdict and the commit ---- */
@@ -300,7 +320,7 @@ fill_received(const struct session *s, struct received *r)
 /* What stands before the content: trace, the filter's fields, missing ones. -1: does
  * not fit. */
 static int
-make_prefix(const struct session *s, char *buf, size_t cap)
+make_prefix(const struct session *s, char *buf, size_t cap, size_t *qid_at)
 {
 	const struct smtp_data *d = smtp_in_content(s->in);
 	struct received r;
@@ -308,7 +328,7 @@ make_prefix(const struct session *s, char *buf, size_t cap)
 	size_t len;
 
 	fill_received(s, &r);
-	if ((n = received_format(&r, buf, cap)) == -1)
+	if ((n = received_format(&r, buf, cap, qid_at)) == -1)
 		return -1;
 	len = (size_t)n;
 	if (s->txn.headers_len > cap - len)
@@ -379,6 +399,8 @@ on_committed(struct msg *m, void *arg)
 	char text[64];
 
 	s->ask.id = 0;
+	if (s->txn.whole)
+		txn_whole_committed(s, m);
 	switch (status) {
 	case MSG_OK:
 		smtpd_stats.messages++;
@@ -389,46 +411,49 @@ on_committed(struct msg *m, void *arg)
 		finish(s, 250, "2.0.0", text);
 		break;
 	case MSG_FULL:
-		finish_reply(s, SMTP_REPLY_QUEUE_FULL);
+		txn_finish_reply(s, SMTP_REPLY_QUEUE_FULL);
 		break;
 	case MSG_PERM:
 	case MSG_DENIED:
-		finish_reply(s, SMTP_REPLY_QUEUE_REFUSED);
+		txn_finish_reply(s, SMTP_REPLY_QUEUE_REFUSED);
 		break;
 	default:
-		finish_reply(s, SMTP_REPLY_QUEUE_TEMP);
+		txn_finish_reply(s, SMTP_REPLY_QUEUE_TEMP);
 		break;
 	}
 	session_run(s);
 }
 
-static void
-commit(struct session *s)
+void
+txn_commit_now(struct session *s)
 {
 	struct msg_txn_commit q = { .txn = s->txn.id, .size = s->txn.written };
 	struct channel *ch = queue_channel(s);
 	char prefix[PREFIX_MAX];
+	size_t qid_at = 0;
 	int n;
 
 	gatekeeper_mark(s);
 	q.disposition = s->txn.disposition;
-	n = make_prefix(s, prefix, sizeof(prefix));
+	n = make_prefix(s, prefix, sizeof(prefix), &qid_at);
 	if (n == -1) {
 		log_warnx("fields for %s do not fit", s->txn.qid);
-		finish_reply(s, SMTP_REPLY_TROUBLE);
+		txn_finish_reply(s, SMTP_REPLY_TROUBLE);
 		return;
 	}
 	q.prefix = (const uint8_t *)prefix;
 	q.prefix_len = (size_t)n;
+	if (s->txn.whole)
+		q.qid_at = (uint16_t)qid_at;
 	if (s->txn.reason != NULL)
 		strlcpy(q.reason, s->txn.reason, sizeof(q.reason));
 	if (ch != NULL) {
 		s->ask.channel = s->txn.channel;
 		s->ask.id = channel_ask(
-		    ch, MSG_SMTPD_QUEUED_COMMIT, &q, -1, COMMIT_MS, on_committed, s);
+		    ch, MSG_SMTPD_QUEUED_COMMIT, &q, -1, TXN_COMMIT_MS, on_committed, s);
 	}
 	if (ch == NULL || s->ask.id == 0)
-		finish_reply(s, SMTP_REPLY_QUEUE_TEMP);
+		txn_finish_reply(s, SMTP_REPLY_QUEUE_TEMP);
 }
 
 static void
@@ -483,7 +508,7 @@ on_verdict(struct msg *m, void *arg)
 
 	s->ask.id = 0;
 	if (m == NULL) {
-		finish_reply(s, SMTP_REPLY_FILTER_TEMP);
+		txn_finish_reply(s, SMTP_REPLY_FILTER_TEMP);
 		session_run(s);
 		return;
 	}
@@ -504,7 +529,7 @@ on_verdict(struct msg *m, void *arg)
 		session_run(s);
 		return;
 	default:
-		finish_reply(s, SMTP_REPLY_FILTER_TEMP);
+		txn_finish_reply(s, SMTP_REPLY_FILTER_TEMP);
 		session_run(s);
 		return;
 	}
@@ -514,12 +539,12 @@ on_verdict(struct msg *m, void *arg)
 		s->txn.headers_len = v->headers_len;
 	}
 	if (s->txn.reason == NULL || (v->headers_len > 0 && s->txn.headers == NULL))
-		finish_reply(s, SMTP_REPLY_TROUBLE);
+		txn_finish_reply(s, SMTP_REPLY_TROUBLE);
 	else if (!headers_are_sane(v->headers, v->headers_len)) {
 		log_warnx("filterd adds broken header fields to %s", s->txn.qid);
-		finish_reply(s, SMTP_REPLY_FILTER_TEMP);
+		txn_finish_reply(s, SMTP_REPLY_FILTER_TEMP);
 	} else
-		commit(s);
+		txn_commit_now(s);
 	session_run(s);
 }
 
@@ -534,7 +559,7 @@ ask_filter(struct session *s)
 	int fd;
 
 	if (ch == NULL || (fd = fcntl(s->txn.fd, F_DUPFD_CLOEXEC, 0)) == -1) {
-		finish_reply(s, SMTP_REPLY_FILTER_TEMP);
+		txn_finish_reply(s, SMTP_REPLY_FILTER_TEMP);
 		return;
 	}
 	strlcpy(q.qid, s->txn.qid, sizeof(q.qid));
@@ -562,7 +587,7 @@ ask_filter(struct session *s)
 	s->ask.id =
 	    channel_ask(ch, MSG_SMTPD_FILTERD_CHECK, &q, fd, FILTER_MS, on_verdict, s);
 	if (s->ask.id == 0)
-		finish_reply(s, SMTP_REPLY_FILTER_TEMP);
+		txn_finish_reply(s, SMTP_REPLY_FILTER_TEMP);
 }
 
 static void
@@ -575,7 +600,7 @@ on_final(struct msg *m, void *arg)
 	if (m != NULL && m->p.txn_status.status == MSG_OK)
 		fd = msg_take_fd(m);
 	if (fd == -1) {
-		finish_reply(s, SMTP_REPLY_QUEUE_TEMP);
+		txn_finish_reply(s, SMTP_REPLY_QUEUE_TEMP);
 	} else {
 		close(s->txn.fd);
 		s->txn.fd = fd;
@@ -594,9 +619,9 @@ ask_final(struct session *s)
 
 	s->ask.channel = s->txn.channel;
 	s->ask.id =
-	    channel_ask(ch, MSG_SMTPD_QUEUED_FINAL, &q, -1, COMMIT_MS, on_final, s);
+	    channel_ask(ch, MSG_SMTPD_QUEUED_FINAL, &q, -1, TXN_COMMIT_MS, on_final, s);
 	if (s->ask.id == 0)
-		finish_reply(s, SMTP_REPLY_QUEUE_TEMP);
+		txn_finish_reply(s, SMTP_REPLY_QUEUE_TEMP);
 }
 
 void
@@ -605,15 +630,19 @@ txn_commit(struct session *s)
 	s->txn.complete = 1;
 	if (s->txn.spilling)
 		return;
+	if (s->txn.whole) {
+		txn_whole_commit(s);
+		return;
+	}
 	if (s->txn.failed || queue_channel(s) == NULL) {
-		finish_reply(s, SMTP_REPLY_QUEUE_TEMP);
+		txn_finish_reply(s, SMTP_REPLY_QUEUE_TEMP);
 		return;
 	}
 	/* From here on nobody can change what is judged. */
 	if (!s->txn.spilled && compat_seal(s->txn.fd) == -1 && errno != ENOSYS &&
 	    errno != EINVAL) {
 		log_warn("cannot seal %s", s->txn.qid);
-		finish_reply(s, SMTP_REPLY_TROUBLE);
+		txn_finish_reply(s, SMTP_REPLY_TROUBLE);
 		return;
 	}
 	if (s->txn.spilled)

@@ -124,6 +124,7 @@ static struct {
 	const char *detail;
 	uint8_t last_notify;    /* of a job that is no report */
 	char report_action[16]; /* of the last one that is */
+	char text[256];         /* of COMMITTED */
 	int syncs, sync_answers;
 	uint64_t sync_id;
 } seen;
@@ -353,6 +354,7 @@ on_committed(struct msg *m, void *arg)
 	(void)arg;
 	seen.committed++;
 	seen.commit_status = m != NULL ? m->p.txn_status.status : 99;
+	strlcpy(seen.text, m != NULL ? m->p.txn_status.text : "", sizeof(seen.text));
 }
 
 static __attribute__((unused)) void

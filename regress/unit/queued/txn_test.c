@@ -61,6 +61,78 @@ test_content_rules(void **state)
 }
 
 static void
+whole(uint8_t is_whole, const char *part1, const char *part2, uint64_t size)
+{
+	struct msg_txn_begin b = { .txn = next_txn++, .whole = is_whole };
+	struct msg_txn_commit c = { .txn = b.txn, .size = size, .qid_at = 10 };
+	const char *parts[] = { part1, part2 };
+
+	strlcpy(b.sender, "a@x.test", sizeof(b.sender));
+	seen.committed = 0;
+	channel_send(theirs[SMTPD], MSG_SMTPD_QUEUED_BEGIN, 0, &b, -1);
+	rcpt("alice@example.test", 0);
+	for (int i = 0; i < 2; i++) {
+		struct msg_txn_content t = { .txn = b.txn,
+			.content = (const uint8_t *)parts[i],
+			.content_len = strlen(parts[i]) };
+
+		channel_send(theirs[SMTPD], MSG_SMTPD_QUEUED_CONTENT, 0, &t, -1);
+	}
+	c.prefix = (const uint8_t *)"Trace: id ; x\r\n";
+	c.prefix_len = 15;
+	channel_ask(
+	    theirs[SMTPD], MSG_SMTPD_QUEUED_COMMIT, &c, -1, 5000, on_committed, NULL);
+	UNTIL(seen.committed);
+}
+
+/* Envelope and content in one go. */
+static void
+test_whole(void **state)
+{
+	char expected[64];
+
+	(void)state;
+	seen.result = JOB_DELIVERED;
+	whole(1, "Subject: hello\r\n\r\n", "How are you?\r\n", strlen(TEXT));
+	assert_int_equal(seen.commit_status, MSG_OK);
+	UNTIL(seen.njobs == 1);
+	assert_string_equal(seen.content, TEXT);
+	assert_string_equal(seen.rcpts[0].address, "alice@example.test");
+	assert_string_equal(seen.text, seen.job.qid);
+	snprintf(expected, sizeof(expected), "Trace: id %s; x\r\n", seen.job.qid);
+	assert_int_equal(seen.job.prefix_len, strlen(expected));
+	UNTIL(nmsgs() == 0);
+
+	/* The disk is full: the client hears so at the end. */
+	spool_set_reserve(queued.spool, UINT64_MAX / 2);
+	whole(1, "x", "y", 2);
+	assert_int_equal(seen.commit_status, MSG_FULL);
+	spool_set_reserve(queued.spool, 0);
+	assert_int_equal(txn_count(), 0);
+	assert_true(txn_oldest() == UINT64_MAX);
+	whole(1, "x", "y", 2);
+	assert_int_equal(seen.commit_status, MSG_OK);
+	UNTIL(nmsgs() == 0);
+}
+
+/* Less than announced, or content of one that has a descriptor. */
+static void
+test_whole_hostile(void **state)
+{
+	(void)state;
+	whole(1, "x", "y", 3);
+	assert_int_not_equal(seen.commit_status, MSG_OK);
+	UNTIL(ours[SMTPD] == NULL);
+	channel_free(theirs[SMTPD]);
+	peer_up(SMTPD);
+	whole(0, "x", "y", 2);
+	assert_int_not_equal(seen.commit_status, MSG_OK);
+	UNTIL(ours[SMTPD] == NULL);
+	assert_int_equal(nmsgs(), 0);
+	assert_int_equal(txn_count(), 0);
+}
+
+static void
 test_unsealed(void **state)
 {
 	(void)state;
@@ -278,6 +350,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_content_rules, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_unsealed, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_whole, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_whole_hostile, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 		    test_oldest_counts_open_transactions, setup, teardown),
 		cmocka_unit_test_setup_teardown(

@@ -98,6 +98,9 @@ static struct {
 	uint64_t size;
 	char prefix[8193];
 	uint8_t disposition;
+	uint8_t whole;
+	uint16_t qid_at;
+	size_t text_len;
 	char content[65536];
 } fake;
 
@@ -115,6 +118,9 @@ answer_opened(struct channel *ch, struct msg *m)
 		.memory_max = fake.memory_max };
 
 	fake.begins++;
+	fake.text_len = 0;
+	if ((fake.whole = m->p.txn_begin.whole) != 0)
+		return;
 	strcpy(r.qid, "Q7");
 	fake.fd = compat_memfd_create("test");
 	channel_send(ch, MSG_QUEUED_SMTPD_OPENED, m->id, &r, dup(fake.fd));
@@ -158,10 +164,25 @@ answer_committed(struct channel *ch, struct msg *m)
 	fake.disposition = c->disposition;
 	memcpy(fake.prefix, c->prefix, c->prefix_len);
 	fake.prefix[c->prefix_len] = '\0';
+	fake.qid_at = c->qid_at;
+	if (fake.whole) {
+		strcpy(r.text, "Q8");
+		fake.content[fake.text_len] = '\0';
+		channel_send(ch, MSG_QUEUED_SMTPD_COMMITTED, m->id, &r, -1);
+		return;
+	}
 	fake.sealed = compat_is_sealed(fake.fd);
 	n = pread(fake.fd, fake.content, sizeof(fake.content) - 1, 0);
 	fake.content[n < 0 ? 0 : n] = '\0';
 	channel_send(ch, MSG_QUEUED_SMTPD_COMMITTED, m->id, &r, -1);
+}
+
+static void
+take_content(const struct msg_txn_content *c)
+{
+	assert_true(fake.text_len + c->content_len < sizeof(fake.content));
+	memcpy(fake.content + fake.text_len, c->content, c->content_len);
+	fake.text_len += c->content_len;
 }
 
 static void
@@ -210,6 +231,12 @@ on_message(struct channel *ch, struct msg *m, void *arg)
 		break;
 	case MSG_SMTPD_QUEUED_RCPT:
 		fake.rcpts++;
+		break;
+	case MSG_SMTPD_QUEUED_CONTENT:
+		take_content(&m->p.txn_content);
+		break;
+	case MSG_FILTERD_SMTPD_WANTS:
+		txn_peer_message(ch, m);
 		break;
 	case MSG_SMTPD_QUEUED_SPILL:
 		answer_spilled(ch, m);
@@ -630,6 +657,82 @@ test_half_closed(void **state)
 	hang_up(fd);
 }
 
+static void
+filter_wants(int content)
+{
+	struct msg_filter_wants w = { .content = (uint8_t)content };
+
+	channel_send(at_peer[ROLE_FILTERD], MSG_FILTERD_SMTPD_WANTS, 0, &w, -1);
+	for (int i = 0; i < 5; i++)
+		event_base_loop(base, EVLOOP_NONBLOCK);
+}
+
+/* Nothing is judged: a small message goes to queued at its end, all at once. */
+static void
+test_whole(void **state)
+{
+	int fd = client(LISTENER_SMTP);
+	char *big = malloc(60001);
+	char *at;
+
+	filter_wants(0);
+	say(fd, ENVELOPE MESSAGE, 6);
+	expect("\r\n250 2.0.0 Ok: queued as Q8\r\n");
+	assert_int_equal(fake.checks, 0);
+	assert_int_equal(fake.rcpts, 1);
+	assert_string_equal(fake.content, "Subject: x\r\n\r\nhello\r\n");
+	assert_int_equal(fake.size, fake.text_len);
+	at = strstr(fake.prefix, "with ESMTP id \r\n");
+	assert_non_null(at);
+	assert_int_equal(at + 14 - fake.prefix, fake.qid_at);
+
+	/* Several pieces; then too large for it. */
+	memset(big, 'x', 60000);
+	big[40000] = '\0';
+	say(fd, ENVELOPE, 10);
+	say(fd, big, 10);
+	say(fd, "\r\n.\r\n", 11);
+	assert_int_equal(fake.text_len, 40002);
+	assert_int_equal(fake.size, 40002);
+	assert_int_equal(fake.whole, 1);
+	memset(big, 'x', 60000);
+	big[60000] = '\0';
+	say(fd, ENVELOPE, 15);
+	say(fd, big, 15);
+	say(fd, "\r\n.\r\n", 16);
+	assert_int_equal(fake.whole, 0);
+	assert_int_equal(fake.size, 60002);
+	assert_int_equal(lseek(fake.fd, 0, SEEK_END), 60002);
+	assert_int_equal(fake.checks, 1);
+
+	/* Rules came while the content did. */
+	say(fd, ENVELOPE "half\r\n", 20);
+	filter_wants(1);
+	say(fd, ".\r\n", 21);
+	assert_int_equal(fake.checks, 2);
+	assert_string_equal(fake.content, "half\r\n");
+
+	/* queued refuses: the next is asked about first. */
+	filter_wants(0);
+	fake.commit_status = MSG_FULL;
+	say(fd, ENVELOPE MESSAGE, 26);
+	expect("\r\n452 4.3.1 ");
+	fake.commit_status = MSG_OK;
+	say(fd, ENVELOPE MESSAGE, 31);
+	assert_int_equal(fake.whole, 0);
+	say(fd, ENVELOPE MESSAGE, 36);
+	assert_int_equal(fake.whole, 1);
+
+	/* Without filterd nothing passes unjudged. */
+	go_away(ROLE_FILTERD);
+	for (int i = 0; i < 5; i++)
+		event_base_loop(base, EVLOOP_NONBLOCK);
+	say(fd, ENVELOPE MESSAGE, 41);
+	expect("\r\n451 4.3.0 The message cannot");
+	free(big);
+	hang_up(fd);
+}
+
 static unsigned int stopped;
 
 static void
@@ -659,7 +762,8 @@ main(void)
 	const struct CMUnitTest tests[] = { T(test_accept), T(test_large),
 		T(test_spill_at_the_end), T(test_verdicts), T(test_queue_full),
 		T(test_lost_peers), T(test_client_vanishes), T(test_submission),
-		T(test_local), T(test_deaf_client), T(test_half_closed), T(test_stop) };
+		T(test_local), T(test_deaf_client), T(test_half_closed), T(test_whole),
+		T(test_stop) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
