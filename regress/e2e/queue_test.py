@@ -186,6 +186,7 @@ def test_low_disk():
         f.write(before)
     fife.ctl("reload")
     wait_for(lambda: stranger()[0] == 250, "mail is taken again")
+    wait_for(lambda: not fife.ctl("queue", "list").strip(), "an empty queue")
 
 
 def test_verify():
