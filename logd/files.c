@@ -19,6 +19,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "common/compat/compat.h"
+#include "logd/index.h"
 #include "logd/line.h"
 
 #define BUF_OCTETS 65536
@@ -161,6 +163,7 @@ flush_file(enum log_kind kind)
 		f->len = 0;
 		f->lines = 0;
 		stats.error = 0;
+		index_grown(kind, f->day, f->size);
 		return;
 	}
 	stats.error = n == -1 ? errno : ENOSPC;
@@ -309,10 +312,22 @@ files_line(
 	}
 }
 
+/* The day of a log file or of its index. */
+static int
+file_day(const char *name, int32_t *day)
+{
+	char log[FILES_NAME_MAX];
+	enum log_kind kind;
+	size_t n = strlcpy(log, name, sizeof(log));
+
+	if (n >= 4 && n < sizeof(log) && strcmp(log + n - 4, ".idx") == 0)
+		memcpy(log + n - 3, "log", 3);
+	return files_name_parse(log, &kind, day);
+}
+
 void
 files_expire(int32_t today)
 {
-	enum log_kind kind;
 	struct dirent *e;
 	int32_t day;
 	DIR *dir;
@@ -322,7 +337,7 @@ files_expire(int32_t today)
 		return;
 	}
 	while ((e = readdir(dir)) != NULL)
-		if (files_name_parse(e->d_name, &kind, &day) == 0 &&
+		if (file_day(e->d_name, &day) == 0 &&
 		    (int64_t)day < (int64_t)today - keep_days)
 			unlink(e->d_name);
 	closedir(dir);

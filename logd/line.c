@@ -10,6 +10,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "logd/words.h"
+
 #define DAY_MAX 2932896 /* 9999-12-31 */
 
 /* Days from 1970 of a date in the Gregorian calendar, and back. */
@@ -239,14 +241,6 @@ line_value(const struct line_kv *kv, char *buf, size_t cap)
 	return n;
 }
 
-/* Octets that continue an address, a domain or an id. */
-static int
-word_octet(unsigned char c)
-{
-	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-	       (c >= '0' && c <= '9') || c >= 0x80 || strchr("_-+@$&/%!#*'~", c) != NULL;
-}
-
 static int
 bounded(const char *text, size_t len, size_t at, size_t n)
 {
@@ -254,15 +248,15 @@ bounded(const char *text, size_t len, size_t at, size_t n)
 
 	if (at > 0) {
 		c = (unsigned char)text[at - 1];
-		if (word_octet(c) || c == '.')
+		if (words_octet(c) || c == '.')
 			return 0;
 	}
 	if (at + n == len)
 		return 1;
 	c = (unsigned char)text[at + n];
 	if (c == '.') /* the end of a sentence, or of one more label */
-		return at + n + 1 == len || !word_octet((unsigned char)text[at + n + 1]);
-	return !word_octet(c);
+		return at + n + 1 == len || !words_octet((unsigned char)text[at + n + 1]);
+	return !words_octet(c);
 }
 
 int

@@ -18,6 +18,7 @@
 #include "common/daemon.h"
 #include "common/log.h"
 #include "logd/files.h"
+#include "logd/index.h"
 #include "logd/line.h"
 #include "logd/search.h"
 #include "logd/syslog.h"
@@ -239,7 +240,7 @@ open_files(void)
 static int
 start(void)
 {
-	if (files_start(daemon_base()) == -1)
+	if (files_start(daemon_base()) == -1 || index_start(daemon_base()) == -1)
 		return -1;
 	if (to_syslog && !syslog_ready())
 		log_warnx("syslog: /dev/log did not answer; lines go to the files only");
@@ -250,6 +251,7 @@ static void
 stop(void)
 {
 	files_flush();
+	index_stop();
 	daemon_stopped();
 }
 

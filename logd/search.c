@@ -24,6 +24,7 @@
 #include "common/daemon.h"
 #include "logd/explain.h"
 #include "logd/files.h"
+#include "logd/index.h"
 #include "logd/pattern.h"
 #include "logd/qids.h"
 #include "logd/scan.h"
@@ -55,6 +56,7 @@ struct job {
 	uint64_t costly; /* lines at which the expression gave up */
 	char *word;
 	struct qids qids;
+	struct index_query *query; /* of why: the word, then the queue ids too */
 	struct scan *scan;
 	int32_t day, first, last;
 	int32_t oldest; /* day with a mention; last + 1: none */
@@ -82,6 +84,7 @@ job_free(struct job *j)
 	if (j->ev != NULL)
 		event_free(j->ev);
 	scan_free(j->scan);
+	index_query_free(j->query);
 	pattern_free(j->pattern);
 	qids_clear(&j->qids);
 	free(j->word);
@@ -291,7 +294,18 @@ take_line(struct job *j, const struct line *l, enum log_kind kind)
 		show_why_line(j, l, kind);
 }
 
-/* The files of j->day are read. 1: there is another day; 0: the job is over. */
+/* What to show is known: look for the messages that were found as well. */
+static int
+want_qids(struct job *j)
+{
+	for (size_t i = 0; i < j->qids.n; i++)
+		if (index_query_add(j->query, j->qids.ids[i]) == -1)
+			return -1;
+	return 0;
+}
+
+/* The files of j->day are read. 1: there is another day; 0: the job is over; -1: it
+ * failed. */
 static int
 next_day(struct job *j)
 {
@@ -316,9 +330,44 @@ next_day(struct job *j)
 		/* A message may be older than the first line that has the word. */
 		j->state = SHOW;
 		j->day = j->first;
-		return 1;
+		return want_qids(j) == -1 ? -1 : 1;
 	}
 	return ++j->day <= j->last;
+}
+
+/* One line, or the change to the next day. 1: go on; 0: the job is no longer here. */
+static int
+step_once(struct job *j)
+{
+	enum log_kind kind;
+	struct line l;
+	int r;
+
+	if (j->scan == NULL) {
+		files_flush();
+		j->scan =
+		    scan_new(j->kinds, j->day, j->follow ? FOLLOW_TAIL : 0, j->query);
+		if (j->scan == NULL) {
+			fail(j, CTL_TEMPFAIL, "no memory");
+			return 0;
+		}
+	}
+	if ((r = scan_next(j->scan, &l, &kind)) == 0) {
+		/* lines that came meanwhile, before the step to FOLLOW */
+		files_flush();
+		r = scan_next(j->scan, &l, &kind);
+	}
+	if (r == 1)
+		take_line(j, &l, kind);
+	if (r != 0)
+		return 1;
+	if ((r = next_day(j)) == 0)
+		finish(j);
+	else if (r == -1)
+		fail(j, CTL_TEMPFAIL, "no memory");
+	else if (j->state == FOLLOW)
+		files_on_line(on_line);
+	return r == 1 && j->state != FOLLOW;
 }
 
 static void
@@ -326,47 +375,21 @@ step(evutil_socket_t fd, short what, void *arg)
 {
 	struct job *j = arg;
 	uint64_t end = now_ms() + SLICE_MS;
-	enum log_kind kind;
-	struct line l;
 
-	for (;;) {
+	do {
 		if (ctl_full(j->ctl)) {
 			ctl_on_room(j->ctl, on_room, j);
 			return;
-		}
-		if (j->scan == NULL) {
-			files_flush();
-			j->scan = scan_new(j->kinds, j->day, j->follow ? FOLLOW_TAIL : 0);
-			if (j->scan == NULL) {
-				fail(j, CTL_TEMPFAIL, "no memory");
-				return;
-			}
-		}
-		if (scan_next(j->scan, &l, &kind)) {
-			take_line(j, &l, kind);
-		} else {
-			/* lines that came meanwhile, before the step to FOLLOW */
-			files_flush();
-			if (scan_next(j->scan, &l, &kind))
-				take_line(j, &l, kind);
-			else if (!next_day(j)) {
-				finish(j);
-				return;
-			} else if (j->state == FOLLOW) {
-				files_on_line(on_line);
-				return;
-			}
 		}
 		if (j->rows >= WHY_ROWS_MAX && j->why) {
 			j->bounded = 1;
 			finish(j);
 			return;
 		}
-		if (now_ms() >= end) {
-			again(j);
+		if (!step_once(j))
 			return;
-		}
-	}
+	} while (now_ms() < end);
+	again(j);
 }
 
 static int
@@ -447,8 +470,14 @@ search_why(struct ctl *c, int argc, char **argv)
 		word++;
 		len -= 2;
 	}
-	if (len == 0 || len > WORD_MAX || (j->word = strndup(word, len)) == NULL) {
+	if (len == 0 || len > WORD_MAX) {
 		fail(j, CTL_USAGE, "why: want an address, a Message-ID or a queue id");
+		return;
+	}
+	if ((j->word = strndup(word, len)) == NULL ||
+	    (j->query = index_query_new()) == NULL ||
+	    index_query_add(j->query, j->word) == -1) {
+		fail(j, CTL_TEMPFAIL, "no memory");
 		return;
 	}
 	j->why = 1;

@@ -75,7 +75,7 @@ test_write_and_scan(void **state)
 	files_flush();
 	files_name(name, LOG_SMTP, today);
 	assert_true(size_of(name) > 600 * 50);
-	assert_non_null(s = scan_new(SCAN_ALL, today, 0));
+	assert_non_null(s = scan_new(SCAN_ALL, today, 0, NULL));
 	while (scan_next(s, &l, &kind)) {
 		assert_true(l.time_us > last);
 		last = l.time_us;
@@ -91,7 +91,7 @@ test_write_and_scan(void **state)
 	assert_int_equal(scan_next(s, &l, &kind), 0);
 	scan_free(s);
 	/* the end of the files only; the cut line is left out */
-	assert_non_null(s = scan_new(1u << LOG_HOST, today, 200));
+	assert_non_null(s = scan_new(1u << LOG_HOST, today, 200, NULL));
 	for (n = 0; scan_next(s, &l, &kind); n++)
 		assert_int_equal(kind, LOG_HOST);
 	assert_in_range(n, 1, 3);
@@ -118,7 +118,7 @@ test_scan_rubbish(void **state)
 	    write(fd, "\n2026-11-24T18:40:00.123456Z a[1] good\nhalf", 43), 43);
 	close(fd);
 	free(big);
-	assert_non_null(s = scan_new(SCAN_ALL, today, 0));
+	assert_non_null(s = scan_new(SCAN_ALL, today, 0, NULL));
 	assert_int_equal(scan_next(s, &l, &kind), 1);
 	assert_memory_equal(l.text, "good", 4);
 	assert_int_equal(scan_next(s, &l, &kind), 0);
