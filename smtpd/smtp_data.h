@@ -41,8 +41,9 @@ struct smtp_data {
 	uint32_t hops;
 	uint32_t hops_max;
 	uint32_t header_size;
-	enum smtp_data_fault fault; /* size's, or the first; nothing is handed out after it */
-	uint8_t form;               /* enum smtp_data_form */
+	enum smtp_data_fault
+	    fault;    /* size's, or the first; nothing is handed out after it */
+	uint8_t form; /* enum smtp_data_form */
 	uint8_t state;
 	uint8_t in_header;
 	uint8_t part; /* of the header line */
