@@ -129,7 +129,6 @@ on_open(void)
 	char empty[1100];
 	char *slash;
 
-	compat_wipe_freed();
 	/* The workers' root is the empty directory beside ours. */
 	strlcpy(empty, c->root, sizeof(empty));
 	if ((slash = strrchr(empty, '/')) == NULL)
@@ -166,6 +165,8 @@ on_start(void)
 		return -1;
 	auth.directory =
 	    directory_open("/directory", c->uid_first + MAILBOX_UID_OFFSET, c->uid_last);
+	/* No secret has been read yet; lmdb's large empty lists stay untouched. */
+	compat_wipe_freed();
 	if (auth.directory == NULL ||
 	    directory_secret(auth.directory, auth.secret) != DIR_OK ||
 	    access_open(auth.directory, wall_s()) != DIR_OK)

@@ -84,6 +84,7 @@ worker_main(int fd)
 {
 	unsigned char packet[PACKET_MAX];
 
+	compat_wipe_freed();
 	for (;;) {
 		struct job j = { 0 };
 		struct password made = { 0 };

@@ -65,8 +65,8 @@ struct channel {
 	size_t queued; /* octets, about */
 	uint64_t next_id;
 	size_t n_waiters;
-	struct waiter_list buckets[BUCKETS];
-	struct waiter_list by_time; /* in order of deadline */
+	struct waiter_list *buckets; /* made by the first question */
+	struct waiter_list by_time;  /* in order of deadline */
 	channel_message_cb message;
 	channel_lost_cb lost;
 	void *arg;
@@ -116,8 +116,6 @@ channel_new(struct event_base *base, int fd, enum role self, uint32_t instance,
 	ch->serial = ++last_serial;
 	ch->wait_imsg.hdr.len = 0;
 	TAILQ_INIT(&ch->by_time);
-	for (size_t i = 0; i < BUCKETS; i++)
-		TAILQ_INIT(&ch->buckets[i]);
 	evutil_make_socket_nonblocking(fd);
 	if (imsgbuf_init(&ch->imsgbuf, fd) == -1) {
 		close(fd);
@@ -143,6 +141,8 @@ waiter_find(struct channel *ch, uint64_t id)
 {
 	struct waiter *w;
 
+	if (ch->buckets == NULL)
+		return NULL;
 	TAILQ_FOREACH (w, &ch->buckets[id % BUCKETS], chain)
 		if (w->id == id)
 			return w;
@@ -162,6 +162,7 @@ really_free(struct channel *ch)
 {
 	if (ch->wait_imsg.hdr.len != 0)
 		imsg_free(&ch->wait_imsg);
+	free(ch->buckets);
 	free(ch);
 }
 
@@ -331,13 +332,26 @@ fail:
 	return -1;
 }
 
+static int
+buckets_make(struct channel *ch)
+{
+	if (ch->buckets != NULL)
+		return 0;
+	if ((ch->buckets = reallocarray(NULL, BUCKETS, sizeof(*ch->buckets))) == NULL)
+		return -1;
+	for (size_t i = 0; i < BUCKETS; i++)
+		TAILQ_INIT(&ch->buckets[i]);
+	return 0;
+}
+
 uint64_t
 channel_ask(struct channel *ch, enum msg_type type, const void *payload, int fd,
     uint32_t timeout_ms, channel_answer_cb cb, void *arg)
 {
 	struct waiter *w, *at;
 
-	if (ch->n_waiters >= WAITERS_MAX || (w = malloc(sizeof(*w))) == NULL) {
+	if (ch->n_waiters >= WAITERS_MAX || buckets_make(ch) == -1 ||
+	    (w = malloc(sizeof(*w))) == NULL) {
 		if (fd != -1)
 			close(fd);
 		return 0;

@@ -24,7 +24,7 @@
 
 static struct msg_conf_scand conf = { .scan_size_max = 100 * 1024 * 1024,
 	.timeout_ms = 120000 };
-static struct engine *engine;
+static struct engine *engine; /* NULL: scanning is off */
 static int canary_dead;
 static uint64_t n_scanned, n_found, n_errors;
 static struct event *ev_canary;
@@ -49,6 +49,9 @@ on_open(void)
 		.scan_size_max = conf.scan_size_max,
 		.timeout_ms = conf.timeout_ms };
 
+	/* Scanning is off: an engine would only take memory. */
+	if (conf.signatures[0] == '\0')
+		return 0;
 	if ((engine = engine_new(&settings)) == NULL)
 		return -1;
 	log_info("virus engine ready with %u signatures", engine_signatures(engine));
@@ -87,7 +90,9 @@ scan(struct channel *ch, struct msg *m)
 
 	if (canary_dead)
 		canary_dead = !canary_sings();
-	if (canary_dead)
+	if (engine == NULL)
+		strlcpy(r.text, "virus scanning is off", sizeof(r.text));
+	else if (canary_dead)
 		strlcpy(r.text, "the virus engine does not work", sizeof(r.text));
 	else {
 		/* An engine that hangs is ended by SIGALRM, and with it this process. */
@@ -106,6 +111,8 @@ scan(struct channel *ch, struct msg *m)
 static int
 on_start(void)
 {
+	if (engine == NULL)
+		return 0;
 	ev_canary = event_new(daemon_base(), -1, 0, on_canary, NULL);
 	if (ev_canary == NULL)
 		return -1;
@@ -133,13 +140,13 @@ static void
 cmd_status(struct ctl *ctl, int argc, char **argv)
 {
 	ctl_row(ctl, CTL_FACTS);
-	ctl_u64(ctl, "signatures", engine_signatures(engine));
+	ctl_u64(ctl, "signatures", engine == NULL ? 0 : engine_signatures(engine));
 	ctl_u64(ctl, "scanned", n_scanned);
 	ctl_u64(ctl, "found", n_found);
 	ctl_u64(ctl, "errors", n_errors);
 	if (canary_dead)
 		ctl_str(ctl, "degraded", "the virus engine does not work");
-	else if (conf.signatures[0] != '\0' && engine_signatures(engine) == 0)
+	else if (engine != NULL && engine_signatures(engine) == 0)
 		ctl_str(ctl, "degraded", "the virus engine has no signatures");
 	ctl_row_end(ctl);
 	ctl_done(ctl, CTL_OK, NULL);

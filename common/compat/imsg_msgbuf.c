@@ -51,14 +51,18 @@ struct msgbuf {
 	struct ibuf *(*readhdr)(struct ibuf *, void *, int *);
 	void *arg;
 	size_t hdrsz;
-	unsigned char *rbuf;
-	size_t rlen;       /* < hdrsz between calls */
-	uint64_t roff;     /* stream offset of rbuf[0] */
-	struct ibuf *part; /* message not yet whole */
-	int error;         /* the stream is beyond repair */
+	unsigned char *rest; /* of a header that is not whole */
+	size_t rlen;         /* < hdrsz between calls */
+	uint64_t roff;       /* stream offset of rest[0] */
+	struct ibuf *part;   /* message not yet whole */
+	int error;           /* the stream is beyond repair */
 	struct held_fd held[FDS_HELD_MAX];
 	size_t nheld;
 };
+
+/* One for all, since between calls a reader keeps no more than a part of a header; and
+ * it is wiped, since the next who looks at it may be a child of less rights. */
+static unsigned char rbuf[IBUF_READ_SIZE];
 
 static int
 fail(int error)
@@ -93,8 +97,8 @@ msgbuf_new_reader(
 	msgbuf = msgbuf_new();
 	if (msgbuf == NULL)
 		return NULL;
-	msgbuf->rbuf = calloc(1, IBUF_READ_SIZE);
-	if (msgbuf->rbuf == NULL) {
+	msgbuf->rest = calloc(1, hdrsz);
+	if (msgbuf->rest == NULL) {
 		free(msgbuf);
 		return NULL;
 	}
@@ -110,7 +114,7 @@ msgbuf_free(struct msgbuf *msgbuf)
 	if (msgbuf == NULL)
 		return;
 	msgbuf_clear(msgbuf);
-	freezero(msgbuf->rbuf, msgbuf->rbuf == NULL ? 0 : IBUF_READ_SIZE);
+	freezero(msgbuf->rest, msgbuf->rest == NULL ? 0 : msgbuf->hdrsz);
 	free(msgbuf);
 }
 
@@ -320,7 +324,7 @@ in_begin(struct msgbuf *msgbuf, unsigned char *hdr, uint64_t start)
 
 /* n more bytes are in rbuf: cut them into messages. */
 static int
-in_split(struct msgbuf *msgbuf, size_t n)
+in_cut(struct msgbuf *msgbuf, size_t n)
 {
 	size_t avail, pos = 0, take;
 	uint64_t next;
@@ -330,14 +334,13 @@ in_split(struct msgbuf *msgbuf, size_t n)
 		if (msgbuf->part == NULL) {
 			if (avail - pos < msgbuf->hdrsz)
 				break;
-			if (in_begin(msgbuf, msgbuf->rbuf + pos, msgbuf->roff + pos) ==
-			    -1)
+			if (in_begin(msgbuf, rbuf + pos, msgbuf->roff + pos) == -1)
 				return -1;
 		}
 		take = ibuf_left(msgbuf->part);
 		if (take > avail - pos)
 			take = avail - pos;
-		if (ibuf_add(msgbuf->part, msgbuf->rbuf + pos, take) == -1)
+		if (ibuf_add(msgbuf->part, rbuf + pos, take) == -1)
 			return -1;
 		pos += take;
 		if (ibuf_left(msgbuf->part) > 0)
@@ -346,7 +349,7 @@ in_split(struct msgbuf *msgbuf, size_t n)
 		msgbuf->part = NULL;
 	}
 	msgbuf->rlen = avail - pos;
-	memmove(msgbuf->rbuf, msgbuf->rbuf + pos, msgbuf->rlen);
+	memcpy(msgbuf->rest, rbuf + pos, msgbuf->rlen);
 	msgbuf->roff += pos;
 
 	next = msgbuf->roff;
@@ -354,6 +357,17 @@ in_split(struct msgbuf *msgbuf, size_t n)
 		next += ibuf_left(msgbuf->part);
 	held_close(msgbuf, next);
 	return 0;
+}
+
+static int
+in_split(struct msgbuf *msgbuf, size_t n)
+{
+	size_t used = msgbuf->rlen + n;
+	int rv = in_cut(msgbuf, n), saved = errno;
+
+	explicit_bzero(rbuf, used);
+	errno = saved;
+	return rv;
 }
 
 /* Keep what recvmsg brought; n is the number of bytes it came with. */
@@ -393,6 +407,14 @@ in_descriptors(struct msgbuf *msgbuf, struct msghdr *msg, size_t n)
 	return 0;
 }
 
+/* The start of what is to be read into. */
+static unsigned char *
+in_room(struct msgbuf *msgbuf)
+{
+	memcpy(rbuf, msgbuf->rest, msgbuf->rlen);
+	return rbuf + msgbuf->rlen;
+}
+
 static int
 in_broken(struct msgbuf *msgbuf)
 {
@@ -413,7 +435,7 @@ ibuf_read(int fd, struct msgbuf *msgbuf)
 	if (msgbuf->error != 0)
 		return fail(msgbuf->error);
 	do {
-		n = read(fd, msgbuf->rbuf + msgbuf->rlen, IBUF_READ_SIZE - msgbuf->rlen);
+		n = read(fd, in_room(msgbuf), IBUF_READ_SIZE - msgbuf->rlen);
 	} while (n == -1 && errno == EINTR);
 	if (n == -1)
 		return errno == EAGAIN || errno == EWOULDBLOCK ? 1 : -1;
@@ -437,7 +459,7 @@ msgbuf_read(int fd, struct msgbuf *msgbuf)
 		return fail(EINVAL);
 	if (msgbuf->error != 0)
 		return fail(msgbuf->error);
-	iov.iov_base = msgbuf->rbuf + msgbuf->rlen;
+	iov.iov_base = in_room(msgbuf);
 	iov.iov_len = IBUF_READ_SIZE - msgbuf->rlen;
 	memset(&control, 0, sizeof(control));
 	do {
