@@ -20,7 +20,6 @@
 #define LINE_MAX_LEN 3000
 #define KEEP_MAX 256 /* lines kept while there is no logd */
 #define QUEUE_MAX (1024 * 1024)
-#define LAZY_MS 10 /* lines share a write; a warning does not wait for others */
 
 static const char *log_name = "fife";
 static int log_debugging;
@@ -72,7 +71,7 @@ log_set_channel(struct channel *ch)
 	if (ch == NULL)
 		return;
 	log_to_stderr = 0;
-	(void)channel_set_lazy(ch, LAZY_MS);
+	(void)channel_set_lazy(ch, LOG_LAZY_MS);
 	for (size_t i = 0; i < n_kept; i++) {
 		if (send_line(kept[i]) == -1)
 			n_dropped++;

@@ -16,6 +16,9 @@ enum log_kind {
 	LOG_LOGIN,
 	LOG_KIND_MAX
 };
+/* Lines wait so long for others to share a write to logd; a warning does not wait. */
+#define LOG_LAZY_MS 10
+
 enum log_level {
 	LOGL_ERROR,
 	LOGL_WARN,
