@@ -260,6 +260,7 @@ child_add_all(struct suite *s)
 			workers = CONF_SMTPD_WORKERS_MAX;
 		s->conf->smtpd_workers = workers;
 	}
+	counts_open(workers);
 	/* logd first: what the others say while they start is not lost. */
 	for (int role = ROLE_LOGD; role <= ROLE_MBOXD; role++)
 		for (uint32_t i = 0; i < (role == ROLE_SMTPD ? workers : 1); i++)
@@ -365,6 +366,8 @@ child_gone(struct suite *s, struct child *c, int status)
 		c->ch = NULL;
 	}
 	say_how(c, pid, status, s->stopping);
+	if (c->role == ROLE_SMTPD)
+		counts_wipe(c->instance);
 	if (s->stopping) {
 		stop_progress(s);
 		return;

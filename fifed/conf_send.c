@@ -193,6 +193,7 @@ conf_send(struct suite *s, struct child *c)
 	case ROLE_SMTPD:
 		(void)channel_send(c->ch, MSG_FIFED_SMTPD_CONF, 0, &conf->smtp, -1);
 		send_gate(conf, c);
+		counts_send(c);
 		send_certificates(s, c);
 		send_listeners(s, c,
 		    1u << LISTENER_SMTP | 1u << LISTENER_SUBMISSION |

@@ -135,6 +135,11 @@ int listen_local(const char *path, mode_t mode);
 /* A round from CONF to the last part; START is the caller's. */
 void conf_send(struct suite *, struct child *);
 
+/* counts.c: what the processes of smtpd count together */
+void counts_open(uint32_t workers);
+void counts_send(struct child *);
+void counts_wipe(uint32_t instance); /* that one is gone */
+
 /* reload.c */
 void reload(struct suite *, struct ctl *); /* ctl: who waits, or NULL */
 void reload_ready(struct suite *);         /* a child has said READY, or died */

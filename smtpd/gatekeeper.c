@@ -24,8 +24,6 @@
 
 #define LISTS_MAX 16
 #define TEXT_MAX 300
-/* Networks whose rates are remembered. */
-#define RATES_MAX 16384
 
 /* The configuration; sessions hold on to the one that they began with. */
 struct gate_conf {
@@ -65,7 +63,6 @@ struct gatekeeper {
 
 struct gatekeeper_stats gatekeeper_stats;
 static struct gate_conf *conf, *staged;
-static struct rate *connections, *messages;
 
 /* ---- configuration ---- */
 
@@ -123,11 +120,10 @@ gatekeeper_admit(const struct sockaddr *sa, enum listener_kind kind)
 {
 	uint8_t key[RATE_KEY];
 
-	if (conf == NULL || conf->c.connection_rate == 0 || is_exempt(sa, kind) ||
-	    (connections == NULL && (connections = rate_new(RATES_MAX)) == NULL))
+	if (conf == NULL || conf->c.connection_rate == 0 || is_exempt(sa, kind))
 		return 0;
 	rate_key(sa, conf->c.ipv4_prefix, key);
-	if (rate_take(connections, key, conf->c.connection_rate,
+	if (rate_take(COUNTS_CONNECTIONS, key, conf->c.connection_rate,
 		conf->c.rate_period_s * 1000ull, now_ms()) == 0)
 		return 0;
 	gatekeeper_stats.rates++;
@@ -140,13 +136,12 @@ gatekeeper_message(struct session *s)
 	const struct msg_conf_gate *c;
 	uint8_t key[RATE_KEY];
 
-	if (s->gate == NULL || s->gate->conf->c.message_rate == 0 ||
-	    (messages == NULL && (messages = rate_new(RATES_MAX)) == NULL))
+	if (s->gate == NULL || s->gate->conf->c.message_rate == 0)
 		return;
 	c = &s->gate->conf->c;
 	rate_key((const struct sockaddr *)&s->peer, c->ipv4_prefix, key);
 	(void)rate_take(
-	    messages, key, c->message_rate, c->rate_period_s * 1000ull, now_ms());
+	    COUNTS_MESSAGES, key, c->message_rate, c->rate_period_s * 1000ull, now_ms());
 }
 
 static int
@@ -155,11 +150,11 @@ too_many_messages(const struct session *s)
 	const struct msg_conf_gate *c = &s->gate->conf->c;
 	uint8_t key[RATE_KEY];
 
-	if (messages == NULL || c->message_rate == 0)
+	if (c->message_rate == 0)
 		return 0;
 	rate_key((const struct sockaddr *)&s->peer, c->ipv4_prefix, key);
 	return rate_is_over(
-	    messages, key, c->message_rate, c->rate_period_s * 1000ull, now_ms());
+	    COUNTS_MESSAGES, key, c->message_rate, c->rate_period_s * 1000ull, now_ms());
 }
 
 /* ---- the DNS ---- */
@@ -324,12 +319,20 @@ void
 gatekeeper_replied(struct session *s, const char *reply, size_t len)
 {
 	struct gatekeeper *g = s->gate;
+	const struct msg_conf_gate *c;
+	uint8_t key[RATE_KEY];
+	int offends;
 
 	if (g == NULL || g->conf->c.tarpit_s == 0 || len == 0 ||
 	    (*reply != '4' && *reply != '5') || g->holds)
 		return;
-	if (++g->errors > g->conf->c.tarpit_errors)
-		(void)hold(s, g->conf->c.tarpit_s);
+	c = &g->conf->c;
+	/* A new connection does not make an offender a good one. */
+	rate_key((const struct sockaddr *)&s->peer, c->ipv4_prefix, key);
+	offends = rate_take(COUNTS_ERRORS, key, c->tarpit_errors + 1,
+		      c->rate_period_s * 1000ull, now_ms()) == -1;
+	if (++g->errors > c->tarpit_errors || offends)
+		(void)hold(s, c->tarpit_s);
 }
 
 /* ---- a session ---- */

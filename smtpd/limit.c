@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* Counts of connections; see limit.h. The table is no larger than the connections. */
+/* Counts of connections; see limit.h. Ours are kept exactly, and published. */
 #include "smtpd/limit.h"
 
 #include <sys/queue.h>
@@ -10,103 +10,115 @@
 #include <string.h>
 
 #include "common/compat/compat.h"
+#include "smtpd/counts.h"
 
 #define BUCKETS 1024
 
-struct client {
-	LIST_ENTRY(client) entry;
-	uint8_t key[9]; /* family and network */
+struct group {
+	LIST_ENTRY(group) entry;
+	uint64_t tag;
 	uint32_t n;
 };
 
-static LIST_HEAD(bucket, client) buckets[BUCKETS];
+static LIST_HEAD(bucket, group) buckets[BUCKETS];
 static uint32_t total;
-static uint64_t seed; /* nobody can choose a bucket */
 
-static void
-key_of(const struct sockaddr *sa, uint8_t key[9])
+/* wide: the neighbourhood. */
+static uint64_t
+tag_of(const struct sockaddr *sa, int wide)
 {
-	memset(key, 0, 9);
+	uint8_t key[COUNTS_KEY] = { 0 };
+	const uint8_t *ip = NULL;
+
 	if (sa->sa_family == AF_INET) {
 		key[0] = 4;
-		memcpy(key + 1, &((const struct sockaddr_in *)(const void *)sa)->sin_addr,
-		    4);
+		ip = (const uint8_t *)&((const struct sockaddr_in *)(const void *)sa)
+			 ->sin_addr;
 	} else if (sa->sa_family == AF_INET6) {
 		const struct in6_addr *a =
 		    &((const struct sockaddr_in6 *)(const void *)sa)->sin6_addr;
 
-		if (IN6_IS_ADDR_V4MAPPED(a)) {
-			key[0] = 4;
-			memcpy(key + 1, a->s6_addr + 12, 4);
-		} else {
-			key[0] = 6;
-			memcpy(key + 1, a->s6_addr, 8);
-		}
+		key[0] = IN6_IS_ADDR_V4MAPPED(a) ? 4 : 6;
+		ip = a->s6_addr + (key[0] == 4 ? 12 : 0);
 	}
+	if (key[0] == 4)
+		memcpy(key + 1, ip, wide ? 3 : 4);
+	else if (key[0] == 6)
+		memcpy(key + 1, ip, wide ? 6 : 8);
+	return counts_tag(wide ? COUNTS_NETWORK : COUNTS_CLIENT, key);
 }
 
-static struct bucket *
-bucket_of(const uint8_t key[9])
+static struct group *
+find(uint64_t tag)
 {
-	uint64_t h;
+	struct group *g;
 
-	while (seed == 0)
-		arc4random_buf(&seed, sizeof(seed));
-	h = seed;
-	for (int i = 0; i < 9; i++)
-		h = (h ^ key[i]) * 0x100000001b3ull;
-	h ^= h >> 32;
-	return &buckets[h % BUCKETS];
-}
-
-static struct client *
-find(struct bucket *b, const uint8_t key[9])
-{
-	struct client *c;
-
-	LIST_FOREACH (c, b, entry)
-		if (memcmp(c->key, key, 9) == 0)
-			return c;
+	LIST_FOREACH (g, &buckets[tag % BUCKETS], entry)
+		if (g->tag == tag)
+			return g;
 	return NULL;
 }
 
-int
-limit_take(const struct sockaddr *sa, uint32_t total_max, uint32_t per_client_max)
+/* How many of its kind there are now, everywhere; 0: no memory. */
+static uint64_t
+add(uint64_t tag)
 {
-	struct bucket *b;
-	struct client *c;
-	uint8_t key[9];
+	struct group *g = find(tag);
 
-	if (total >= total_max)
+	if (g == NULL) {
+		if ((g = calloc(1, sizeof(*g))) == NULL)
+			return 0;
+		g->tag = tag;
+		LIST_INSERT_HEAD(&buckets[tag % BUCKETS], g, entry);
+	}
+	counts_live_set(tag, ++g->n);
+	return g->n + counts_live_others(tag);
+}
+
+static int
+take_away(uint64_t tag)
+{
+	struct group *g = find(tag);
+
+	if (g == NULL)
 		return -1;
-	key_of(sa, key);
-	b = bucket_of(key);
-	if ((c = find(b, key)) == NULL) {
-		if ((c = calloc(1, sizeof(*c))) == NULL)
-			return -1;
-		memcpy(c->key, key, 9);
-		LIST_INSERT_HEAD(b, c, entry);
-	} else if (per_client_max != 0 && c->n >= per_client_max)
-		return -1;
-	c->n++;
-	total++;
+	counts_live_set(tag, --g->n);
+	if (g->n == 0) {
+		LIST_REMOVE(g, entry);
+		free(g);
+	}
 	return 0;
+}
+
+/* First counted, then judged: two processes at the same moment may both refuse, but
+ * never both accept the last one. */
+int
+limit_take(const struct sockaddr *sa, const struct limits *l)
+{
+	uint64_t of_client = add(tag_of(sa, 0)), of_network;
+
+	if (of_client == 0)
+		return -1;
+	if ((of_network = add(tag_of(sa, 1))) == 0) {
+		(void)take_away(tag_of(sa, 0));
+		return -1;
+	}
+	counts_total_set(++total);
+	if (total + counts_total_others() <= l->total &&
+	    (l->per_client == 0 || of_client <= l->per_client) &&
+	    (l->per_network == 0 || of_network <= l->per_network))
+		return 0;
+	limit_drop(sa);
+	return -1;
 }
 
 void
 limit_drop(const struct sockaddr *sa)
 {
-	struct client *c;
-	uint8_t key[9];
-
-	key_of(sa, key);
-	if ((c = find(bucket_of(key), key)) == NULL)
+	if (take_away(tag_of(sa, 0)) == -1)
 		return;
-	total--;
-	if (--c->n == 0) {
-		LIST_REMOVE(c, entry);
-		free(c);
-	}
+	(void)take_away(tag_of(sa, 1));
+	counts_total_set(--total);
 }
 
 int

@@ -96,18 +96,18 @@ static void
 take(int fd, const struct session_listener *l, const struct sockaddr *sa)
 {
 	const struct msg_conf_smtpd *c = smtpd_conf();
-	uint32_t total = c->connections_max, per_client = c->connections_per_address;
+	struct limits limits = { c->connections_max, c->connections_per_address,
+		c->connections_per_network };
 
 	/* Strangers do not keep cron's mail out, nor the other way round. */
 	if (l->kind == LISTENER_LOCAL) {
-		total = UINT32_MAX;
-		per_client = LOCAL_MAX;
+		limits = (struct limits){ UINT32_MAX, LOCAL_MAX, 0 };
 	} else if (c->trust_loopback && limit_is_loopback(sa))
-		per_client = 0;
+		limits.per_client = limits.per_network = 0;
 	if (gatekeeper_admit(sa, l->kind) == -1)
 		turn_away(
 		    fd, l, SMTP_REPLY_TOO_OFTEN, "too many connections in a short time");
-	else if (limit_take(sa, total, per_client) == -1)
+	else if (limit_take(sa, &limits) == -1)
 		turn_away(fd, l, SMTP_REPLY_TOO_MANY_CONNECTIONS, "too many connections");
 	else
 		session_new(fd, l, sa, 1);

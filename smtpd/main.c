@@ -14,6 +14,7 @@
 #include "common/log.h"
 #include "common/tls.h"
 #include "common/tls_status.h"
+#include "smtpd/counts.h"
 #include "smtpd/gatekeeper.h"
 #include "smtpd/listen.h"
 #include "smtpd/session_internal.h"
@@ -62,6 +63,11 @@ on_conf(struct msg *m)
 		break;
 	case MSG_FIFED_GATE_CONF:
 		gatekeeper_conf(&m->p.conf_gate);
+		break;
+	case MSG_FIFED_SMTPD_COUNTS:
+		counts_attach(m->p.counts.instance,
+		    m->p.counts.instance == daemon_conf()->instance, msg_take_fd(m),
+		    (const uint64_t[2]){ m->p.counts.secret0, m->p.counts.secret1 });
 		break;
 	case MSG_FIFED_SMTPD_DNSLIST:
 		gatekeeper_conf_list(&m->p.conf_dnslist);

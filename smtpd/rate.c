@@ -2,85 +2,12 @@
 /* Rates by network; see rate.h. */
 #include "smtpd/rate.h"
 
-#include <sys/queue.h>
 #include <sys/socket.h>
 
 #include <netinet/in.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "common/compat/compat.h"
-
-#define BUCKETS 1024
-
-struct entry {
-	LIST_ENTRY(entry) same; /* bucket */
-	TAILQ_ENTRY(entry) seen;
-	uint64_t next_ms; /* when an even pace would have the next event */
-	uint8_t key[RATE_KEY];
-};
-
-struct rate {
-	LIST_HEAD(, entry) buckets[BUCKETS];
-	TAILQ_HEAD(, entry) order; /* seen last at the end */
-	size_t n, max;
-	uint64_t seed; /* nobody can choose a bucket */
-};
-
-struct rate *
-rate_new(size_t entries_max)
-{
-	struct rate *r = calloc(1, sizeof(*r));
-
-	if (r == NULL)
-		return NULL;
-	TAILQ_INIT(&r->order);
-	r->max = entries_max;
-	arc4random_buf(&r->seed, sizeof(r->seed));
-	return r;
-}
-
-static void
-forget(struct rate *r, struct entry *e)
-{
-	LIST_REMOVE(e, same);
-	TAILQ_REMOVE(&r->order, e, seen);
-	r->n--;
-	free(e);
-}
-
-void
-rate_free(struct rate *r)
-{
-	struct entry *e;
-
-	if (r == NULL)
-		return;
-	while ((e = TAILQ_FIRST(&r->order)) != NULL)
-		forget(r, e);
-	free(r);
-}
-
-static size_t
-bucket_of(const struct rate *r, const uint8_t key[RATE_KEY])
-{
-	uint64_t h = r->seed;
-
-	for (int i = 0; i < RATE_KEY; i++)
-		h = (h ^ key[i]) * 0x100000001b3ull;
-	return (h ^ h >> 32) % BUCKETS;
-}
-
-static struct entry *
-find(struct rate *r, const uint8_t key[RATE_KEY])
-{
-	struct entry *e;
-
-	LIST_FOREACH (e, &r->buckets[bucket_of(r, key)], same)
-		if (memcmp(e->key, key, RATE_KEY) == 0)
-			return e;
-	return NULL;
-}
 
 /* An even pace, at least a millisecond an event. */
 static uint64_t
@@ -91,49 +18,43 @@ interval(uint32_t limit, uint64_t period_ms)
 	return t == 0 ? 1 : t;
 }
 
-static int
-over(const struct entry *e, uint32_t limit, uint64_t period_ms, uint64_t now)
+/* When the next event would be at an even pace; no later than limit events from now,
+ * whatever somebody says. */
+static uint64_t
+next_event(uint64_t tag, uint32_t limit, uint64_t period_ms, uint64_t now)
 {
-	return e != NULL && e->next_ms > now &&
-	       e->next_ms - now > interval(limit, period_ms) * (limit - 1);
+	return counts_latest(tag, now + interval(limit, period_ms) * limit);
+}
+
+static int
+over(uint64_t next, uint32_t limit, uint64_t period_ms, uint64_t now)
+{
+	return next > now && next - now > interval(limit, period_ms) * (limit - 1);
 }
 
 int
-rate_is_over(struct rate *r, const uint8_t key[RATE_KEY], uint32_t limit,
+rate_is_over(enum counts_kind kind, const uint8_t key[RATE_KEY], uint32_t limit,
     uint64_t period_ms, uint64_t now)
 {
-	return limit != 0 && over(find(r, key), limit, period_ms, now);
+	return limit != 0 &&
+	       over(next_event(counts_tag(kind, key), limit, period_ms, now), limit,
+		   period_ms, now);
 }
 
 int
-rate_take(struct rate *r, const uint8_t key[RATE_KEY], uint32_t limit, uint64_t period_ms,
-    uint64_t now)
+rate_take(enum counts_kind kind, const uint8_t key[RATE_KEY], uint32_t limit,
+    uint64_t period_ms, uint64_t now)
 {
-	struct entry *e = find(r, key);
+	uint64_t tag, next;
 
 	if (limit == 0)
 		return 0;
-	if (e == NULL) {
-		if (r->n >= r->max && (e = TAILQ_FIRST(&r->order)) != NULL)
-			forget(r, e);
-		if ((e = calloc(1, sizeof(*e))) == NULL)
-			return 0; /* no reason to refuse anybody */
-		memcpy(e->key, key, RATE_KEY);
-		LIST_INSERT_HEAD(&r->buckets[bucket_of(r, key)], e, same);
-		r->n++;
-	} else
-		TAILQ_REMOVE(&r->order, e, seen);
-	TAILQ_INSERT_TAIL(&r->order, e, seen);
-	if (over(e, limit, period_ms, now))
+	tag = counts_tag(kind, key);
+	next = next_event(tag, limit, period_ms, now);
+	if (over(next, limit, period_ms, now))
 		return -1;
-	e->next_ms = (e->next_ms > now ? e->next_ms : now) + interval(limit, period_ms);
+	counts_latest_set(tag, (next > now ? next : now) + interval(limit, period_ms));
 	return 0;
-}
-
-size_t
-rate_count(const struct rate *r)
-{
-	return r->n;
 }
 
 static void

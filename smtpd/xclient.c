@@ -17,6 +17,8 @@
 static int
 change_address(struct session *s, const struct xattr *x)
 {
+	static const struct limits all = { UINT32_MAX, 0, 0 };
+
 	if (x->addr.ss_family == AF_UNSPEC)
 		return 0;
 	if (s->counted)
@@ -28,7 +30,7 @@ change_address(struct session *s, const struct xattr *x)
 		((struct sockaddr_in6 *)&s->peer)->sin6_port = htons(x->port);
 	session_name_client(s);
 	/* The bound is on connections, and this one is there. */
-	s->counted = limit_take((const struct sockaddr *)&s->peer, UINT32_MAX, 0) == 0;
+	s->counted = limit_take((const struct sockaddr *)&s->peer, &all) == 0;
 	return gatekeeper_admit((const struct sockaddr *)&s->peer, s->kind);
 }
 

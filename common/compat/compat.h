@@ -22,6 +22,14 @@
 #define COMPAT_BOOT_ID_SIZE 37 /* with the NUL */
 
 /*
+ * A new anonymous file in memory of size octets, all zero, for processes that share it:
+ * fds[0] can write, fds[1] only read where the system can do that. Nobody can make
+ * it shorter where the system can seal, so who maps it is safe from SIGBUS. Both
+ * close-on-exec. 0, or -1 with errno.
+ */
+int compat_shared_create(const char *name, size_t size, int fds[2]);
+
+/*
  * A new anonymous file in memory, read-write, close-on-exec, sealable where
  * the system can seal.  name is for diagnostics only.  -1 with errno on
  * failure; ENOSYS where there is no such thing.

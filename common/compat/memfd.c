@@ -10,6 +10,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
+#include <unistd.h>
 
 #include "common/compat/compat.h"
 
@@ -54,7 +56,22 @@ compat_is_sealed(int fd)
 	return (have & SEALS) == SEALS;
 }
 
+#define LENGTH_SEALS (F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW)
+
+static int
+seal_length(int fd)
+{
+	return fcntl(fd, F_ADD_SEALS, LENGTH_SEALS) == -1 ? -1 : 0;
+}
+
 #else /* no seals */
+
+static int
+seal_length(int fd)
+{
+	(void)fd;
+	return 0;
+}
 
 int
 compat_memfd_create(const char *name)
@@ -96,3 +113,32 @@ compat_is_sealed(int fd)
 }
 
 #endif
+
+static int
+read_only(int fd)
+{
+#ifdef __linux__
+	char path[40];
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	return open(path, O_RDONLY | O_CLOEXEC);
+#else
+	return fcntl(fd, F_DUPFD_CLOEXEC, 0);
+#endif
+}
+
+int
+compat_shared_create(const char *name, size_t size, int fds[2])
+{
+	int saved;
+
+	if ((fds[0] = compat_memfd_create(name)) == -1)
+		return -1;
+	if (ftruncate(fds[0], (off_t)size) == 0 && seal_length(fds[0]) == 0 &&
+	    (fds[1] = read_only(fds[0])) != -1)
+		return 0;
+	saved = errno;
+	close(fds[0]);
+	errno = saved;
+	return -1;
+}

@@ -8,9 +8,11 @@ static const struct conf_setting settings[] = {
 	{ "recipients-max", CONF_COUNT, CONF_AT(msg_conf_smtpd, recipients_max), 100,
 	    100000, "1000" }, /* RFC 5321, 4.5.3.1.8: at least 100 */
 	{ "connections-max", CONF_COUNT, CONF_AT(msg_conf_smtpd, connections_max), 1,
-	    60000, "1000" },
+	    60000, "2000" },
 	{ "connections-per-address", CONF_COUNT,
 	    CONF_AT(msg_conf_smtpd, connections_per_address), 1, 60000, "50" },
+	{ "connections-per-network", CONF_COUNT,
+	    CONF_AT(msg_conf_smtpd, connections_per_network), 0, 60000, "0" },
 	{ "timeout-command", CONF_TIME, CONF_AT(msg_conf_smtpd, timeout_command_s), 1,
 	    3600, "5m" },
 	{ "timeout-data", CONF_TIME, CONF_AT(msg_conf_smtpd, timeout_data_s), 1, 3600,

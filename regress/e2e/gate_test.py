@@ -2,6 +2,7 @@
 """The gate for strangers: rates, the wait before the greeting, lists in the DNS, checks of names,
 greylisting, the tarpit. Clients come from several addresses of 127/8, which are not trusted here."""
 import os
+import re
 import smtplib
 import socket
 import sys
@@ -20,7 +21,7 @@ generation = 0
 def edit(text, s):
     global base
     base = text.replace("trust-loopback yes", "trust-loopback no") + f"""
-smtpd-workers 1
+smtpd-workers 3
 resolver {{
 	{dns.stub()}
 	timeout 3s
@@ -29,12 +30,14 @@ resolver {{
     return base
 
 
-def gate(text, trust=False):
+def gate(text, trust=False, smtp=""):
     """Another gate { } comes into force. What is new in it is seen in the banner."""
     global generation
     generation += 1
     conf = base.replace("trust-loopback no", "trust-loopback yes") if trust else base
-    conf = conf.replace("smtp {", f"smtp {{\n\tbanner gate-{generation}\n", 1)
+    if smtp.startswith("connections-per-address"):
+        conf = re.sub(r"\n\s*connections-per-address .*", "", conf, count=1)
+    conf = conf.replace("smtp {", f"smtp {{\n\tbanner gate-{generation}\n\t{smtp}\n", 1)
     with open(os.path.join(fife.run, "fife.conf"), "w") as f:
         f.write(conf + "gate {\n" + text + "\n}\n")
     fife.ctl("reload")
@@ -63,7 +66,7 @@ def rcpt(last, sender="bob@remote.test", to=ALICE, helo="client.remote.test"):
 
 
 def why(word, needle):
-    return wait_for(lambda: [x for x in fife.ctl("why", word).splitlines() if needle in x], f"{needle!r} by why {word}")
+    return wait_for(lambda: [x for x in fife.ctl("why", word, check=False)[1].splitlines() if needle in x], f"{needle!r} by why {word}")
 
 
 def list_entry(zone, last, answer="127.0.0.2", text=None):
@@ -278,6 +281,73 @@ def test_connection_rate():
         with socket.create_connection(("127.0.0.1", fife.port(25)), source_address=(f"127.0.0.{last}", 0)) as c:
             said = c.recv(1000)
     assert said.startswith(b"421 "), said
+
+
+def test_shared_by_all_workers():
+    """Bounds hold for all processes of smtpd together; what one that dies had is given back."""
+    def knock(last):
+        c = socket.create_connection(("127.0.0.1", fife.port(25)), source_address=(f"127.0.0.{last}", 0))
+        c.settimeout(suite.PATIENCE)
+        said = c.recv(1000)
+        if said.startswith(b"220 "):
+            return c
+        assert said.startswith(b"421 4.7.0 "), said
+        c.close()
+        return None
+    gate("", smtp="connections-per-address 10")
+    workers = fife.pids_of("smtpd")
+    assert len(workers) == 3, workers
+    mine = [c for c in (knock(35) for _ in range(30)) if c]
+    assert len(mine) == 10, len(mine)
+    # A connection that ends makes room for one.
+    mine.pop().close()
+    mine.append(wait_for(lambda: knock(35), "room after a close"))
+    assert knock(35) is None
+    for pid in workers[:2]:
+        os.kill(pid, 9)
+    wait_for(lambda: len(set(fife.pids_of("smtpd")) - set(workers)) == 2, "new workers")
+
+    def is_dead(c):
+        c.settimeout(0.01)
+        try:
+            return c.recv(100) == b""
+        except TimeoutError:
+            return False
+        except OSError:
+            return True
+    living = [c for c in mine if not is_dead(c)]
+
+    def fill():
+        """Until it is as full as before."""
+        c = knock(35)
+        if c:
+            living.append(c)
+        return len(living) == 10
+    wait_for(fill, "the counts of the dead")
+    assert knock(35) is None and knock(36) is not None
+    for c in living:
+        c.close()
+    gate("", smtp="connections-per-network 7")
+    wait_for(lambda: knock(35), "room after all have gone")
+    mine = [c for c in (knock(200 + i) for i in range(15)) if c]
+    assert 5 <= len(mine) <= 7, len(mine)
+    for c in mine:
+        c.close()
+
+
+def test_offender_comes_again():
+    """A new connection, perhaps to another process, does not make an offender a good one."""
+    gate("tarpit 1s\n tarpit-errors 3\n rate-period 1h")
+    slow = 0
+    for i in range(8):
+        s = client(75)
+        s.mail("again@remote.test")
+        assert s.rcpt(f"nobody{i}@example.test")[0] == 550
+        start = time.monotonic()
+        s.noop()
+        slow += time.monotonic() - start > 0.9
+        s.close()
+    assert slow == 4, slow
 
 
 def test_message_rate():

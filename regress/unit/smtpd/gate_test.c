@@ -33,46 +33,47 @@ key(uint32_t n)
 static void
 test_rate(void **state)
 {
-	struct rate *r = rate_new(100);
 	uint64_t now = 5000;
 
 	/* All at once, then at the pace. */
 	for (int i = 0; i < 6; i++)
-		assert_int_equal(rate_take(r, key(1), 6, 60000, now), 0);
-	assert_int_equal(rate_is_over(r, key(1), 6, 60000, now), 1);
-	assert_int_equal(rate_take(r, key(1), 6, 60000, now), -1);
-	assert_int_equal(rate_take(r, key(2), 6, 60000, now), 0);
-	assert_int_equal(rate_take(r, key(1), 6, 60000, now + 9999), -1);
+		assert_int_equal(rate_take(COUNTS_CONNECTIONS, key(1), 6, 60000, now), 0);
+	assert_int_equal(rate_is_over(COUNTS_CONNECTIONS, key(1), 6, 60000, now), 1);
+	assert_int_equal(rate_take(COUNTS_CONNECTIONS, key(1), 6, 60000, now), -1);
+	assert_int_equal(rate_take(COUNTS_CONNECTIONS, key(2), 6, 60000, now), 0);
+	assert_int_equal(rate_take(COUNTS_CONNECTIONS, key(1), 6, 60000, now + 9999), -1);
 	/* Who is refused does not lose what time has given. */
-	assert_int_equal(rate_take(r, key(1), 6, 60000, now + 10000), 0);
-	assert_int_equal(rate_take(r, key(1), 6, 60000, now + 10001), -1);
+	assert_int_equal(rate_take(COUNTS_CONNECTIONS, key(1), 6, 60000, now + 10000), 0);
+	assert_int_equal(
+	    rate_take(COUNTS_CONNECTIONS, key(1), 6, 60000, now + 10001), -1);
 	now += 10 * 60000;
 	for (int i = 0; i < 6; i++)
-		assert_int_equal(rate_take(r, key(1), 6, 60000, now), 0);
-	assert_int_equal(rate_take(r, key(1), 6, 60000, now), -1);
+		assert_int_equal(rate_take(COUNTS_CONNECTIONS, key(1), 6, 60000, now), 0);
+	assert_int_equal(rate_take(COUNTS_CONNECTIONS, key(1), 6, 60000, now), -1);
 	/* One a minute; none is no bound. */
-	assert_int_equal(rate_take(r, key(3), 1, 60000, now), 0);
-	assert_int_equal(rate_take(r, key(3), 1, 60000, now + 59999), -1);
-	assert_int_equal(rate_take(r, key(3), 1, 60000, now + 60000), 0);
-	assert_int_equal(rate_take(r, key(3), 0, 60000, now + 60000), 0);
-	rate_free(r);
+	assert_int_equal(rate_take(COUNTS_CONNECTIONS, key(3), 1, 60000, now), 0);
+	assert_int_equal(
+	    rate_take(COUNTS_CONNECTIONS, key(3), 1, 60000, now + 59999), -1);
+	assert_int_equal(rate_take(COUNTS_CONNECTIONS, key(3), 1, 60000, now + 60000), 0);
+	assert_int_equal(rate_take(COUNTS_CONNECTIONS, key(3), 0, 60000, now + 60000), 0);
 }
 
+/* The table holds some thousands: those of late are known. */
 static void
 test_rate_bound(void **state)
 {
-	struct rate *r = rate_new(10);
+	uint64_t now = 100000000;
 
-	assert_int_equal(rate_take(r, key(0), 1, 60000, 0), 0);
-	for (uint32_t i = 1; i < 1000; i++) {
-		assert_int_equal(rate_take(r, key(i), 1, 60000, i), 0);
-		assert_true(rate_count(r) <= 10);
-	}
-	/* Those of late are known, the first is not. */
-	assert_int_equal(rate_take(r, key(999), 1, 60000, 1000), -1);
-	assert_int_equal(rate_take(r, key(0), 1, 60000, 1000), 0);
-	rate_free(r);
-	rate_free(NULL);
+	assert_int_equal(rate_take(COUNTS_MESSAGES, key(0), 1, 60000, now), 0);
+	for (uint32_t i = 1; i < 300000; i++)
+		assert_int_equal(
+		    rate_take(COUNTS_MESSAGES, key(i), 1, 60000000, now + i / 10), 0);
+	for (uint32_t i = 300000 - 100; i < 300000; i++)
+		assert_int_equal(
+		    rate_take(COUNTS_MESSAGES, key(i), 1, 60000000, now + 30000), -1);
+	assert_int_equal(rate_take(COUNTS_MESSAGES, key(0), 1, 60000, now + 30000), 0);
+	/* One kind is not another. */
+	assert_int_equal(rate_take(COUNTS_ERRORS, key(299999), 1, 60000, now), 0);
 }
 
 static void

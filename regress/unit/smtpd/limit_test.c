@@ -29,28 +29,52 @@ address(const char *text)
 	return (const struct sockaddr *)&ss;
 }
 
+static int
+take(const struct sockaddr *sa, uint32_t total, uint32_t per_client, uint32_t per_network)
+{
+	const struct limits l = { total, per_client, per_network };
+
+	return limit_take(sa, &l);
+}
+
 static void
 test_per_client(void **state)
 {
 	(void)state;
-	assert_int_equal(limit_take(address("192.0.2.1"), 100, 2), 0);
-	assert_int_equal(limit_take(address("::ffff:192.0.2.1"), 100, 2), 0);
-	assert_int_equal(limit_take(address("192.0.2.1"), 100, 2), -1);
-	assert_int_equal(limit_take(address("192.0.2.1"), 100, 0), 0);
-	assert_int_equal(limit_take(address("192.0.2.2"), 100, 2), 0);
+	assert_int_equal(take(address("192.0.2.1"), 100, 2, 0), 0);
+	assert_int_equal(take(address("::ffff:192.0.2.1"), 100, 2, 0), 0);
+	assert_int_equal(take(address("192.0.2.1"), 100, 2, 0), -1);
+	assert_int_equal(take(address("192.0.2.1"), 100, 0, 0), 0);
+	assert_int_equal(take(address("192.0.2.2"), 100, 2, 0), 0);
 	limit_drop(address("192.0.2.1"));
 	limit_drop(address("192.0.2.1"));
-	assert_int_equal(limit_take(address("192.0.2.1"), 100, 2), 0);
+	assert_int_equal(take(address("192.0.2.1"), 100, 2, 0), 0);
 	/* One /64 is one client. */
-	assert_int_equal(limit_take(address("2001:db8::1"), 100, 1), 0);
-	assert_int_equal(limit_take(address("2001:db8::ffff:1"), 100, 1), -1);
-	assert_int_equal(limit_take(address("2001:db8:0:1::1"), 100, 1), 0);
-	assert_int_equal(limit_take(address("local"), 100, 1), 0);
+	assert_int_equal(take(address("2001:db8::1"), 100, 1, 0), 0);
+	assert_int_equal(take(address("2001:db8::ffff:1"), 100, 1, 0), -1);
+	assert_int_equal(take(address("2001:db8:0:1::1"), 100, 1, 0), 0);
+	assert_int_equal(take(address("local"), 100, 1, 0), 0);
 	/* 6 are there. */
-	assert_int_equal(limit_take(address("192.0.2.9"), 6, 0), -1);
-	assert_int_equal(limit_take(address("192.0.2.9"), 7, 0), 0);
+	assert_int_equal(take(address("192.0.2.9"), 6, 0, 0), -1);
+	assert_int_equal(take(address("192.0.2.9"), 7, 0, 0), 0);
 	limit_drop(address("198.51.100.1")); /* was never counted */
-	assert_int_equal(limit_take(address("192.0.2.9"), 7, 0), -1);
+	assert_int_equal(take(address("192.0.2.9"), 7, 0, 0), -1);
+}
+
+static void
+test_per_network(void **state)
+{
+	assert_int_equal(take(address("203.0.113.1"), 100, 2, 3), 0);
+	assert_int_equal(take(address("203.0.113.2"), 100, 2, 3), 0);
+	assert_int_equal(take(address("203.0.113.254"), 100, 2, 3), 0);
+	assert_int_equal(take(address("203.0.113.77"), 100, 2, 3), -1);
+	assert_int_equal(take(address("203.0.112.77"), 100, 2, 3), 0);
+	limit_drop(address("203.0.113.2"));
+	assert_int_equal(take(address("203.0.113.77"), 100, 2, 3), 0);
+	assert_int_equal(take(address("2001:db8:7:1::1"), 100, 1, 2), 0);
+	assert_int_equal(take(address("2001:db8:7:2::1"), 100, 1, 2), 0);
+	assert_int_equal(take(address("2001:db8:7:3::1"), 100, 1, 2), -1);
+	assert_int_equal(take(address("2001:db8:8:3::1"), 100, 1, 2), 0);
 }
 
 static void
@@ -90,6 +114,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_per_client),
+		cmocka_unit_test(test_per_network),
 		cmocka_unit_test(test_loopback),
 		cmocka_unit_test(test_policy),
 	};
