@@ -114,6 +114,7 @@ append_commit(
 	m.flags = p.flags = flags;
 	m.keywords = keywords;
 	m.recent = 1;
+	m.saved = (uint32_t)time(NULL);
 	p.keywords = (uint32_t)(keywords & ((1u << 26) - 1));
 	p.size = a->size;
 	p.has_uid = true;
@@ -223,6 +224,7 @@ link_one(struct folder *from, const struct message *m, struct folder *to,
 	*copy = *m;
 	copy->keywords = map_keywords(from, to, m->keywords);
 	copy->recent = 1;
+	copy->saved = (uint32_t)time(NULL);
 	maildir_name_parse(old, &p);
 	if (p.size == 0)
 		p.size = m->size;

@@ -272,6 +272,7 @@ deliver_into(struct folder *f, const struct delivery *d, const void *prefix,
 	m.modseq = f->modseq + 1;
 	m.flags = p.flags = flags;
 	m.recent = 1;
+	m.saved = (uint32_t)m.internal;
 	p.size = m.size;
 	p.has_uid = true;
 	p.uidvalidity = f->uidvalidity;

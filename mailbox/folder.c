@@ -9,8 +9,6 @@
 #include "common/proto/encoding.h"
 #include "mailbox/store_int.h"
 
-#define EXPUNGED_KEEP 200000
-
 /* ---- loading ---- */
 
 static int
@@ -247,6 +245,12 @@ folder_highestmodseq(const struct folder *f)
 	return f->modseq;
 }
 
+const char *
+folder_id(const struct folder *f)
+{
+	return f->mailbox_id;
+}
+
 size_t
 folder_count(const struct folder *f)
 {
@@ -321,16 +325,19 @@ folder_take_recent(struct folder *f)
 	return n;
 }
 
-void
+int
 folder_expunged_since(
     struct folder *f, uint64_t modseq, void (*cb)(uint32_t uid, void *), void *arg)
 {
 	size_t i = f->n_expunged;
 
+	if (modseq < f->expunged_saved.floor || index_expunged(f, modseq, cb, arg) == -1)
+		return -1;
 	while (i > 0 && f->expunged[i - 1].modseq > modseq)
 		i--;
 	for (; i < f->n_expunged; i++)
 		cb(f->expunged[i].uid, arg);
+	return 0;
 }
 
 /* ---- watchers ---- */
@@ -461,6 +468,7 @@ folder_insert(struct folder *f, const struct message *m, const char *name)
 	f->msgs[i].keywords = m->keywords;
 	f->msgs[i].flags = m->flags;
 	f->msgs[i].recent = m->recent;
+	f->msgs[i].saved = m->saved;
 	f->n++;
 	f->octets += m->size;
 	f->unseen += (m->flags & FLAG_SEEN) == 0;
@@ -493,14 +501,13 @@ push_u32(uint32_t **list, size_t *n, size_t *cap, uint32_t v)
 static void
 push_expunged(struct folder *f, uint32_t uid, uint64_t modseq)
 {
-	if (f->n_expunged >= EXPUNGED_KEEP && f->refs == 0)
-		f->n_expunged = 0;
 	if (f->n_expunged == f->expunged_cap) {
 		size_t cap = f->expunged_cap + f->expunged_cap / 2 + 64;
 		struct expunged *p = reallocarray(f->expunged, cap, sizeof(*p));
 
 		if (p == NULL) {
 			log_warnx("no memory for an expunged message");
+			f->expunged_saved.floor = modseq;
 			return;
 		}
 		f->expunged = p;
@@ -609,6 +616,7 @@ folder_add(struct folder *f, const struct message *m, const char *name,
 	log_u64(&r, m->keywords);
 	log_u8(&r, m->flags);
 	log_u8(&r, m->recent);
+	log_u32(&r, m->saved);
 	log_bytes(&r, name, strlen(name));
 	log_u8(&r, d != NULL);
 	if (d != NULL) {

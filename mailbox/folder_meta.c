@@ -5,6 +5,7 @@
  *	uidvalidity 1732475268
  *	uidnext 2049		no UID from here on was ever given
  *	modseq 8193		likewise
+ *	mailboxid 0123456789abcdef0123456789abcdef
  *	special junk
  *	keyword NAME		in order; the first 26 are letters in file names
  */
@@ -14,6 +15,7 @@
 #include <stdio.h>
 
 #include "common/log.h"
+#include "common/proto/encoding.h"
 #include "mailbox/store_int.h"
 
 #define META_MAX 65536
@@ -60,6 +62,9 @@ meta_line(struct folder *f, char *line)
 	else if (strcmp(line, "modseq") == 0 && n > f->modseq_reserved &&
 		 n < UINT64_MAX / 2)
 		f->modseq_reserved = n;
+	else if (strcmp(line, "mailboxid") == 0 && strlen(value) == FOLDER_ID_LEN &&
+		 strspn(value, "0123456789abcdef") == FOLDER_ID_LEN)
+		memcpy(f->mailbox_id, value, FOLDER_ID_LEN + 1);
 	else if (strcmp(line, "special") == 0) {
 		for (size_t i = 0; i < sizeof(specials) / sizeof(specials[0]); i++)
 			if (strcmp(value, specials[i].word) == 0)
@@ -109,6 +114,13 @@ folder_meta_load(struct folder *f)
 		f->modseq_reserved = f->modseq + RESERVE_MODSEQ;
 		f->meta_missing = f->fresh = true;
 	}
+	if (f->mailbox_id[0] == '\0') {
+		uint8_t raw[FOLDER_ID_LEN / 2];
+
+		arc4random_buf(raw, sizeof(raw));
+		(void)hex_encode(raw, sizeof(raw), f->mailbox_id, sizeof(f->mailbox_id));
+		f->meta_missing = true;
+	}
 	if (f->uidvalidity > s->last_uidvalidity)
 		s->last_uidvalidity = f->uidvalidity;
 	return STORE_OK;
@@ -119,8 +131,9 @@ meta_print(const struct folder *f, char *buf, size_t cap)
 {
 	size_t len;
 	int n = snprintf(buf, cap,
-	    "uidvalidity %" PRIu32 "\nuidnext %" PRIu32 "\nmodseq %" PRIu64 "\n",
-	    f->uidvalidity, f->uid_reserved, f->modseq_reserved);
+	    "uidvalidity %" PRIu32 "\nuidnext %" PRIu32 "\nmodseq %" PRIu64
+	    "\nmailboxid %s\n",
+	    f->uidvalidity, f->uid_reserved, f->modseq_reserved, f->mailbox_id);
 
 	if (n < 0 || (size_t)n >= cap)
 		return -1;

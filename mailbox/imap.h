@@ -59,6 +59,15 @@ enum imap_state {
 	IMAP_ENDED = 4
 };
 
+/* What the client has enabled (RFC 5161), or shown that it knows. */
+enum imap_enabled {
+	IMAP_CONDSTORE = 1,
+	IMAP_QRESYNC = 2,
+	IMAP_UTF8 = 4,
+	IMAP_REV2 = 8,
+	IMAP_UIDONLY = 16,
+};
+
 struct imap_view_entry {
 	uint32_t uid;
 	uint8_t recent;
@@ -80,6 +89,7 @@ struct imap {
 	void (*wake)(void *);
 	void *wake_arg;
 	unsigned int bad; /* in a row */
+	unsigned int enabled;
 
 	/* the running command */
 	char tag[IMAP_TAG_MAX + 1];
@@ -100,6 +110,8 @@ struct imap {
 	uint64_t walked;      /* the view was compared with the folder at this modseq */
 	bool expunge_pending; /* the view holds messages that are gone */
 	int n_keywords;       /* told in FLAGS */
+	uint32_t *saved; /* the result of SEARCH that was saved (RFC 5182), ascending */
+	size_t n_saved;
 };
 
 typedef void (*imap_command_fn)(struct imap *, struct imap_args *);
@@ -110,9 +122,13 @@ void imap_untagged(struct imap *, const char *, ...)
 void imap_ok(struct imap *, const char *, ...) __attribute__((format(printf, 2, 3)));
 void imap_no(struct imap *, const char *, ...) __attribute__((format(printf, 2, 3)));
 void imap_bad(struct imap *, const char *);
+/* OK, with HIGHESTMODSEQ when something was changed and the client knows what that is. */
+void imap_ok_modseq(struct imap *, const char *text, bool changed);
 /* NO with the response code that suits (RFC 5530). */
 void imap_no_store(struct imap *, enum store_error);
 void imap_set_task(struct imap *, struct imap_task *); /* takes it */
+/* From now on the client is told of modification sequences (RFC 7162, 3.1). */
+void imap_use_condstore(struct imap *);
 
 /* imap_view.c */
 /* Takes the reference of folder. -1: no memory, folder is closed. */
@@ -128,14 +144,26 @@ uint32_t imap_view_seq(const struct imap *, uint32_t uid);
  * sequence number that does not exist, or no memory. */
 int imap_view_select(
     struct imap *, struct imap_set *, uint32_t **uids, size_t *n, const char **error);
+/* "* 5 FETCH (", or by UID. The message is in the view, or uid is used for both. */
+void imap_print_fetch(struct imap *, uint32_t uid, struct evbuffer *);
+/* VANISHED for n > 0 UIDs. */
+void imap_print_vanished(struct imap *, const uint32_t *uids, size_t n, bool earlier);
 /* "FLAGS (...)" of a message. */
 void imap_print_flags(struct imap *, const struct message *, struct evbuffer *);
 void imap_print_flag_list(struct imap *, const char *before, const char *after);
+/* LIST of the selected mailbox: IMAP4rev2 tells it at SELECT. */
+void imap_print_selected_list(struct imap *);
 
 /* imap_name.c: names between wire and store. */
 /* Parse a mailbox name; -1 with a->error, or with *no set: NO must be said. */
-int imap_mailbox(struct imap_args *, char name[STORE_NAME_MAX + 1], const char **no);
-void imap_print_mailbox(struct evbuffer *, const char *name);
+int imap_mailbox(
+    struct imap *, struct imap_args *, char name[STORE_NAME_MAX + 1], const char **no);
+/* The same of a string that was read already. */
+void imap_mailbox_name(struct imap *, const struct imap_str *,
+    char name[STORE_NAME_MAX + 1], const char **no);
+void imap_print_mailbox(struct imap *, const char *name);
+/* Names are UTF-8 on the wire (RFC 6855, 3; RFC 9051, 5.1). */
+bool imap_names_are_utf8(const struct imap *);
 /* Quoted string or literal, whatever fits. */
 void imap_print_string(struct evbuffer *, const char *, size_t);
 void imap_print_nstring(struct evbuffer *, const char *); /* NULL: NIL */
@@ -158,7 +186,7 @@ void imap_idle_line(struct imap *, const char *, size_t);
 #define IMAP_COMMANDS(X) \
 	X(capability) X(noop) X(logout) X(id) X(enable) X(namespace) \
 	X(check) X(list) X(lsub) X(select) X(examine) X(status) \
-	X(fetch) X(store) X(search) X(append) X(copy) X(move) \
+	X(fetch) X(store) X(search) X(sort) X(thread) X(append) X(copy) X(move) \
 	X(expunge) X(close) X(unselect) X(create) X(delete) X(rename) \
 	X(subscribe) X(unsubscribe) X(idle)
 /* clang-format on */

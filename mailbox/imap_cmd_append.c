@@ -152,7 +152,7 @@ imap_append_literal(struct imap *s)
 		return 1;
 	}
 	s->append = p;
-	if (imap_mailbox(&a, name, &no) == 0 && imap_sp(&a) == 0) {
+	if (imap_mailbox(s, &a, name, &no) == 0 && imap_sp(&a) == 0) {
 		p->no = no;
 		if (no == NULL)
 			p->error = folder_open(s->store, name, &p->folder);

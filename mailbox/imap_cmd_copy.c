@@ -58,7 +58,7 @@ transfer(struct imap *s, const uint32_t *uids, size_t n, struct folder *to, bool
 		else if (copied == 0 && n > 0)
 			imap_no(s, "[EXPUNGEISSUED] The messages no longer exist");
 		else if (move)
-			imap_ok(s, "MOVE completed");
+			imap_ok_modseq(s, "MOVE completed", copied > 0);
 		else {
 			evbuffer_add(code, "", 1); /* its NUL */
 			imap_ok(s, "%sCOPY completed", (char *)evbuffer_pullup(code, -1));
@@ -81,7 +81,7 @@ run(struct imap *s, struct imap_args *a, bool move)
 	size_t n;
 
 	if (imap_sp(a) == -1 || imap_set_parse(a, &set) == -1 || imap_sp(a) == -1 ||
-	    imap_mailbox(a, name, &no) == -1 || imap_end(a) == -1)
+	    imap_mailbox(s, a, name, &no) == -1 || imap_end(a) == -1)
 		goto out;
 	if (imap_view_select(s, &set, &uids, &n, &error) == -1) {
 		imap_bad(s, error);

@@ -40,7 +40,8 @@ imap_cmd_expunge(struct imap *s, struct imap_args *a)
 	if (e != STORE_OK)
 		imap_no_store(s, e);
 	else
-		imap_ok(s, uid ? "UID EXPUNGE completed" : "EXPUNGE completed");
+		imap_ok_modseq(s, uid ? "UID EXPUNGE completed" : "EXPUNGE completed",
+		    n > 0 && removed > 0);
 out:
 	free(uids);
 	imap_set_clear(&set);

@@ -13,17 +13,12 @@
 #include "common/proto/header.h"
 #include "mailbox/imap.h"
 #include "mailbox/imap_fetch.h"
+#include "mailbox/imap_qresync.h"
 
 #define PIECE 65536
 /* Messages and octets looked at in one slice, so that other sessions get their turn. */
 #define SLICE_MESSAGES 500
 #define SLICE_OCTETS (4 * 1024 * 1024)
-
-enum {
-	CACHE_ENVELOPE = 1,
-	CACHE_STRUCTURE = 2,
-	CACHE_BODY = 3
-};
 
 struct fetch {
 	struct imap_task task;
@@ -33,7 +28,8 @@ struct fetch {
 	bool uid_command;
 	bool seen; /* an item sets \Seen */
 	bool gone; /* some message was not there any more */
-	const char *done;
+	bool unknown_cte;
+	char *done;
 
 	/* within a message; item == SIZE_MAX: not begun */
 	size_t item;
@@ -70,6 +66,7 @@ fetch_free(struct imap_task *t)
 	message_end(f);
 	imap_items_clear(&f->items);
 	free(f->uids);
+	free(f->done);
 	free(f);
 }
 
@@ -78,11 +75,17 @@ cache_kind(enum imap_item_kind kind)
 {
 	switch (kind) {
 	case IMAP_ITEM_ENVELOPE:
-		return CACHE_ENVELOPE;
+		return IMAP_CACHE_ENVELOPE;
 	case IMAP_ITEM_BODYSTRUCTURE:
-		return CACHE_STRUCTURE;
+		return IMAP_CACHE_STRUCTURE;
 	case IMAP_ITEM_BODY:
-		return CACHE_BODY;
+		return IMAP_CACHE_BODY;
+	case IMAP_ITEM_EMAILID:
+		return IMAP_CACHE_EMAILID;
+	case IMAP_ITEM_THREADID:
+		return IMAP_CACHE_THREADID;
+	case IMAP_ITEM_PREVIEW:
+		return IMAP_CACHE_PREVIEW;
 	default:
 		return 0;
 	}
@@ -97,7 +100,7 @@ needs_content(struct imap *s, struct fetch *f, uint32_t uid)
 	for (size_t k = 0; k < f->items.n; k++) {
 		int kind = cache_kind(f->items.v[k].kind);
 
-		if (f->items.v[k].kind == IMAP_ITEM_SECTION)
+		if (f->items.v[k].section != NULL)
 			return true;
 		if (kind != 0 && folder_cache_get(s->folder, uid, kind, &v, &len) == -1)
 			return true;
@@ -141,7 +144,7 @@ message_begin(struct imap *s, struct fetch *f)
 	m = folder_message(s->folder, at);
 	if (f->seen && !s->readonly && (m->flags & FLAG_SEEN) == 0)
 		set_seen(s, f, uid);
-	evbuffer_add_printf(s->out, "* %u FETCH (", imap_view_seq(s, uid));
+	imap_print_fetch(s, uid, s->out);
 	f->item = 0;
 	return 1;
 }
@@ -154,6 +157,36 @@ need_tree(struct fetch *f)
 		f->work += f->content.len;
 	}
 	return f->tree == NULL ? -1 : 0;
+}
+
+static void
+make_item(struct fetch *f, enum imap_item_kind kind, const char *msg, struct evbuffer *b)
+{
+	size_t len = f->content.len;
+	char id[IMAP_OBJECTID_MAX], text[IMAP_PREVIEW_CHARS * 4 + 1];
+
+	switch (kind) {
+	case IMAP_ITEM_ENVELOPE:
+		imap_print_envelope(b, msg, header_section_len(msg, len));
+		break;
+	case IMAP_ITEM_EMAILID:
+		imap_make_emailid(msg, len, id);
+		evbuffer_add_printf(b, "(%s)", id);
+		break;
+	case IMAP_ITEM_THREADID:
+		imap_make_threadid(msg, len, id);
+		evbuffer_add_printf(b, "(%s)", id);
+		break;
+	case IMAP_ITEM_PREVIEW:
+		if (need_tree(f) == 0)
+			imap_print_string(b, text,
+			    imap_make_preview(msg, len, f->tree, text, sizeof(text)));
+		break;
+	default:
+		if (need_tree(f) == 0)
+			imap_print_structure(
+			    b, msg, len, f->tree, kind == IMAP_ITEM_BODYSTRUCTURE);
+	}
 }
 
 /* From the cache, or made and put there. */
@@ -173,11 +206,7 @@ cached_item(struct imap *s, struct fetch *f, enum imap_item_kind kind, uint32_t 
 		evbuffer_add(s->out, "NIL", 3);
 		return;
 	}
-	if (kind == IMAP_ITEM_ENVELOPE)
-		imap_print_envelope(b, msg, header_section_len(msg, f->content.len));
-	else if (need_tree(f) == 0)
-		imap_print_structure(
-		    b, msg, f->content.len, f->tree, kind == IMAP_ITEM_BODYSTRUCTURE);
+	make_item(f, kind, msg, b);
 	len = evbuffer_get_length(b);
 	v = evbuffer_pullup(b, -1);
 	if (v == NULL || len == 0)
@@ -197,10 +226,22 @@ section_begin(struct imap *s, struct fetch *f, const struct imap_item *it)
 	    imap_section_get(it->section, (const char *)f->content.data, f->content.len,
 		f->tree, &f->octets) == -1)
 		f->octets.nil = true;
+	f->unknown_cte |= f->octets.unknown_cte;
+	if (it->kind == IMAP_ITEM_BINARY_SIZE) {
+		evbuffer_add_printf(s->out, "%zu", f->octets.nil ? 0 : f->octets.len);
+		f->work += f->octets.len;
+		free(f->octets.owned);
+		memset(&f->octets, 0, sizeof(f->octets));
+		return;
+	}
 	if (f->octets.nil) {
 		evbuffer_add(s->out, "NIL", 3);
 		return;
 	}
+	/* literal8 only where it must be (RFC 3516, 4.3) */
+	if (it->section->binary && f->octets.len > 0 &&
+	    memchr(f->octets.data, '\0', f->octets.len) != NULL)
+		evbuffer_add(s->out, "~", 1);
 	evbuffer_add_printf(s->out, "{%zu}\r\n", f->octets.len);
 	f->octets_sent = 0;
 	f->in_section = true;
@@ -225,6 +266,16 @@ section_piece(struct imap *s, struct fetch *f)
 }
 
 static void
+print_date(struct evbuffer *out, const char *item, int64_t t)
+{
+	char date[DATE_MAX];
+
+	if (date_format_imap(t, 0, date, sizeof(date)) == -1)
+		(void)strlcpy(date, " 1-Jan-1970 00:00:00 +0000", sizeof(date));
+	evbuffer_add_printf(out, "%s \"%s\"", item, date);
+}
+
+static void
 item_begin(struct imap *s, struct fetch *f, const struct imap_item *it)
 {
 	int exact;
@@ -232,7 +283,6 @@ item_begin(struct imap *s, struct fetch *f, const struct imap_item *it)
 	size_t at = folder_find(s->folder, uid, &exact);
 	const struct message *m = exact ? folder_message(s->folder, at) : NULL;
 	struct message none = { .uid = uid };
-	char date[DATE_MAX];
 
 	if (m == NULL) /* expunged while its content was being sent */
 		m = &none;
@@ -245,9 +295,7 @@ item_begin(struct imap *s, struct fetch *f, const struct imap_item *it)
 		evbuffer_add_printf(s->out, "UID %u", m->uid);
 		break;
 	case IMAP_ITEM_INTERNALDATE:
-		if (date_format_imap(m->internal, 0, date, sizeof(date)) == -1)
-			strlcpy(date, " 1-Jan-1970 00:00:00 +0000", sizeof(date));
-		evbuffer_add_printf(s->out, "INTERNALDATE \"%s\"", date);
+		print_date(s->out, "INTERNALDATE", m->internal);
 		break;
 	case IMAP_ITEM_SIZE:
 		evbuffer_add_printf(s->out, "RFC822.SIZE %u", m->size);
@@ -265,7 +313,29 @@ item_begin(struct imap *s, struct fetch *f, const struct imap_item *it)
 		cached_item(s, f, it->kind, uid);
 		break;
 	case IMAP_ITEM_SECTION:
+	case IMAP_ITEM_BINARY_SIZE:
 		section_begin(s, f, it);
+		break;
+	case IMAP_ITEM_MODSEQ:
+		evbuffer_add_printf(
+		    s->out, "MODSEQ (%llu)", (unsigned long long)m->modseq);
+		break;
+	case IMAP_ITEM_EMAILID:
+		evbuffer_add(s->out, "EMAILID ", 8);
+		cached_item(s, f, it->kind, uid);
+		break;
+	case IMAP_ITEM_THREADID:
+		evbuffer_add(s->out, "THREADID ", 9);
+		cached_item(s, f, it->kind, uid);
+		break;
+	case IMAP_ITEM_SAVEDATE:
+		print_date(s->out, "SAVEDATE", m->saved);
+		break;
+	case IMAP_ITEM_PREVIEW:
+	case IMAP_ITEM_PREVIEW_LAZY:
+		/* Lazy: from the cache, or not now (RFC 8970, 3.2). */
+		evbuffer_add(s->out, "PREVIEW ", 8);
+		cached_item(s, f, IMAP_ITEM_PREVIEW, uid);
 		break;
 	}
 }
@@ -273,7 +343,8 @@ item_begin(struct imap *s, struct fetch *f, const struct imap_item *it)
 static void
 advance(struct imap *s, struct fetch *f)
 {
-	static const struct imap_item flags = { .kind = IMAP_ITEM_FLAGS };
+	static const struct imap_item flags = { .kind = IMAP_ITEM_FLAGS },
+				      modseq = { .kind = IMAP_ITEM_MODSEQ };
 
 	if (f->in_section) {
 		section_piece(s, f);
@@ -296,6 +367,10 @@ advance(struct imap *s, struct fetch *f)
 	if (f->tell_flags) {
 		evbuffer_add(s->out, " ", 1);
 		item_begin(s, f, &flags);
+		if (s->enabled & IMAP_CONDSTORE) {
+			evbuffer_add(s->out, " ", 1);
+			item_begin(s, f, &modseq);
+		}
 	}
 	evbuffer_add(s->out, ")\r\n", 3);
 	message_end(f);
@@ -313,8 +388,10 @@ fetch_step(struct imap *s, struct imap_task *t, size_t unsent)
 			return 1;
 		advance(s, f);
 	}
-	if (f->gone && !f->uid_command)
-		imap_no(s, "[EXPUNGEISSUED] Some of the messages no longer exist");
+	if (f->unknown_cte)
+		imap_no(s, "[UNKNOWN-CTE] A part has an unknown transfer encoding");
+	else if (f->gone && !f->uid_command)
+		imap_ok(s, "[EXPUNGEISSUED] Some of the messages no longer exist");
 	else
 		imap_ok(s, "%s", f->done);
 	return 0;
@@ -326,7 +403,8 @@ imap_fetch_start(
 {
 	struct fetch *f = calloc(1, sizeof(*f));
 
-	if (f == NULL) {
+	if (f == NULL || (f->done = strdup(done)) == NULL) {
+		free(f);
 		imap_items_clear(items);
 		free(uids);
 		imap_no(s, "[UNAVAILABLE] Out of memory");
@@ -339,12 +417,75 @@ imap_fetch_start(
 	f->n = n;
 	f->item = SIZE_MAX;
 	f->uid_command = s->uid;
-	f->done = done;
 	for (size_t i = 0; i < items->n; i++)
-		if (items->v[i].kind == IMAP_ITEM_SECTION && !items->v[i].section->peek)
+		if (items->v[i].section != NULL && !items->v[i].section->peek)
 			f->seen = true;
 	items->n = 0;
 	imap_set_task(s, &f->task);
+}
+
+struct modifiers {
+	bool changed_since, vanished;
+	uint64_t modseq;
+	struct imap_partial partial;
+};
+
+/* " (" CHANGEDSINCE n [VANISHED] / PARTIAL range ")" (RFC 7162, 3.1.4; RFC 9394, 3.3) */
+static int
+modifiers(struct imap *s, struct imap_args *a, struct modifiers *m)
+{
+	struct imap_str v;
+
+	memset(m, 0, sizeof(*m));
+	if (imap_peek(a) == -1)
+		return 0;
+	if (imap_sp(a) == -1 || imap_char(a, '(') == -1)
+		return -1;
+	do {
+		if (imap_atom(a, &v) == -1)
+			return -1;
+		if (imap_str_is(&v, "CHANGEDSINCE")) {
+			m->changed_since = true;
+			if (imap_sp(a) == -1 || imap_modseq(a, &m->modseq) == -1)
+				return -1;
+		} else if (imap_str_is(&v, "VANISHED"))
+			m->vanished = true;
+		else if (imap_str_is(&v, "PARTIAL")) {
+			if (!s->uid)
+				return imap_fail(a, "PARTIAL is for UID FETCH");
+			if (imap_sp(a) == -1 || imap_partial_parse(a, &m->partial) == -1)
+				return -1;
+		} else
+			return imap_fail(a, "Unknown FETCH modifier");
+	} while (imap_try_char(a, ' '));
+	if (m->vanished &&
+	    (!m->changed_since || !s->uid || (s->enabled & IMAP_QRESYNC) == 0))
+		return imap_fail(
+		    a, "VANISHED needs UID FETCH, CHANGEDSINCE and ENABLE QRESYNC");
+	return imap_char(a, ')');
+}
+
+/* Leaves those of the UIDs that the modifiers mean. */
+static size_t
+apply(struct imap *s, const struct modifiers *m, uint32_t *uids, size_t n)
+{
+	size_t out = 0, from, to;
+	int exact;
+
+	for (size_t i = 0; i < n && m->changed_since; i++) {
+		size_t at = folder_find(s->folder, uids[i], &exact);
+
+		if (exact && folder_message(s->folder, at)->modseq > m->modseq)
+			uids[out++] = uids[i];
+	}
+	if (m->changed_since)
+		n = out;
+	if (m->partial.asked) {
+		imap_partial_slice(&m->partial, n, &from, &to);
+		memmove(uids, uids + from, (to - from) * sizeof(*uids));
+		n = to - from;
+	}
+	return n;
 }
 
 void
@@ -352,14 +493,18 @@ imap_cmd_fetch(struct imap *s, struct imap_args *a)
 {
 	struct imap_set set = { 0 };
 	struct imap_items items = { .n = 0 };
+	struct modifiers m;
 	uint32_t *uids;
 	const char *error;
 	size_t n;
 
 	if (imap_sp(a) == -1 || imap_set_parse(a, &set) == -1 || imap_sp(a) == -1 ||
-	    imap_items_parse(a, &items) == -1 || imap_end(a) == -1)
+	    imap_items_parse(a, &items) == -1 || modifiers(s, a, &m) == -1 ||
+	    imap_end(a) == -1)
 		goto out;
-	if (s->uid && imap_items_add(&items, IMAP_ITEM_UID) == -1) {
+	if ((s->uid && (s->enabled & IMAP_UIDONLY) == 0 &&
+		imap_items_add(&items, IMAP_ITEM_UID) == -1) ||
+	    (m.changed_since && imap_items_add(&items, IMAP_ITEM_MODSEQ) == -1)) {
 		imap_fail(a, "Too many FETCH items");
 		goto out;
 	}
@@ -367,6 +512,12 @@ imap_cmd_fetch(struct imap *s, struct imap_args *a)
 		imap_bad(s, error);
 		goto out;
 	}
+	for (size_t i = 0; i < items.n; i++)
+		if (items.v[i].kind == IMAP_ITEM_MODSEQ)
+			imap_use_condstore(s);
+	if (m.vanished && !set.saved && m.modseq < folder_highestmodseq(s->folder))
+		imap_qresync_vanished(s, &set, m.modseq, 0);
+	n = apply(s, &m, uids, n);
 	imap_fetch_start(
 	    s, &items, uids, n, s->uid ? "UID FETCH completed" : "FETCH completed");
 out:

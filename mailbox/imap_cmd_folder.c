@@ -59,7 +59,7 @@ imap_cmd_create(struct imap *s, struct imap_args *a)
 	const char *no;
 	uint32_t special = 0;
 
-	if (imap_sp(a) == -1 || imap_mailbox(a, name, &no) == -1)
+	if (imap_sp(a) == -1 || imap_mailbox(s, a, name, &no) == -1)
 		return;
 	if (imap_peek(a) != -1 && use_attribute(a, &special) == -1)
 		return;
@@ -81,7 +81,7 @@ imap_cmd_delete(struct imap *s, struct imap_args *a)
 	char name[STORE_NAME_MAX + 1];
 	const char *no;
 
-	if (imap_sp(a) == -1 || imap_mailbox(a, name, &no) == -1 || imap_end(a) == -1)
+	if (imap_sp(a) == -1 || imap_mailbox(s, a, name, &no) == -1 || imap_end(a) == -1)
 		return;
 	if (no == NULL && strcasecmp(name, "INBOX") == 0)
 		no = "[CANNOT] INBOX cannot be deleted";
@@ -100,8 +100,8 @@ imap_cmd_rename(struct imap *s, struct imap_args *a)
 	char from[STORE_NAME_MAX + 1], to[STORE_NAME_MAX + 1];
 	const char *no, *no_to;
 
-	if (imap_sp(a) == -1 || imap_mailbox(a, from, &no) == -1 || imap_sp(a) == -1 ||
-	    imap_mailbox(a, to, &no_to) == -1 || imap_end(a) == -1)
+	if (imap_sp(a) == -1 || imap_mailbox(s, a, from, &no) == -1 || imap_sp(a) == -1 ||
+	    imap_mailbox(s, a, to, &no_to) == -1 || imap_end(a) == -1)
 		return;
 	if (no == NULL)
 		no = no_to;
@@ -117,7 +117,7 @@ subscribe(struct imap *s, struct imap_args *a, int on, const char *text)
 	char name[STORE_NAME_MAX + 1];
 	const char *no;
 
-	if (imap_sp(a) == -1 || imap_mailbox(a, name, &no) == -1 || imap_end(a) == -1)
+	if (imap_sp(a) == -1 || imap_mailbox(s, a, name, &no) == -1 || imap_end(a) == -1)
 		return;
 	if (no != NULL)
 		imap_no(s, "%s", no);

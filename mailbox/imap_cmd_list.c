@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: ISC */
-/* LIST and LSUB (RFC 3501, 6.3.8 and 6.3.9) with CHILDREN and SPECIAL-USE attributes. */
+/*
+ * LIST (RFC 9051, 6.3.9; RFC 5258, RFC 5819, RFC 6154) and LSUB (RFC 3501, 6.3.9).
+ * Attributes of children and of special use are always told.
+ */
 #include <event2/buffer.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,89 +10,240 @@
 #include "common/compat/compat.h"
 #include "common/proto/encoding.h"
 #include "mailbox/imap.h"
+#include "mailbox/imap_list.h"
+#include "mailbox/imap_status.h"
 
-/*
- * Does the name match the pattern? All positions of the name that the pattern so far can
- * reach are kept at once, so that many wildcards cost no more than their product.
- */
-static bool
-matches(const char *pattern, const char *name)
+struct list {
+	struct imap_list_choice choice;
+	bool extended; /* options or a list of patterns were given */
+	bool bad_pattern;
+	bool subscribed; /* RETURN (SUBSCRIBED) */
+	bool status;
+	unsigned int items; /* of STATUS */
+};
+
+struct word {
+	const char *name;
+	unsigned int bit;
+};
+
+/* "(" words ")"; -1 with a->error. */
+static int
+selection_options(struct imap_args *a, struct list *l)
 {
-	bool reach[STORE_NAME_MAX + 2] = { true };
-	size_t n = strlen(name);
-	bool inbox = strcmp(name, "INBOX") == 0;
+	static const struct word words[] = {
+		{ "SUBSCRIBED", IMAP_LIST_SUBSCRIBED },
+		{ "SPECIAL-USE", IMAP_LIST_SPECIAL_USE },
+		{ "RECURSIVEMATCH", IMAP_LIST_RECURSIVE },
+		{ "REMOTE", IMAP_LIST_REMOTE },
+	};
+	unsigned int *select = &l->choice.select;
+	struct imap_str v;
 
-	for (; *pattern != '\0'; pattern++) {
-		bool any = false;
+	l->extended = true;
+	if (imap_char(a, '(') == -1)
+		return -1;
+	if (imap_try_char(a, ')'))
+		return imap_sp(a);
+	do {
+		size_t i = 0;
 
-		if (*pattern == '*' || *pattern == '%') {
-			for (size_t i = 0; i < n; i++)
-				if (reach[i] && (*pattern == '*' || name[i] != '/'))
-					reach[i + 1] = true;
-			continue;
-		}
-		for (size_t i = n + 1; i-- > 0;) {
-			int c = i > 0 ? name[i - 1] : 0, p = *pattern;
+		if (imap_atom(a, &v) == -1)
+			return -1;
+		while (i < 4 && !imap_str_is(&v, words[i].name))
+			i++;
+		if (i == 4)
+			return imap_fail(a, "Unknown selection option");
+		*select |= words[i].bit;
+	} while (imap_try_char(a, ' '));
+	if ((*select & IMAP_LIST_RECURSIVE) &&
+	    (*select & (IMAP_LIST_SUBSCRIBED | IMAP_LIST_SPECIAL_USE)) == 0)
+		return imap_fail(a, "RECURSIVEMATCH alone selects nothing");
+	return imap_char(a, ')') == -1 ? -1 : imap_sp(a);
+}
 
-			if (inbox) {
-				c = ascii_lower(c);
-				p = ascii_lower(p);
-			}
-			reach[i] = i > 0 && reach[i - 1] && c == p;
-			any |= reach[i];
-		}
-		if (!any)
-			return false;
+static int
+return_options(struct imap_args *a, struct list *l)
+{
+	struct imap_str v;
+
+	l->extended = true;
+	if (imap_sp(a) == -1 || imap_atom(a, &v) == -1)
+		return -1;
+	if (!imap_str_is(&v, "RETURN"))
+		return imap_fail(a, "RETURN expected");
+	if (imap_sp(a) == -1 || imap_char(a, '(') == -1)
+		return -1;
+	if (imap_try_char(a, ')'))
+		return 0;
+	do {
+		if (imap_atom(a, &v) == -1)
+			return -1;
+		if (imap_str_is(&v, "SUBSCRIBED"))
+			l->subscribed = true;
+		else if (imap_str_is(&v, "STATUS")) {
+			l->status = true;
+			if (imap_sp(a) == -1 || imap_status_parse(a, &l->items) == -1)
+				return -1;
+		} else if (!imap_str_is(&v, "CHILDREN") &&
+			   !imap_str_is(&v, "SPECIAL-USE"))
+			return imap_fail(a, "Unknown return option");
+	} while (imap_try_char(a, ' '));
+	return imap_char(a, ')');
+}
+
+/* Reference and pattern become one, in UTF-8. */
+static int
+add_pattern(struct imap *s, struct imap_args *a, struct list *l,
+    const struct imap_str *ref, const struct imap_str *pat)
+{
+	struct imap_list_choice *c = &l->choice;
+	char wire[IMAP_PATTERN_MAX + 1], pattern[IMAP_PATTERN_MAX + 1];
+	size_t len = ref->len + pat->len;
+
+	if (c->n_patterns == IMAP_LIST_PATTERNS_MAX)
+		return imap_fail(a, "Too many patterns");
+	if (c->patterns == NULL &&
+	    (c->patterns = calloc(IMAP_LIST_PATTERNS_MAX, sizeof(char *))) == NULL)
+		return imap_fail(a, "Out of memory");
+	if (len >= sizeof(wire)) {
+		l->bad_pattern = true;
+		return 0;
 	}
-	return reach[n];
+	memcpy(wire, ref->s, ref->len);
+	memcpy(wire + ref->len, pat->s, pat->len);
+	wire[len] = '\0';
+	/* What is no name matches none. */
+	if (imap_names_are_utf8(s)) {
+		if (memchr(wire, '\0', len) != NULL || !utf8_valid(wire, len))
+			return 0;
+		(void)strlcpy(pattern, wire, sizeof(pattern));
+	} else if (utf7_to_utf8(wire, len, pattern, sizeof(pattern)) == -1)
+		return 0;
+	if ((c->patterns[c->n_patterns] = strdup(pattern)) == NULL)
+		return imap_fail(a, "Out of memory");
+	c->n_patterns++;
+	return 0;
+}
+
+static int
+patterns(struct imap *s, struct imap_args *a, struct list *l, bool *empty)
+{
+	struct imap_str ref, pat;
+
+	*empty = false;
+	if (imap_astring(a, &ref) == -1 || imap_sp(a) == -1)
+		return -1;
+	if (!imap_try_char(a, '(')) {
+		if (imap_list_mailbox(a, &pat) == -1)
+			return -1;
+		*empty = pat.len == 0;
+		return add_pattern(s, a, l, &ref, &pat);
+	}
+	l->extended = true;
+	do {
+		if (imap_list_mailbox(a, &pat) == -1 ||
+		    (pat.len > 0 && add_pattern(s, a, l, &ref, &pat) == -1))
+			return -1;
+	} while (imap_try_char(a, ' '));
+	return imap_char(a, ')');
 }
 
 static void
-print(struct imap *s, const char *command, const char *name, uint32_t flags)
+print(struct imap *s, const struct list *l, const struct imap_listed *e)
 {
-	static const struct {
-		uint32_t bit;
-		const char *name;
-	} uses[] = {
-		{ FOLDER_JUNK, "\\Junk" },
-		{ FOLDER_SENT, "\\Sent" },
-		{ FOLDER_TRASH, "\\Trash" },
-		{ FOLDER_DRAFTS, "\\Drafts" },
-		{ FOLDER_ARCHIVE, "\\Archive" },
-	};
+	bool modern = l->extended || (s->enabled & IMAP_REV2) != 0;
+	const char *absent = "";
 
-	evbuffer_add_printf(s->out, "* %s (%s%s", command,
-	    flags & FOLDER_NOSELECT ? "\\Noselect " : "",
-	    flags & FOLDER_HAS_CHILDREN ? "\\HasChildren" : "\\HasNoChildren");
-	for (size_t i = 0; i < sizeof(uses) / sizeof(uses[0]); i++)
-		if (flags & uses[i].bit)
-			evbuffer_add_printf(s->out, " %s", uses[i].name);
+	if (e->flags & FOLDER_NOSELECT)
+		absent = modern ? "\\NonExistent " : "\\Noselect ";
+	evbuffer_add_printf(s->out, "* LIST (%s%s", absent,
+	    e->flags & FOLDER_HAS_CHILDREN || e->info != 0 ? "\\HasChildren"
+							   : "\\HasNoChildren");
+	if ((e->flags & FOLDER_SUBSCRIBED) &&
+	    (l->subscribed || (l->choice.select & IMAP_LIST_SUBSCRIBED)))
+		evbuffer_add_printf(s->out, " \\Subscribed");
+	imap_print_special_use(s->out, e->flags);
 	evbuffer_add_printf(s->out, ") \"/\" ");
-	imap_print_mailbox(s->out, name);
+	imap_print_mailbox(s, e->name);
+	if (e->info != 0)
+		evbuffer_add_printf(s->out, " (\"CHILDINFO\" (%s%s%s))",
+		    e->info & IMAP_LIST_SUBSCRIBED ? "\"SUBSCRIBED\"" : "",
+		    e->info == (IMAP_LIST_SUBSCRIBED | IMAP_LIST_SPECIAL_USE) ? " " : "",
+		    e->info & IMAP_LIST_SPECIAL_USE ? "\"SPECIAL-USE\"" : "");
 	evbuffer_add(s->out, "\r\n", 2);
 }
 
 static void
-list(struct imap *s, const char *pattern)
+list(struct imap *s, const struct list *l)
 {
-	struct folder_info *f;
+	struct imap_listed *v;
 	size_t n;
-	enum store_error e = store_list(s->store, &f, &n);
+	enum store_error e = imap_list_choose(s->store, &l->choice, &v, &n);
 
 	if (e != STORE_OK) {
 		imap_no_store(s, e);
 		return;
 	}
 	for (size_t i = 0; i < n; i++) {
-		/* A subscription whose mailbox is gone is LSUB's alone. */
-		if ((f[i].flags & FOLDER_NOSELECT) && (f[i].flags & FOLDER_SUBSCRIBED) &&
-		    (f[i].flags & FOLDER_HAS_CHILDREN) == 0)
+		if (!v[i].chosen)
 			continue;
-		if (matches(pattern, f[i].name))
-			print(s, "LIST", f[i].name, f[i].flags);
+		print(s, l, &v[i]);
+		/* One that cannot be opened has no status (RFC 5819, 2). */
+		if (l->status && (v[i].flags & FOLDER_NOSELECT) == 0)
+			(void)imap_status_tell(s, v[i].name, l->items);
 	}
-	free(f);
+	free(v);
 	imap_ok(s, "LIST completed");
+}
+
+void
+imap_cmd_list(struct imap *s, struct imap_args *a)
+{
+	struct list l = { 0 };
+	bool empty;
+
+	if (imap_sp(a) == -1 || (imap_peek(a) == '(' && selection_options(a, &l) == -1) ||
+	    patterns(s, a, &l, &empty) == -1 ||
+	    (imap_peek(a) != -1 && return_options(a, &l) == -1) || imap_end(a) == -1)
+		goto out;
+	if (l.bad_pattern)
+		imap_no(s, "[CANNOT] Pattern too long");
+	else if (empty && !l.extended) {
+		/* The hierarchy's separator is asked for. */
+		imap_untagged(s, "LIST (\\Noselect) \"/\" \"\"");
+		imap_ok(s, "LIST completed");
+	} else if (empty)
+		imap_ok(s, "LIST completed");
+	else {
+		if (l.items & IMAP_STATUS_HIGHESTMODSEQ)
+			imap_use_condstore(s);
+		list(s, &l);
+	}
+out:
+	imap_list_choice_clear(&l.choice);
+}
+
+void
+imap_print_selected_list(struct imap *s)
+{
+	evbuffer_add_printf(s->out, "* LIST () \"/\" ");
+	imap_print_mailbox(s, folder_name(s->folder));
+	evbuffer_add(s->out, "\r\n", 2);
+}
+
+/* ---- LSUB ---- */
+
+static void
+print_lsub(struct imap *s, const char *name, uint32_t flags)
+{
+	evbuffer_add_printf(s->out, "* LSUB (%s%s",
+	    flags & FOLDER_NOSELECT ? "\\Noselect " : "",
+	    flags & FOLDER_HAS_CHILDREN ? "\\HasChildren" : "\\HasNoChildren");
+	imap_print_special_use(s->out, flags);
+	evbuffer_add_printf(s->out, ") \"/\" ");
+	imap_print_mailbox(s, name);
+	evbuffer_add(s->out, "\r\n", 2);
 }
 
 static void
@@ -109,8 +263,8 @@ lsub(struct imap *s, const char *pattern)
 
 		if ((f[i].flags & FOLDER_SUBSCRIBED) == 0)
 			continue;
-		if (matches(pattern, name)) {
-			print(s, "LSUB", name, f[i].flags);
+		if (imap_list_matches(pattern, name)) {
+			print_lsub(s, name, f[i].flags);
 			continue;
 		}
 		/* "%": a parent that is not subscribed itself stands for its subscribed
@@ -120,11 +274,11 @@ lsub(struct imap *s, const char *pattern)
 		for (char *slash = strrchr(name, '/'); slash != NULL;
 		     slash = strrchr(name, '/')) {
 			*slash = '\0';
-			if (matches(pattern, name)) {
+			if (imap_list_matches(pattern, name)) {
 				if (strcmp(told, name) != 0)
-					print(s, "LSUB", name,
+					print_lsub(s, name,
 					    FOLDER_NOSELECT | FOLDER_HAS_CHILDREN);
-				strlcpy(told, name, sizeof(told));
+				(void)strlcpy(told, name, sizeof(told));
 				break;
 			}
 		}
@@ -133,49 +287,22 @@ lsub(struct imap *s, const char *pattern)
 	imap_ok(s, "LSUB completed");
 }
 
-static void
-run(struct imap *s, struct imap_args *a, bool subscribed)
-{
-	char wire[STORE_NAME_MAX * 2 + 1], pattern[STORE_NAME_MAX * 2 + 1];
-	struct imap_str ref, pat;
-
-	if (imap_sp(a) == -1)
-		return;
-	if (imap_peek(a) == '(') {
-		imap_fail(a, "Extended LIST is not supported");
-		return;
-	}
-	if (imap_astring(a, &ref) == -1 || imap_sp(a) == -1 ||
-	    imap_list_mailbox(a, &pat) == -1 || imap_end(a) == -1)
-		return;
-	if (pat.len == 0 && !subscribed) {
-		imap_untagged(s, "LIST (\\Noselect) \"/\" \"\"");
-		imap_ok(s, "LIST completed");
-		return;
-	}
-	if (ref.len + pat.len >= sizeof(wire)) {
-		imap_no(s, "[CANNOT] Pattern too long");
-		return;
-	}
-	memcpy(wire, ref.s, ref.len);
-	memcpy(wire + ref.len, pat.s, pat.len);
-	/* What is not a name in modified UTF-7 matches none. */
-	if (utf7_to_utf8(wire, ref.len + pat.len, pattern, sizeof(pattern)) == -1)
-		imap_ok(s, "%s completed", subscribed ? "LSUB" : "LIST");
-	else if (subscribed)
-		lsub(s, pattern);
-	else
-		list(s, pattern);
-}
-
-void
-imap_cmd_list(struct imap *s, struct imap_args *a)
-{
-	run(s, a, false);
-}
-
 void
 imap_cmd_lsub(struct imap *s, struct imap_args *a)
 {
-	run(s, a, true);
+	struct list l = { 0 };
+	struct imap_str ref, pat;
+
+	if (imap_sp(a) == -1 || imap_astring(a, &ref) == -1 || imap_sp(a) == -1 ||
+	    imap_list_mailbox(a, &pat) == -1 || imap_end(a) == -1 ||
+	    add_pattern(s, a, &l, &ref, &pat) == -1)
+		goto out;
+	if (l.bad_pattern)
+		imap_no(s, "[CANNOT] Pattern too long");
+	else if (l.choice.n_patterns == 0)
+		imap_ok(s, "LSUB completed");
+	else
+		lsub(s, l.choice.patterns[0]);
+out:
+	imap_list_choice_clear(&l.choice);
 }

@@ -1,17 +1,6 @@
 /* SPDX-License-Identifier: ISC */
-/* CAPABILITY, NOOP, CHECK, LOGOUT, ID (RFC 2971), ENABLE (RFC 5161), NAMESPACE (RFC
- * 2342). */
-#include "common/imap/imap_capability.h"
+/* NOOP, CHECK, LOGOUT, ID (RFC 2971), NAMESPACE (RFC 2342). */
 #include "mailbox/imap.h"
-
-void
-imap_cmd_capability(struct imap *s, struct imap_args *a)
-{
-	if (imap_end(a) == -1)
-		return;
-	imap_untagged(s, "CAPABILITY " IMAP_CAPABILITY_LOGGED_IN);
-	imap_ok(s, "CAPABILITY completed");
-}
 
 static void
 refreshed(struct imap *s, struct imap_args *a, const char *text)
@@ -72,20 +61,6 @@ imap_cmd_id(struct imap *s, struct imap_args *a)
 		return;
 	imap_untagged(s, "ID (\"name\" \"fife\")");
 	imap_ok(s, "ID completed");
-}
-
-/* There is nothing yet that must be enabled: unknown capabilities are passed over. */
-void
-imap_cmd_enable(struct imap *s, struct imap_args *a)
-{
-	struct imap_str v;
-
-	do {
-		if (imap_sp(a) == -1 || imap_atom(a, &v) == -1)
-			return;
-	} while (imap_peek(a) != -1);
-	imap_untagged(s, "ENABLED");
-	imap_ok(s, "ENABLE completed");
 }
 
 void

@@ -1,249 +1,424 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * SEARCH as a task over the view: a slice of messages at a time, with the
- * cheap keys first and content opened only when they leave the matter open.
+ * SEARCH, SORT and THREAD (RFC 9051, 6.4.4; RFC 5256; RFC 5267) as a task over the view:
+ * a slice of messages at a time, with the cheap keys first and content opened only when
+ * they leave the matter open. What SORT and THREAD need of a message comes from its
+ * record in the index, which is made when it is not there yet.
  */
 #include <event2/buffer.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "common/compat/compat.h"
-#include "common/proto/date.h"
 #include "common/proto/header.h"
 #include "mailbox/imap.h"
+#include "mailbox/imap_fetch.h"
+#include "mailbox/imap_match.h"
+#include "mailbox/imap_results.h"
 #include "mailbox/imap_search.h"
+#include "mailbox/imap_thread.h"
 
-#define DAY 86400
 #define SLICE_MESSAGES 2000
 #define SLICE_OCTETS (2 * 1024 * 1024)
+#define CRITERIA_MAX 20
+
+enum kind {
+	SEARCH,
+	SORT,
+	THREAD
+};
+
+enum criterion {
+	ARRIVAL,
+	CC,
+	DATE,
+	FROM,
+	SIZE,
+	SUBJECT,
+	TO,
+	DISPLAYFROM,
+	DISPLAYTO
+};
+
+struct order {
+	enum criterion by;
+	bool reverse;
+};
+
+struct found {
+	uint32_t uid;
+	uint32_t seq;
+	uint32_t size;
+	int64_t internal;
+	int64_t date;
+	uint8_t *record; /* owned; what key borrows */
+	struct imap_sortkey key;
+	const struct search *q;
+};
 
 struct search {
 	struct imap_task task;
+	enum kind kind;
 	struct imap_search keys;
-	size_t n, i;
 	bool uid_command;
-	uint32_t *found; /* room for n */
+	struct order order[CRITERIA_MAX];
+	size_t n_order;
+	bool records; /* the order needs more than the index's own numbers */
+	enum imap_thread_algorithm algorithm;
+
+	struct imap_match match;
+	size_t n, i;
+	uint32_t *found; /* UIDs, room for n */
 	size_t n_found;
-
-	/* of the current message */
-	struct message m; /* a copy: reading content may find the folder changed */
-	uint32_t seq;
-	int content_state; /* 0 not asked for, 1 there, -1 gone */
-	struct content content;
-	struct mime_tree *tree;
-	size_t work;
+	struct found *sorted; /* for SORT and THREAD: n_found, the first at loaded */
+	size_t loaded;
 };
-
-static void
-message_end(struct search *q)
-{
-	mime_free(q->tree);
-	q->tree = NULL;
-	if (q->content_state == 1)
-		content_release(&q->content);
-	q->content_state = 0;
-}
 
 static void
 search_free(struct imap_task *t)
 {
 	struct search *q = (struct search *)t;
 
-	message_end(q);
+	imap_match_end(&q->match);
 	imap_search_clear(&q->keys);
+	for (size_t i = 0; i < q->loaded; i++)
+		free(q->sorted[i].record);
+	free(q->sorted);
 	free(q->found);
 	free(q);
 }
 
-static bool
-need_content(struct imap *s, struct search *q)
-{
-	if (q->content_state == 0)
-		q->content_state =
-		    folder_content(s->folder, q->m.uid, &q->content) == STORE_OK ? 1 : -1;
-	return q->content_state == 1;
-}
-
-static int64_t
-day_of(int64_t t)
-{
-	return t - ((t % DAY) + DAY) % DAY;
-}
-
-/* Midnight of the day that Date: names, in its own zone. */
-static bool
-sent_day(const char *header, size_t len, int64_t *day)
-{
-	struct header_field f;
-	struct date d;
-
-	if (header_get(header, len, "Date", 0, &f) == -1 ||
-	    date_parse(f.value, f.value_len, &d) == -1)
-		return false;
-	*day = date_to_days(d.year, d.month, d.day) * DAY;
-	return true;
-}
-
-static bool
-match_content(struct imap *s, struct search *q, const struct imap_key *k)
-{
-	const char *msg;
-	size_t header;
-	int64_t day;
-
-	if (!need_content(s, q))
-		return false;
-	msg = (const char *)q->content.data;
-	if (k->kind == IMAP_KEY_BODY || k->kind == IMAP_KEY_TEXT) {
-		q->work += q->content.len;
-		if (q->tree == NULL &&
-		    (q->tree = mime_parse(msg, q->content.len, NULL)) == NULL)
-			return false;
-		return imap_text_find(msg, q->content.len, q->tree,
-		    k->kind == IMAP_KEY_TEXT, k->text, k->text_len);
-	}
-	header = header_section_len(msg, q->content.len);
-	q->work += header;
-	if (k->kind == IMAP_KEY_HEADER)
-		return imap_header_find(msg, header, k->name, k->text, k->text_len);
-	if (!sent_day(msg, header, &day))
-		return false;
-	switch (k->kind) {
-	case IMAP_KEY_SENTBEFORE:
-		return day < k->day;
-	case IMAP_KEY_SENTON:
-		return day == k->day;
-	default:
-		return day >= k->day;
-	}
-}
-
-static bool
-match_keyword(struct imap *s, struct search *q, const struct imap_key *k)
-{
-	int i = folder_keyword_find(s->folder, k->name, strlen(k->name), 0);
-
-	return i >= 0 && (q->m.keywords >> i & 1) != 0;
-}
-
-static bool
-match(struct imap *s, struct search *q, const struct imap_key *k)
-{
-	const struct imap_key *c;
-
-	switch (k->kind) {
-	case IMAP_KEY_AND:
-		for (c = k->child; c != NULL; c = c->next)
-			if (!match(s, q, c))
-				return false;
-		return true;
-	case IMAP_KEY_OR:
-		for (c = k->child; c != NULL; c = c->next)
-			if (match(s, q, c))
-				return true;
-		return false;
-	case IMAP_KEY_NOT:
-		return !match(s, q, k->child);
-	case IMAP_KEY_FLAG:
-		return (q->m.flags & k->flag) != 0;
-	case IMAP_KEY_KEYWORD:
-		return match_keyword(s, q, k);
-	case IMAP_KEY_RECENT:
-		return s->view[q->seq - 1].recent;
-	case IMAP_KEY_SEQ:
-		return imap_set_has(&k->set, q->seq);
-	case IMAP_KEY_UID:
-		return imap_set_has(&k->set, q->m.uid);
-	case IMAP_KEY_LARGER:
-		return q->m.size > k->number;
-	case IMAP_KEY_SMALLER:
-		return q->m.size < k->number;
-	case IMAP_KEY_BEFORE:
-		return day_of(q->m.internal) < k->day;
-	case IMAP_KEY_ON:
-		return day_of(q->m.internal) == k->day;
-	case IMAP_KEY_SINCE:
-		return day_of(q->m.internal) >= k->day;
-	default:
-		return match_content(s, q, k);
-	}
-}
-
-static void
+/* "*" and "$" become numbers: they mean what is there now. */
+static int
 resolve(struct imap *s, struct imap_key *k)
 {
 	for (; k != NULL; k = k->next) {
-		if (k->kind == IMAP_KEY_SEQ)
+		uint32_t last = s->n_view == 0 ? 0 : s->view[s->n_view - 1].uid;
+
+		if (k->set.saved) {
+			k->kind = IMAP_KEY_UID;
+			k->set.saved = false;
+			k->set.r = reallocarray(NULL, s->n_saved + 1, sizeof(*k->set.r));
+			if (k->set.r == NULL)
+				return -1;
+			for (size_t i = 0; i < s->n_saved; i++)
+				k->set.r[k->set.n++] =
+				    (struct imap_range){ s->saved[i], s->saved[i] };
+		} else if (k->kind == IMAP_KEY_SEQ)
 			imap_set_resolve(&k->set, (uint32_t)s->n_view);
-		if (k->kind == IMAP_KEY_UID)
-			imap_set_resolve(
-			    &k->set, s->n_view == 0 ? 0 : s->view[s->n_view - 1].uid);
-		resolve(s, k->child);
+		else if (k->kind == IMAP_KEY_UID)
+			imap_set_resolve(&k->set, last);
+		if (resolve(s, k->child) == -1)
+			return -1;
+	}
+	return 0;
+}
+
+/* ---- records ---- */
+
+/* The message's record; malloc'd, decoded into f->key. */
+static int
+load_record(struct imap *s, struct search *q, struct found *f)
+{
+	const uint8_t *v;
+	const char *msg;
+	struct evbuffer *b;
+	size_t len, header;
+	int rv = -1;
+
+	if (folder_cache_get(s->folder, f->uid, IMAP_CACHE_SORT, &v, &len) == 0 &&
+	    len <= IMAP_SORT_RECORD_MAX && (f->record = malloc(len)) != NULL) {
+		memcpy(f->record, v, len);
+		if (imap_sortkey_read(f->record, len, &f->key) == 0)
+			return 0;
+		free(f->record);
+		f->record = NULL;
+	}
+	if ((b = evbuffer_new()) == NULL)
+		return -1;
+	/* Of a file that is gone there is an empty header. */
+	if (imap_match_begin(&q->match, f->uid) == -1 ||
+	    (msg = imap_match_content(&q->match, &len)) == NULL) {
+		msg = "";
+		len = 0;
+	}
+	header = header_section_len(msg, len);
+	q->match.work += header;
+	imap_sortkey_make(msg, header, b);
+	imap_match_end(&q->match);
+	len = evbuffer_get_length(b);
+	if ((f->record = malloc(len)) != NULL) {
+		evbuffer_remove(b, f->record, len);
+		rv = imap_sortkey_read(f->record, len, &f->key);
+		folder_cache_put(s->folder, f->uid, IMAP_CACHE_SORT, f->record, len);
+	}
+	evbuffer_free(b);
+	return rv;
+}
+
+static int
+load_one(struct imap *s, struct search *q)
+{
+	struct found *f = &q->sorted[q->loaded];
+	int exact;
+	size_t at;
+
+	memset(f, 0, sizeof(*f));
+	f->q = q;
+	f->uid = q->found[q->loaded];
+	f->seq = imap_view_seq(s, f->uid);
+	at = folder_find(s->folder, f->uid, &exact);
+	if (exact) {
+		f->size = folder_message(s->folder, at)->size;
+		f->internal = folder_message(s->folder, at)->internal;
+	}
+	if (q->records && load_record(s, q, f) == -1) {
+		free(f->record);
+		return -1;
+	}
+	f->date = f->key.has_date ? f->key.date : f->internal;
+	q->loaded++;
+	return 0;
+}
+
+/* ---- order ---- */
+
+static int
+compare_text(const struct imap_text *a, const struct imap_text *b)
+{
+	int c = memcmp(a->s, b->s, a->len < b->len ? a->len : b->len);
+
+	return c != 0 ? c : a->len < b->len ? -1 : a->len > b->len;
+}
+
+static int
+compare_number(int64_t a, int64_t b)
+{
+	return a < b ? -1 : a > b;
+}
+
+static int
+compare_by(const struct found *a, const struct found *b, enum criterion by)
+{
+	static const enum imap_sort_text texts[] = {
+		[CC] = IMAP_SORT_CC,
+		[FROM] = IMAP_SORT_FROM,
+		[SUBJECT] = IMAP_SORT_SUBJECT,
+		[TO] = IMAP_SORT_TO,
+		[DISPLAYFROM] = IMAP_SORT_DISPLAYFROM,
+		[DISPLAYTO] = IMAP_SORT_DISPLAYTO,
+	};
+
+	switch (by) {
+	case ARRIVAL:
+		return compare_number(a->internal, b->internal);
+	case DATE:
+		return compare_number(a->date, b->date);
+	case SIZE:
+		return compare_number(a->size, b->size);
+	default:
+		return compare_text(&a->key.text[texts[by]], &b->key.text[texts[by]]);
 	}
 }
 
-static void
-print(struct imap *s, struct search *q)
+static int
+compare_found(const void *va, const void *vb)
 {
-	unsigned int r = q->keys.result;
+	const struct found *a = va, *b = vb;
 
-	if (r == 0) {
-		evbuffer_add_printf(s->out, "* SEARCH");
-		for (size_t i = 0; i < q->n_found; i++)
-			evbuffer_add_printf(s->out, " %u", q->found[i]);
-		evbuffer_add(s->out, "\r\n", 2);
-		return;
+	for (size_t i = 0; i < a->q->n_order; i++) {
+		int c = compare_by(a, b, a->q->order[i].by);
+
+		if (c != 0)
+			return a->q->order[i].reverse ? -c : c;
 	}
-	evbuffer_add_printf(s->out, "* ESEARCH (TAG ");
-	imap_print_nstring(s->out, s->tag);
-	evbuffer_add_printf(s->out, ")%s", q->uid_command ? " UID" : "");
-	if (q->n_found > 0) {
-		if (r & IMAP_RETURN_MIN)
-			evbuffer_add_printf(s->out, " MIN %u", q->found[0]);
-		if (r & IMAP_RETURN_MAX)
-			evbuffer_add_printf(s->out, " MAX %u", q->found[q->n_found - 1]);
-		if (r & IMAP_RETURN_ALL) {
-			evbuffer_add(s->out, " ALL ", 5);
-			imap_set_print(s->out, q->found, q->n_found);
+	/* Always the mailbox's order in the end, also with REVERSE (RFC 5256, 3). */
+	return compare_number(a->seq, b->seq);
+}
+
+/* ---- the answer ---- */
+
+static int
+threads(struct imap *s, struct search *q)
+{
+	struct imap_thread_message *m = calloc(q->n_found + 1, sizeof(*m));
+	struct evbuffer *b = evbuffer_new();
+	int rv = -1;
+
+	if (m != NULL && b != NULL) {
+		for (size_t i = 0; i < q->n_found; i++) {
+			const struct found *f = &q->sorted[i];
+
+			m[i].number = q->uid_command ? f->uid : f->seq;
+			m[i].date = f->date;
+			m[i].internal = f->internal;
+			m[i].key = &f->key;
+		}
+		rv = imap_thread_print(q->algorithm, m, q->n_found, b);
+		if (rv == 0) {
+			evbuffer_add_printf(
+			    s->out, q->n_found > 0 ? "* THREAD " : "* THREAD");
+			evbuffer_add_buffer(s->out, b);
+			evbuffer_add(s->out, "\r\n", 2);
 		}
 	}
-	if (r & IMAP_RETURN_COUNT)
-		evbuffer_add_printf(s->out, " COUNT %zu", q->n_found);
-	evbuffer_add(s->out, "\r\n", 2);
+	if (b != NULL)
+		evbuffer_free(b);
+	free(m);
+	return rv;
+}
+
+static void
+answer(struct imap *s, struct search *q)
+{
+	static const char *const names[] = { "SEARCH", "SORT", "THREAD" };
+	struct imap_results r = { .command = names[q->kind],
+		.uid = q->uid_command,
+		.uids = q->found,
+		.n = q->n_found };
+	int rv = 0;
+
+	if (q->kind == SORT) {
+		qsort(q->sorted, q->n_found, sizeof(*q->sorted), compare_found);
+		for (size_t i = 0; i < q->n_found; i++)
+			q->found[i] = q->sorted[i].uid;
+	}
+	if (q->keys.result & IMAP_RETURN_SAVE)
+		rv = imap_results_save(s, &q->keys, &r);
+	if (rv == 0 && q->kind == THREAD)
+		rv = threads(s, q);
+	else if (rv == 0)
+		imap_results_print(s, &q->keys, &r);
+	if (rv == -1)
+		imap_no(s, "[UNAVAILABLE] Out of memory");
+	else
+		imap_ok(
+		    s, "%s%s completed", q->uid_command ? "UID " : "", names[q->kind]);
 }
 
 static int
 search_step(struct imap *s, struct imap_task *t, size_t unsent)
 {
 	struct search *q = (struct search *)t;
+	struct imap_match *m = &q->match;
 
-	q->work = 0;
+	m->work = 0;
 	for (; q->i < q->n; q->i++) {
 		uint32_t uid = s->view[q->i].uid;
-		size_t at;
-		int exact;
 
-		if (q->work >= SLICE_OCTETS)
+		if (m->work >= SLICE_OCTETS)
 			return 1;
-		q->work += SLICE_OCTETS / SLICE_MESSAGES;
-		at = folder_find(s->folder, uid, &exact);
-		if (!exact)
+		m->work += SLICE_OCTETS / SLICE_MESSAGES;
+		if (imap_match_begin(m, uid) == -1)
 			continue;
-		q->m = *folder_message(s->folder, at);
-		q->seq = (uint32_t)q->i + 1;
-		if (match(s, q, q->keys.root))
-			q->found[q->n_found++] = q->uid_command ? uid : q->seq;
-		message_end(q);
+		m->seq = (uint32_t)q->i + 1;
+		m->recent = s->view[q->i].recent;
+		if (imap_match_keys(m, q->keys.root))
+			q->found[q->n_found++] = uid;
+		imap_match_end(m);
 	}
-	print(s, q);
-	imap_ok(s, q->uid_command ? "UID SEARCH completed" : "SEARCH completed");
+	if (q->kind != SEARCH && q->sorted == NULL &&
+	    (q->sorted = calloc(q->n_found + 1, sizeof(*q->sorted))) == NULL) {
+		imap_no(s, "[UNAVAILABLE] Out of memory");
+		return 0;
+	}
+	while (q->kind != SEARCH && q->loaded < q->n_found) {
+		if (m->work >= SLICE_OCTETS)
+			return 1;
+		m->work += SLICE_OCTETS / SLICE_MESSAGES;
+		if (load_one(s, q) == -1) {
+			imap_no(s, "[UNAVAILABLE] Out of memory");
+			return 0;
+		}
+	}
+	answer(s, q);
 	return 0;
 }
 
-void
-imap_cmd_search(struct imap *s, struct imap_args *a)
+/* ---- commands ---- */
+
+static int
+sort_criteria(struct imap_args *a, struct search *q)
+{
+	static const char *const names[] = { "ARRIVAL", "CC", "DATE", "FROM", "SIZE",
+		"SUBJECT", "TO", "DISPLAYFROM", "DISPLAYTO" };
+	const size_t n = sizeof(names) / sizeof(names[0]);
+	bool reverse = false;
+	struct imap_str v;
+
+	if (imap_char(a, '(') == -1)
+		return -1;
+	do {
+		size_t i = 0;
+
+		if (imap_atom(a, &v) == -1)
+			return -1;
+		if (!reverse && imap_str_is(&v, "REVERSE")) {
+			reverse = true;
+			continue;
+		}
+		while (i < n && !imap_str_is(&v, names[i]))
+			i++;
+		if (i == n)
+			return imap_fail(a, "Unknown sort criterion");
+		if (q->n_order == CRITERIA_MAX)
+			return imap_fail(a, "Too many sort criteria");
+		q->order[q->n_order++] = (struct order){ (enum criterion)i, reverse };
+		if (i != ARRIVAL && i != SIZE)
+			q->records = true;
+		reverse = false;
+	} while (imap_try_char(a, ' '));
+	if (reverse)
+		return imap_fail(a, "REVERSE without a criterion");
+	return imap_char(a, ')') == -1 ? -1 : imap_sp(a);
+}
+
+static int
+thread_algorithm(struct imap_args *a, struct search *q)
+{
+	static const char *const names[] = { "ORDEREDSUBJECT", "REFERENCES", "REFS" };
+	struct imap_str v;
+	size_t i = 0;
+
+	if (imap_atom(a, &v) == -1)
+		return -1;
+	while (i < 3 && !imap_str_is(&v, names[i]))
+		i++;
+	if (i == 3)
+		return imap_fail(a, "Unknown threading algorithm");
+	q->algorithm = (enum imap_thread_algorithm)i;
+	q->records = true;
+	return imap_sp(a);
+}
+
+/* Everything after the command's name. */
+static int
+parse(struct imap_args *a, struct search *q)
+{
+	struct imap_str charset;
+
+	if (imap_sp(a) == -1)
+		return -1;
+	if (q->kind != THREAD && imap_search_parse_return(a, &q->keys) == -1)
+		return -1;
+	if (q->kind == SEARCH)
+		return imap_search_parse_keys(a, &q->keys);
+	if ((q->kind == SORT ? sort_criteria(a, q) : thread_algorithm(a, q)) == -1 ||
+	    imap_astring(a, &charset) == -1 || imap_sp(a) == -1)
+		return -1;
+	/* Some clients say RETURN here. */
+	if (q->kind == SORT && !q->keys.extended &&
+	    imap_search_parse_return(a, &q->keys) == -1)
+		return -1;
+	return imap_search_parse_program(a, &q->keys, &charset);
+}
+
+static void
+start(struct imap *s, struct imap_args *a, enum kind kind)
 {
 	struct search *q = calloc(1, sizeof(*q));
+	const char *no = NULL;
 
 	if (q == NULL) {
 		imap_no(s, "[UNAVAILABLE] Out of memory");
@@ -251,18 +426,53 @@ imap_cmd_search(struct imap *s, struct imap_args *a)
 	}
 	q->task.step = search_step;
 	q->task.free = search_free;
+	q->kind = kind;
 	q->n = s->n_view;
 	q->uid_command = s->uid;
-	if (imap_search_parse(a, &q->keys) == -1)
+	q->match.folder = s->folder;
+	q->match.now = (int64_t)time(NULL);
+	if (parse(a, q) == -1) {
 		search_free(&q->task);
-	else if (q->keys.bad_charset) {
-		search_free(&q->task);
-		imap_no(s, "[BADCHARSET (US-ASCII UTF-8)] Charset not supported");
-	} else if ((q->found = reallocarray(NULL, q->n + 1, sizeof(*q->found))) == NULL) {
-		search_free(&q->task);
-		imap_no(s, "[UNAVAILABLE] Out of memory");
-	} else {
-		resolve(s, q->keys.root);
-		imap_set_task(s, &q->task);
+		return;
 	}
+	if (q->keys.numbers && (s->enabled & IMAP_UIDONLY)) {
+		search_free(&q->task);
+		imap_fail(
+		    a, "[UIDREQUIRED] Message numbers are not used in this session");
+		return;
+	}
+	if (q->keys.modseq)
+		imap_use_condstore(s);
+	if (q->keys.bad_charset)
+		no = "[BADCHARSET (US-ASCII UTF-8)] Charset not supported";
+	else if (resolve(s, q->keys.root) == -1 ||
+		 (q->found = reallocarray(NULL, q->n + 1, sizeof(*q->found))) == NULL)
+		no = "[UNAVAILABLE] Out of memory";
+	if (no == NULL) {
+		imap_set_task(s, &q->task);
+		return;
+	}
+	/* A search that fails leaves nothing saved (RFC 5182, 2.1). */
+	if (q->keys.result & IMAP_RETURN_SAVE)
+		imap_results_forget(s);
+	search_free(&q->task);
+	imap_no(s, "%s", no);
+}
+
+void
+imap_cmd_search(struct imap *s, struct imap_args *a)
+{
+	start(s, a, SEARCH);
+}
+
+void
+imap_cmd_sort(struct imap *s, struct imap_args *a)
+{
+	start(s, a, SORT);
+}
+
+void
+imap_cmd_thread(struct imap *s, struct imap_args *a)
+{
+	start(s, a, THREAD);
 }

@@ -1,25 +1,19 @@
 /* SPDX-License-Identifier: ISC */
-/* STATUS (RFC 3501, 6.3.10) with SIZE (RFC 8438) and APPENDLIMIT (RFC 7889). */
+/* STATUS (RFC 9051, 6.3.11) with SIZE (RFC 8438), APPENDLIMIT (RFC 7889), HIGHESTMODSEQ
+ * (RFC 7162), MAILBOXID (RFC 8474). */
 #include <event2/buffer.h>
 
 #include "common/imap/imap_capability.h"
 #include "mailbox/imap.h"
+#include "mailbox/imap_status.h"
 
-enum {
-	MESSAGES = 1,
-	RECENT = 2,
-	UIDNEXT = 4,
-	UIDVALIDITY = 8,
-	UNSEEN = 16,
-	SIZE = 32,
-	APPENDLIMIT = 64
-};
-
-static int
-items(struct imap_args *a, unsigned int *set)
+int
+imap_status_parse(struct imap_args *a, unsigned int *set)
 {
 	static const char *const names[] = { "MESSAGES", "RECENT", "UIDNEXT",
-		"UIDVALIDITY", "UNSEEN", "SIZE", "APPENDLIMIT" };
+		"UIDVALIDITY", "UNSEEN", "SIZE", "APPENDLIMIT", "HIGHESTMODSEQ",
+		"MAILBOXID", "DELETED" };
+	const size_t n = sizeof(names) / sizeof(names[0]);
 	struct imap_str v;
 
 	*set = 0;
@@ -30,10 +24,10 @@ items(struct imap_args *a, unsigned int *set)
 
 		if (imap_atom(a, &v) == -1)
 			return -1;
-		for (i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		for (i = 0; i < n; i++)
 			if (imap_str_is(&v, names[i]))
 				break;
-		if (i == sizeof(names) / sizeof(names[0]))
+		if (i == n)
 			return imap_fail(a, "Unknown STATUS item");
 		*set |= 1u << i;
 	} while (imap_try_char(a, ' '));
@@ -43,31 +37,51 @@ items(struct imap_args *a, unsigned int *set)
 static void
 print(struct imap *s, const char *name, struct folder *f, unsigned int set)
 {
-	size_t n = folder_count(f), recent = 0;
+	size_t n = folder_count(f), recent = 0, deleted = 0;
 	uint64_t size = 0;
 	const char *sp = "";
 
-	for (size_t i = 0; i < n; i++) {
-		recent += folder_message(f, i)->recent;
-		size += folder_message(f, i)->size;
-	}
+	if (set & (IMAP_STATUS_RECENT | IMAP_STATUS_DELETED | IMAP_STATUS_SIZE))
+		for (size_t i = 0; i < n; i++) {
+			const struct message *m = folder_message(f, i);
+
+			recent += m->recent;
+			deleted += (m->flags & FLAG_DELETED) != 0;
+			size += m->size;
+		}
 	evbuffer_add_printf(s->out, "* STATUS ");
-	imap_print_mailbox(s->out, name);
+	imap_print_mailbox(s, name);
 	evbuffer_add_printf(s->out, " (");
-#define ITEM(bit, fmt, value)                                              \
-	if (set & (bit)) {                                                 \
-		evbuffer_add_printf(s->out, "%s" #bit " " fmt, sp, value); \
-		sp = " ";                                                  \
+#define ITEM(item, fmt, value)                                              \
+	if (set & IMAP_STATUS_##item) {                                     \
+		evbuffer_add_printf(s->out, "%s" #item " " fmt, sp, value); \
+		sp = " ";                                                   \
 	}
 	ITEM(MESSAGES, "%zu", n)
 	ITEM(RECENT, "%zu", recent)
 	ITEM(UIDNEXT, "%u", folder_uidnext(f))
 	ITEM(UIDVALIDITY, "%u", folder_uidvalidity(f))
 	ITEM(UNSEEN, "%zu", folder_unseen(f))
+	ITEM(DELETED, "%zu", deleted)
 	ITEM(SIZE, "%llu", (unsigned long long)size)
 	ITEM(APPENDLIMIT, "%d", IMAP_APPEND_MAX)
+	ITEM(HIGHESTMODSEQ, "%llu", (unsigned long long)folder_highestmodseq(f))
+	ITEM(MAILBOXID, "(F%s)", folder_id(f))
 #undef ITEM
 	evbuffer_add_printf(s->out, ")\r\n");
+}
+
+enum store_error
+imap_status_tell(struct imap *s, const char *name, unsigned int items)
+{
+	struct folder *f;
+	enum store_error e;
+
+	if ((e = folder_open(s->store, name, &f)) != STORE_OK)
+		return e;
+	print(s, name, f, items);
+	folder_close(f);
+	return STORE_OK;
 }
 
 void
@@ -76,22 +90,19 @@ imap_cmd_status(struct imap *s, struct imap_args *a)
 	char name[STORE_NAME_MAX + 1];
 	const char *no;
 	unsigned int set;
-	struct folder *f;
 	enum store_error e;
 
-	if (imap_sp(a) == -1 || imap_mailbox(a, name, &no) == -1 || imap_sp(a) == -1 ||
-	    items(a, &set) == -1 || imap_end(a) == -1)
+	if (imap_sp(a) == -1 || imap_mailbox(s, a, name, &no) == -1 || imap_sp(a) == -1 ||
+	    imap_status_parse(a, &set) == -1 || imap_end(a) == -1)
 		return;
 	if (no != NULL) {
 		imap_no(s, "%s", no);
 		return;
 	}
-	if ((e = folder_open(s->store, name, &f)) != STORE_OK) {
+	if (set & IMAP_STATUS_HIGHESTMODSEQ)
+		imap_use_condstore(s);
+	if ((e = imap_status_tell(s, name, set)) != STORE_OK)
 		imap_no_store(s, e);
-		return;
-	}
-	folder_refresh(f);
-	print(s, name, f, set);
-	folder_close(f);
-	imap_ok(s, "STATUS completed");
+	else
+		imap_ok(s, "STATUS completed");
 }

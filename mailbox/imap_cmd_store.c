@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: ISC */
-/* STORE (RFC 3501, 6.4.6): one change to the store, then the new flags as a FETCH. */
+/* STORE (RFC 9051, 6.4.6; RFC 7162, 3.1.3): one change to the store, then the new flags
+ * as a FETCH. */
+#include <event2/buffer.h>
 #include <stdlib.h>
 
+#include "common/compat/compat.h"
 #include "mailbox/imap.h"
 #include "mailbox/imap_fetch.h"
 
@@ -23,61 +26,143 @@ operation(struct imap_args *a, enum flag_op *op, bool *silent)
 	return 0;
 }
 
+/* "(UNCHANGEDSINCE n) " */
+static int
+condition(struct imap_args *a, bool *asked, uint64_t *modseq)
+{
+	struct imap_str v;
+
+	*asked = imap_try_char(a, '(');
+	if (!*asked)
+		return 0;
+	if (imap_atom(a, &v) == -1)
+		return -1;
+	if (!imap_str_is(&v, "UNCHANGEDSINCE"))
+		return imap_fail(a, "Unknown STORE modifier");
+	if (imap_sp(a) == -1 || imap_modseq(a, modseq) == -1 || imap_char(a, ')') == -1)
+		return -1;
+	return imap_sp(a);
+}
+
+struct change {
+	enum flag_op op;
+	uint8_t flags;
+	uint64_t keywords;
+	bool silent;
+	bool conditional;
+	uint64_t since;
+	uint32_t *failed; /* UIDs that did not meet the condition */
+	size_t n_failed;
+};
+
+/* "MODIFIED set" for those that failed; they are not told otherwise. */
+static struct evbuffer *
+modified(struct imap *s, const struct change *c, uint32_t *uids, size_t *n)
+{
+	struct evbuffer *b = evbuffer_new();
+	size_t out = 0, k = 0;
+
+	if (b == NULL)
+		return NULL;
+	for (size_t i = 0; i < *n; i++) {
+		if (k < c->n_failed && c->failed[k] == uids[i])
+			k++;
+		else
+			uids[out++] = uids[i];
+	}
+	*n = out;
+	for (size_t i = 0; i < c->n_failed && !s->uid; i++)
+		c->failed[i] = imap_view_seq(s, c->failed[i]);
+	evbuffer_add_printf(b, "[MODIFIED ");
+	imap_set_print(b, c->failed, c->n_failed);
+	evbuffer_add_printf(b, "] Conditional STORE failed for some");
+	evbuffer_add(b, "", 1);
+	return b;
+}
+
+static void
+run(struct imap *s, struct change *c, uint32_t **uids, size_t n)
+{
+	const char *done = s->uid ? "UID STORE completed" : "STORE completed";
+	struct imap_items items = { .n = 0 };
+	struct evbuffer *b = NULL;
+	enum store_error e = STORE_OK;
+	size_t changed;
+
+	/* Others' changes first: ours are told below, or not at all when silent. */
+	imap_view_sync(s, false);
+	if (c->conditional && c->since == 0) {
+		/* Every message has a modification sequence above zero. */
+		for (; c->n_failed < n; c->n_failed++)
+			c->failed[c->n_failed] = (*uids)[c->n_failed];
+	} else if (n > 0)
+		e = folder_store(s->folder, *uids, n, c->op, c->flags, c->keywords,
+		    c->since, c->failed, &c->n_failed, &changed);
+	if (e != STORE_OK) {
+		imap_no_store(s, e);
+		return;
+	}
+	s->modseq = s->walked = folder_highestmodseq(s->folder);
+	s->expunge_pending = true;
+	imap_view_tell_keywords(s);
+	if (c->n_failed > 0) {
+		if ((b = modified(s, c, *uids, &n)) == NULL) {
+			imap_no(s, "[UNAVAILABLE] Out of memory");
+			return;
+		}
+		done = (char *)evbuffer_pullup(b, -1);
+	}
+	if (c->silent && (s->enabled & IMAP_CONDSTORE) == 0)
+		imap_ok(s, "%s", done);
+	else {
+		if (s->uid && (s->enabled & IMAP_UIDONLY) == 0)
+			imap_items_add(&items, IMAP_ITEM_UID);
+		if (!c->silent)
+			imap_items_add(&items, IMAP_ITEM_FLAGS);
+		if (s->enabled & IMAP_CONDSTORE)
+			imap_items_add(&items, IMAP_ITEM_MODSEQ);
+		imap_fetch_start(s, &items, *uids, n, done);
+		*uids = NULL;
+	}
+	if (b != NULL)
+		evbuffer_free(b);
+}
+
 void
 imap_cmd_store(struct imap *s, struct imap_args *a)
 {
 	struct imap_set set = { 0 };
-	struct imap_items items = { .n = 0 };
+	struct change c = { 0 };
 	uint32_t *uids = NULL;
-	const char *error, *done = s->uid ? "UID STORE completed" : "STORE completed";
-	enum store_error e;
-	enum flag_op op;
-	uint8_t flags;
-	uint64_t keywords;
-	bool silent, no_room;
-	size_t n, changed;
+	const char *error;
+	bool no_room;
+	size_t n;
 
 	if (imap_sp(a) == -1 || imap_set_parse(a, &set) == -1 || imap_sp(a) == -1 ||
-	    operation(a, &op, &silent) == -1 || imap_sp(a) == -1 ||
-	    imap_flags(a, s->folder, op != FLAG_OP_REMOVE && !s->readonly, &flags,
-		&keywords, &no_room) == -1 ||
+	    condition(a, &c.conditional, &c.since) == -1 ||
+	    operation(a, &c.op, &c.silent) == -1 || imap_sp(a) == -1 ||
+	    imap_flags(a, s->folder, c.op != FLAG_OP_REMOVE && !s->readonly, &c.flags,
+		&c.keywords, &no_room) == -1 ||
 	    imap_end(a) == -1)
 		goto out;
 	if (imap_view_select(s, &set, &uids, &n, &error) == -1) {
 		imap_bad(s, error);
 		goto out;
 	}
-	if (s->readonly) {
+	if (s->readonly)
 		imap_no(s, "[READ-ONLY] Mailbox is read-only");
-		goto out;
-	}
-	if (no_room) {
+	else if (no_room)
 		imap_no(s, "[LIMIT] Too many keywords, or too long");
-		goto out;
+	else if (c.conditional &&
+		 (c.failed = reallocarray(NULL, n + 1, sizeof(*c.failed))) == NULL)
+		imap_no(s, "[UNAVAILABLE] Out of memory");
+	else {
+		if (c.conditional)
+			imap_use_condstore(s);
+		run(s, &c, &uids, n);
 	}
-	/* Others' changes first: ours are told below, or not at all when silent. */
-	imap_view_sync(s, false);
-	e = n == 0 ? STORE_OK
-		   : folder_store(s->folder, uids, n, op, flags, keywords, 0, NULL, NULL,
-			 &changed);
-	if (e != STORE_OK) {
-		imap_no_store(s, e);
-		goto out;
-	}
-	s->modseq = s->walked = folder_highestmodseq(s->folder);
-	s->expunge_pending = true;
-	imap_view_tell_keywords(s);
-	if (silent) {
-		imap_ok(s, "%s", done);
-		goto out;
-	}
-	if (s->uid)
-		imap_items_add(&items, IMAP_ITEM_UID);
-	imap_items_add(&items, IMAP_ITEM_FLAGS);
-	imap_fetch_start(s, &items, uids, n, done);
-	uids = NULL;
 out:
+	free(c.failed);
 	free(uids);
-	imap_items_clear(&items);
 	imap_set_clear(&set);
 }

@@ -14,6 +14,7 @@
 #define ANY (IMAP_AUTHENTICATED | IMAP_SELECTED)
 #define UID_TOO 1    /* also as UID ... */
 #define NO_EXPUNGE 2 /* without UID: sequence numbers must not change */
+#define BY_NUMBER 4  /* without UID it takes sequence numbers */
 
 static const struct command {
 	const char *name;
@@ -43,11 +44,13 @@ static const struct command {
 	{ "CLOSE", IMAP_SELECTED, 0, imap_cmd_close },
 	{ "UNSELECT", IMAP_SELECTED, 0, imap_cmd_unselect },
 	{ "EXPUNGE", IMAP_SELECTED, UID_TOO, imap_cmd_expunge },
-	{ "FETCH", IMAP_SELECTED, UID_TOO | NO_EXPUNGE, imap_cmd_fetch },
-	{ "STORE", IMAP_SELECTED, UID_TOO | NO_EXPUNGE, imap_cmd_store },
-	{ "SEARCH", IMAP_SELECTED, UID_TOO | NO_EXPUNGE, imap_cmd_search },
-	{ "COPY", IMAP_SELECTED, UID_TOO, imap_cmd_copy },
-	{ "MOVE", IMAP_SELECTED, UID_TOO, imap_cmd_move },
+	{ "FETCH", IMAP_SELECTED, UID_TOO | NO_EXPUNGE | BY_NUMBER, imap_cmd_fetch },
+	{ "STORE", IMAP_SELECTED, UID_TOO | NO_EXPUNGE | BY_NUMBER, imap_cmd_store },
+	{ "SEARCH", IMAP_SELECTED, UID_TOO | NO_EXPUNGE | BY_NUMBER, imap_cmd_search },
+	{ "SORT", IMAP_SELECTED, UID_TOO | NO_EXPUNGE | BY_NUMBER, imap_cmd_sort },
+	{ "THREAD", IMAP_SELECTED, UID_TOO | NO_EXPUNGE | BY_NUMBER, imap_cmd_thread },
+	{ "COPY", IMAP_SELECTED, UID_TOO | BY_NUMBER, imap_cmd_copy },
+	{ "MOVE", IMAP_SELECTED, UID_TOO | BY_NUMBER, imap_cmd_move },
 };
 
 struct imap *
@@ -138,6 +141,16 @@ imap_ok(struct imap *s, const char *fmt, ...)
 	line(s, s->tag, "OK ", fmt, ap);
 	va_end(ap);
 	s->bad = 0;
+}
+
+void
+imap_ok_modseq(struct imap *s, const char *text, bool changed)
+{
+	if (changed && (s->enabled & IMAP_CONDSTORE) && s->folder != NULL)
+		imap_ok(s, "[HIGHESTMODSEQ %llu] %s",
+		    (unsigned long long)folder_highestmodseq(s->folder), text);
+	else
+		imap_ok(s, "%s", text);
 }
 
 void
@@ -235,6 +248,10 @@ run_command(struct imap *s)
 	}
 	if ((c->states & s->state) == 0) {
 		imap_bad(s, "No mailbox selected");
+		return;
+	}
+	if ((s->enabled & IMAP_UIDONLY) && (c->flags & BY_NUMBER) && !s->uid) {
+		imap_bad(s, "[UIDREQUIRED] Message numbers are not used in this session");
 		return;
 	}
 	s->no_expunge = (c->flags & NO_EXPUNGE) != 0 && !s->uid;

@@ -27,6 +27,13 @@ enum imap_item_kind {
 	IMAP_ITEM_BODY, /* without extension data */
 	IMAP_ITEM_BODYSTRUCTURE,
 	IMAP_ITEM_SECTION,
+	IMAP_ITEM_BINARY_SIZE, /* with a section */
+	IMAP_ITEM_MODSEQ,
+	IMAP_ITEM_EMAILID, /* RFC 8474 */
+	IMAP_ITEM_THREADID,
+	IMAP_ITEM_SAVEDATE, /* RFC 8514 */
+	IMAP_ITEM_PREVIEW,  /* RFC 8970 */
+	IMAP_ITEM_PREVIEW_LAZY,
 };
 
 enum imap_section_kind {
@@ -45,6 +52,7 @@ struct imap_section {
 	char **fields;
 	size_t n_fields;
 	bool peek;
+	bool binary; /* decoded (RFC 3516) */
 	bool partial;
 	uint32_t offset, count;
 };
@@ -72,10 +80,34 @@ struct imap_octets {
 	size_t len;
 	char *owned;
 	bool nil; /* there is no such part */
+	bool unknown_cte;
 };
 /* tree: needed for sections with a path, otherwise NULL. -1: no memory. */
 int imap_section_get(const struct imap_section *, const char *msg, size_t len,
     const struct mime_tree *, struct imap_octets *);
+
+/* Cached values of a message, by their numbers in the index. */
+enum imap_cache {
+	IMAP_CACHE_ENVELOPE = 1,
+	IMAP_CACHE_STRUCTURE = 2,
+	IMAP_CACHE_BODY = 3,
+	IMAP_CACHE_EMAILID = 4,
+	IMAP_CACHE_THREADID = 5,
+	IMAP_CACHE_PREVIEW = 6,
+	IMAP_CACHE_SORT = 7, /* imap_sortkey.h */
+};
+
+/* imap_derived.c */
+#define IMAP_OBJECTID_MAX 40
+/* Told by the content alone, so that copies have the same; ends in NUL. */
+void imap_make_emailid(const char *msg, size_t len, char out[IMAP_OBJECTID_MAX]);
+/* The same for all messages that refer to the same first one. */
+void imap_make_threadid(const char *msg, size_t len, char out[IMAP_OBJECTID_MAX]);
+#define IMAP_PREVIEW_CHARS 200
+/* The first words of the text, in UTF-8, one line. Returns their length; cap at least
+ * IMAP_PREVIEW_CHARS * 4 + 1. */
+size_t imap_make_preview(
+    const char *msg, size_t len, const struct mime_tree *, char *out, size_t cap);
 
 void imap_print_envelope(struct evbuffer *, const char *header, size_t len);
 void imap_print_structure(struct evbuffer *, const char *msg, size_t len,

@@ -144,7 +144,6 @@ section(struct imap_args *a, struct imap_section *sec, struct evbuffer *label)
 {
 	bool dot = false;
 
-	evbuffer_add_printf(label, "BODY[");
 	while (imap_peek(a) >= '0' && imap_peek(a) <= '9') {
 		uint32_t n;
 
@@ -168,8 +167,12 @@ section(struct imap_args *a, struct imap_section *sec, struct evbuffer *label)
 		return -1;
 	evbuffer_add(label, "]", 1);
 	if (imap_try_char(a, '<')) {
-		if (imap_number(a, &sec->offset) == -1 || imap_char(a, '.') == -1 ||
-		    imap_number(a, &sec->count) == -1)
+		if (imap_number(a, &sec->offset) == -1)
+			return -1;
+		sec->count = UINT32_MAX;
+		/* Without a count it goes to the end; only for BINARY. */
+		if ((!sec->binary || imap_peek(a) != '>') &&
+		    (imap_char(a, '.') == -1 || imap_number(a, &sec->count) == -1))
 			return -1;
 		if (sec->count == 0)
 			return imap_fail(a, "Zero octets asked for");
@@ -180,8 +183,22 @@ section(struct imap_args *a, struct imap_section *sec, struct evbuffer *label)
 	return 0;
 }
 
+/* What stands before "[". */
+static const struct section_name {
+	const char *name, *label;
+	bool peek, binary, size;
+} section_names[] = {
+	{ "BODY", "BODY[", false, false, false },
+	{ "BODY.PEEK", "BODY[", true, false, false },
+	{ "BINARY", "BINARY[", false, true, false },
+	{ "BINARY.PEEK", "BINARY[", true, true, false },
+	{ "BINARY.SIZE", "BINARY.SIZE[", true, true, true },
+};
+#define N_SECTION_NAMES (sizeof(section_names) / sizeof(section_names[0]))
+
 static int
-body_section(struct imap_args *a, struct imap_items *items, bool peek)
+body_section(
+    struct imap_args *a, struct imap_items *items, const struct section_name *name)
 {
 	struct imap_section *sec = add_section(a, items, IMAP_SECTION_ALL);
 	struct evbuffer *label;
@@ -191,9 +208,13 @@ body_section(struct imap_args *a, struct imap_items *items, bool peek)
 
 	if (sec == NULL)
 		return -1;
-	sec->peek = peek;
+	sec->peek = name->peek;
+	sec->binary = name->binary;
+	if (name->size)
+		items->v[items->n - 1].kind = IMAP_ITEM_BINARY_SIZE;
 	if ((label = evbuffer_new()) == NULL)
 		return imap_fail(a, "Out of memory");
+	evbuffer_add_printf(label, "%s", name->label);
 	if (section(a, sec, label) == 0) {
 		len = evbuffer_get_length(label);
 		if ((text = malloc(len + 1)) == NULL)
@@ -207,6 +228,21 @@ body_section(struct imap_args *a, struct imap_items *items, bool peek)
 	}
 	evbuffer_free(label);
 	return rv;
+}
+
+/* "PREVIEW" has perhaps " (LAZY)" behind it (RFC 8970, 3.1). */
+static int
+preview(struct imap_args *a, struct imap_items *items)
+{
+	static const char lazy[] = " (LAZY)";
+	struct imap_str v = { a->buf + a->pos, sizeof(lazy) - 1 };
+	enum imap_item_kind kind = IMAP_ITEM_PREVIEW;
+
+	if (a->len - a->pos >= v.len && imap_str_is(&v, lazy)) {
+		a->pos += v.len;
+		kind = IMAP_ITEM_PREVIEW_LAZY;
+	}
+	return add(a, items, kind) == NULL ? -1 : 0;
 }
 
 static int
@@ -225,6 +261,11 @@ item(struct imap_args *a, struct imap_items *items)
 		{ "ENVELOPE", IMAP_ITEM_ENVELOPE, 0, false },
 		{ "BODY", IMAP_ITEM_BODY, 0, false },
 		{ "BODYSTRUCTURE", IMAP_ITEM_BODYSTRUCTURE, 0, false },
+		{ "MODSEQ", IMAP_ITEM_MODSEQ, 0, false },
+		{ "EMAILID", IMAP_ITEM_EMAILID, 0, false },
+		{ "THREADID", IMAP_ITEM_THREADID, 0, false },
+		{ "SAVEDATE", IMAP_ITEM_SAVEDATE, 0, false },
+		{ "PREVIEW", IMAP_ITEM_PREVIEW, 0, false },
 		{ "RFC822", IMAP_ITEM_SECTION, IMAP_SECTION_ALL, false },
 		{ "RFC822.HEADER", IMAP_ITEM_SECTION, IMAP_SECTION_HEADER, true },
 		{ "RFC822.TEXT", IMAP_ITEM_SECTION, IMAP_SECTION_TEXT, false },
@@ -239,18 +280,20 @@ item(struct imap_args *a, struct imap_items *items)
 	v.s = a->buf + start;
 	v.len = a->pos - start;
 	if (imap_peek(a) == '[') {
-		bool peek = imap_str_is(&v, "BODY.PEEK");
-
-		if (!peek && !imap_str_is(&v, "BODY"))
-			return imap_fail(a, "Unknown FETCH item");
-		a->pos++;
-		return body_section(a, items, peek);
+		for (size_t i = 0; i < N_SECTION_NAMES; i++)
+			if (imap_str_is(&v, section_names[i].name)) {
+				a->pos++;
+				return body_section(a, items, &section_names[i]);
+			}
+		return imap_fail(a, "Unknown FETCH item");
 	}
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
 		struct imap_section *sec;
 
 		if (!imap_str_is(&v, names[i].name))
 			continue;
+		if (names[i].kind == IMAP_ITEM_PREVIEW)
+			return preview(a, items);
 		if (names[i].kind != IMAP_ITEM_SECTION)
 			return add(a, items, names[i].kind) == NULL ? -1 : 0;
 		if ((sec = add_section(a, items, names[i].section)) == NULL)

@@ -33,6 +33,14 @@ enum imap_key_kind {
 	IMAP_KEY_BEFORE, /* day: INTERNALDATE */
 	IMAP_KEY_ON,
 	IMAP_KEY_SINCE,
+	IMAP_KEY_SAVEDBEFORE, /* day: SAVEDATE (RFC 8514) */
+	IMAP_KEY_SAVEDON,
+	IMAP_KEY_SAVEDSINCE,
+	IMAP_KEY_OLDER, /* number: seconds (RFC 5032) */
+	IMAP_KEY_YOUNGER,
+	IMAP_KEY_MODSEQ,  /* modseq: at least (RFC 7162) */
+	IMAP_KEY_EMAILID, /* name (RFC 8474) */
+	IMAP_KEY_THREADID,
 	IMAP_KEY_SENTBEFORE, /* day: Date: */
 	IMAP_KEY_SENTON,
 	IMAP_KEY_SENTSINCE,
@@ -48,26 +56,42 @@ struct imap_key {
 	uint8_t flag;
 	uint32_t number;
 	int64_t day; /* midnight UTC, seconds */
+	uint64_t modseq;
 	struct imap_set set;
 	char *name;
 	char *text; /* folded */
 	size_t text_len;
 };
 
-enum {
+enum imap_return {
 	IMAP_RETURN_MIN = 1,
 	IMAP_RETURN_MAX = 2,
 	IMAP_RETURN_ALL = 4,
-	IMAP_RETURN_COUNT = 8
+	IMAP_RETURN_COUNT = 8,
+	IMAP_RETURN_SAVE = 16,    /* RFC 5182 */
+	IMAP_RETURN_PARTIAL = 32, /* RFC 9394 */
+	IMAP_RETURN_UPDATE = 64,  /* RFC 5267 */
+	IMAP_RETURN_CONTEXT = 128,
 };
 
 struct imap_search {
 	struct imap_key *root; /* AND */
-	unsigned int result;   /* IMAP_RETURN_*; 0: the plain form */
+	bool extended;         /* RETURN was said */
+	unsigned int result;   /* enum imap_return */
+	struct imap_partial partial;
 	bool bad_charset;
+	bool modseq;  /* by modification sequences: the result tells them */
+	bool numbers; /* by sequence numbers */
 };
 
-/* From the space after SEARCH on. -1 with a->error; to be cleared in both cases. */
+/* "RETURN (...) ", where it is. To be cleared in any case. */
+int imap_search_parse_return(struct imap_args *, struct imap_search *);
+/* "CHARSET x " (where it is) and the keys, to the end. */
+int imap_search_parse_keys(struct imap_args *, struct imap_search *);
+/* The keys alone, with texts in that charset. */
+int imap_search_parse_program(
+    struct imap_args *, struct imap_search *, const struct imap_str *charset);
+/* All of SEARCH, from the space after its name. */
 int imap_search_parse(struct imap_args *, struct imap_search *);
 void imap_search_clear(struct imap_search *);
 

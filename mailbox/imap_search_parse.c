@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "common/compat/compat.h"
+#include "common/proto/charset.h"
 #include "common/proto/date.h"
 #include "mailbox/imap_search.h"
 #include "mailbox/store.h"
@@ -13,6 +14,9 @@ enum syntax {
 	STRING,
 	ATOM,
 	NUMBER,
+	INTERVAL,
+	MODSEQ,
+	OBJECTID,
 	DATE,
 	SET,
 	NAMED,
@@ -50,6 +54,15 @@ static const struct row {
 	{ "BEFORE", IMAP_KEY_BEFORE, DATE, 0, 0, false, NULL },
 	{ "ON", IMAP_KEY_ON, DATE, 0, 0, false, NULL },
 	{ "SINCE", IMAP_KEY_SINCE, DATE, 0, 0, false, NULL },
+	{ "SAVEDBEFORE", IMAP_KEY_SAVEDBEFORE, DATE, 0, 0, false, NULL },
+	{ "SAVEDON", IMAP_KEY_SAVEDON, DATE, 0, 0, false, NULL },
+	{ "SAVEDSINCE", IMAP_KEY_SAVEDSINCE, DATE, 0, 0, false, NULL },
+	{ "SAVEDATESUPPORTED", IMAP_KEY_AND, NOTHING, 0, 0, false, NULL },
+	{ "OLDER", IMAP_KEY_OLDER, INTERVAL, 0, 0, false, NULL },
+	{ "YOUNGER", IMAP_KEY_YOUNGER, INTERVAL, 0, 0, false, NULL },
+	{ "MODSEQ", IMAP_KEY_MODSEQ, MODSEQ, 0, 0, false, NULL },
+	{ "EMAILID", IMAP_KEY_EMAILID, OBJECTID, 1, 0, false, NULL },
+	{ "THREADID", IMAP_KEY_THREADID, OBJECTID, 1, 0, false, NULL },
 	{ "SENTBEFORE", IMAP_KEY_SENTBEFORE, DATE, 1, 0, false, NULL },
 	{ "SENTON", IMAP_KEY_SENTON, DATE, 1, 0, false, NULL },
 	{ "SENTSINCE", IMAP_KEY_SENTSINCE, DATE, 1, 0, false, NULL },
@@ -67,6 +80,9 @@ static const struct row {
 
 struct parser {
 	struct imap_args *a;
+	struct imap_search *search;
+	const char *charset; /* NULL: UTF-8 */
+	size_t charset_len;
 	unsigned int keys;
 };
 
@@ -120,11 +136,26 @@ static int
 key_text(struct parser *p, struct imap_key *k, const struct imap_str *v)
 {
 	bool space = false;
+	size_t len = v->len;
+	const char *s = v->s;
+	char *utf8 = NULL;
 
-	if ((k->text = malloc(v->len * 2 + 1)) == NULL)
+	if (p->charset != NULL) {
+		size_t cap = v->len * 4 + 4;
+
+		if ((utf8 = malloc(cap)) == NULL)
+			return imap_fail(p->a, "Out of memory");
+		(void)charset_to_utf8(
+		    p->charset, p->charset_len, v->s, v->len, utf8, cap, &len);
+		s = utf8;
+	}
+	if ((k->text = malloc(len * 2 + 1)) == NULL) {
+		free(utf8);
 		return imap_fail(p->a, "Out of memory");
-	k->text_len = imap_fold(v->s, v->len, k->text, &space);
+	}
+	k->text_len = imap_fold(s, len, k->text, &space);
 	k->text[k->text_len] = '\0';
+	free(utf8);
 	return 0;
 }
 
@@ -150,6 +181,28 @@ key_date(struct parser *p, struct imap_key *k)
 		return imap_fail(p->a, "Invalid date");
 	k->day = d.time;
 	return 0;
+}
+
+/* MODSEQ ["/flags/\\draft" all] n: there is one sequence for all of a message, so that
+ * the entry makes no difference (RFC 7162, 3.1.5). */
+static int
+key_modseq(struct parser *p, struct imap_key *k)
+{
+	struct imap_args *a = p->a;
+	struct imap_str v;
+
+	p->search->modseq = true;
+	if (imap_peek(a) == '"') {
+		if (imap_string(a, &v) == -1 || imap_sp(a) == -1 ||
+		    imap_atom(a, &v) == -1)
+			return -1;
+		if (!imap_str_is(&v, "all") && !imap_str_is(&v, "shared") &&
+		    !imap_str_is(&v, "priv"))
+			return imap_fail(a, "all, shared or priv expected");
+		if (imap_sp(a) == -1)
+			return -1;
+	}
+	return imap_modseq(a, &k->modseq);
 }
 
 static int parse_key(struct parser *, struct imap_key *parent, unsigned int depth);
@@ -180,6 +233,14 @@ arguments(struct parser *p, struct imap_key *k, const struct row *row, unsigned 
 		return imap_number(a, &k->number);
 	case DATE:
 		return key_date(p, k);
+	case INTERVAL:
+		if (imap_number(a, &k->number) == -1)
+			return -1;
+		return k->number == 0 ? imap_fail(a, "Zero seconds") : 0;
+	case MODSEQ:
+		return key_modseq(p, k);
+	case OBJECTID:
+		return imap_astring(a, &v) == -1 ? -1 : key_name(p, k, &v);
 	case SET:
 		return imap_set_parse(a, &k->set);
 	case TWO_KEYS:
@@ -264,7 +325,7 @@ parse_key(struct parser *p, struct imap_key *parent, unsigned int depth)
 		return imap_fail(p->a, "Search keys nested too deeply");
 	if (imap_try_char(p->a, '('))
 		return parse_list(p, parent, depth);
-	if (c == '*' || (c >= '0' && c <= '9')) {
+	if (c == '*' || c == '$' || (c >= '0' && c <= '9')) {
 		struct row row = seq;
 		struct imap_key *k = key_new(p, row.kind);
 
@@ -274,6 +335,8 @@ parse_key(struct parser *p, struct imap_key *parent, unsigned int depth)
 			key_free(k);
 			return -1;
 		}
+		if (!k->set.saved)
+			p->search->numbers = true;
 		key_add(parent, k);
 		return 0;
 	}
@@ -300,55 +363,86 @@ word(struct imap_args *a, const char *name)
 	return true;
 }
 
-static int
-return_options(struct imap_args *a, unsigned int *result)
+int
+imap_search_parse_return(struct imap_args *a, struct imap_search *s)
 {
-	static const char *const names[] = { "MIN", "MAX", "ALL", "COUNT" };
+	static const char *const names[] = { "MIN", "MAX", "ALL", "COUNT", "SAVE",
+		"PARTIAL", "UPDATE", "CONTEXT" };
+	const size_t n = sizeof(names) / sizeof(names[0]);
 
+	memset(s, 0, sizeof(*s));
+	if (!word(a, "RETURN"))
+		return 0;
+	s->extended = true;
 	if (imap_char(a, '(') == -1)
 		return -1;
-	while (!imap_try_char(a, ')')) {
+	for (bool first = true; !imap_try_char(a, ')'); first = false) {
 		struct imap_str v;
 		size_t i;
 
-		if (*result != 0 && imap_sp(a) == -1)
+		if ((!first && imap_sp(a) == -1) || imap_atom(a, &v) == -1)
 			return -1;
-		if (imap_atom(a, &v) == -1)
-			return -1;
-		for (i = 0; i < 4; i++)
+		for (i = 0; i < n; i++)
 			if (imap_str_is(&v, names[i]))
 				break;
-		if (i == 4)
+		if (i == n)
 			return imap_fail(a, "Unknown RETURN option");
-		*result |= 1u << i;
+		if (1u << i == IMAP_RETURN_PARTIAL) {
+			if (s->partial.asked)
+				return imap_fail(a, "PARTIAL twice");
+			if (imap_sp(a) == -1 || imap_partial_parse(a, &s->partial) == -1)
+				return -1;
+		}
+		s->result |= 1u << i;
 	}
-	if (*result == 0)
-		*result = IMAP_RETURN_ALL;
+	if ((s->result & IMAP_RETURN_PARTIAL) && (s->result & IMAP_RETURN_ALL))
+		return imap_fail(a, "PARTIAL and ALL exclude each other");
+	/* RFC 4731, 3.1; RFC 5267, 4.1 */
+	if ((s->result & ~(unsigned int)(IMAP_RETURN_UPDATE | IMAP_RETURN_CONTEXT)) == 0)
+		s->result |= IMAP_RETURN_ALL;
 	return imap_sp(a);
 }
 
 int
-imap_search_parse(struct imap_args *a, struct imap_search *s)
+imap_search_parse_program(
+    struct imap_args *a, struct imap_search *s, const struct imap_str *charset)
 {
-	struct parser p = { a, 0 };
-	struct imap_str v;
+	struct parser p = { .a = a, .search = s };
 
-	memset(s, 0, sizeof(*s));
-	if ((s->root = key_new(&p, IMAP_KEY_AND)) == NULL || imap_sp(a) == -1)
-		return -1;
-	if (word(a, "RETURN") && return_options(a, &s->result) == -1)
-		return -1;
-	if (word(a, "CHARSET")) {
-		if (imap_astring(a, &v) == -1 || imap_sp(a) == -1)
-			return -1;
-		s->bad_charset =
-		    !imap_str_is(&v, "UTF-8") && !imap_str_is(&v, "US-ASCII");
+	if (charset != NULL && !imap_str_is(charset, "UTF-8") &&
+	    !imap_str_is(charset, "US-ASCII")) {
+		s->bad_charset = !charset_known(charset->s, charset->len);
+		p.charset = charset->s;
+		p.charset_len = charset->len;
 	}
+	if ((s->root = key_new(&p, IMAP_KEY_AND)) == NULL)
+		return -1;
 	do {
 		if (parse_key(&p, s->root, 0) == -1)
 			return -1;
 	} while (imap_try_char(a, ' '));
 	return imap_end(a);
+}
+
+int
+imap_search_parse_keys(struct imap_args *a, struct imap_search *s)
+{
+	struct imap_str v;
+
+	if (!word(a, "CHARSET"))
+		return imap_search_parse_program(a, s, NULL);
+	if (imap_astring(a, &v) == -1 || imap_sp(a) == -1)
+		return -1;
+	return imap_search_parse_program(a, s, &v);
+}
+
+int
+imap_search_parse(struct imap_args *a, struct imap_search *s)
+{
+	memset(s, 0, sizeof(*s));
+	if (imap_sp(a) == -1 || imap_search_parse_return(a, s) == -1)
+		return -1;
+	return imap_search_parse_keys(a, s);
 }
 
 void

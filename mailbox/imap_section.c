@@ -70,6 +70,40 @@ whole_message(
 	}
 }
 
+/* Without its transfer encoding (RFC 3516). */
+static int
+decode(const struct mime_part *p, struct imap_octets *out)
+{
+	size_t cap = out->len + 1024, used, made, n = 0;
+	struct cte_decoder d;
+	const char *s = out->data;
+	size_t len = out->len;
+
+	if (p->cte == CTE_UNKNOWN) {
+		out->nil = out->unknown_cte = true;
+		return 0;
+	}
+	if (p->kind != MIME_LEAF || p->cte == CTE_7BIT || p->cte == CTE_8BIT ||
+	    p->cte == CTE_BINARY)
+		return 0;
+	if ((out->owned = malloc(cap)) == NULL)
+		return -1;
+	cte_init(&d, p->cte);
+	while (len > 0) {
+		cte_feed(&d, s, len, out->owned + n, cap - n, &used, &made);
+		s += used;
+		len -= used;
+		n += made;
+		if (used == 0 && made == 0)
+			break;
+	}
+	if (cap - n >= 512)
+		n += cte_finish(&d, out->owned + n, cap - n);
+	out->data = out->owned;
+	out->len = n;
+	return 0;
+}
+
 static int
 part(const struct imap_section *sec, const char *msg, const struct mime_tree *tree,
     struct imap_octets *out)
@@ -93,6 +127,9 @@ part(const struct imap_section *sec, const char *msg, const struct mime_tree *tr
 	}
 	switch (sec->kind) {
 	case IMAP_SECTION_ALL:
+		out->data = msg + p->body_off;
+		out->len = p->body_end - p->body_off;
+		return sec->binary ? decode(p, out) : 0;
 	case IMAP_SECTION_TEXT:
 		out->data = msg + p->body_off;
 		out->len = p->body_end - p->body_off;

@@ -26,6 +26,9 @@ imap_set_parse(struct imap_args *a, struct imap_set *set)
 
 	set->r = NULL;
 	set->n = 0;
+	set->saved = imap_try_char(a, '$');
+	if (set->saved)
+		return 0;
 	do {
 		struct imap_range r;
 
@@ -96,6 +99,45 @@ imap_set_has(const struct imap_set *set, uint32_t x)
 			hi = mid;
 	}
 	return lo < set->n && set->r[lo].lo <= x;
+}
+
+static int
+partial_number(struct imap_args *a, bool *negative, uint32_t *out)
+{
+	*negative = imap_try_char(a, '-');
+	if (imap_number(a, out) == -1)
+		return -1;
+	return *out == 0 ? imap_fail(a, "Zero in PARTIAL") : 0;
+}
+
+int
+imap_partial_parse(struct imap_args *a, struct imap_partial *p)
+{
+	bool lo_negative, hi_negative;
+
+	if (partial_number(a, &lo_negative, &p->lo) == -1 || imap_char(a, ':') == -1 ||
+	    partial_number(a, &hi_negative, &p->hi) == -1)
+		return -1;
+	if (lo_negative != hi_negative)
+		return imap_fail(a, "PARTIAL with two signs");
+	if (p->lo > p->hi) {
+		uint32_t t = p->lo;
+
+		p->lo = p->hi;
+		p->hi = t;
+	}
+	p->from_end = lo_negative;
+	p->asked = true;
+	return 0;
+}
+
+void
+imap_partial_slice(const struct imap_partial *p, size_t n, size_t *from, size_t *to)
+{
+	size_t lo = p->lo - 1 < n ? p->lo - 1 : n, hi = p->hi < n ? p->hi : n;
+
+	*from = p->from_end ? n - hi : lo;
+	*to = p->from_end ? n - lo : hi;
 }
 
 void

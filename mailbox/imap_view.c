@@ -75,6 +75,9 @@ imap_view_close(struct imap *s)
 	free(s->view);
 	s->view = NULL;
 	s->n_view = s->view_cap = 0;
+	free(s->saved);
+	s->saved = NULL;
+	s->n_saved = 0;
 	if (s->state == IMAP_SELECTED)
 		s->state = IMAP_AUTHENTICATED;
 }
@@ -95,6 +98,20 @@ imap_view_seq(const struct imap *s, uint32_t uid)
 	return lo < s->n_view && s->view[lo].uid == uid ? (uint32_t)lo + 1 : 0;
 }
 
+static int
+select_saved(struct imap *s, uint32_t **uids, size_t *n, const char **error)
+{
+	if ((*uids = reallocarray(NULL, s->n_saved + 1, sizeof(**uids))) == NULL) {
+		*error = "Out of memory";
+		return -1;
+	}
+	/* What was expunged since is no part of it any more (RFC 5182, 2.1). */
+	for (size_t i = 0; i < s->n_saved; i++)
+		if (imap_view_seq(s, s->saved[i]) != 0)
+			(*uids)[(*n)++] = s->saved[i];
+	return 0;
+}
+
 int
 imap_view_select(
     struct imap *s, struct imap_set *set, uint32_t **uids, size_t *n, const char **error)
@@ -103,6 +120,8 @@ imap_view_select(
 
 	*uids = NULL;
 	*n = 0;
+	if (set->saved)
+		return select_saved(s, uids, n, error);
 	if (s->uid)
 		max = s->n_view == 0 ? 0 : s->view[s->n_view - 1].uid;
 	/* A range with "*" is cut to what exists; a number of its own must exist. */
@@ -154,7 +173,7 @@ imap_print_flags(struct imap *s, const struct message *m, struct evbuffer *out)
 			evbuffer_add_printf(out, "%s%s", sp, system_flags[i].name);
 			sp = " ";
 		}
-	if (seq != 0 && s->view[seq - 1].recent) {
+	if (seq != 0 && s->view[seq - 1].recent && (s->enabled & IMAP_REV2) == 0) {
 		evbuffer_add_printf(out, "%s\\Recent", sp);
 		sp = " ";
 	}
@@ -246,23 +265,55 @@ imap_view_tell_keywords(struct imap *s)
 		imap_print_flag_list(s, "FLAGS ", ")");
 }
 
-/* Messages of the view that are gone, from the end, so that the numbers before stay. */
+void
+imap_print_fetch(struct imap *s, uint32_t uid, struct evbuffer *out)
+{
+	if (s->enabled & IMAP_UIDONLY)
+		evbuffer_add_printf(out, "* %u UIDFETCH (", uid);
+	else
+		evbuffer_add_printf(out, "* %u FETCH (", imap_view_seq(s, uid));
+}
+
+void
+imap_print_vanished(struct imap *s, const uint32_t *uids, size_t n, bool earlier)
+{
+	evbuffer_add_printf(s->out, "* VANISHED %s", earlier ? "(EARLIER) " : "");
+	imap_set_print(s->out, uids, n);
+	evbuffer_add(s->out, "\r\n", 2);
+}
+
+/* Both lists are in order of UIDs. */
 static void
 tell_expunged(struct imap *s)
 {
-	size_t out = 0, told = 0;
+	uint32_t last = s->n_view == 0 ? 0 : s->view[s->n_view - 1].uid, *gone = NULL;
+	size_t n = folder_find(s->folder, last + 1, NULL), out = 0, told = 0, at = 0;
+	bool vanished = (s->enabled & (IMAP_QRESYNC | IMAP_UIDONLY)) != 0;
 
+	s->expunge_pending = false;
+	if (n == s->n_view || s->n_view == 0)
+		return;
+	if (vanished && (gone = reallocarray(NULL, s->n_view, sizeof(*gone))) == NULL)
+		return;
 	for (size_t i = 0; i < s->n_view; i++) {
-		int exact;
+		uint32_t uid = s->view[i].uid;
 
-		folder_find(s->folder, s->view[i].uid, &exact);
-		if (exact)
+		while (at < n && folder_message(s->folder, at)->uid < uid)
+			at++;
+		if (at < n && folder_message(s->folder, at)->uid == uid) {
 			s->view[out++] = s->view[i];
+			continue;
+		}
+		if (vanished)
+			gone[told] = uid;
 		else
-			imap_untagged(s, "%zu EXPUNGE", i + 1 - told++);
+			imap_untagged(s, "%zu EXPUNGE", i + 1 - told);
+		told++;
 	}
 	s->n_view = out;
-	s->expunge_pending = false;
+	if (vanished && told > 0)
+		imap_print_vanished(s, gone, told, false);
+	free(gone);
 }
 
 static void
@@ -272,12 +323,16 @@ tell_flags(struct imap *s)
 
 	for (size_t i = 0; i < n; i++) {
 		const struct message *m = folder_message(s->folder, i);
-		uint32_t seq;
 
-		if (m->modseq <= s->modseq || (seq = imap_view_seq(s, m->uid)) == 0)
+		if (m->modseq <= s->modseq || imap_view_seq(s, m->uid) == 0)
 			continue;
-		evbuffer_add_printf(s->out, "* %u FETCH (UID %u ", seq, m->uid);
+		imap_print_fetch(s, m->uid, s->out);
+		if ((s->enabled & IMAP_UIDONLY) == 0)
+			evbuffer_add_printf(s->out, "UID %u ", m->uid);
 		imap_print_flags(s, m, s->out);
+		if (s->enabled & IMAP_CONDSTORE)
+			evbuffer_add_printf(
+			    s->out, " MODSEQ (%llu)", (unsigned long long)m->modseq);
 		evbuffer_add(s->out, ")\r\n", 3);
 	}
 }
@@ -296,6 +351,8 @@ tell_new(struct imap *s)
 	if (!s->readonly)
 		folder_take_recent(s->folder);
 	imap_untagged(s, "%zu EXISTS", s->n_view);
+	if (s->enabled & IMAP_REV2)
+		return;
 	for (size_t i = 0; i < s->n_view; i++)
 		recent += s->view[i].recent;
 	imap_untagged(s, "%zu RECENT", recent);

@@ -20,7 +20,7 @@ put_be(uint8_t *p, uint64_t v, size_t n)
 		p[i] = (uint8_t)(v >> (8 * (n - 1 - i)));
 }
 
-static uint64_t
+uint64_t
 get_be(const uint8_t *p, size_t n)
 {
 	uint64_t v = 0;
@@ -227,6 +227,39 @@ index_load(struct folder *f)
 	return error;
 }
 
+int
+index_expunged(
+    struct folder *f, uint64_t modseq, void (*cb)(uint32_t uid, void *), void *arg)
+{
+	MDB_txn *txn = reader(f->store);
+	MDB_cursor *c;
+	struct key k;
+	MDB_val key, v;
+	int rc;
+
+	if (txn == NULL || mdb_cursor_open(txn, f->store->dbi, &c) != 0)
+		return -1;
+	key = *key_make(&k, 'E', f->id, 0, 0, KEY_MESSAGE);
+	index_inside = 1;
+	for (rc = mdb_cursor_get(c, &key, &v, MDB_SET_RANGE); rc == 0;
+	     rc = mdb_cursor_get(c, &key, &v, MDB_NEXT)) {
+		const uint8_t *p = v.mv_data, *end = p + v.mv_size;
+
+		if (key.mv_size != KEY_MESSAGE ||
+		    memcmp(key.mv_data, k.b, KEY_FOLDER) != 0)
+			break;
+		/* Records are in order: most end before what is asked for. */
+		if (v.mv_size < EXPUNGED_LEN || get_be(end - EXPUNGED_LEN, 8) <= modseq)
+			continue;
+		for (; end - p >= EXPUNGED_LEN; p += EXPUNGED_LEN)
+			if (get_be(p, 8) > modseq)
+				cb((uint32_t)get_be(p + 8, 4), arg);
+	}
+	mdb_cursor_close(c);
+	index_inside = 0;
+	return rc == 0 || rc == MDB_NOTFOUND ? 0 : -1;
+}
+
 /* ---- folders ---- */
 
 struct taker {
@@ -281,6 +314,10 @@ folder_get(struct store *s, uint32_t id, MDB_val *v)
 	tmp.modseq_reserved = take(&t, 8);
 	tmp.octets = take(&t, 8);
 	tmp.special = (uint32_t)take(&t, 4);
+	tmp.expunged_saved.floor = take(&t, 8);
+	tmp.expunged_saved.chunk = (uint32_t)take(&t, 4);
+	tmp.expunged_saved.total = (uint32_t)take(&t, 4);
+	(void)take_text(&t, FOLDER_ID_LEN, tmp.mailbox_id, sizeof(tmp.mailbox_id));
 	tmp.cur_time.tv_sec = (time_t)take(&t, 8);
 	tmp.cur_time.tv_nsec = (long)take(&t, 4);
 	tmp.new_time.tv_sec = (time_t)take(&t, 8);
@@ -301,6 +338,8 @@ folder_get(struct store *s, uint32_t id, MDB_val *v)
 	f->modseq_reserved = tmp.modseq_reserved;
 	f->octets = tmp.octets;
 	f->special = tmp.special;
+	f->expunged_saved = tmp.expunged_saved;
+	memcpy(f->mailbox_id, tmp.mailbox_id, sizeof(f->mailbox_id));
 	f->cur_time = tmp.cur_time;
 	f->new_time = tmp.new_time;
 	n = (size_t)take(&t, 1);

@@ -36,7 +36,7 @@ bytes_num(struct bytes *b, uint64_t v, size_t n)
 }
 
 #define FOLDER_RECORD_MAX \
-	(128 + STORE_NAME_MAX + STORE_KEYWORDS_MAX * (STORE_KEYWORD_LEN_MAX + 1))
+	(256 + STORE_NAME_MAX + STORE_KEYWORDS_MAX * (STORE_KEYWORD_LEN_MAX + 1))
 
 static int
 folder_put(MDB_txn *txn, struct folder *f)
@@ -53,6 +53,10 @@ folder_put(MDB_txn *txn, struct folder *f)
 	bytes_num(&b, f->modseq_reserved, 8);
 	bytes_num(&b, f->octets, 8);
 	bytes_num(&b, f->special, 4);
+	bytes_num(&b, f->expunged_next.floor, 8);
+	bytes_num(&b, f->expunged_next.chunk, 4);
+	bytes_num(&b, f->expunged_next.total, 4);
+	bytes_put(&b, f->mailbox_id, FOLDER_ID_LEN);
 	bytes_num(&b, (uint64_t)f->cur_time.tv_sec, 8);
 	bytes_num(&b, (uint64_t)f->cur_time.tv_nsec, 4);
 	bytes_num(&b, (uint64_t)f->new_time.tv_sec, 8);
@@ -192,14 +196,76 @@ del_messages(MDB_txn *txn, struct folder *f)
 	return 0;
 }
 
+/* The oldest records of what was expunged go until few enough are left. */
+static int
+trim_expunged(MDB_txn *txn, struct folder *f, struct expunged_record *st)
+{
+	MDB_cursor *c;
+	struct key k;
+	MDB_val key, v;
+	int rc;
+
+	if ((rc = mdb_cursor_open(txn, f->store->dbi, &c)) != 0)
+		return rc;
+	while (st->total > EXPUNGED_KEEP) {
+		uint32_t n;
+
+		key = *key_make(&k, 'E', f->id, 0, 0, KEY_MESSAGE);
+		if ((rc = mdb_cursor_get(c, &key, &v, MDB_SET_RANGE)) != 0 ||
+		    key.mv_size != KEY_MESSAGE ||
+		    memcmp(key.mv_data, k.b, KEY_FOLDER) != 0) {
+			st->total = 0; /* the count was wrong */
+			break;
+		}
+		n = (uint32_t)(v.mv_size / EXPUNGED_LEN);
+		if (n > 0)
+			st->floor =
+			    get_be((uint8_t *)v.mv_data + (n - 1) * EXPUNGED_LEN, 8);
+		st->total -= n < st->total ? n : st->total;
+		if ((rc = mdb_cursor_del(c, 0)) != 0)
+			break;
+	}
+	mdb_cursor_close(c);
+	return rc == MDB_NOTFOUND ? 0 : rc;
+}
+
+static int
+put_expunged(MDB_txn *txn, struct folder *f)
+{
+	struct expunged_record *st = &f->expunged_next;
+	struct key k;
+	MDB_val v;
+	uint8_t *raw;
+	int rc;
+
+	*st = f->expunged_saved;
+	if (f->n_expunged == 0)
+		return 0;
+	if ((raw = reallocarray(NULL, f->n_expunged, EXPUNGED_LEN)) == NULL)
+		return ENOMEM;
+	for (size_t i = 0; i < f->n_expunged; i++) {
+		put_be(raw + i * EXPUNGED_LEN, f->expunged[i].modseq, 8);
+		put_be(raw + i * EXPUNGED_LEN + 8, f->expunged[i].uid, 4);
+	}
+	v.mv_data = raw;
+	v.mv_size = f->n_expunged * EXPUNGED_LEN;
+	rc = mdb_put(txn, f->store->dbi,
+	    key_make(&k, 'E', f->id, st->chunk++, 0, KEY_MESSAGE), &v, 0);
+	free(raw);
+	st->total += (uint32_t)f->n_expunged;
+	if (rc == 0 && st->total > EXPUNGED_KEEP)
+		rc = trim_expunged(txn, f, st);
+	return rc;
+}
+
 static int
 put_folder(MDB_txn *txn, struct folder *f)
 {
 	struct key k;
 	int rc;
 
-	if ((rc = folder_put(txn, f)) != 0 || (rc = put_blocks(txn, f)) != 0 ||
-	    (rc = del_messages(txn, f)) != 0 ||
+	if ((rc = put_expunged(txn, f)) != 0 || (rc = folder_put(txn, f)) != 0 ||
+	    (rc = put_blocks(txn, f)) != 0 || (rc = del_messages(txn, f)) != 0 ||
 	    (rc = put_map(txn, f, &f->names, 'N')) != 0 ||
 	    (rc = put_map(txn, f, &f->cache, 'C')) != 0)
 		return rc;
@@ -253,7 +319,7 @@ put_meta(MDB_txn *txn, struct store *s)
 static int
 write_all(struct store *s)
 {
-	static const char kinds[] = { 'F', 'B', 'N', 'C', 'X' };
+	static const char kinds[] = { 'F', 'B', 'N', 'C', 'X', 'E' };
 	struct key k;
 	MDB_txn *txn;
 	int rc;
@@ -301,6 +367,8 @@ written(struct store *s)
 		f->dirty_blocks = NULL;
 		f->dirty_blocks_len = 0;
 		f->n_deleted = 0;
+		f->expunged_saved = f->expunged_next;
+		f->n_expunged = 0;
 	}
 	for (size_t i = 0; i < s->n_delivered; i++)
 		s->delivered[i].dirty = false;

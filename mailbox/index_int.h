@@ -6,19 +6,21 @@
  * The records of the index, for the two files that know them: index.c reads them,
  * index_checkpoint.c writes them. Keys, numbers in network order:
  *
- *	"M"			version and layout, generation, next folder id, last
- *UIDVALIDITY "F" folder		a folder: see folder_put() "B" folder block
- *its messages with UIDs block*48 … block*48+47, as struct message "N" folder uid
- *name of the message's file in cur/ "C" folder uid kind	cached value "X" folder
- *uid		file that is expunged and still to be unlinked "D" queue-id rcpt	a
- *delivery that the queue may ask for again
+ * - "M": version and layout, generation, next folder id, last UIDVALIDITY
+ * - "F" folder: a folder, see folder_put()
+ * - "B" folder block: its messages with UIDs block*48 to block*48+47, struct message
+ * - "N" folder uid: name of the message's file in cur/
+ * - "C" folder uid kind: cached value
+ * - "X" folder uid: file that is expunged and still to be unlinked
+ * - "E" folder number: expunged UIDs with their modseq, oldest first
+ * - "D" queue-id rcpt: a delivery that the queue may ask for again
  */
 
 #include <stddef.h>
 
 #include "mailbox/store_int.h"
 
-#define INDEX_VERSION 1u
+#define INDEX_VERSION 2u
 /* Changes when struct message or the byte order does. */
 #define INDEX_LAYOUT                                             \
 	(0x01020304u ^ ((uint32_t)sizeof(struct message) << 8) ^ \
@@ -38,8 +40,11 @@ struct key {
 MDB_val *key_make(
     struct key *k, char kind, uint32_t a, uint32_t b, uint8_t c, size_t len);
 
+#define EXPUNGED_LEN 12 /* modseq, UID */
+
 /* n octets, n up to 8. */
 void put_be(uint8_t *, uint64_t, size_t n);
+uint64_t get_be(const uint8_t *, size_t n);
 
 /* A code of lmdb, said to the log, as an error of ours; damage is marked. */
 enum store_error index_failed(const char *what, int rc);

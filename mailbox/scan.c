@@ -232,6 +232,16 @@ crlf_size(int fd, size_t len, uint64_t *size)
 	return 0;
 }
 
+/* What we named has the second of its birth in the name. */
+static uint32_t
+saved_of(const struct found *found)
+{
+	unsigned long long t = strtoull(found->name, NULL, 10);
+
+	return found->uid != 0 && t > 0 && t < UINT32_MAX ? (uint32_t)t
+							  : (uint32_t)time(NULL);
+}
+
 /* 0: adopted or passed over; otherwise the store cannot go on. */
 static enum store_error
 adopt(struct folder *f, const struct found *found)
@@ -272,6 +282,7 @@ adopt(struct folder *f, const struct found *found)
 	for (int i = f->n_keywords; i < 26; i++)
 		m.keywords &= ~(UINT64_C(1) << i);
 	m.recent = found->in_new;
+	m.saved = saved_of(found);
 	if (found->uid != 0) {
 		(void)strlcpy(name, found->name, sizeof(name));
 	} else {

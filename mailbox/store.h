@@ -106,6 +106,9 @@ enum store_error folder_refresh(struct folder *);
 uint32_t folder_uidvalidity(const struct folder *);
 uint32_t folder_uidnext(const struct folder *);
 uint64_t folder_highestmodseq(const struct folder *);
+/* Stays with the folder when it is renamed (RFC 8474): FOLDER_ID_LEN hex digits. */
+#define FOLDER_ID_LEN 32
+const char *folder_id(const struct folder *);
 
 struct message {
 	uint32_t uid;
@@ -115,6 +118,7 @@ struct message {
 	uint64_t keywords; /* bit i: folder_keyword(f, i) */
 	uint8_t flags;     /* FLAG_* */
 	uint8_t recent;    /* not seen by any read-write session yet */
+	uint32_t saved;    /* SAVEDATE (RFC 8514), seconds since 1970 */
 };
 /* Messages in order of UID. Pointers are valid until the folder changes. */
 size_t folder_count(const struct folder *);
@@ -127,12 +131,11 @@ size_t folder_unseen(const struct folder *);
 size_t folder_take_recent(struct folder *);
 
 /*
- * Expunged UIDs since a modification sequence: cb for each. A session keeps the
- * highest modseq that it has reported, and asks again later; messages with a
- * higher modseq are new or changed. Each folder keeps at least those of the process's
- * lifetime while open.
+ * UIDs expunged after a modification sequence, oldest first: cb for each. -1: that far
+ * back is not known any more, and cb was not called; every UID that is not there may
+ * be one then.
  */
-void folder_expunged_since(
+int folder_expunged_since(
     struct folder *, uint64_t modseq, void (*cb)(uint32_t uid, void *), void *arg);
 
 /* Called (from the loop's top or from the change itself) whenever anything of the

@@ -130,7 +130,8 @@ table_discover(struct store *s, const char *name)
 	if ((error = folder_meta_load(f)) != STORE_OK) {
 		table_remove(s, f);
 		folder_free(f);
-	}
+	} else if (!f->fresh) /* what was expunged before is not known */
+		f->expunged_saved.floor = f->modseq_reserved;
 	return error == STORE_NOT_FOUND ? STORE_OK : error;
 }
 

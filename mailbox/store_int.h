@@ -63,6 +63,12 @@ struct expunged {
 	uint64_t modseq;
 	uint32_t uid;
 };
+#define EXPUNGED_KEEP 100000 /* of a folder, in the index */
+struct expunged_record {
+	uint64_t floor; /* expunges after this modseq are all known */
+	uint32_t chunk; /* number of the next record */
+	uint32_t total;
+};
 
 struct folder_watch {
 	LIST_ENTRY(folder_watch) entry;
@@ -82,6 +88,9 @@ struct folder {
 	uint64_t modseq;
 	uint64_t modseq_reserved;
 	uint64_t octets; /* of all messages */
+	char mailbox_id[FOLDER_ID_LEN + 1];
+	struct expunged_record expunged_saved; /* in the index */
+	struct expunged_record expunged_next;  /* while a checkpoint is written */
 	uint32_t special;
 	char *keywords[STORE_KEYWORDS_MAX];
 	int n_keywords;
@@ -118,7 +127,7 @@ struct folder {
 	size_t n_renames, renames_cap;
 	struct map unlinks; /* uid: file name */
 
-	struct expunged *expunged;
+	struct expunged *expunged; /* not in the index yet */
 	size_t n_expunged, expunged_cap;
 	LIST_HEAD(, folder_watch) watches;
 };
@@ -218,6 +227,9 @@ enum store_error index_load(struct folder *);
 int index_name(struct folder *, uint32_t uid, char *out);
 int index_cache(struct folder *, uint32_t uid, int kind, const uint8_t **, size_t *);
 void index_forget_folder(struct store *, uint32_t id);
+/* Those after modseq that the index has. -1: it cannot be read. */
+int index_expunged(
+    struct folder *, uint64_t modseq, void (*cb)(uint32_t uid, void *), void *arg);
 
 /* ---- index_checkpoint.c ---- */
 /* Everything in memory to lmdb, then the log anew. */

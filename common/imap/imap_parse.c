@@ -216,6 +216,23 @@ imap_number(struct imap_args *a, uint32_t *out)
 }
 
 int
+imap_modseq(struct imap_args *a, uint64_t *out)
+{
+	uint64_t n = 0;
+	size_t start = a->pos;
+
+	while (a->pos < a->len && a->buf[a->pos] >= '0' && a->buf[a->pos] <= '9') {
+		n = n * 10 + (uint64_t)(a->buf[a->pos++] - '0');
+		if (n > INT64_MAX || a->pos - start > 19)
+			return imap_fail(a, "Number too large");
+	}
+	if (a->pos == start)
+		return imap_fail(a, "Number expected");
+	*out = n;
+	return 0;
+}
+
+int
 imap_flag(struct imap_args *a, struct imap_str *out)
 {
 	size_t start = a->pos;

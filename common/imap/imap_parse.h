@@ -43,6 +43,8 @@ int imap_string(struct imap_args *, struct imap_str *); /* quoted or literal */
 int imap_astring(struct imap_args *, struct imap_str *);
 int imap_list_mailbox(struct imap_args *, struct imap_str *); /* wildcards too */
 int imap_number(struct imap_args *, uint32_t *);
+/* mod-sequence-valzer (RFC 7162, 7) and number64: up to 63 bits. */
+int imap_modseq(struct imap_args *, uint64_t *);
 /* Name of a flag, with "\" for a system flag. */
 int imap_flag(struct imap_args *, struct imap_str *);
 
