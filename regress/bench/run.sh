@@ -5,24 +5,30 @@
 #
 #	BENCH_ROUNDS	rounds of each measurement (3); the table shows medians
 #	BENCH_SECONDS	length of one measurement of accepting (4)
-#	BENCH_MESSAGES	messages of one measurement of delivering (1000)
+#	BENCH_MESSAGES	messages of one measurement of delivering (2000)
+#	BENCH_IDLE	idle connections to fife (1000); a fifth of them to Postfix
 #	BENCH_ONLY	postfix or fife: just that one
 #	BENCH_DIR	where to work (/var/tmp): a real disk
 #	BUILD		fife's programs (build/prod)
 #
 # Postfix runs from a configuration, queue and data directory of its own; the system's
-# configuration and service are not touched. What is started here is ended here.
+# configuration and service are not touched. It has Debian's defaults but for what the
+# work asks: no limit of connections from one address, no lookups, no chroot (which costs
+# it nothing), and virtual(8) instead of local(8), which spares it looking for each
+# user's .forward. fife checks recipients too and scans for no viruses, as Postfix does
+# not. What is started here is ended here.
 set -eu
 
 here=$(cd "$(dirname "$0")/../.." && pwd)
 BUILD=${BUILD:-$here/build/prod}
 rounds=${BENCH_ROUNDS:-3}
 seconds=${BENCH_SECONDS:-4}
-messages=${BENCH_MESSAGES:-1000}
+messages=${BENCH_MESSAGES:-2000}
+idle=${BENCH_IDLE:-1000}
 only=${BENCH_ONLY:-}
-users=10
+users=100
 limit=20          # seconds of any one load
-patience=200      # seconds after which no further round begins
+patience=300      # seconds after which no further round begins
 began=$(date +%s)
 tick_ms=$((1000 / $(getconf CLK_TCK)))
 
@@ -39,6 +45,9 @@ errors=$work/errors
 : >"$results"
 : >"$errors"
 load=$work/smtp_load
+idle_conn=$work/idle_conn
+memory=$work/memory
+: >"$memory"
 pconf=$work/postfix/conf
 fife_pid=
 postfix_pid=
@@ -183,6 +192,12 @@ EOF
 	done >"$pconf/users"
 }
 
+make_cert() {
+	openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 10 -subj /CN=mail.example.test \
+		-keyout "$pconf/key.pem" -out "$pconf/cert.only" 2>/dev/null
+	cat "$pconf/key.pem" "$pconf/cert.only" >"$pconf/cert.pem"
+}
+
 start_postfix() {
 	postfix -c "$pconf" start >"$work/postfix.out" 2>&1 || {
 		cat "$work/postfix.out" "$work/postfix/log" >&2 2>/dev/null || :
@@ -255,6 +270,78 @@ ticks() { # of a tree, with its ended and awaited children
 busy() {
 	awk '/^cpu / { print $2 + $3 + $4 + $7 + $8 + $9 }' /proc/stat
 }
+# Flushes of the disk that everything lies on; of other work too. 0 where it is not told.
+device=$(basename "$(df -P "$work" | awk 'NR == 2 { print $1 }')")
+flushes() {
+	awk -v dev="$device" '$3 == dev { n = $19 } END { print n + 0 }' /proc/diskstats
+}
+pss_kb() { # of a tree
+	for p in $(tree "$1") $1; do
+		cat "/proc/$p/smaps_rollup" 2>/dev/null || :
+	done | awk '/^Pss:/ { sum += $2 } END { print sum + 0 }'
+}
+root_of() { # suite
+	case $1 in
+	postfix) echo "$postfix_pid" ;;
+	fife) echo "$fife_pid" ;;
+	esac
+}
+port_of() { # suite
+	case $1 in
+	postfix) echo "$postfix_port" ;;
+	fife) echo $((fife_base + 25)) ;;
+	esac
+}
+measure_rest() { # suite
+	wants "$1" || return 0
+	echo "rest $1 $(pss_kb "$(root_of "$1")")" >>"$memory"
+}
+# What a connection costs while it is held open and idle.
+measure_idle() { # what suite connections options
+	wants "$2" || return 0
+	what=$1 suite=$2 n=$3
+	shift 3
+	"$idle_conn" -p "$(port_of "$suite")" -c 8 "$@" </dev/null >/dev/null 2>>"$errors" || : # what is loaded once
+	sleep 1
+	before=$(pss_kb "$(root_of "$suite")")
+	mkfifo "$work/held"
+	"$idle_conn" -p "$(port_of "$suite")" -c "$n" "$@" <"$work/held" >"$work/idle.out" 2>>"$errors" &
+	idle_pid=$!
+	exec 8>"$work/held"
+	i=0
+	until grep -q ready "$work/idle.out" || [ $i -ge 600 ] || ! kill -0 $idle_pid 2>/dev/null; do
+		sleep 0.1
+		i=$((i + 1))
+	done
+	if grep -q ready "$work/idle.out"; then
+		sleep 0.5
+		after=$(pss_kb "$(root_of "$suite")")
+		echo "$what $suite $before $after $n" >>"$memory"
+		printf '%-22s %-8s %d connections: %d KB\n' "$what" "$suite" "$n" $((after - before))
+	else
+		echo "bench: $n idle connections to $suite were not made" >>"$errors"
+		echo "$what $suite 0 0 0" >>"$memory"
+	fi
+	exec 8>&-
+	wait $idle_pid || :
+	rm -f "$work/held"
+}
+# By how much smtpd and queued grow while one large message passes: their peak.
+peaks() { # reset or show
+	for p in $(tree "$fife_pid"); do
+		read -r name <"/proc/$p/comm" || continue
+		case $name in
+		smtpd | queued) ;;
+		*) continue ;;
+		esac
+		if [ "$1" = reset ]; then
+			echo 5 >"/proc/$p/clear_refs"
+			echo "$p $name $(awk '/^VmRSS:/ { print $2 }' "/proc/$p/status")"
+		else
+			echo "$p $name $(awk '/^VmHWM:/ { print $2 }' "/proc/$p/status")"
+		fi
+	done
+}
 folders() { # suite
 	i=0
 	while [ $i -lt $users ]; do
@@ -270,19 +357,18 @@ measure() { # work suite options...
 	suite=$2
 	shift 2
 	wants "$suite" || return 0
-	case $suite in
-	postfix) pid=$postfix_pid port=$postfix_port ;;
-	fife) pid=$fife_pid port=$((fife_base + 25)) ;;
-	esac
+	pid=$(root_of "$suite") port=$(port_of "$suite")
 	sync
 	kill -0 "$pid" 2>/dev/null || die "$suite has ended"
+	f0=$(flushes)
 	b0=$(busy)
 	t0=$(ticks "$pid")
 	said=$("$load" -p "$port" -u $users -l $limit "$@" 2>>"$errors") || :
 	sleep 0.2 # what is left to do for these messages belongs to them
 	t1=$(ticks "$pid")
 	b1=$(busy)
-	echo "$what $suite own=$((t1 - t0)) busy=$((b1 - b0)) $said" >>"$results"
+	f1=$(flushes)
+	echo "$what $suite own=$((t1 - t0)) busy=$((b1 - b0)) flushes=$((f1 - f0)) $said" >>"$results"
 	printf '%-22s %-8s %s\n' "$what" "$suite" "$said"
 }
 late() {
@@ -291,6 +377,7 @@ late() {
 
 # --- the whole ---
 "${CC:-cc}" -std=gnu11 -D_GNU_SOURCE -O2 -Wall -Wextra -o "$load" "$here/regress/bench/smtp_load.c"
+"${CC:-cc}" -std=gnu11 -D_GNU_SOURCE -O2 -Wall -Wextra -o "$idle_conn" "$here/regress/bench/idle_conn.c" -lssl -lcrypto
 ports=$(PYTHONDONTWRITEBYTECODE=1 python3 - "$here/regress/e2e" <<'EOF'
 import socket, sys
 sys.path.insert(0, sys.argv[1])
@@ -323,14 +410,28 @@ echo "disk: $(df -PT "$work" | awk 'NR == 2 { print $1, $2 }')"
 ! wants fife || echo "fife: $(git -C "$here" describe --always --dirty 2>/dev/null || echo unknown)"
 echo
 
+sleep 2
+for s in postfix fife; do
+	measure_rest $s
+done
 r=0
 while [ $r -lt "$rounds" ] && ! late; do
 	for s in postfix fife; do
 		# shellcheck disable=SC2046
-		measure deliver-10-clients $s -c 10 -m 0 -n "$messages" -w $(folders $s)
+		measure deliver-50 $s -c 50 -m 1 -n "$messages" -w $(folders $s)
 	done
 	r=$((r + 1))
 done
+! wants fife || peaks reset >"$work/peaks.before"
+r=0
+while [ $r -lt "$rounds" ] && ! late; do
+	for s in postfix fife; do
+		# shellcheck disable=SC2046
+		measure deliver-25MB $s -c 1 -n 1 -s 26214400 -w $(folders $s)
+	done
+	r=$((r + 1))
+done
+! wants fife || peaks show >"$work/peaks.after"
 
 # Accepting alone: everything is held.
 if wants postfix; then
@@ -347,10 +448,39 @@ r=0
 while [ $r -lt "$rounds" ] && ! late; do
 	for s in postfix fife; do
 		measure accept-50-new $s -c 50 -m 1 -d "$seconds"
-		measure accept-10-reused $s -c 10 -m 0 -d "$seconds"
+		measure accept-50-reused $s -c 50 -m 0 -d "$seconds"
 		measure accept-1-client $s -c 1 -m 0 -d "$seconds"
 	done
 	r=$((r + 1))
+done
+
+# Idle connections. Postfix refuses nobody, but answers no more of them at once than it
+# may have processes.
+if wants postfix; then
+	stop_postfix
+	cat "$run/tls/key.pem" "$run/tls/cert.pem" >"$pconf/cert.pem" 2>/dev/null || make_cert
+	chmod 600 "$pconf/cert.pem"
+	postconf -c "$pconf" -e "default_process_limit = 1200" "smtpd_tls_chain_files = $pconf/cert.pem" \
+		'smtpd_tls_security_level = may'
+	start_postfix
+fi
+# Each kind with daemons that have not done anything yet: no memory of before, no
+# processes that are still there.
+for kind in plain tls; do
+	if wants postfix; then
+		stop_postfix
+		start_postfix
+	fi
+	if wants fife; then
+		stop_fife
+		spawn_fife
+	fi
+	options=
+	[ $kind = plain ] || options=-t
+	# shellcheck disable=SC2086
+	measure_idle idle-$kind postfix $((idle / 5)) $options
+	# shellcheck disable=SC2086
+	measure_idle idle-$kind fife "$idle" $options
 done
 
 echo
@@ -368,10 +498,11 @@ function median(list, a, n, i, j, x) {
 function show(v, form) { return v == "" ? "-" : sprintf(form, v) }
 BEGIN {
 	title["accept-50-new"] = "accept, 50 clients, a message a connection"
-	title["accept-10-reused"] = "accept, 10 clients, connections reused"
+	title["accept-50-reused"] = "accept, 50 clients, connections reused"
 	title["accept-1-client"] = "accept, 1 client, connection reused"
-	title["deliver-10-clients"] = "10 clients, until the last is in its Maildir"
-	n_order = split("accept-50-new accept-10-reused accept-1-client deliver-10-clients", order, " ")
+	title["deliver-50"] = "50 clients, until the last is in its Maildir"
+	title["deliver-25MB"] = "a message of 25 MB, until it is in its Maildir"
+	n_order = split("accept-50-new accept-50-reused deliver-50 accept-1-client deliver-25MB", order, " ")
 }
 {
 	k = $1 SUBSEP $2
@@ -388,14 +519,16 @@ BEGIN {
 		errors[k]++ # the driver itself failed
 	if (v["messages"] > 0)
 		cpu[k] = cpu[k] " " v["own"] * tick_ms / v["messages"]
+	if (v["messages"] > 0)
+		flush[k] = flush[k] " " v["flushes"] / v["messages"]
 	all = all + v["busy"]
 	mine += v["own"] + v["driver_cpu_s"] * 1000 / tick_ms
 	seen[$1] = 1
 }
 END {
-	form = "%-45s %9s %9s %7s %9s %9s %13s %13s %7s\n"
-	printf form, "", "Postfix", "fife", "ratio", "CPU ms/", "message", "p50/p99 ms", "p50/p99 ms", "errors"
-	printf form, "work", "msgs/s", "msgs/s", "", "Postfix", "fife", "Postfix", "fife", ""
+	form = "%-46s %9s %9s %7s %9s %9s %13s %13s %9s %7s\n"
+	printf form, "", "Postfix", "fife", "ratio", "CPU ms/", "message", "p50/p99 ms", "p50/p99 ms", "flushes/m", "errors"
+	printf form, "work", "msgs/s", "msgs/s", "", "Postfix", "fife", "Postfix", "fife", "P / f", "P/f"
 	for (o = 1; o <= n_order; o++) {
 		w = order[o]
 		if (!(w in seen))
@@ -408,15 +541,33 @@ END {
 			c[s] = k in cpu ? median(cpu[k]) : ""
 			lat[s] = has ? sprintf("%.1f/%.1f", median(p50[k]), median(p99[k])) : "-"
 			err[s] = errors[k] + 0
+			fl[s] = has ? sprintf("%.2f", median(flush[k])) : "-"
 		}
 		ratio = rate[1] > 0 && rate[2] != "" ? sprintf("%.2f", rate[2] / rate[1]) : "-"
-		printf form, title[w], show(rate[1], "%.0f"), show(rate[2], "%.0f"), ratio,
-		    show(c[1], "%.2f"), show(c[2], "%.2f"), lat[1], lat[2], err[1] "/" err[2]
+		f = w == "deliver-25MB" ? "%.2f" : "%.0f"
+		printf form, title[w], show(rate[1], f), show(rate[2], f), ratio,
+		    show(c[1], "%.3f"), show(c[2], "%.3f"), lat[1], lat[2], fl[1] "/" fl[2], err[1] "/" err[2]
 	}
 	if (all > 0)
 		printf "\nof the processor time used during the measurements, %.0f %% was other work (and interrupts)\n",
 		    (all - mine) * 100 / all
 }' "$results"
+echo
+awk '
+function kb(v) { return v == "" ? "-" : sprintf("%.1f", v) }
+$1 == "rest" { rest[$2] = $3 / 1024 }
+$1 ~ /^idle/ && $5 > 0 { each[$1, $2] = ($4 - $3) / $5 }
+END {
+	printf "%-46s %9s %9s\n", "memory (PSS)", "Postfix", "fife"
+	printf "%-46s %9s %9s\n", "at rest, MB", kb(rest["postfix"]), kb(rest["fife"])
+	printf "%-46s %9s %9s\n", "an idle SMTP connection, KB", kb(each["idle-plain", "postfix"]), kb(each["idle-plain", "fife"])
+	printf "%-46s %9s %9s\n", "an idle SMTP connection with TLS, KB", kb(each["idle-tls", "postfix"]), kb(each["idle-tls", "fife"])
+}' "$memory"
+! wants fife || awk '
+FNR == NR { before[$1] = $3; next }
+$1 in before { if ($3 - before[$1] > most[$2]) most[$2] = $3 - before[$1] }
+END { printf "fife grows while 25 MB pass, KB: smtpd %d, queued %d\n", most["smtpd"], most["queued"] }' \
+	"$work/peaks.before" "$work/peaks.after"
 ok=$(grep -c ' errors=0 ' "$results" || :)
 bad=$(($(grep -c . "$results" || :) - ok))
 if [ "$bad" != 0 ]; then
