@@ -94,7 +94,7 @@ endef
 
 $(eval $(call archive,$(B)/libcommon.a,$(call objs,$(COMMON_SRC))))
 $(foreach f,$(FOLDERS),$(eval $(call archive,$(B)/lib$(f).a,\
-    $(call objs,$(filter-out $(if $(filter mailbox,$(f)),,%/main.c),$(wildcard $(call folder,$(f))/*.c))))))
+    $(call objs,$(filter-out $(if $(filter mailbox,$(f)),,%/main.c),$(wildcard $(call folder,$(f))/*.c $(if $(filter mailbox,$(f)),mailbox/sieve/*.c)))))))
 
 define program
 $(1): $(call objs,$(call folder,$(2))/main.c) $(B)/lib$(2).a $$(also_$(2)) $(B)/libcommon.a
@@ -128,7 +128,7 @@ $(FB)/obj/%.o: %.c
 fobjs = $(patsubst %.c,$(FB)/obj/%.o,$(1))
 $(eval $(call archive,$(FB)/libcommon.a,$(call fobjs,$(COMMON_SRC))))
 $(foreach f,$(FOLDERS),$(eval $(call archive,$(FB)/lib$(f).a,\
-    $(call fobjs,$(filter-out $(if $(filter mailbox,$(f)),,%/main.c),$(wildcard $(call folder,$(f))/*.c))))))
+    $(call fobjs,$(filter-out $(if $(filter mailbox,$(f)),,%/main.c),$(wildcard $(call folder,$(f))/*.c $(if $(filter mailbox,$(f)),mailbox/sieve/*.c)))))))
 fuzz_lib = $(if $(filter common,$(1)),,$(FB)/lib$(1).a $(if $(filter mboxd,$(1)),$(FB)/libmailbox.a))
 define fuzz
 $(FB)/bin/$(1): regress/fuzz/$(1).c $$(call fuzz_lib,$(firstword $(subst /, ,$(1)))) $(FB)/libcommon.a
