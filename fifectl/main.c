@@ -24,7 +24,7 @@ usage(FILE *out)
 	      "  domain add|del|list      user add|del|list|show|set|rename|passwd\n"
 	      "  user apppass add|del|list ADDRESS [NAME [smtp|imap|pop3]]\n"
 	      "  alias add|del|list       route add|del|list|explain\n"
-	      "  queue list|show|retry|hold|release|remove|stats\n"
+	      "  queue list|show|retry|hold|release|remove|bounce|set|stats\n"
 	      "  queue verify [--offline] [--repair] | queue freeze add|del|list\n"
 	      "  why ADDRESS|MESSAGE-ID|QUEUE-ID      log [smtp|delivery|filter|login]\n"
 	      "  resolver lookup|flush|stats          mailbox list|show\n"

@@ -201,6 +201,9 @@ conf_send(struct suite *s, struct child *c)
 		break;
 	case ROLE_QUEUED:
 		(void)channel_send(c->ch, MSG_FIFED_QUEUED_CONF, 0, &conf->queue, -1);
+		for (size_t i = 0; i < conf->n_classes; i++)
+			(void)channel_send(
+			    c->ch, MSG_FIFED_QUEUED_CLASS, 0, &conf->classes[i].m, -1);
 		break;
 	case ROLE_DELIVERD_REMOTE:
 		send_delivery(conf, c);

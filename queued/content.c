@@ -250,6 +250,7 @@ spool_view(struct spool *sp, const struct qmsg *m, struct spool_view *v)
 	if (v->rcpts == NULL || others == NULL)
 		goto fail;
 	v->rec.flags = m->flags & QM_ON_DISK;
+	v->rec.ext.priority = m->priority;
 	for (uint32_t i = 0; i < m->nrcpt; i++) {
 		const struct qrcpt *q = &m->rcpt[i];
 		struct rec_rcpt *o = &v->rcpts[i];

@@ -10,31 +10,19 @@
 #include <string.h>
 
 #include "common/log.h"
+#include "queued/change.h"
 #include "queued/control.h"
 #include "queued/deliver.h"
 #include "queued/freeze_control.h"
 #include "queued/internal.h"
+#include "queued/job.h"
 #include "queued/qid.h"
 #include "queued/select.h"
+#include "queued/walk.h"
 #include "queued/txn.h"
 #include "queued/verify.h"
 
 #define STEP 200 /* messages in one turn */
-
-struct walk {
-	struct ctl *ctl; /* NULL: fifectl has gone */
-	struct select sel;
-	char **words; /* the strings that sel borrows */
-	int nwords;
-	/* Called for each message that is meant; returns 1 when it counts. */
-	int (*each)(struct walk *, struct qmsg *, const struct spool_view *);
-	void (*end)(struct walk *);
-	int need_view;
-	uint64_t next_id;
-	uint64_t last_id; /* nothing that comes later */
-	uint64_t count, failed;
-	struct event *ev;
-};
 
 static void
 walk_free(struct walk *w)
@@ -75,6 +63,13 @@ is_deferred(const struct qmsg *m)
 	return 0;
 }
 
+int
+walk_means(const struct select *s, const struct rec_rcpt *r)
+{
+	return r->state == RCPT_LIVE &&
+	       (s->to == NULL || select_address(s->to, r->address));
+}
+
 static int
 view_matches(const struct select *s, const struct spool_view *v)
 {
@@ -83,8 +78,7 @@ view_matches(const struct select *s, const struct spool_view *v)
 	if (s->to == NULL)
 		return 1;
 	for (uint32_t i = 0; i < v->nrcpt; i++) {
-		if (v->rcpts[i].state == RCPT_LIVE &&
-		    select_address(s->to, v->rcpts[i].address))
+		if (walk_means(s, &v->rcpts[i]))
 			return 1;
 	}
 	return 0;
@@ -171,8 +165,7 @@ on_gone(struct ctl *c, void *arg)
 	event_active(w->ev, EV_TIMEOUT, 0);
 }
 
-/* Takes over the command; NULL: it has been answered. */
-static struct walk *
+struct walk *
 walk_new(struct ctl *c, int argc, char **argv, int need_some)
 {
 	struct walk *w;
@@ -198,7 +191,7 @@ walk_new(struct ctl *c, int argc, char **argv, int need_some)
 	if (need_some && select_is_empty(&w->sel)) {
 		ctl_done(c, CTL_USAGE,
 		    "say which messages: ids, --to, --from, --state, --older, "
-		    "or --all");
+		    "--newer or --all");
 		walk_free(w);
 		return NULL;
 	}
@@ -333,6 +326,7 @@ queue_show(struct ctl *c, int argc, char **argv)
 	struct qmsg *m = NULL;
 	uint64_t id;
 	const struct freeze_rule *frozen;
+	const struct class_times *times;
 	char qid[QID_SIZE], why[800];
 
 	(void)argc;
@@ -359,7 +353,13 @@ queue_show(struct ctl *c, int argc, char **argv)
 	ctl_str(c, "from", v.rec.sender[0] != '\0' ? v.rec.sender : "<>");
 	ctl_u64(c, "size", m->size);
 	ctl_time(c, "arrived", m->created);
-	ctl_time(c, "expires", (int64_t)m->created + queued.conf.expire_s);
+	times = job_class(&v, 0);
+	ctl_time(c, "expires", (int64_t)m->created + times->expire_s);
+	ctl_str(c, "class", times->name);
+	if (m->priority != 0) {
+		snprintf(why, sizeof(why), "%d", m->priority);
+		ctl_str(c, "priority", why);
+	}
 	ctl_str(c, "body", v.rec.body < 3 ? bodies[v.rec.body] : "");
 	ctl_str(c, "client", v.rec.client);
 	ctl_str(c, "helo", v.rec.helo);
@@ -391,182 +391,6 @@ queue_show(struct ctl *c, int argc, char **argv)
 	}
 	spool_view_clear(&v);
 	ctl_done(c, CTL_OK, NULL);
-}
-
-/* retry, hold, release, remove */
-
-static void
-change_end(struct walk *w, const char *what)
-{
-	if (w->count == 0 && !w->sel.all && spool_held(queued.spool))
-		ctl_done(w->ctl, CTL_REFUSED,
-		    "no such message, or held with the whole queue: queue release --all");
-	else if (w->count == 0 && !w->sel.all)
-		ctl_done(w->ctl, CTL_REFUSED,
-		    "no such message is in the queue, or nothing to do for it");
-	else {
-		ctl_text(w->ctl, "%llu %s", (unsigned long long)w->count, what);
-		ctl_done(w->ctl, CTL_OK, NULL);
-	}
-}
-
-static int
-retry_each(struct walk *w, struct qmsg *m, const struct spool_view *v)
-{
-	(void)w;
-	(void)v;
-	if (m->flags & QM_HELD)
-		return 0;
-	deliver_hurry(m);
-	return 1;
-}
-
-static void
-retry_end(struct walk *w)
-{
-	change_end(w, w->count == 1 ? "message is tried now" : "messages are tried now");
-}
-
-static void
-log_change(const struct qmsg *m, const char *event)
-{
-	char qid[QID_SIZE];
-
-	qid_format(m->id, qid);
-	log_fact(
-	    LOG_DELIVERY, LOGL_INFO, event, KS("qid", qid), KS("by", "administrator"));
-}
-
-static int
-hold_each(struct walk *w, struct qmsg *m, const struct spool_view *v)
-{
-	(void)v;
-	if (m->flags & QM_HELD)
-		return 0;
-	m = spool_change(queued.spool, m, m->flags | QM_HELD, 0, NULL, 0);
-	if (m == NULL) {
-		w->failed++;
-		return 0;
-	}
-	deliver_unschedule(m);
-	log_change(m, "held");
-	return 1;
-}
-
-static void
-hold_end(struct walk *w)
-{
-	if (w->last_id == 0) {
-		ctl_text(
-		    w->ctl, "the whole queue is held; new messages are still accepted");
-		ctl_done(w->ctl, CTL_OK, NULL);
-		return;
-	}
-	change_end(w, w->count == 1 ? "message is held" : "messages are held");
-}
-
-static int
-release_each(struct walk *w, struct qmsg *m, const struct spool_view *v)
-{
-	(void)v;
-	if (!(m->flags & QM_HELD))
-		return 0;
-	m = spool_change(
-	    queued.spool, m, m->flags & ~(uint32_t)(QM_HELD | QM_QUARANTINE), 0, NULL, 0);
-	if (m == NULL) {
-		w->failed++;
-		return 0;
-	}
-	deliver_schedule(m);
-	log_change(m, "released");
-	return 1;
-}
-
-static void
-release_end(struct walk *w)
-{
-	change_end(w, w->count == 1 ? "message is released" : "messages are released");
-}
-
-static int
-remove_each(struct walk *w, struct qmsg *m, const struct spool_view *v)
-{
-	deliver_cancel(m->id);
-	deliver_unschedule(m);
-	if (spool_remove(queued.spool, m) == -1) {
-		deliver_schedule(m);
-		w->failed++;
-		return 0;
-	}
-	(void)v;
-	log_change(m, "removed");
-	return 1;
-}
-
-static void
-remove_end(struct walk *w)
-{
-	change_end(w, w->count == 1 ? "message is removed" : "messages are removed");
-}
-
-static void
-queue_retry(struct ctl *c, int argc, char **argv)
-{
-	struct walk *w = walk_new(c, argc, argv, 1);
-
-	if (w == NULL)
-		return;
-	w->each = retry_each;
-	w->end = retry_end;
-}
-
-/* --all alone means the queue itself: what comes later, too. */
-static int
-is_whole_queue(const struct select *s)
-{
-	return s->all && s->to == NULL && s->from == NULL && s->state == SELECT_ANY &&
-	       s->older_s == 0 && s->nids == 0;
-}
-
-static void
-queue_hold(struct ctl *c, int argc, char **argv)
-{
-	struct walk *w = walk_new(c, argc, argv, 1);
-
-	if (w == NULL)
-		return;
-	w->each = hold_each;
-	w->end = hold_end;
-	if (is_whole_queue(&w->sel) && spool_set_held(queued.spool, 1) == 0)
-		w->last_id = 0; /* each message stays as it is */
-	if (w->last_id == 0)
-		log_info("the whole queue is held");
-}
-
-static void
-queue_release(struct ctl *c, int argc, char **argv)
-{
-	struct walk *w = walk_new(c, argc, argv, 1);
-
-	if (w == NULL)
-		return;
-	w->each = release_each;
-	w->end = release_end;
-	if (is_whole_queue(&w->sel) && spool_held(queued.spool) &&
-	    spool_set_held(queued.spool, 0) == 0)
-		log_info("the whole queue is released");
-	deliver_wake();
-}
-
-static void
-queue_remove(struct ctl *c, int argc, char **argv)
-{
-	struct walk *w = walk_new(c, argc, argv, 1);
-
-	if (w == NULL)
-		return;
-	w->each = remove_each;
-	w->end = remove_end;
 }
 
 /* queue stats, status */
@@ -655,6 +479,8 @@ const struct ctl_command queued_commands[] = {
 	{ "queue hold", 0, -1, queue_hold },
 	{ "queue release", 0, -1, queue_release },
 	{ "queue remove", 0, -1, queue_remove },
+	{ "queue bounce", 0, -1, queue_bounce },
+	{ "queue set", 0, -1, queue_set },
 	{ "queue freeze", 0, -1, queue_freeze },
 	{ "queue stats", 0, 0, queue_stats },
 	{ "queue verify", 0, 1, queue_verify },

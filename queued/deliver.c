@@ -112,9 +112,12 @@ deliver_schedule(struct qmsg *m)
 			continue;
 		job_live_for(m, r->dest, &due);
 		sched_bind(queued.sched, r->dest, index_dest_name(ix, r->dest));
-		if (sched_add(queued.sched, m->id, r->dest, QM_SENDER(m->flags), due,
-			queue_now(), &m->items) == 0)
+		item = sched_add(queued.sched, m->id, r->dest, QM_SENDER(m->flags), due,
+		    queue_now(), &m->items);
+		if (item == 0)
 			log_warnx("no memory to schedule a message");
+		else
+			sched_prioritize(queued.sched, item, m->priority);
 	}
 	deliver_wake();
 }

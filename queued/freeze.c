@@ -3,7 +3,6 @@
  *
  * SPDX-License-Identifier: ISC
  */
-#include <fnmatch.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -187,24 +186,17 @@ freeze_expire(struct freeze *f, int64_t now)
 	return n;
 }
 
-static int
-agrees(const char *pattern, const char *address)
-{
-	if (strpbrk(pattern, "*?[") == NULL)
-		return select_address(pattern, address);
-	return fnmatch(pattern, address, FNM_CASEFOLD) == 0;
-}
-
 const struct freeze_rule *
 freeze_match(const struct freeze *f, const char *sender, const char *rcpt, int64_t now)
 {
 	for (size_t i = 0; i < f->n; i++) {
 		const struct freeze_rule *r = &f->rules[i];
 
-		if (is_over(r, now) || (r->from[0] != '\0' && !agrees(r->from, sender)) ||
-		    (r->to[0] != '\0' && !agrees(r->to, rcpt)) ||
-		    (r->either[0] != '\0' && !agrees(r->either, sender) &&
-			!agrees(r->either, rcpt)))
+		if (is_over(r, now) ||
+		    (r->from[0] != '\0' && !select_address(r->from, sender)) ||
+		    (r->to[0] != '\0' && !select_address(r->to, rcpt)) ||
+		    (r->either[0] != '\0' && !select_address(r->either, sender) &&
+			!select_address(r->either, rcpt)))
 			continue;
 		return r;
 	}

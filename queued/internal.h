@@ -6,8 +6,8 @@
 
 #include "common/channel.h"
 #include "common/daemon.h"
+#include "queued/class.h"
 #include "queued/freeze.h"
-#include "queued/retry.h"
 #include "queued/schedule.h"
 #include "queued/spool.h"
 
@@ -15,7 +15,7 @@ struct queued {
 	struct spool *spool; /* NULL until start() */
 	struct sched *sched;
 	struct msg_conf_queued conf;
-	struct retry retry;
+	struct classes classes;
 	struct freeze freeze;
 	const char
 	    *root; /* of the spool; NULL: the root directory, which is the chroot */

@@ -68,10 +68,14 @@ uint32_t job_live_for(const struct qmsg *, uint32_t dest, int64_t *due);
 /* frozen.c: the rule that keeps a recipient back, NULL: none. */
 struct freeze_rule;
 struct spool_view;
+struct class_times;
 const struct freeze_rule *job_frozen_by(
     const struct spool_view *, uint32_t rcpt, int64_t now);
 /* All of its recipients that are due are kept back: its items wait; it is freed. */
 void job_frozen(struct job *, struct qmsg *, const struct spool_view *, int64_t now);
+
+/* The class of one of its recipients. */
+const struct class_times *job_class(const struct spool_view *, uint32_t rcpt);
 
 /* deliver.c */
 /* Nothing speaks against trying it now. */

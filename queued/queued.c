@@ -21,8 +21,6 @@
 
 #define LOCK_WAIT_S 5
 #define TICK_US 100000
-#define RETRY_DEFAULT "5m 15m 30m 1h 2h 4h"
-#define EXPIRE_DEFAULT_S (5 * 86400)
 #define JOBS_DEFAULT 100
 #define JOBS_PER_DEFAULT 10
 
@@ -59,6 +57,10 @@ queue_clock_tick(void)
 static void
 on_conf(struct msg *m)
 {
+	if (m->type == MSG_FIFED_QUEUED_CLASS &&
+	    classes_add(&queued.classes, &m->p.conf_queue_class) == -1)
+		log_warnx(
+		    "the class %s of the queue is left out", m->p.conf_queue_class.name);
 	if (m->type != MSG_FIFED_QUEUED_CONF)
 		return;
 	queued.conf = m->p.conf_queued;
@@ -66,14 +68,8 @@ on_conf(struct msg *m)
 		queued.conf.jobs_max = JOBS_DEFAULT;
 	if (queued.conf.jobs_per_destination == 0)
 		queued.conf.jobs_per_destination = JOBS_PER_DEFAULT;
-	if (queued.conf.expire_s == 0)
-		queued.conf.expire_s = EXPIRE_DEFAULT_S;
-	if (retry_parse(queued.conf.retry, &queued.retry) == -1) {
-		if (queued.conf.retry[0] != '\0')
-			log_warnx("the retry schedule «%s» is not one, using «%s»",
-			    queued.conf.retry, RETRY_DEFAULT);
-		(void)retry_parse(RETRY_DEFAULT, &queued.retry);
-	}
+	classes_set_default(&queued.classes, &queued.conf);
+	queued.conf.expire_s = queued.classes.normal.expire_s;
 }
 
 static void
@@ -105,8 +101,8 @@ on_start(void)
 	char why[256];
 	struct index *ix;
 
-	if (queued.retry.nsteps == 0)
-		(void)retry_parse(RETRY_DEFAULT, &queued.retry);
+	if (queued.classes.normal.expire_s == 0)
+		classes_set_default(&queued.classes, &queued.conf);
 	queued.sched = sched_new(queued.conf.jobs_max, queued.conf.jobs_per_destination);
 	if (queued.sched == NULL) {
 		log_warnx("no memory");

@@ -19,7 +19,6 @@
 #include "queued/qid.h"
 
 #define ORIGINAL_READ (200 * 1024)
-#define DEFAULT_EXPIRE_S (5 * 86400)
 #define LOCAL_TRIES 6
 #define LOCAL_FIRST_S 5U
 #define LOSSES 256
@@ -133,7 +132,6 @@ struct record {
 	struct qmsg *m;
 	struct spool_view view;
 	int64_t now;
-	int64_t expire_at;
 	char qid[QID_SIZE];
 	uint32_t flags;
 	uint8_t *list; /* changed recipients, encoded */
@@ -143,14 +141,19 @@ struct record {
 	struct note notes[BOUNCE_ACTIONS]; /* by enum bounce_action */
 };
 
-static uint32_t
-expire_s(const struct qmsg *m)
+const struct class_times *
+job_class(const struct spool_view *v, uint32_t rcpt)
 {
-	uint32_t s = m->flags & QM_BOUNCE && queued.conf.bounce_expire_s != 0
-			 ? queued.conf.bounce_expire_s
-			 : queued.conf.expire_s;
+	struct class_facts f = { v->rec.sender, v->rcpts[rcpt].address,
+		v->rec.login_address, v->rec.ext.priority };
 
-	return s != 0 ? s : DEFAULT_EXPIRE_S;
+	return classes_find(&queued.classes, &f);
+}
+
+static int64_t
+expire_at(const struct record *r, uint32_t num)
+{
+	return (int64_t)r->m->created + job_class(&r->view, num)->expire_s;
 }
 
 static int
@@ -182,7 +185,7 @@ note_add(struct record *r, enum bounce_action action, const struct rec_rcpt *rc)
 	b->mta = rc->mta;
 	b->reply = rc->mta[0] != '\0' ? rc->text : "";
 	b->text = rc->mta[0] != '\0' ? "" : rc->text;
-	b->until = r->expire_at;
+	b->until = expire_at(r, rc->num);
 }
 
 static void
@@ -205,8 +208,8 @@ rcpt_put(struct record *r, const struct rec_rcpt *rc)
 static uint32_t
 next_delay(const struct record *r, unsigned int attempts, uint32_t num)
 {
-	uint32_t delay =
-	    retry_delay_spread(&queued.retry, attempts, (uint32_t)r->m->id + num);
+	uint32_t delay = retry_delay_spread(
+	    &job_class(&r->view, num)->retry, attempts, (uint32_t)r->m->id + num);
 
 	if (r->job->local && attempts <= LOCAL_TRIES &&
 	    delay > LOCAL_FIRST_S << (attempts - 1))
@@ -326,7 +329,7 @@ rcpt_apply(struct record *r, const struct job_rcpt *jr, int pass)
 	case JOB_DEFERRED:
 		if (rc.attempts < UINT16_MAX)
 			rc.attempts++;
-		if (r->now >= r->expire_at) {
+		if (r->now >= expire_at(r, jr->num)) {
 			rc.state = RCPT_FAILED;
 			rc.enhanced = "4.4.7";
 		} else
@@ -395,16 +398,17 @@ expands_apply(struct record *r, int pass)
 static void
 delay_warnings(struct record *r)
 {
-	uint32_t after = queued.conf.delay_warning_s;
-
-	if (after == 0 || r->m->flags & QM_WARNED ||
-	    r->now < (int64_t)r->m->created + after)
+	if (r->m->flags & QM_WARNED)
 		return;
 	for (uint32_t i = 0; i < r->view.nrcpt; i++) {
 		const struct rec_rcpt *rc = &r->view.rcpts[i];
+		uint32_t after;
 
-		if (rc->state == RCPT_LIVE && rc->attempts > 0 &&
-		    wants(r, rc->notify, NOTIFY_DELAY))
+		if (rc->state != RCPT_LIVE || rc->attempts == 0 ||
+		    !wants(r, rc->notify, NOTIFY_DELAY))
+			continue;
+		after = job_class(&r->view, i)->delay_warning_s;
+		if (after != 0 && r->now >= (int64_t)r->m->created + after)
 			note_add(r, BOUNCE_DELAYED, rc);
 	}
 	if (r->notes[BOUNCE_DELAYED].n > 0)
@@ -600,7 +604,6 @@ result_record(struct job *j)
 		shorten(j->rcpts[i].mta, SHORT_NAME);
 	}
 	r.now = queue_now();
-	r.expire_at = (int64_t)r.m->created + expire_s(r.m);
 	r.flags = r.m->flags;
 	qid_format(r.m->id, r.qid);
 	/* Recipients of other jobs. */

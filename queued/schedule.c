@@ -31,11 +31,22 @@ sched_free(struct sched *s)
 {
 	if (s == NULL)
 		return;
-	for (uint32_t i = 0; i < s->ndests; i++)
-		free(s->dests[i].b);
+	for (uint32_t i = 0; i < s->ndests; i++) {
+		struct buckets *b;
+
+		while ((b = s->dests[i].b) != NULL) {
+			s->dests[i].b = b->more;
+			free(b);
+		}
+	}
 	for (uint32_t i = 0; i < s->ngroups; i++) {
+		struct rings *r;
+
+		while ((r = s->groups[i].r) != NULL) {
+			s->groups[i].r = r->more;
+			free(r);
+		}
 		free(s->groups[i].key);
-		free(s->groups[i].r);
 	}
 	free(s->items);
 	free(s->heap);
@@ -110,12 +121,15 @@ make_ready(struct sched *s, uint32_t item)
 {
 	struct item *it = &s->items[item];
 	struct dest *d = &s->dests[it->dest];
-	struct buckets *b = d->b;
+	struct buckets *b = sched_buckets(d, it->band);
 
 	if (b == NULL) {
-		b = d->b = calloc(1, sizeof(*b));
+		b = calloc(1, sizeof(*b));
 		if (b == NULL)
 			return -1;
+		b->band = it->band;
+		b->more = d->b;
+		d->b = b;
 	}
 	it->state = ITEM_READY;
 	it->next = 0;
@@ -139,7 +153,7 @@ ready_unlink(struct sched *s, uint32_t item)
 {
 	struct item *it = &s->items[item];
 	struct dest *d = &s->dests[it->dest];
-	struct buckets *b = d->b;
+	struct buckets *b = sched_buckets(d, it->band), **p;
 
 	if (it->prev != 0)
 		s->items[it->prev].next = it->next;
@@ -154,9 +168,11 @@ ready_unlink(struct sched *s, uint32_t item)
 	d->nready--;
 	s->nready--;
 	sched_dest_place(s, it->dest);
-	if (d->nready == 0) {
-		free(d->b);
-		d->b = NULL;
+	if (b->mask == 0) {
+		for (p = &d->b; *p != b; p = &(*p)->more)
+			;
+		*p = b->more;
+		free(b);
 	}
 }
 
@@ -207,6 +223,7 @@ sched_add(struct sched *s, uint64_t id, uint32_t dest, uint32_t sender, int64_t 
 	s->items[i].id = id;
 	s->items[i].dest = dest;
 	s->items[i].bucket = (uint8_t)((sender ^ sender >> 7 ^ sender >> 16) % NBUCKETS);
+	s->items[i].band = BAND_NORMAL;
 	s->items[i].of_msg = *list;
 	*list = i;
 	place(s, i, due, now);
@@ -313,33 +330,100 @@ sched_next_due(const struct sched *s)
 	return due;
 }
 
+void
+sched_prioritize(struct sched *s, uint32_t item, int priority)
+{
+	struct item *it = &s->items[item];
+	uint8_t band = priority >= 7    ? 0
+		       : priority >= 5  ? 1
+		       : priority >= 3  ? 2
+		       : priority >= 1  ? 3
+		       : priority == 0  ? BAND_NORMAL
+		       : priority >= -3 ? 5
+					: 6;
+
+	if (it->band == band)
+		return;
+	if (it->state != ITEM_READY) {
+		it->band = band;
+		return;
+	}
+	ready_unlink(s, item);
+	it->band = band;
+	if (make_ready(s, item) == -1)
+		make_waiting(s, item); /* due already: with the next wake */
+}
+
+/* The bucket of that band whose turn it is, NBUCKETS: none may run. */
+static uint32_t
+band_bucket(const struct sched *s, const struct class *c, const struct band *b)
+{
+	/* Whose hosts hang one after the other leaves places for the rest. */
+	uint32_t most = s->jobs_max - s->jobs_max / 4;
+
+	for (uint32_t n = 0; b->mask != 0 && n < NBUCKETS; n++) {
+		uint32_t k = (b->turn + n) % NBUCKETS;
+
+		if (b->mask & (1U << k) && c->of_bucket[k] < most)
+			return k;
+	}
+	return NBUCKETS;
+}
+
+/*
+ * The most urgent band that may run something; but one turn in BAND_TURNS goes to one of
+ * the others, each in its turn: nobody starves.
+ */
+static struct band *
+band_choose(const struct sched *s, struct class *c, uint32_t *bucket)
+{
+	uint32_t k, top;
+
+	for (top = 0; top < NBANDS; top++) {
+		*bucket = band_bucket(s, c, &c->bands[top]);
+		if (*bucket < NBUCKETS)
+			break;
+	}
+	if (top == NBANDS)
+		return NULL;
+	if (++c->turns % BAND_TURNS != 0)
+		return &c->bands[top];
+	for (uint32_t n = 0; n < NBANDS; n++) {
+		c->other = (c->other + 1) % NBANDS;
+		k = band_bucket(s, c, &c->bands[c->other]);
+		if (c->other == top || k == NBUCKETS)
+			continue;
+		*bucket = k;
+		return &c->bands[c->other];
+	}
+	return &c->bands[top];
+}
+
 uint32_t
 sched_pop(struct sched *s, enum sched_class class)
 {
 	struct class *c = &s->class[class];
+	struct band *band;
 	struct group *g;
 	struct dest *d;
 	struct buckets *b;
-	uint32_t gi, item, turn = c->turn, tries = 0;
-	/* Whose hosts hang one after the other leaves places for the rest. */
-	uint32_t most = s->jobs_max - s->jobs_max / 4;
+	struct rings *r;
+	uint32_t gi, item, turn = 0;
+	uint8_t n;
 
-	if (c->mask == 0 || c->running >= s->jobs_max)
+	if (c->running >= s->jobs_max || (band = band_choose(s, c, &turn)) == NULL)
 		return 0;
-	while (!(c->mask & (1U << turn)) || c->of_bucket[turn] >= most) {
-		turn = (turn + 1) % NBUCKETS;
-		if (++tries == NBUCKETS)
-			return 0;
-	}
-	c->turn = (turn + 1) % NBUCKETS;
-	gi = c->first[turn];
+	n = (uint8_t)(band - c->bands);
+	band->turn = (turn + 1) % NBUCKETS;
+	gi = band->first[turn];
 	g = &s->groups[gi];
-	d = &s->dests[g->r->first[turn]];
-	b = d->b;
+	r = sched_rings(g, n);
+	d = &s->dests[r->first[turn]];
+	b = sched_buckets(d, n);
 	item = b->head[turn];
 	/* The turn goes on before the ends change. */
-	g->r->first[turn] = b->next[turn];
-	c->first[turn] = g->r->next[turn];
+	band->first[turn] = r->next[turn];
+	r->first[turn] = b->next[turn];
 	g->running++;
 	c->running++;
 	c->of_bucket[turn]++;

@@ -8,10 +8,12 @@
  * An item is one message for one destination (a recipient domain). Destinations with
  * the same route form a group: all local ones, those behind one relay, or one domain by
  * its MX. There are two classes, local and remote, with a bound of running
- * jobs each, so that neither waits for the other. Turns go round buckets of senders,
- * within a bucket round the groups, within a group round the destinations: a hundred
- * thousand messages for one dead host, or of one sender to as many places, cost the
- * others nothing. One bucket has at most three quarters of the running jobs. A group
+ * jobs each, so that neither waits for the other. Seven out of eight turns go to the most
+ * urgent band of priorities that has something, the eighth to one of the others,
+ * each in its turn. Within a band turns go round buckets of
+ * senders, within a bucket round the groups, within a group round the destinations: a
+ * hundred thousand messages for one dead host, or of one sender to as many places, cost
+ * the others nothing. One bucket has at most three quarters of the running jobs. A group
  * whose hosts do not answer is left alone for a growing time, then probed with one job.
  */
 
@@ -45,6 +47,8 @@ void sched_bind(struct sched *, uint32_t dest, const char *name);
  */
 uint32_t sched_add(struct sched *, uint64_t id, uint32_t dest, uint32_t sender,
     int64_t due, int64_t now, uint32_t *list);
+/* From -9 to 9 (RFC 6710), 0 at first: the more urgent are popped first, mostly. */
+void sched_prioritize(struct sched *, uint32_t item, int priority);
 /* Not a running one. Unchained from *list. */
 void sched_remove(struct sched *, uint32_t item, uint32_t *list);
 uint64_t sched_id(const struct sched *, uint32_t item);

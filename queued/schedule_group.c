@@ -20,11 +20,30 @@ group_limit(const struct sched *s, const struct group *g)
 	return g->failures >= BACKOFF_AFTER ? 1 : s->jobs_per_group;
 }
 
-static void
-group_link(struct sched *s, uint32_t i, uint32_t k)
+struct rings *
+sched_rings(const struct group *g, uint8_t band)
 {
-	struct rings *r = s->groups[i].r;
-	struct class *c = &s->class[s->groups[i].class];
+	struct rings *r = g->r;
+
+	while (r != NULL && r->band != band)
+		r = r->more;
+	return r;
+}
+
+struct buckets *
+sched_buckets(const struct dest *d, uint8_t band)
+{
+	struct buckets *b = d->b;
+
+	while (b != NULL && b->band != band)
+		b = b->more;
+	return b;
+}
+
+static void
+group_link(struct sched *s, uint32_t i, struct rings *r, uint32_t k)
+{
+	struct band *c = &s->class[s->groups[i].class].bands[r->band];
 
 	r->linked |= 1U << k;
 	if (!(c->mask & (1U << k))) {
@@ -33,24 +52,23 @@ group_link(struct sched *s, uint32_t i, uint32_t k)
 		return;
 	}
 	r->next[k] = c->first[k];
-	r->prev[k] = s->groups[c->first[k]].r->prev[k];
-	s->groups[r->prev[k]].r->next[k] = i;
-	s->groups[r->next[k]].r->prev[k] = i;
+	r->prev[k] = sched_rings(&s->groups[c->first[k]], r->band)->prev[k];
+	sched_rings(&s->groups[r->prev[k]], r->band)->next[k] = i;
+	sched_rings(&s->groups[r->next[k]], r->band)->prev[k] = i;
 }
 
 static void
-group_unlink(struct sched *s, uint32_t i, uint32_t k)
+group_unlink(struct sched *s, uint32_t i, struct rings *r, uint32_t k)
 {
-	struct rings *r = s->groups[i].r;
-	struct class *c = &s->class[s->groups[i].class];
+	struct band *c = &s->class[s->groups[i].class].bands[r->band];
 
 	r->linked &= ~(1U << k);
 	if (r->next[k] == i) {
 		c->mask &= ~(1U << k);
 		return;
 	}
-	s->groups[r->prev[k]].r->next[k] = r->next[k];
-	s->groups[r->next[k]].r->prev[k] = r->prev[k];
+	sched_rings(&s->groups[r->prev[k]], r->band)->next[k] = r->next[k];
+	sched_rings(&s->groups[r->next[k]], r->band)->prev[k] = r->prev[k];
 	if (c->first[k] == i)
 		c->first[k] = r->next[k];
 }
@@ -60,22 +78,24 @@ void
 sched_group_place(struct sched *s, uint32_t i)
 {
 	struct group *g = &s->groups[i];
-	uint32_t want, diff;
+	int may_run = g->blocked_until == 0 && g->running < group_limit(s, g);
 
-	if (g->r == NULL)
-		return;
-	want = g->blocked_until == 0 && g->running < group_limit(s, g) ? g->r->mask : 0;
-	for (diff = want ^ g->r->linked; diff != 0; diff &= diff - 1) {
-		uint32_t k = (uint32_t)__builtin_ctz(diff);
+	for (struct rings **p = &g->r, *r; (r = *p) != NULL;) {
+		uint32_t want = may_run ? r->mask : 0;
 
-		if (want & (1U << k))
-			group_link(s, i, k);
-		else
-			group_unlink(s, i, k);
-	}
-	if (g->r->mask == 0) {
-		free(g->r);
-		g->r = NULL;
+		for (uint32_t diff = want ^ r->linked; diff != 0; diff &= diff - 1) {
+			uint32_t k = (uint32_t)__builtin_ctz(diff);
+
+			if (want & (1U << k))
+				group_link(s, i, r, k);
+			else
+				group_unlink(s, i, r, k);
+		}
+		if (r->mask == 0) {
+			*p = r->more;
+			free(r);
+		} else
+			p = &r->more;
 	}
 }
 
@@ -156,16 +176,18 @@ sched_set_limits(struct sched *s, uint32_t jobs_max, uint32_t jobs_per_group)
 /* Rings of destinations in a group. */
 
 static int
-dest_link(struct sched *s, uint32_t i, uint32_t k)
+dest_link(struct sched *s, uint32_t i, struct buckets *b, uint32_t k)
 {
-	struct buckets *b = s->dests[i].b;
 	struct group *g = &s->groups[s->dests[i].group];
-	struct rings *r = g->r;
+	struct rings *r = sched_rings(g, b->band);
 
 	if (r == NULL) {
-		r = g->r = calloc(1, sizeof(*r));
+		r = calloc(1, sizeof(*r));
 		if (r == NULL)
 			return -1; /* with its next message */
+		r->band = b->band;
+		r->more = g->r;
+		g->r = r;
 	}
 	b->linked |= 1U << k;
 	if (!(r->mask & (1U << k))) {
@@ -174,46 +196,48 @@ dest_link(struct sched *s, uint32_t i, uint32_t k)
 		return 0;
 	}
 	b->next[k] = r->first[k];
-	b->prev[k] = s->dests[r->first[k]].b->prev[k];
-	s->dests[b->prev[k]].b->next[k] = i;
-	s->dests[b->next[k]].b->prev[k] = i;
+	b->prev[k] = sched_buckets(&s->dests[r->first[k]], b->band)->prev[k];
+	sched_buckets(&s->dests[b->prev[k]], b->band)->next[k] = i;
+	sched_buckets(&s->dests[b->next[k]], b->band)->prev[k] = i;
 	return 0;
 }
 
 static void
-dest_unlink(struct sched *s, uint32_t i, uint32_t k)
+dest_unlink(struct sched *s, uint32_t i, struct buckets *b, uint32_t k)
 {
-	struct buckets *b = s->dests[i].b;
-	struct rings *r = s->groups[s->dests[i].group].r;
+	struct rings *r = sched_rings(&s->groups[s->dests[i].group], b->band);
 
 	b->linked &= ~(1U << k);
 	if (b->next[k] == i) {
 		r->mask &= ~(1U << k);
 		return;
 	}
-	s->dests[b->prev[k]].b->next[k] = b->next[k];
-	s->dests[b->next[k]].b->prev[k] = b->prev[k];
+	sched_buckets(&s->dests[b->prev[k]], b->band)->next[k] = b->next[k];
+	sched_buckets(&s->dests[b->next[k]], b->band)->prev[k] = b->prev[k];
 	if (r->first[k] == i)
 		r->first[k] = b->next[k];
 }
 
+/* All that is ready is in the group's rings, or with in 0: nothing is. */
 static void
-dest_links(struct sched *s, uint32_t i, uint32_t want)
+dest_links(struct sched *s, uint32_t i, int in)
 {
 	struct dest *d = &s->dests[i];
-	uint32_t diff;
 
-	if (d->b == NULL)
-		return;
-	for (diff = want ^ d->b->linked; diff != 0; diff &= diff - 1) {
-		uint32_t k = (uint32_t)__builtin_ctz(diff);
+	for (struct buckets *b = d->b; b != NULL; b = b->more) {
+		uint32_t want = in ? b->mask : 0;
 
-		if (!(want & (1U << k)))
-			dest_unlink(s, i, k);
-		else if (dest_link(s, i, k) == -1)
-			break;
+		for (uint32_t diff = want ^ b->linked; diff != 0; diff &= diff - 1) {
+			uint32_t k = (uint32_t)__builtin_ctz(diff);
+
+			if (!(want & (1U << k)))
+				dest_unlink(s, i, b, k);
+			else if (dest_link(s, i, b, k) == -1)
+				break;
+		}
 	}
-	sched_group_place(s, d->group);
+	if (d->b != NULL)
+		sched_group_place(s, d->group);
 }
 
 static int
@@ -250,8 +274,7 @@ sched_dest_place(struct sched *s, uint32_t i)
 			ask_push(s, i, 0);
 		return;
 	}
-	if (d->b != NULL)
-		dest_links(s, i, d->b->mask);
+	dest_links(s, i, 1);
 }
 
 int

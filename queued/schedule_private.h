@@ -7,6 +7,9 @@
 #include "queued/schedule.h"
 
 #define NBUCKETS 32
+#define NBANDS 7 /* of priorities, the most urgent first */
+#define BAND_NORMAL 4
+#define BAND_TURNS 8 /* one in so many goes to a less urgent band */
 #define NONE UINT32_MAX
 #define BACKOFF_AFTER 2 /* failures in a row */
 #define BACKOFF_FIRST_S 60
@@ -23,10 +26,13 @@ struct item {
 	uint8_t state;
 	uint8_t bucket;
 	uint8_t joined; /* runs in another's place */
+	uint8_t band;
 };
 
-/* Items of a destination, by bucket of senders; while any is ready. */
+/* Items of a destination in one band, by bucket of senders; while any is ready. */
 struct buckets {
+	struct buckets *more; /* of other bands */
+	uint8_t band;
 	uint32_t mask;   /* those that are not empty */
 	uint32_t linked; /* those whose ring in the group it is in */
 	uint32_t head[NBUCKETS];
@@ -34,8 +40,10 @@ struct buckets {
 	uint32_t prev[NBUCKETS], next[NBUCKETS]; /* destinations of the group */
 };
 
-/* Destinations of a group, by bucket; while any has something ready. */
+/* Destinations of a group, by band and bucket; while any has something ready. */
 struct rings {
+	struct rings *more;
+	uint8_t band;
 	uint32_t mask;
 	uint32_t linked;
 	uint32_t first[NBUCKETS];
@@ -63,11 +71,16 @@ struct group {
 	int64_t blocked_until; /* 0: not */
 };
 
-/* Groups that may run something, by bucket. */
-struct class {
+/* Groups that may run something, by band and bucket. */
+struct band {
 	uint32_t mask;
 	uint32_t turn;
 	uint32_t first[NBUCKETS];
+};
+struct class {
+	struct band bands[NBANDS];
+	uint32_t turns;
+	uint32_t other; /* band that had the last turn of those that are for the others */
 	uint32_t running;
 	uint32_t of_bucket[NBUCKETS]; /* running */
 };
@@ -92,6 +105,9 @@ struct sched {
 	uint64_t nready, nrunning;
 };
 
+/* NULL: nothing is ready in that band. */
+struct buckets *sched_buckets(const struct dest *, uint8_t band);
+struct rings *sched_rings(const struct group *, uint8_t band);
 /* In the rings or out of them, as it must be now. */
 void sched_group_place(struct sched *, uint32_t group);
 void sched_dest_place(struct sched *, uint32_t dest);

@@ -3,7 +3,9 @@
  *
  * SPDX-License-Identifier: ISC
  */
+#include <fnmatch.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -29,6 +31,18 @@ state_parse(const char *s, enum select_state *out)
 	return -1;
 }
 
+static int
+priority_parse(const char *s, int *out)
+{
+	char *end;
+	long n = strtol(s, &end, 10);
+
+	if (end == s || *end != '\0' || n < -REC_PRIORITY_MAX || n > REC_PRIORITY_MAX)
+		return -1;
+	*out = (int)n;
+	return 0;
+}
+
 int
 select_parse(int argc, char **argv, struct select *s, char *why, size_t why_cap)
 {
@@ -38,6 +52,10 @@ select_parse(int argc, char **argv, struct select *s, char *why, size_t why_cap)
 
 		if (strcmp(w, "--all") == 0) {
 			s->all = 1;
+			continue;
+		}
+		if (strcmp(w, "--dry-run") == 0) {
+			s->dry_run = 1;
 			continue;
 		}
 		if (strncmp(w, "--", 2) != 0) {
@@ -64,16 +82,29 @@ select_parse(int argc, char **argv, struct select *s, char *why, size_t why_cap)
 				    "%s is no state: ready, deferred, held or active", v);
 				return -1;
 			}
-		} else if (strcmp(w, "--older") == 0) {
-			s->older_s = retry_duration(v);
-			if (s->older_s == UINT32_MAX) {
+		} else if (strcmp(w, "--priority") == 0) {
+			if (priority_parse(v, &s->priority) == -1) {
+				snprintf(why, why_cap,
+				    "%s is no priority: -9 to 9, 0 is normal", v);
+				return -1;
+			}
+			s->has_priority = 1;
+		} else if (strcmp(w, "--reason") == 0)
+			s->reason = v;
+		else if (strcmp(w, "--older") == 0 || strcmp(w, "--newer") == 0) {
+			uint32_t *t = w[2] == 'o' ? &s->older_s : &s->newer_s;
+
+			*t = retry_duration(v);
+			if (*t == UINT32_MAX || *t == 0) {
 				snprintf(why, why_cap,
 				    "%s is no time such as 30m, 4h or 2d", v);
 				return -1;
 			}
 		} else {
 			snprintf(why, why_cap,
-			    "%s is unknown: --to, --from, --state, --older or --all", w);
+			    "%s is unknown: --to, --from, --state, --older, --newer, "
+			    "--priority or --all",
+			    w);
 			return -1;
 		}
 	}
@@ -84,7 +115,7 @@ int
 select_is_empty(const struct select *s)
 {
 	return s->to == NULL && s->from == NULL && s->state == SELECT_ANY &&
-	       s->older_s == 0 && !s->all && s->nids == 0;
+	       s->older_s == 0 && s->newer_s == 0 && !s->all && s->nids == 0;
 }
 
 int
@@ -94,6 +125,8 @@ select_address(const char *pattern, const char *address)
 
 	if (strcmp(pattern, "<>") == 0)
 		return address[0] == '\0';
+	if (strpbrk(pattern, "*?[") != NULL)
+		return fnmatch(pattern, address, FNM_CASEFOLD) == 0;
 	if (pattern[0] == '@')
 		pattern++;
 	else if (strchr(pattern, '@') != NULL)
@@ -125,7 +158,8 @@ select_quick(const struct select *s, uint64_t id, uint32_t flags, int deferred,
 		if (!found)
 			return 0;
 	}
-	if (s->older_s != 0 && age < (int64_t)s->older_s)
+	if ((s->older_s != 0 && age < (int64_t)s->older_s) ||
+	    (s->newer_s != 0 && age > (int64_t)s->newer_s))
 		return 0;
 	switch (s->state) {
 	case SELECT_ANY:

@@ -2,7 +2,8 @@
 #ifndef FIFE_QUEUED_SELECT_H
 #define FIFE_QUEUED_SELECT_H
 
-/* Which messages a command means: --to --from --state --older, ids, --all. Pure. */
+/* Which messages a command means: --to --from --state --older --newer, ids, --all. Pure.
+ */
 
 #include <stdint.h>
 
@@ -19,11 +20,16 @@ enum select_state {
 };
 
 struct select {
-	const char *to; /* domain, @domain or address; NULL: any. Borrowed from argv. */
+	/* Patterns (select_address()); NULL: any. Borrowed from argv, as reason is. */
+	const char *to;
 	const char *from;
 	enum select_state state;
-	uint32_t older_s;
+	uint32_t older_s, newer_s;
 	int all;
+	int dry_run;      /* count only */
+	int has_priority; /* what to do */
+	int priority;
+	const char *reason; /* of a bounce; NULL: none */
 	uint64_t ids[SELECT_IDS_MAX];
 	int nids;
 };
@@ -31,7 +37,8 @@ struct select {
 /* 0, or -1 with a sentence. filter: it says something at all. */
 int select_parse(int argc, char **argv, struct select *, char *why, size_t why_cap);
 int select_is_empty(const struct select *);
-/* Does an address agree with a pattern: all of it, or its domain. */
+/* Does an address agree with a pattern: an address, a domain (or @domain), <> for the
+ * null path, or all of it with *, ? and [...]. Any case. */
 int select_address(const char *pattern, const char *address);
 /* State word of a message with these facts. */
 const char *select_state_word(uint32_t flags, int deferred, int running);

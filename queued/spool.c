@@ -677,3 +677,18 @@ spool_remove(struct spool *sp, struct qmsg *m)
 		return -1;
 	return spool_put_removed(sp, m, 0);
 }
+
+struct qmsg *
+spool_set_priority(struct spool *sp, struct qmsg *m, int priority)
+{
+	int8_t before = m->priority;
+	uint64_t id = m->id;
+
+	m->priority = (int8_t)priority;
+	if (spool_rewrite(sp, m) == -1) {
+		m->priority = before;
+		return NULL;
+	}
+	spool_commit(sp, 0, NULL, NULL);
+	return index_find(&sp->ix, id);
+}

@@ -88,6 +88,8 @@ void spool_commit(struct spool *, int urgent, journal_cb, void *arg);
 struct qmsg *spool_change(struct spool *, struct qmsg *, uint32_t flags, uint32_t nrcpt,
     const uint8_t *rcpts, size_t rcpts_len);
 int spool_remove(struct spool *, struct qmsg *);
+/* Written anew with another priority: it may move in memory. NULL: as it was. */
+struct qmsg *spool_set_priority(struct spool *, struct qmsg *, int priority);
 
 /* A message read back: envelope and recipients, which borrow from it. */
 struct spool_view {

@@ -23,6 +23,7 @@
 #define CONF_STUBS_MAX 64
 #define CONF_RULES_MAX 1000
 #define CONF_NAMES_MAX 64
+#define CONF_CLASSES_MAX 32
 #define CONF_PATH_MAX 1023
 /* Offset of the first mailbox's uid; below are the daemons' own. */
 #define CONF_UID_MAILBOXES 50
@@ -38,6 +39,12 @@ struct conf_tls {
 	char key[CONF_PATH_MAX + 1];
 	char names[1024]; /* with commas; empty: the host's name */
 	uint8_t is_default;
+	unsigned int line;
+};
+
+/* Of the queue. */
+struct conf_class {
+	struct msg_conf_queue_class m;
 	unsigned int line;
 };
 
@@ -68,6 +75,8 @@ struct conf {
 	struct msg_conf_dnslist dnslists[CONF_DNSLISTS_MAX];
 	size_t n_dnslists;
 	struct msg_conf_queued queue;
+	struct conf_class *classes;
+	size_t n_classes;
 	struct msg_conf_dnsd resolver;
 	struct msg_conf_dns_server servers[CONF_SERVERS_MAX];
 	size_t n_servers;

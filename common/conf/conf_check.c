@@ -101,6 +101,26 @@ check_rules(struct conf *c, char *err, size_t cap)
 	return 0;
 }
 
+/* What a class does not say is the queue's. */
+static void
+check_classes(struct conf *c)
+{
+	for (size_t i = 0; i < c->n_classes; i++) {
+		struct msg_conf_queue_class *k = &c->classes[i].m;
+		int bounces = strcmp(k->name, "bounce") == 0;
+
+		if (k->retry[0] == '\0')
+			strlcpy(k->retry, c->queue.retry, sizeof(k->retry));
+		if (k->expire_s == UINT32_MAX)
+			k->expire_s =
+			    bounces ? c->queue.bounce_expire_s : c->queue.expire_s;
+		if (k->delay_warning_s == UINT32_MAX)
+			k->delay_warning_s = c->queue.delay_warning_s;
+		if (k->delay_warning_s >= k->expire_s)
+			k->delay_warning_s = 0;
+	}
+}
+
 int
 conf_check(struct conf *c, char *err, size_t cap)
 {
@@ -109,6 +129,7 @@ conf_check(struct conf *c, char *err, size_t cap)
 		return -1;
 	if (c->queue.delay_warning_s >= c->queue.expire_s)
 		c->queue.delay_warning_s = 0; /* the bounce says it all */
+	check_classes(c);
 	c->queue.message_size_max = c->smtp.message_size_max;
 	c->scan.scan_size_max = c->filter.scan_size_max;
 	c->scan.timeout_ms = c->filter.timeout_ms;

@@ -159,6 +159,12 @@ extern const struct conf_section *const conf_sections[];
 extern const struct conf_section conf_section_smtp;
 extern const struct conf_section conf_section_gate;
 extern const struct conf_section conf_section_queue;
+/* class NAME { } within queue { } */
+extern const struct conf_section conf_section_class;
+int conf_class_parse(struct conf_parser *, void *);
+void conf_class_print(const struct conf *, FILE *);
+/* Times of retry, several words or all in quotes, as they are kept. */
+int conf_get_retry(struct conf_parser *, char *buf, size_t cap);
 extern const struct conf_section conf_section_resolver;
 extern const struct conf_section conf_section_delivery;
 extern const struct conf_section conf_section_filter;

@@ -383,8 +383,9 @@ conf_get_statement(struct conf_parser *p, const struct conf_section *section,
 	     s != NULL && s->word != NULL; s++) {
 		if (strcmp(s->word, p->lex.text) != 0)
 			continue;
-		/* A tls block is there once a certificate: its base differs. */
-		if (section != &conf_section_tls && once(p, s) == -1)
+		/* These blocks are there several times: their bases differ. */
+		if (section != &conf_section_tls && section != &conf_section_class &&
+		    once(p, s) == -1)
 			return -1;
 		if (conf_advance(p) == -1)
 			return -1;
@@ -630,6 +631,7 @@ conf_free(struct conf *c)
 	free(c->listeners);
 	free(c->tls);
 	free(c->stubs);
+	free(c->classes);
 	free(c->rules);
 	free(c);
 }

@@ -57,18 +57,17 @@ retry_words(struct conf_parser *p, char *list, size_t cap, const char *text)
 	}
 }
 
-static int
-retry(struct conf_parser *p, void *base)
+int
+conf_get_retry(struct conf_parser *p, char *buf, size_t cap)
 {
-	struct msg_conf_queued *q = base;
-	char list[sizeof(q->retry)] = "";
+	char list[256] = "";
 
 	if (p->lex.token == TOK_STRING) {
 		if (retry_words(p, list, sizeof(list), p->lex.text) == -1)
 			return -1;
 		if (list[0] == '\0')
 			return conf_unexpected(p, "times such as 5m 15m 1h");
-		strlcpy(q->retry, list, sizeof(q->retry));
+		strlcpy(buf, list, cap);
 		return conf_advance(p);
 	}
 	if (p->lex.token != TOK_WORD || p->lex.text[0] < '0' || p->lex.text[0] > '9')
@@ -77,16 +76,26 @@ retry(struct conf_parser *p, void *base)
 		if (retry_words(p, list, sizeof(list), p->lex.text) == -1 ||
 		    conf_advance(p) == -1)
 			return -1;
-	strlcpy(q->retry, list, sizeof(q->retry));
+	strlcpy(buf, list, cap);
 	return 0;
 }
 
-static const struct conf_special specials[] = { { "retry", retry }, { NULL, NULL } };
+static int
+retry(struct conf_parser *p, void *base)
+{
+	struct msg_conf_queued *q = base;
+
+	return conf_get_retry(p, q->retry, sizeof(q->retry));
+}
+
+static const struct conf_special specials[] = { { "retry", retry },
+	{ "class", conf_class_parse }, { NULL, NULL } };
 
 static void
 print(const struct conf *c, FILE *f)
 {
 	fprintf(f, "    retry %s\n", c->queue.retry);
+	conf_class_print(c, f);
 }
 
 const struct conf_section conf_section_queue = { "queue", settings, specials, print,

@@ -340,6 +340,23 @@ test_small_things(void **state)
 	assert_true(select_address("A.test", "x@a.TEST"));
 	assert_true(select_address("x@a.test", "x@a.test"));
 	assert_false(select_address("b.test", "x@a.test"));
+	assert_true(select_address("News-*@*.TEST", "news-42@lists.test"));
+	assert_false(select_address("news-*@*.test", "x-news-42@lists.test"));
+	assert_true(select_address("<>", ""));
+	assert_false(select_address("?*", ""));
+	{
+		char *set[] = { (char *)"--priority", (char *)"-9", (char *)"--dry-run",
+			(char *)"--newer", (char *)"2h" };
+
+		assert_int_equal(select_parse(5, set, &s, why, sizeof(why)), 0);
+		assert_true(s.dry_run && s.has_priority && s.priority == -9);
+		assert_true(select_quick(&s, 1, 0, 0, 0, 7200));
+		assert_false(select_quick(&s, 1, 0, 0, 0, 7201));
+		set[1] = (char *)"-10";
+		assert_int_equal(select_parse(2, set, &s, why, sizeof(why)), -1);
+		set[1] = (char *)"1x";
+		assert_int_equal(select_parse(2, set, &s, why, sizeof(why)), -1);
+	}
 }
 
 int

@@ -223,6 +223,8 @@ test_model(void **state)
 			item = sched_add(s, (uint64_t)added, d, (uint32_t)rand(),
 			    now + rand() % 20 - 10, now, &list[added]);
 			assert_true(item != 0);
+			if (rand() % 2)
+				sched_prioritize(s, item, rand() % 19 - 9);
 			known[added++] = 1;
 		} else if (what < 6) {
 			item = sched_pop(s, rand() % 2 ? SCHED_LOCAL : SCHED_REMOTE);
@@ -349,6 +351,100 @@ test_fairness(void **state)
 	}
 }
 
+/* The priority of the next that is popped and goes. */
+static int
+next_priority(struct sched *s)
+{
+	uint32_t item = sched_pop(s, SCHED_REMOTE);
+	uint64_t id;
+
+	if (item == 0)
+		return 99;
+	id = sched_id(s, item);
+	sched_job_end(s, item, 0, 1, 10);
+	sched_remove(s, item, &many[id]);
+	return (int)(id / 1000) - 9;
+}
+
+/* RFC 6710, 4.3 and 5.1: the more urgent goes first, and nobody starves. */
+static void
+test_priority(void **state)
+{
+	static const int levels[] = { -4, -2, 0, 2, 4, 6 };
+	struct sched *s = sched_new(100, 10);
+	int n[19] = { 0 }, order, first_low = -1;
+
+	(void)state;
+	memset(many, 0, sizeof(many));
+	route(s, 1, SCHED_REMOTE, "mx:one");
+	route(s, 2, SCHED_REMOTE, "mx:two");
+	/* The least urgent are there first, for the same destination and another. */
+	for (size_t l = 0; l < 6; l++) {
+		for (uint32_t i = 0; i < 100; i++) {
+			uint64_t id = (uint64_t)(levels[l] + 9) * 1000 + i;
+			uint32_t item = sched_add(s, id, 1 + i % 2, i, 0, 10, &many[id]);
+
+			sched_prioritize(s, item, levels[l]);
+		}
+	}
+	for (order = 0; order < 80; order++)
+		n[next_priority(s) + 9]++;
+	assert_int_equal(n[6 + 9], 70);
+	for (size_t l = 0; l < 5; l++)
+		assert_int_equal(n[levels[l] + 9], 2);
+	for (; order < 600; order++) {
+		int p = next_priority(s);
+
+		n[p + 9]++;
+		if (p == -4 && n[-2 + 9] == 100 && first_low == -1)
+			first_low = order;
+		/* Mail without a priority is not kept back by more than its share. */
+		if (order == 200)
+			assert_true(n[6 + 9] == 100 && n[4 + 9] > 70);
+	}
+	for (size_t l = 0; l < 6; l++)
+		assert_int_equal(n[levels[l] + 9], 100);
+	assert_true(first_low > 450 && first_low < 560);
+	assert_int_equal(next_priority(s), 99);
+	/* Changed while it waits for its turn. */
+	for (uint32_t i = 0; i < 3; i++)
+		sched_add(s, 9000 + i, 1, 1, 0, 10, &many[9000 + i]);
+	sched_prioritize(s, many[9002], 9);
+	assert_int_equal(sched_id(s, sched_pop(s, SCHED_REMOTE)), 9002);
+	assert_int_equal(sched_id(s, sched_pop(s, SCHED_REMOTE)), 9000);
+	sched_free(s);
+}
+
+/* While urgent mail never ends, one turn in eight goes to the others. */
+static void
+test_priority_starves_nobody(void **state)
+{
+	struct sched *s = sched_new(100, 10);
+	uint64_t id = 1;
+	int turn, low = 0;
+
+	(void)state;
+	memset(many, 0, sizeof(many));
+	route(s, 1, SCHED_REMOTE, "mx:one");
+	sched_add(s, MANY, 1, 5, 0, 10, &many[MANY]);
+	sched_prioritize(s, many[MANY], -9);
+	for (turn = 0; turn < 100 && !low; turn++) {
+		uint32_t item;
+
+		for (int p = 0; p <= 9; p += 3, id++) {
+			item = sched_add(s, id, 1, (uint32_t)id, 0, 10, &many[id]);
+			sched_prioritize(s, item, p);
+		}
+		item = sched_pop(s, SCHED_REMOTE);
+		low = sched_id(s, item) == MANY;
+		sched_job_end(s, item, 0, 1, 10);
+		sched_remove(s, item, &many[sched_id(s, item)]);
+	}
+	assert_true(low);
+	printf("behind urgent mail without end: %d turns\n", turn);
+	sched_free(s);
+}
+
 int
 main(void)
 {
@@ -360,6 +456,8 @@ main(void)
 		cmocka_unit_test(test_join),
 		cmocka_unit_test(test_model),
 		cmocka_unit_test(test_fairness),
+		cmocka_unit_test(test_priority),
+		cmocka_unit_test(test_priority_starves_nobody),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
