@@ -2,6 +2,7 @@
 /* fifectl user apppass; see apppass.h. */
 #include "authd/apppass_commands.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "authd/apppass.h"
@@ -58,6 +59,7 @@ apppass_cmd_add(struct ctl *c, int argc, char **argv)
 void
 apppass_cmd_del(struct ctl *c, int argc, char **argv)
 {
+	char by[sizeof(((struct login *)NULL)->by)];
 	enum dir_status st;
 	struct user u;
 
@@ -69,7 +71,8 @@ apppass_cmd_del(struct ctl *c, int argc, char **argv)
 		    words_of(st));
 		return;
 	}
-	logins_forget(u.address);
+	snprintf(by, sizeof(by), "app %s", argv[1]);
+	logins_forget(u.address, by);
 	log_fact(LOG_LOGIN, LOGL_INFO, "app-password-removed", KS("user", u.address),
 	    KS("name", argv[1]));
 	ctl_done(c, CTL_OK, NULL);

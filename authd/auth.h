@@ -13,7 +13,10 @@ struct auth {
 	uint32_t iterations;
 	char default_domain[256];
 	int trust_loopback;
-	uint8_t secret[32]; /* directory_secret() */
+	uint8_t secret[32];   /* directory_secret() */
+	struct limits limits; /* fife.conf's */
+	struct msg_conf_watch watch;
+	struct x509_store_st *client_ca; /* NULL: certificates by fingerprint only */
 };
 
 extern struct auth auth;
@@ -26,7 +29,6 @@ void auth_changed(const char *domain);
  * with channel_ask(). -1: there is no mboxd.
  */
 int auth_open_mailbox(struct channel *for_whom, enum mbox_purpose, uint64_t token,
-    const char *address, const char *mailbox, uint32_t uid, uint64_t quota,
-    const char *client, channel_answer_cb, void *arg);
+    const struct user *, const char *client, channel_answer_cb, void *arg);
 
 #endif

@@ -5,11 +5,14 @@
 #include <string.h>
 
 #include "authd/access_commands.h"
+#include "authd/account_commands.h"
 #include "authd/apppass_commands.h"
 #include "authd/auth.h"
-#include "authd/logins.h"
+#include "authd/cert_commands.h"
+#include "authd/records.h"
 #include "authd/text.h"
 #include "authd/user_commands.h"
+#include "authd/watch.h"
 #include "authd/worker.h"
 #include "common/compat/compat.h"
 #include "common/daemon.h"
@@ -108,7 +111,11 @@ user_row(struct ctl *c, const char *key, const char *value)
 	ctl_row(c, CTL_TABLE);
 	ctl_str(c, "address", key);
 	ctl_u64(c, "uid", u.uid);
-	ctl_str(c, "state", u.disabled ? "disabled" : "active");
+	ctl_str(c, "state",
+	    u.disabled             ? "disabled"
+	    : u.suspect[0] != '\0' ? "suspect"
+				   : "active");
+	ctl_str(c, "group", u.group);
 	ctl_row_end(c);
 }
 
@@ -316,9 +323,14 @@ route_explain(struct ctl *c, int argc, char **argv)
 static void
 status(struct ctl *c, int argc, char **argv)
 {
+	char text[600];
+	const char *degraded = watch_degraded(text, sizeof(text));
+
 	ctl_row(c, CTL_FACTS);
 	ctl_u64(c, "logins", logins_count());
 	ctl_u64(c, "logins-waiting", workers_waiting());
+	if (degraded != NULL)
+		ctl_str(c, "degraded", degraded);
 	ctl_row_end(c);
 	ctl_done(c, CTL_OK, NULL);
 }
@@ -337,6 +349,16 @@ const struct ctl_command auth_commands[] = {
 	{ "user apppass add", 2, 3, apppass_cmd_add },
 	{ "user apppass del", 2, 2, apppass_cmd_del },
 	{ "user apppass list", 1, 1, apppass_cmd_list },
+	{ "user cert add", 2, 3, cert_cmd_add },
+	{ "user cert del", 2, 2, cert_cmd_del },
+	{ "user cert list", 1, 1, cert_cmd_list },
+	{ "user sessions", 0, 1, user_sessions },
+	{ "user kick", 1, 1, user_kick },
+	{ "group add", 1, -1, group_add },
+	{ "group del", 1, 1, group_del },
+	{ "group list", 0, 0, group_list },
+	{ "group set", 2, -1, group_set },
+	{ "group show", 1, 1, group_show },
 	{ "alias add", 2, -1, alias_add },
 	{ "alias del", 1, 1, alias_del },
 	{ "alias list", 0, 0, alias_list },

@@ -28,7 +28,7 @@ struct directory {
 };
 
 static const char *const table_names[DIR_TABLES] = { "domains", "users", "aliases",
-	"routes", "access", "personal" };
+	"routes", "access", "personal", "groups", "certificates" };
 
 const char *
 dir_status_text(enum dir_status st)
@@ -339,105 +339,6 @@ mailbox_path(const char *key, char *out, size_t cap)
 }
 
 static int
-user_encode(const struct user *u, char *buf, size_t cap)
-{
-	int n = snprintf(buf, cap,
-	    "mailbox=%s\nuid=%u\ndisabled=%d\nquota=%llu\nforward=%s\nforward-keep=%d\n"
-	    "created=%lld\nscram-sha-256=%s\nscram-sha-1=%s\ncrypt=%s\nsend-as=%s\napp-"
-	    "passwords=%s\n",
-	    u->mailbox, u->uid, u->disabled, (unsigned long long)u->quota, u->forward,
-	    u->forward_keep, (long long)u->created, u->password.scram_sha256,
-	    u->password.scram_sha1, u->password.crypt, u->send_as, u->apppass);
-
-	for (int i = 0; i < SEND_LIMITS && n > 0 && (size_t)n < cap; i++)
-		n += snprintf(buf + n, cap - (size_t)n, "%s=%u\n",
-		    sendlimit_word((enum send_limit)i), u->send_limits[i]);
-	return n < 0 || (size_t)n >= cap ? -1 : 0;
-}
-
-static int
-line_value(const char *text, const char *name, char *out, size_t cap)
-{
-	size_t len = strlen(name);
-
-	out[0] = '\0';
-	while (text != NULL && *text != '\0') {
-		const char *end = strchr(text, '\n');
-
-		if (end == NULL)
-			return -1;
-		if (strncmp(text, name, len) == 0 && text[len] == '=') {
-			size_t n = (size_t)(end - text) - len - 1;
-
-			if (n >= cap)
-				return -1;
-			memcpy(out, text + len + 1, n);
-			out[n] = '\0';
-			return 0;
-		}
-		text = end + 1;
-	}
-	return 0; /* absent: the default */
-}
-
-static int
-line_number(const char *text, const char *name, long long max, long long *out)
-{
-	char buf[32];
-	const char *bad = NULL;
-
-	*out = 0;
-	if (line_value(text, name, buf, sizeof(buf)) == -1)
-		return -1;
-	if (buf[0] != '\0')
-		*out = strtonum(buf, 0, max, &bad);
-	return bad == NULL ? 0 : -1;
-}
-
-int
-user_decode(const char *key, const char *text, struct user *u)
-{
-	long long n;
-
-	memset(u, 0, sizeof(*u));
-	if (strlcpy(u->address, key, sizeof(u->address)) >= sizeof(u->address))
-		return -1;
-	if (line_value(text, "mailbox", u->mailbox, sizeof(u->mailbox)) == -1 ||
-	    line_value(text, "forward", u->forward, sizeof(u->forward)) == -1 ||
-	    line_value(text, "scram-sha-256", u->password.scram_sha256,
-		sizeof(u->password.scram_sha256)) == -1 ||
-	    line_value(text, "scram-sha-1", u->password.scram_sha1,
-		sizeof(u->password.scram_sha1)) == -1 ||
-	    line_value(text, "crypt", u->password.crypt, sizeof(u->password.crypt)) ==
-		-1 ||
-	    line_value(text, "send-as", u->send_as, sizeof(u->send_as)) == -1 ||
-	    line_value(text, "app-passwords", u->apppass, sizeof(u->apppass)) == -1)
-		return -1;
-	for (int i = 0; i < SEND_LIMITS; i++) {
-		if (line_number(
-			text, sendlimit_word((enum send_limit)i), UINT32_MAX, &n) == -1)
-			return -1;
-		u->send_limits[i] = (uint32_t)n;
-	}
-	if (line_number(text, "uid", UINT32_MAX, &n) == -1)
-		return -1;
-	u->uid = (uint32_t)n;
-	if (line_number(text, "disabled", 1, &n) == -1)
-		return -1;
-	u->disabled = (int)n;
-	if (line_number(text, "quota", INT64_MAX, &n) == -1)
-		return -1;
-	u->quota = (uint64_t)n;
-	if (line_number(text, "forward-keep", 1, &n) == -1)
-		return -1;
-	u->forward_keep = (int)n;
-	if (line_number(text, "created", INT64_MAX, &n) == -1)
-		return -1;
-	u->created = n;
-	return u->uid != 0 && u->mailbox[0] != '\0' ? 0 : -1;
-}
-
-static int
 uid_in_use(struct directory *d, uint32_t uid)
 {
 	char key[512] = "", *value = malloc(VALUE_MAX);
@@ -547,13 +448,65 @@ directory_user_put(struct directory *d, const struct user *u)
 	return put(d, DIR_USERS, u->address, text, 0);
 }
 
+/* The certificates of an account go with it; with new_key they follow it. */
+static int
+certs_of(struct directory *d, MDB_txn *txn, const char *key, const char *new_key)
+{
+	size_t len = strlen(key);
+	MDB_cursor *c;
+	MDB_val k, v;
+	int rc;
+
+	if ((rc = mdb_cursor_open(txn, d->dbi[DIR_CERTS], &c)) != 0)
+		return rc;
+	while ((rc = mdb_cursor_get(c, &k, &v, MDB_NEXT)) == 0) {
+		char text[CERT_VALUE_MAX * 2], fingerprint[512];
+		int n;
+
+		if (v.mv_size <= len || v.mv_size > CERT_VALUE_MAX ||
+		    k.mv_size > sizeof(fingerprint) || memcmp(v.mv_data, key, len) != 0 ||
+		    ((const char *)v.mv_data)[len] != ' ')
+			continue;
+		if (new_key == NULL) {
+			if ((rc = mdb_cursor_del(c, 0)) != 0)
+				break;
+			continue;
+		}
+		n = snprintf(text, sizeof(text), "%s%.*s", new_key,
+		    (int)(v.mv_size - len), (const char *)v.mv_data + len);
+		v.mv_data = text;
+		v.mv_size = (size_t)n;
+		/* Its place in the page moves. */
+		memcpy(fingerprint, k.mv_data, k.mv_size);
+		k.mv_data = fingerprint;
+		if ((rc = mdb_cursor_put(c, &k, &v, MDB_CURRENT)) != 0)
+			break;
+	}
+	mdb_cursor_close(c);
+	return rc == MDB_NOTFOUND ? 0 : rc;
+}
+
 enum dir_status
 directory_user_del(struct directory *d, const char *key)
 {
-	enum dir_status st = del(d, DIR_PERSONAL, key);
+	MDB_val k = val(key);
+	MDB_txn *txn;
+	int rc;
 
-	/* The list first: nobody of the same name later inherits it. */
-	return st == DIR_OK || st == DIR_NONE ? del(d, DIR_USERS, key) : st;
+	if (*key == '\0' || k.mv_size > 500)
+		return DIR_NONE;
+	if ((rc = mdb_txn_begin(d->env, NULL, 0, &txn)) != 0)
+		return failed("write", rc);
+	/* Nobody of the same name later inherits list or certificates. */
+	if ((rc = mdb_del(txn, d->dbi[DIR_USERS], &k, NULL)) != 0 ||
+	    ((rc = mdb_del(txn, d->dbi[DIR_PERSONAL], &k, NULL)) != 0 &&
+		rc != MDB_NOTFOUND) ||
+	    (rc = certs_of(d, txn, key, NULL)) != 0) {
+		mdb_txn_abort(txn);
+		return failed("delete", rc);
+	}
+	rc = mdb_txn_commit(txn);
+	return rc == 0 ? DIR_OK : failed("commit", rc);
 }
 
 static int
@@ -603,7 +556,8 @@ directory_user_rename(struct directory *d, const char *key, const char *new_key)
 	}
 	v = val(new_key);
 	if ((rc = mdb_put(txn, d->dbi[DIR_ALIASES], &ok, &v, 0)) != 0 ||
-	    (rc = move_personal(d, txn, key, new_key)) != 0) {
+	    (rc = move_personal(d, txn, key, new_key)) != 0 ||
+	    (rc = certs_of(d, txn, key, new_key)) != 0) {
 		mdb_txn_abort(txn);
 		return failed("rename", rc);
 	}
@@ -653,6 +607,67 @@ enum dir_status
 directory_access_del(struct directory *d, const char *key)
 {
 	return del(d, DIR_ACCESS, key);
+}
+
+/* ---- groups and certificates ---- */
+
+enum dir_status
+directory_group_put(struct directory *d, const struct group *g, int is_new)
+{
+	char text[VALUE_MAX];
+
+	if (group_encode(g, text, sizeof(text)) == -1)
+		return DIR_BAD;
+	return put(d, DIR_GROUPS, g->name, text, is_new ? MDB_NOOVERWRITE : 0);
+}
+
+enum dir_status
+directory_group_get(struct directory *d, const char *name, struct group *g)
+{
+	char text[VALUE_MAX];
+	enum dir_status st = get(d, DIR_GROUPS, name, text, sizeof(text));
+
+	if (st != DIR_OK)
+		return st;
+	if (group_decode(name, text, g) == -1) {
+		log_warnx("directory: the record of group %s is damaged", name);
+		return DIR_IO;
+	}
+	return DIR_OK;
+}
+
+enum dir_status
+directory_group_del(struct directory *d, const char *name)
+{
+	char key[512] = "", *value = malloc(VALUE_MAX);
+	int used = value == NULL;
+	struct user u;
+
+	while (!used &&
+	       directory_next(d, DIR_USERS, key, sizeof(key), value, VALUE_MAX) == DIR_OK)
+		used = user_decode(key, value, &u) == 0 && strcmp(u.group, name) == 0;
+	free(value);
+	return used ? DIR_BUSY : del(d, DIR_GROUPS, name);
+}
+
+enum dir_status
+directory_cert_put(struct directory *d, const char *fingerprint, const char *value)
+{
+	return strlen(value) > CERT_VALUE_MAX
+		   ? DIR_BAD
+		   : put(d, DIR_CERTS, fingerprint, value, MDB_NOOVERWRITE);
+}
+
+enum dir_status
+directory_cert_get(struct directory *d, const char *fingerprint, char *buf, size_t cap)
+{
+	return get(d, DIR_CERTS, fingerprint, buf, cap);
+}
+
+enum dir_status
+directory_cert_del(struct directory *d, const char *fingerprint)
+{
+	return del(d, DIR_CERTS, fingerprint);
 }
 
 enum dir_status

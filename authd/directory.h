@@ -12,8 +12,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "authd/limits.h"
 #include "authd/password.h"
-#include "authd/sendlimit.h"
 #include "common/proto/address.h"
 
 struct directory;
@@ -29,19 +29,29 @@ enum dir_status {
 };
 const char *dir_status_text(enum dir_status);
 
+#define GROUP_NAME_MAX 64
+
 struct user {
 	char address[ADDRESS_MAX + 1]; /* its key */
 	char mailbox[512];             /* directory below the mail root: DOMAIN/LOCAL */
 	uint32_t uid;
 	int disabled;
-	uint64_t quota; /* octets; 0: the default */
 	struct password password;
-	char forward[1024]; /* addresses separated by commas, "" for none */
-	int forward_keep;   /* a copy stays here */
-	char send_as[1024]; /* addresses and @domains separated by commas */
-	uint32_t send_limits[SEND_LIMITS]; /* 0: the default */
-	char apppass[2400];                /* apppass.h */
-	int64_t created;                   /* seconds since 1970 */
+	char forward[1024];             /* addresses separated by commas, "" for none */
+	int forward_keep;               /* a copy stays here */
+	char send_as[1024];             /* addresses and @domains separated by commas */
+	char apppass[2400];             /* apppass.h */
+	int64_t created;                /* seconds since 1970 */
+	char group[GROUP_NAME_MAX + 1]; /* "": none */
+	struct limits limits;
+	char suspect[160]; /* why it looks stolen; "": it does not */
+	int64_t suspect_since;
+};
+
+struct group {
+	char name[GROUP_NAME_MAX + 1];
+	struct limits limits;
+	char send_as[1024]; /* the members may send as these too */
 };
 
 /* uid_first..uid_last: what may be given to mailboxes. NULL: logged. */
@@ -98,6 +108,21 @@ enum dir_status directory_personal_get(
 /* Has anybody a list? */
 int directory_has_personal(struct directory *);
 
+/* is_new: DIR_EXISTS when there is one. */
+enum dir_status directory_group_put(struct directory *, const struct group *, int is_new);
+enum dir_status directory_group_get(struct directory *, const char *name, struct group *);
+/* DIR_BUSY while somebody is in it. */
+enum dir_status directory_group_del(struct directory *, const char *name);
+
+/* Client certificates by fingerprint; value: the account's key, a space, and what
+ * cert.h makes of it. They go and move with the account. */
+#define CERT_VALUE_MAX 480
+enum dir_status directory_cert_put(
+    struct directory *, const char *fingerprint, const char *value);
+enum dir_status directory_cert_get(
+    struct directory *, const char *fingerprint, char *buf, size_t cap);
+enum dir_status directory_cert_del(struct directory *, const char *fingerprint);
+
 enum dir_table {
 	DIR_DOMAINS,
 	DIR_USERS,
@@ -105,6 +130,8 @@ enum dir_table {
 	DIR_ROUTES,
 	DIR_ACCESS,
 	DIR_PERSONAL,
+	DIR_GROUPS,
+	DIR_CERTS,
 	DIR_TABLES
 };
 /* In order of keys, starting after key (start with ""). Copies key and value. */
@@ -113,6 +140,11 @@ enum dir_status directory_next(struct directory *, enum dir_table, char *key,
 
 /* A user's record from its text form. 0 or -1. */
 int user_decode(const char *key, const char *text, struct user *);
+int user_encode(const struct user *, char *buf, size_t cap);
+/* The same for a group. */
+int group_name_valid(const char *);
+int group_decode(const char *name, const char *text, struct group *);
+int group_encode(const struct group *, char *buf, size_t cap);
 /* The path of an address' mailbox below the mail root: escapes what could not be
  * a file name. 0, or -1 without room. */
 int mailbox_path(const char *key, char *out, size_t cap);

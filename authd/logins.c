@@ -7,31 +7,34 @@
 #include <event2/event.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
+#include <openssl/x509.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "authd/access.h"
+#include "authd/account.h"
 #include "authd/apppass.h"
 #include "authd/auth.h"
+#include "authd/cert_commands.h"
+#include "authd/external.h"
 #include "authd/guess.h"
 #include "authd/sasl.h"
+#include "authd/records.h"
 #include "authd/verified.h"
+#include "authd/watch.h"
 #include "authd/worker.h"
 #include "common/compat/compat.h"
 #include "common/daemon.h"
 #include "common/log.h"
 
 #define EXCHANGES_MAX 8192
-#define LOGINS_MAX 65536
 /* What one front may have of them: one that was taken over does not lock out the
  * users of the others. */
 #define EXCHANGES_SHARE 2048
 #define WORK_SHARE (WORKER_QUEUE_MAX / 3)
-#define LOGINS_SHARE 16384
 /* Longer than a front waits for its client. */
 #define EXCHANGE_IDLE_MS 600000
-#define BUCKETS 4096
 /* Failed logins from one network until it is banned, and for how long. */
 #define BAN_AFTER 20
 #define BAN_S 3600
@@ -57,142 +60,16 @@ struct exchange {
 	struct user user;
 	int known; /* user is filled in */
 	char client[64];
+	char method[32];
+	char tls[32];
+	char by[56]; /* as in struct login */
 	uint64_t login;
 	struct event *delay; /* AT_DELAY */
 	char why[64];
 };
 
-struct login {
-	LIST_ENTRY(login) bucket;
-	uint64_t id;
-	uint64_t channel;
-	char address[ADDRESS_MAX + 1];
-};
-
 static LIST_HEAD(, exchange) exchanges = LIST_HEAD_INITIALIZER(exchanges);
 static size_t n_exchanges;
-static LIST_HEAD(login_list, login) logins[BUCKETS];
-static size_t n_logins;
-
-/* How many records a channel has; an entry lives as long as its channel. */
-struct share {
-	LIST_ENTRY(share) entry;
-	uint64_t channel;
-	size_t logins;
-};
-static LIST_HEAD(, share) shares = LIST_HEAD_INITIALIZER(shares);
-
-static struct share *
-share_find(uint64_t channel)
-{
-	struct share *s;
-
-	LIST_FOREACH (s, &shares, entry)
-		if (s->channel == channel)
-			return s;
-	return NULL;
-}
-
-static struct share *
-share_get(uint64_t channel)
-{
-	struct share *s = share_find(channel);
-
-	if (s == NULL && (s = calloc(1, sizeof(*s))) != NULL) {
-		s->channel = channel;
-		LIST_INSERT_HEAD(&shares, s, entry);
-	}
-	return s;
-}
-
-static struct login *
-login_find(uint64_t id)
-{
-	struct login *l;
-
-	LIST_FOREACH (l, &logins[id % BUCKETS], bucket)
-		if (l->id == id)
-			return l;
-	return NULL;
-}
-
-static struct login *
-login_new(uint64_t channel, const char *address)
-{
-	struct share *share = share_get(channel);
-	struct login *l;
-
-	if (share == NULL || share->logins >= LOGINS_SHARE || n_logins >= LOGINS_MAX ||
-	    (l = calloc(1, sizeof(*l))) == NULL)
-		return NULL;
-	do
-		arc4random_buf(&l->id, sizeof(l->id));
-	while (l->id == 0 || login_find(l->id) != NULL);
-	l->channel = channel;
-	strlcpy(l->address, address, sizeof(l->address));
-	LIST_INSERT_HEAD(&logins[l->id % BUCKETS], l, bucket);
-	n_logins++;
-	share->logins++;
-	return l;
-}
-
-static void
-login_free(struct login *l)
-{
-	struct share *share = share_find(l->channel);
-
-	LIST_REMOVE(l, bucket);
-	n_logins--;
-	if (share != NULL)
-		share->logins--;
-	free(l);
-}
-
-const char *
-logins_address(uint64_t id)
-{
-	struct login *l = login_find(id);
-
-	return l == NULL ? NULL : l->address;
-}
-
-const char *
-logins_address_of(struct channel *ch, uint64_t id)
-{
-	struct login *l = login_find(id);
-
-	return l == NULL || l->channel != channel_serial(ch) ? NULL : l->address;
-}
-
-size_t
-logins_count(void)
-{
-	return n_logins;
-}
-
-void
-logins_logout(struct channel *ch, uint64_t id)
-{
-	struct login *l = login_find(id);
-
-	/* A front ends its own logins only. */
-	if (l != NULL && l->channel == channel_serial(ch))
-		login_free(l);
-}
-
-void
-logins_forget(const char *address)
-{
-	for (size_t i = 0; i < BUCKETS; i++) {
-		struct login *l, *next;
-
-		for (l = LIST_FIRST(&logins[i]); l != NULL; l = next) {
-			next = LIST_NEXT(l, bucket);
-			if (strcmp(l->address, address) == 0)
-				login_free(l);
-		}
-	}
-}
 
 static struct exchange *
 exchange_find(uint64_t channel, uint64_t session)
@@ -251,6 +128,10 @@ answer(struct channel *ch, uint64_t request, enum sasl_status status, uint64_t l
     const char *address, const char *challenge, const char *text)
 {
 	struct msg_sasl_result r = { .status = (uint8_t)status, .login = login };
+	const struct login *l = login_find(login);
+
+	if (l != NULL)
+		r.message_size_max = l->message_size_max;
 
 	r.data = (const uint8_t *)challenge;
 	r.data_len = strlen(challenge);
@@ -408,10 +289,19 @@ static void
 admit(struct exchange *x)
 {
 	struct channel *ch = x->channel == 0 ? NULL : channel_find(x->channel);
+	struct group g;
 	struct login *l;
 
 	if (ch == NULL) {
 		finish(x, SASL_TEMP, "");
+		return;
+	}
+	account_group(&x->user, &g);
+	if (logins_count_of(x->user.address) >=
+	    account_limit(&x->user, &g, LIMIT_SESSIONS, NULL)) {
+		log_fact(LOG_LOGIN, LOGL_WARN, "too-many-sessions",
+		    KS("user", x->user.address), KS("client", x->client));
+		finish(x, SASL_TEMP, "too many sessions of this account");
 		return;
 	}
 	if ((l = login_new(x->channel, x->user.address)) == NULL) {
@@ -419,18 +309,28 @@ admit(struct exchange *x)
 		return;
 	}
 	x->login = l->id;
+	l->service = x->service;
+	strlcpy(l->client, x->client, sizeof(l->client));
+	strlcpy(l->method, x->method, sizeof(l->method));
+	strlcpy(l->tls, x->tls, sizeof(l->tls));
+	strlcpy(l->by, x->by, sizeof(l->by));
+	l->message_size_max = account_limit(&x->user, &g, LIMIT_MESSAGE_SIZE, NULL);
 	if (guesses != NULL)
 		guess_forget(guesses, x->user.address);
 	if (x->service == SERVICE_SMTP) {
+		char address[ADDRESS_MAX + 1], client[64];
+
+		strlcpy(address, x->user.address, sizeof(address));
+		strlcpy(client, x->client, sizeof(client));
 		finish(x, SASL_OK, "");
+		watch_login(address, client);
 		return;
 	}
 	/* What is not needed any more must not wait for mboxd. */
 	explicit_bzero(x->sasl.password, sizeof(x->sasl.password));
 	x->at_work = AT_MBOXD;
 	if (auth_open_mailbox(ch, x->service == SERVICE_IMAP ? MBOX_IMAP : MBOX_POP3,
-		l->id, x->user.address, x->user.mailbox, x->user.uid, x->user.quota,
-		x->client, on_mailbox, x) == -1)
+		l->id, &x->user, x->client, on_mailbox, x) == -1)
 		finish(x, SASL_TEMP, "the mailbox cannot be opened now");
 }
 
@@ -541,6 +441,7 @@ check(struct exchange *x)
 		log_fact(LOG_LOGIN, LOGL_INFO, "app-password",
 		    KS("user", x->user.address), KS("name", app.name),
 		    KS("client", x->client));
+		snprintf(x->by, sizeof(x->by), "app %s", app.name);
 		admit(x);
 		return;
 	}
@@ -553,6 +454,63 @@ check(struct exchange *x)
 	    worker_check(x->sasl.password, has_password ? &x->user.password : NULL,
 		auth.iterations, on_checked, x) == -1)
 		finish(x, SASL_TEMP, "too many logins at once");
+}
+
+/* Whose account the certificate opens: by its key, else by its authority's word. wanted:
+ * "" or the only one that will do. 0 or -1. */
+static int
+certificate_opens(
+    struct exchange *x, X509 *cert, const char *wanted, char *key, size_t cap)
+{
+	char fingerprint[FINGERPRINT_SIZE], value[CERT_VALUE_MAX + 1];
+	char name[CERT_NAME_MAX + 1], address[ADDRESS_MAX + 1];
+	int64_t created;
+
+	if (!external_is_current(cert, wall_s()) ||
+	    external_fingerprint(cert, fingerprint) == -1)
+		return -1;
+	if (directory_cert_get(auth.directory, fingerprint, value, sizeof(value)) ==
+		DIR_OK &&
+	    cert_value(value, key, cap, name, &created) == 0 &&
+	    (wanted[0] == '\0' || strcmp(wanted, key) == 0)) {
+		snprintf(x->by, sizeof(x->by), "certificate %s", name);
+		return 0;
+	}
+	if (!external_is_issued(cert, auth.client_ca, wall_s()))
+		return -1;
+	for (int i = 0; external_address(cert, i, address, sizeof(address)); i++)
+		if (login_key(address, "", key, cap) == 0 && strchr(key, '@') != NULL &&
+		    (wanted[0] == '\0'
+			    ? directory_user_get(auth.directory, key, &x->user) == DIR_OK
+			    : strcmp(wanted, key) == 0)) {
+			strlcpy(x->by, "certificate", sizeof(x->by));
+			return 0;
+		}
+	return -1;
+}
+
+static void
+check_certificate(struct exchange *x, const struct msg_sasl *s)
+{
+	X509 *cert = external_parse(s->certificate, s->certificate_len);
+	char wanted[ADDRESS_MAX + 1] = "", key[ADDRESS_MAX + 1];
+	int ok =
+	    cert != NULL &&
+	    (x->sasl.login[0] == '\0' || login_key(x->sasl.login, auth.default_domain,
+					     wanted, sizeof(wanted)) == 0) &&
+	    certificate_opens(x, cert, wanted, key, sizeof(key)) == 0;
+
+	X509_free(cert);
+	if (ok)
+		strlcpy(x->sasl.login, key, sizeof(x->sasl.login));
+	if (ok && look_up(x) == -1)
+		return;
+	if (!ok || !x->known)
+		wrong(x, "the certificate opens no account");
+	else if (x->user.disabled)
+		finish(x, SASL_DENIED, "this account is disabled");
+	else
+		admit(x);
 }
 
 void
@@ -590,6 +548,8 @@ logins_sasl(struct channel *ch, struct msg *m)
 			     : channel_role(ch) == ROLE_IMAPD ? SERVICE_IMAP
 							      : SERVICE_POP3;
 		strlcpy(x->client, s->client, sizeof(x->client));
+		strlcpy(x->method, s->mechanism, sizeof(x->method));
+		strlcpy(x->tls, s->tls ? s->tls_version : "no", sizeof(x->tls));
 		sasl_init(&x->sasl, s->mechanism, s->tls);
 		LIST_INSERT_HEAD(&exchanges, x, entry);
 		n_exchanges++;
@@ -617,6 +577,9 @@ logins_sasl(struct channel *ch, struct msg *m)
 		break;
 	case SASL_CHECK:
 		check(x);
+		break;
+	case SASL_CERTIFICATE:
+		check_certificate(x, s);
 		break;
 	case SASL_PROVED:
 		proved(x);
@@ -649,7 +612,6 @@ logins_channel_lost(struct channel *ch)
 {
 	uint64_t serial = channel_serial(ch);
 	struct exchange *x, *nx;
-	struct share *share;
 
 	for (x = LIST_FIRST(&exchanges); x != NULL; x = nx) {
 		nx = LIST_NEXT(x, entry);
@@ -660,17 +622,5 @@ logins_channel_lost(struct channel *ch)
 		else
 			exchange_free(x);
 	}
-	for (size_t i = 0; i < BUCKETS; i++) {
-		struct login *l, *nl;
-
-		for (l = LIST_FIRST(&logins[i]); l != NULL; l = nl) {
-			nl = LIST_NEXT(l, bucket);
-			if (l->channel == serial)
-				login_free(l);
-		}
-	}
-	if ((share = share_find(serial)) != NULL) {
-		LIST_REMOVE(share, entry);
-		free(share);
-	}
+	logins_front_gone(serial);
 }

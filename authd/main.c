@@ -2,6 +2,7 @@
 /* authd: who is that. Answers about recipients, logins, routes; see authd(8). */
 #include <event2/event.h>
 #include <fcntl.h>
+#include <openssl/x509.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,11 +10,14 @@
 #include <unistd.h>
 
 #include "authd/access.h"
+#include "authd/account.h"
 #include "authd/auth.h"
+#include "authd/external.h"
 #include "authd/greylist.h"
 #include "authd/logins.h"
-#include "authd/personal.h"
+#include "authd/rcpt.h"
 #include "authd/verified.h"
+#include "authd/watch.h"
 #include "authd/worker.h"
 #include "common/compat/compat.h"
 #include "common/daemon.h"
@@ -27,10 +31,11 @@
 struct auth auth;
 static struct msg_conf_authd conf = { .iterations = 100000, .workers = 2 };
 static struct msg_conf_gate gate;
+static struct msg_conf_limits limits_conf;
+static struct msg_conf_watch watch_conf;
+static X509_STORE *coming_ca;
 static struct greylist *greylist;
 static struct event *ev_greylist;
-static uint64_t rcpt_asked;
-static struct sendlimit *sendlimit;
 
 void
 auth_changed(const char *domain)
@@ -45,19 +50,21 @@ auth_changed(const char *domain)
 
 int
 auth_open_mailbox(struct channel *for_whom, enum mbox_purpose purpose, uint64_t token,
-    const char *address, const char *mailbox, uint32_t uid, uint64_t quota,
-    const char *client, channel_answer_cb cb, void *arg)
+    const struct user *u, const char *client, channel_answer_cb cb, void *arg)
 {
 	struct channel *mboxd = daemon_peer(ROLE_MBOXD);
-	struct msg_mbox_open o = { .token = token, .uid = uid, .quota = quota };
+	struct msg_mbox_open o = { .token = token,
+		.uid = u->uid,
+		.quota = account_quota(u),
+		.quota_messages = account_quota_messages(u) };
 
 	if (mboxd == NULL)
 		return -1;
 	o.role = (uint8_t)channel_role(for_whom);
 	o.instance = channel_instance(for_whom);
 	o.purpose = (uint8_t)purpose;
-	strlcpy(o.address, address, sizeof(o.address));
-	strlcpy(o.mailbox, mailbox, sizeof(o.mailbox));
+	strlcpy(o.address, u->address, sizeof(o.address));
+	strlcpy(o.mailbox, u->mailbox, sizeof(o.mailbox));
 	strlcpy(o.client, client, sizeof(o.client));
 	return channel_ask(
 		   mboxd, MSG_AUTHD_MBOXD_OPEN, &o, -1, OPEN_TIMEOUT_MS, cb, arg) == 0
@@ -72,6 +79,17 @@ on_conf(struct msg *m)
 		conf = m->p.conf_authd;
 	else if (m->type == MSG_FIFED_GATE_CONF)
 		gate = m->p.conf_gate;
+	else if (m->type == MSG_FIFED_AUTHD_LIMITS)
+		limits_conf = m->p.conf_limits;
+	else if (m->type == MSG_FIFED_AUTHD_WATCH)
+		watch_conf = m->p.conf_watch;
+	else if (m->type == MSG_FIFED_ANY_CONF) {
+		X509_STORE_free(coming_ca);
+		coming_ca = NULL;
+	} else if (m->type == MSG_FIFED_AUTHD_CLIENT_CA) {
+		X509_STORE_free(coming_ca);
+		coming_ca = external_authorities(msg_take_fd(m));
+	}
 }
 
 static void
@@ -116,6 +134,22 @@ take_conf(void)
 	auth.iterations = conf.iterations;
 	auth.trust_loopback = conf.trust_loopback;
 	strlcpy(auth.default_domain, conf.default_domain, sizeof(auth.default_domain));
+	auth.limits = (struct limits){ {
+	    [LIMIT_MESSAGES_HOUR] = limits_conf.messages_hour,
+	    [LIMIT_MESSAGES_DAY] = limits_conf.messages_day,
+	    [LIMIT_RECIPIENTS_HOUR] = limits_conf.recipients_hour,
+	    [LIMIT_RECIPIENTS_DAY] = limits_conf.recipients_day,
+	    [LIMIT_RECIPIENTS_MESSAGE] = limits_conf.recipients_message,
+	    [LIMIT_MESSAGE_SIZE] = limits_conf.message_size,
+	    [LIMIT_QUOTA] = limits_conf.quota,
+	    [LIMIT_QUOTA_MESSAGES] = limits_conf.quota_messages,
+	    [LIMIT_SESSIONS] = limits_conf.sessions,
+	} };
+	auth.watch = watch_conf;
+	verified_set_life((uint64_t)conf.password_memory_s * 1000);
+	X509_STORE_free(auth.client_ca);
+	auth.client_ca = coming_ca;
+	coming_ca = NULL;
 	auth.resolver.directory = auth.directory;
 	auth.resolver.hostname = daemon_conf()->hostname;
 	auth.resolver.postmaster = daemon_conf()->postmaster;
@@ -172,6 +206,7 @@ on_start(void)
 	    access_open(auth.directory, wall_s()) != DIR_OK)
 		return -1;
 	take_conf();
+	watch_open("/usage");
 	return workers_start(daemon_base());
 }
 
@@ -180,197 +215,6 @@ on_reload(void)
 {
 	take_conf();
 	auth_changed("");
-}
-
-static void
-greylist_rcpt(const struct msg_rcpt_check *q, struct msg_rcpt_class *r)
-{
-	uint32_t wait;
-
-	if (greylist == NULL)
-		return;
-	wait = greylist_check(greylist, q->client, q->sender, q->address, wall_s());
-	if (wait == 0)
-		return;
-	r->rclass = RCLASS_GREY;
-	snprintf(r->text, sizeof(r->text),
-	    "Not seen before, so greylisted: try again in %u second%s", wait,
-	    wait == 1 ? "" : "s");
-}
-
-/* A stranger of the access lists; 1: refused. An allowed one is not greylisted. */
-static int
-access_rcpt(struct msg_rcpt_check *q, struct msg_rcpt_class *r)
-{
-	char subject[ACCESS_KEY_MAX];
-	enum access_kind kind =
-	    access_client(auth.directory, q->client, wall_s(), subject, sizeof(subject));
-
-	/* A ban is about logins: others behind that address may send mail. */
-	if (kind == ACCESS_NONE || kind == ACCESS_BAN)
-		kind = access_sender(auth.directory, q->sender, subject, sizeof(subject));
-	if (kind == ACCESS_ALLOW) {
-		q->greylist = 0;
-		r->allowed = RCPT_ALLOWED;
-	}
-	if (kind != ACCESS_DENY)
-		return 0;
-	r->rclass = RCLASS_DENIED;
-	snprintf(
-	    r->text, sizeof(r->text), "Mail from %.200s is not accepted here", subject);
-	return 1;
-}
-
-/* What the recipient's own list says. It comes after the denials of the system and before
- * what that allows. postmaster and abuse hear everybody (RFC 5321, 4.5.1; RFC 2142). */
-static void
-personal_rcpt(struct msg_rcpt_check *q, struct msg_rcpt_class *r)
-{
-	static char text[PERSONAL_TEXT_MAX + 1];
-	char user[ADDRESS_MAX + 1], subject[ACCESS_KEY_MAX];
-	size_t local = strcspn(q->address, "@");
-	enum dir_status st;
-
-	if (!directory_has_personal(auth.directory) ||
-	    (local == 10 && strncasecmp(q->address, "postmaster", 10) == 0) ||
-	    (local == 5 && strncasecmp(q->address, "abuse", 5) == 0) ||
-	    resolve_user(&auth.resolver, q->address, user, sizeof(user)) != RESOLVE_OK)
-		return;
-	st = directory_personal_get(auth.directory, user, text, sizeof(text));
-	if (st != DIR_OK) {
-		if (st != DIR_NONE)
-			r->rclass = RCLASS_TEMP;
-		return;
-	}
-	/* Who has logged in is known by that, not by where from. */
-	switch (personal_match(
-	    text, q->login == 0 ? q->client : "", q->sender, subject, sizeof(subject))) {
-	case ACCESS_ALLOW:
-		q->greylist = 0;
-		if (r->allowed == 0)
-			r->allowed = RCPT_ALLOWED_HERE;
-		r->filing = RCPT_NEVER_JUNK;
-		break;
-	case ACCESS_DENY:
-		r->rclass = RCLASS_BLOCKED;
-		snprintf(r->text, sizeof(r->text),
-		    "%.120s does not take mail from %.110s", q->address, subject);
-		break;
-	case ACCESS_JUNK:
-		r->filing = RCPT_TO_JUNK;
-		break;
-	case ACCESS_NONE:
-	case ACCESS_BAN:
-		break;
-	}
-}
-
-/* The login behind a recipient, into *u; 1: refused. Its word is our record, not smtpd's.
- */
-static int
-login_rcpt(struct channel *ch, const struct msg_rcpt_check *q, struct user *u,
-    struct msg_rcpt_class *r)
-{
-	const char *address = logins_address_of(ch, q->login);
-
-	/* We were started anew, or the account has changed: a new login will do. */
-	r->rclass = RCLASS_TEMP;
-	if (address == NULL || directory_user_get(auth.directory, address, u) != DIR_OK)
-		return 1;
-	if (u->disabled) {
-		r->rclass = RCLASS_DENIED;
-		strlcpy(r->text, "This account is disabled", sizeof(r->text));
-		return 1;
-	}
-	/* A null path is for notices that programs send, and always right. */
-	if (q->sender[0] == '\0')
-		return 0;
-	switch (resolve_may_send_as(&auth.resolver, u->address, u->send_as, q->sender)) {
-	case RESOLVE_OK:
-		return 0;
-	case RESOLVE_TEMP:
-		return 1;
-	default:
-		r->rclass = RCLASS_DENIED;
-		snprintf(r->text, sizeof(r->text), "%.110s may not send as %.110s",
-		    u->address, q->sender);
-		return 1;
-	}
-}
-
-/* One recipient more of a login; 1: too many. */
-static int
-limit_rcpt(const struct msg_rcpt_check *q, const struct user *u, struct msg_rcpt_class *r)
-{
-	uint32_t limits[SEND_LIMITS];
-	enum send_limit reached;
-	int first;
-
-	if (sendlimit == NULL && (sendlimit = sendlimit_new()) == NULL)
-		return 0;
-	for (int i = 0; i < SEND_LIMITS; i++)
-		limits[i] = u->send_limits[i] != 0 ? u->send_limits[i]
-			    : auth.trust_loopback && access_is_loopback(q->client)
-				? SEND_UNLIMITED
-				: sendlimit_default((enum send_limit)i);
-	reached = sendlimit_take(
-	    sendlimit, u->address, q->rcpts == 0, limits, wall_s(), &first);
-	if (reached == SEND_LIMITS)
-		return 0;
-	if (first)
-		log_fact(LOG_LOGIN, LOGL_WARN, "sending-limit", KS("user", u->address),
-		    KS("client", q->client), KS("limit", sendlimit_word(reached)),
-		    KU("value", limits[reached]));
-	r->rclass = RCLASS_LIMIT;
-	snprintf(r->text, sizeof(r->text),
-	    "%.100s has reached its limit of %u %s, try again later", u->address,
-	    limits[reached],
-	    reached == SEND_MESSAGES_HOUR     ? "messages an hour"
-	    : reached == SEND_MESSAGES_DAY    ? "messages a day"
-	    : reached == SEND_RECIPIENTS_HOUR ? "recipients an hour"
-					      : "recipients a day");
-	return 1;
-}
-
-static void
-answer_rcpt(struct channel *ch, struct msg *m)
-{
-	struct msg_rcpt_class r = { 0 };
-	struct user u;
-
-	rcpt_asked++;
-	if (m->p.rcpt_check.login == 0 ? access_rcpt(&m->p.rcpt_check, &r)
-				       : login_rcpt(ch, &m->p.rcpt_check, &u, &r)) {
-		channel_send(ch, MSG_AUTHD_SMTPD_RCPT_CLASS, m->id, &r, -1);
-		return;
-	}
-	switch (resolve_class(&auth.resolver, m->p.rcpt_check.address)) {
-	case RESOLVE_OK:
-		r.rclass = RCLASS_LOCAL;
-		break;
-	case RESOLVE_REMOTE:
-		r.rclass = RCLASS_REMOTE;
-		break;
-	case RESOLVE_DISABLED:
-		r.rclass = RCLASS_DISABLED;
-		strlcpy(r.text, "this mailbox is disabled", sizeof(r.text));
-		break;
-	case RESOLVE_UNKNOWN:
-	case RESOLVE_LOOP:
-	case RESOLVE_TOO_MANY:
-		r.rclass = RCLASS_UNKNOWN;
-		break;
-	case RESOLVE_TEMP:
-		r.rclass = RCLASS_TEMP;
-	}
-	if (r.rclass == RCLASS_LOCAL)
-		personal_rcpt(&m->p.rcpt_check, &r);
-	if (m->p.rcpt_check.login != 0 &&
-	    (r.rclass == RCLASS_LOCAL || r.rclass == RCLASS_REMOTE))
-		(void)limit_rcpt(&m->p.rcpt_check, &u, &r);
-	if (r.rclass == RCLASS_LOCAL && m->p.rcpt_check.greylist)
-		greylist_rcpt(&m->p.rcpt_check, &r);
-	channel_send(ch, MSG_AUTHD_SMTPD_RCPT_CLASS, m->id, &r, -1);
 }
 
 static void
@@ -504,8 +348,8 @@ answer_open(struct channel *ch, struct msg *m)
 	if (!u.disabled && (o = malloc(sizeof(*o))) != NULL) {
 		o->channel = channel_serial(ch);
 		o->request = m->id;
-		if (auth_open_mailbox(ch, MBOX_DELIVER, m->p.open_request.token,
-			u.address, u.mailbox, u.uid, u.quota, "", on_opened, o) == 0)
+		if (auth_open_mailbox(ch, MBOX_DELIVER, m->p.open_request.token, &u, "",
+			on_opened, o) == 0)
 			return;
 		free(o);
 	}
@@ -517,7 +361,7 @@ on_peer_message(struct channel *ch, struct msg *m)
 {
 	switch (m->type) {
 	case MSG_SMTPD_AUTHD_RCPT:
-		answer_rcpt(ch, m);
+		rcpt_answer(ch, m, greylist);
 		break;
 	case MSG_FRONT_AUTHD_SASL:
 		logins_sasl(ch, m);
@@ -527,6 +371,9 @@ on_peer_message(struct channel *ch, struct msg *m)
 		break;
 	case MSG_FRONT_AUTHD_LOGOUT:
 		logins_logout(ch, m->p.login_id.login);
+		break;
+	case MSG_QUEUED_AUTHD_REFUSED:
+		watch_refused(m->p.refused.address, m->p.refused.client);
 		break;
 	case MSG_QUEUED_AUTHD_ROUTE:
 		answer_route(ch, m);
@@ -543,6 +390,13 @@ on_peer_message(struct channel *ch, struct msg *m)
 }
 
 static void
+on_peer_new(struct channel *ch)
+{
+	if (channel_role(ch) == ROLE_QUEUED)
+		watch_queued_there(ch);
+}
+
+static void
 on_peer_lost(struct channel *ch)
 {
 	logins_channel_lost(ch);
@@ -551,6 +405,7 @@ on_peer_lost(struct channel *ch)
 static void
 on_stop(void)
 {
+	watch_close();
 	directory_close(auth.directory);
 	auth.directory = NULL;
 	if (greylist != NULL)
@@ -565,6 +420,7 @@ static const struct daemon authd = {
 	.open = on_open,
 	.start = on_start,
 	.reload = on_reload,
+	.peer_new = on_peer_new,
 	.peer_message = on_peer_message,
 	.peer_lost = on_peer_lost,
 	.stop = on_stop,

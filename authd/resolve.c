@@ -196,7 +196,6 @@ walk_target(
 	if (u != NULL) {
 		strlcpy(t->mailbox, u->mailbox, sizeof(t->mailbox));
 		t->uid = u->uid;
-		t->quota = u->quota;
 	}
 	return RESOLVE_OK;
 }

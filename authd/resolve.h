@@ -24,7 +24,6 @@ struct target {
 	char address[ADDRESS_MAX + 1]; /* printed form */
 	char mailbox[512];
 	uint32_t uid;
-	uint64_t quota;
 };
 
 enum resolve_status {

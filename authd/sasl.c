@@ -26,6 +26,8 @@ sasl_mechanism(const char *name)
 		return SASL_MECH_PLAIN;
 	if (strcasecmp(name, "LOGIN") == 0)
 		return SASL_MECH_LOGIN;
+	if (strcasecmp(name, "EXTERNAL") == 0)
+		return SASL_MECH_EXTERNAL;
 	for (size_t i = 0; i < sizeof(scrams) / sizeof(scrams[0]); i++)
 		if (strcasecmp(name, scrams[i].name) == 0)
 			return SASL_MECH_SCRAM;
@@ -168,6 +170,12 @@ sasl_input(struct sasl *s, const uint8_t *data, size_t len, const struct sasl_bi
 	}
 	if (s->step == 0)
 		s->step = 1;
+	if (s->mech == SASL_MECH_EXTERNAL) {
+		*why = "malformed EXTERNAL response";
+		return len == 0 || take(data, len, s->login, sizeof(s->login)) == 0
+			   ? SASL_CERTIFICATE
+			   : SASL_FAIL;
+	}
 	if (s->mech == SASL_MECH_SCRAM)
 		return scram(s, data, len, b, challenge, why);
 	return s->mech == SASL_MECH_PLAIN ? plain(s, data, len, why)

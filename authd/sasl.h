@@ -3,9 +3,9 @@
 #define FIFE_SASL_H
 
 /*
- * The server's side of SASL mechanisms, without I/O: PLAIN (RFC 4616), LOGIN and SCRAM
- * (scram.h). The exchange asks for data until it has credentials, which the caller
- * checks, or, with SCRAM, until the proof is there.
+ * The server's side of SASL mechanisms, without I/O: PLAIN (RFC 4616), LOGIN, EXTERNAL
+ * (RFC 4422, appendix A) and SCRAM (scram.h). The exchange asks for data until it has
+ * credentials, which the caller checks, or, with SCRAM, until the proof is there.
  */
 
 #include <stddef.h>
@@ -17,7 +17,8 @@ enum sasl_mech {
 	SASL_MECH_NONE,
 	SASL_MECH_PLAIN,
 	SASL_MECH_LOGIN,
-	SASL_MECH_SCRAM
+	SASL_MECH_SCRAM,
+	SASL_MECH_EXTERNAL
 };
 
 #define SASL_LOGIN_MAX 320
@@ -44,7 +45,9 @@ enum sasl_action {
 	SASL_KEYS,   /* SCRAM: login is there, go on with sasl_keys() */
 	SASL_PROVED, /* SCRAM: the client has the password of login */
 	SASL_WRONG,  /* SCRAM: it has not */
-	SASL_FAIL    /* malformed; *why says what */
+	/* EXTERNAL: login is who it wants to be, or "": the client's certificate says */
+	SASL_CERTIFICATE,
+	SASL_FAIL /* malformed; *why says what */
 };
 
 /* Case-insensitive; SASL_MECH_NONE when it is not known. */

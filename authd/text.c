@@ -13,7 +13,10 @@
 
 #include "authd/access.h"
 #include "authd/auth.h"
+#include "authd/cert_commands.h"
+#include "authd/external.h"
 #include "authd/personal.h"
+#include "authd/watch.h"
 #include "common/compat/compat.h"
 #include "common/daemon.h"
 #include "common/log.h"
@@ -25,25 +28,48 @@
 #define LINE_WORDS_MAX 1024
 
 static void
+limits_text(const struct limits *l, char *buf, size_t cap)
+{
+	buf[0] = '\0';
+	for (int i = 0; i < LIMITS; i++) {
+		size_t len = strlen(buf);
+		char value[LIMIT_TEXT_MAX];
+
+		if (l->v[i] == LIMIT_INHERITED)
+			continue;
+		limit_format(l->v[i], value);
+		snprintf(
+		    buf + len, cap - len, " %s=%s", limit_word((enum limit)i), value);
+	}
+}
+
+static void
+dump_group(struct ctl *c, const char *key, const char *value)
+{
+	char limits[LIMITS * 48];
+	struct group g;
+
+	if (group_decode(key, value, &g) == -1)
+		return;
+	limits_text(&g.limits, limits, sizeof(limits));
+	ctl_text(
+	    c, "group %s%s%s%s", key, g.send_as[0] ? " send-as=" : "", g.send_as, limits);
+}
+
+static void
 dump_user(struct ctl *c, const char *key, const char *value, int secrets)
 {
-	char limits[200] = "";
+	char limits[LIMITS * 48] = "";
 	struct user u;
 
 	if (user_decode(key, value, &u) == -1)
 		return;
-	for (int i = 0; i < SEND_LIMITS; i++) {
-		size_t len = strlen(limits);
-
-		if (u.send_limits[i] != 0)
-			snprintf(limits + len, sizeof(limits) - len, " %s=%u",
-			    sendlimit_word((enum send_limit)i), u.send_limits[i]);
-	}
+	limits_text(&u.limits, limits, sizeof(limits));
 	ctl_text(c,
-	    "user %s uid=%u disabled=%d quota=%llu forward=%s forward-keep=%d "
-	    "created=%lld%s%s%s%s%s%s%s%s%s%s%s",
-	    key, u.uid, u.disabled, (unsigned long long)u.quota, u.forward,
-	    u.forward_keep, (long long)u.created,
+	    "user %s uid=%u disabled=%d forward=%s forward-keep=%d "
+	    "created=%lld%s%s%s%s%s%s%s%s%s%s%s%s%s",
+	    key, u.uid, u.disabled, u.forward, u.forward_keep, (long long)u.created,
+	    u.group[0] ? " group=" : "", u.group,
 	    secrets && u.password.scram_sha256[0] ? " scram-sha-256=" : "",
 	    secrets ? u.password.scram_sha256 : "",
 	    secrets && u.password.scram_sha1[0] ? " scram-sha-1=" : "",
@@ -83,14 +109,26 @@ dump_gone(struct ctl *c, void *arg)
 static void
 dump_more(struct ctl *c, void *arg)
 {
-	static const char *const words[DIR_TABLES] = { "domain", "user", "alias", "route",
-		"access", "personal" };
+	/* In this order they can be loaded. */
+	static const struct {
+		enum dir_table table;
+		const char *word;
+	} tables[DIR_TABLES] = {
+		{ DIR_DOMAINS, "domain" },
+		{ DIR_GROUPS, "group" },
+		{ DIR_USERS, "user" },
+		{ DIR_CERTS, "certificate" },
+		{ DIR_ALIASES, "alias" },
+		{ DIR_ROUTES, "route" },
+		{ DIR_ACCESS, "access" },
+		{ DIR_PERSONAL, "personal" },
+	};
 	struct dump *d = arg;
 
 	while (d->table < DIR_TABLES) {
-		enum dir_status st =
-		    directory_next(auth.directory, (enum dir_table)d->table, d->key,
-			sizeof(d->key), d->value, sizeof(d->value));
+		enum dir_table table = tables[d->table].table;
+		enum dir_status st = directory_next(auth.directory, table, d->key,
+		    sizeof(d->key), d->value, sizeof(d->value));
 
 		if (st == DIR_NONE) {
 			d->table++;
@@ -102,16 +140,18 @@ dump_more(struct ctl *c, void *arg)
 			dump_gone(c, d);
 			return;
 		}
-		if (d->table == DIR_USERS)
+		if (table == DIR_USERS)
 			dump_user(c, d->key, d->value, d->secrets);
-		else if (d->table == DIR_PERSONAL)
+		else if (table == DIR_PERSONAL)
 			dump_personal(c, d->key, d->value);
-		else if (d->table == DIR_ACCESS) {
+		else if (table == DIR_GROUPS)
+			dump_group(c, d->key, d->value);
+		else if (table == DIR_ACCESS) {
 			/* Bans end by themselves. */
 			if (strncmp(d->key, "ban ", 4) != 0)
 				ctl_text(c, "access %s", d->key);
 		} else
-			ctl_text(c, "%s %s%s%s", words[d->table], d->key,
+			ctl_text(c, "%s %s%s%s", tables[d->table].word, d->key,
 			    d->value[0] ? " " : "", d->value);
 		if (ctl_full(c)) {
 			ctl_on_room(c, dump_more, d);
@@ -172,6 +212,8 @@ load_user(char **words, int n)
 			u.password = old.password;
 		if (u.apppass[0] == '\0')
 			strlcpy(u.apppass, old.apppass, sizeof(u.apppass));
+		strlcpy(u.suspect, old.suspect, sizeof(u.suspect));
+		u.suspect_since = old.suspect_since;
 		strlcpy(u.mailbox, old.mailbox, sizeof(u.mailbox));
 		u.uid = old.uid;
 		st = directory_user_put(auth.directory, &u);
@@ -218,6 +260,46 @@ load_personal(char **words, int n)
 	    (st = personal_put(text, kind, subject, reason)) == DIR_OK)
 		st = directory_personal_put(auth.directory, key, text);
 	return st == DIR_OK ? NULL : dir_status_text(st);
+}
+
+static const char *
+load_group(char **words, int n)
+{
+	char text[VALUE_MAX];
+	struct group g;
+	enum dir_status st;
+
+	text[0] = '\0';
+	for (int i = 1; i < n; i++) {
+		strlcat(text, words[i], sizeof(text));
+		if (strlcat(text, "\n", sizeof(text)) >= sizeof(text))
+			return "line too long";
+	}
+	if (group_decode(words[0], text, &g) == -1)
+		return "malformed values";
+	st = directory_group_put(auth.directory, &g, 0);
+	return st == DIR_OK ? NULL : dir_status_text(st);
+}
+
+/* FINGERPRINT ADDRESS NAME CREATED */
+static const char *
+load_certificate(char **words)
+{
+	char fingerprint[FINGERPRINT_SIZE], value[CERT_VALUE_MAX + 1];
+	char address[ADDRESS_MAX + 1], name[CERT_NAME_MAX + 1];
+	enum dir_status st;
+	int64_t created;
+	struct user u;
+
+	if ((size_t)snprintf(value, sizeof(value), "%s %s %s", words[1], words[2],
+		words[3]) >= sizeof(value) ||
+	    external_fingerprint_parse(words[0], fingerprint) == -1 ||
+	    cert_value(value, address, sizeof(address), name, &created) == -1)
+		return "expected certificate FINGERPRINT ADDRESS NAME CREATED";
+	if (directory_user_get(auth.directory, address, &u) != DIR_OK)
+		return "a certificate of no user here";
+	st = directory_cert_put(auth.directory, fingerprint, value);
+	return st == DIR_OK || st == DIR_EXISTS ? NULL : dir_status_text(st);
 }
 
 static const char *
@@ -276,7 +358,12 @@ load_line(char *line)
 		return load_user(words + 1, n - 1);
 	if (n >= 4 && strcmp(words[0], "personal") == 0)
 		return load_personal(words + 1, n - 1);
-	return "expected domain, user, alias, route, access or personal";
+	if (n >= 2 && strcmp(words[0], "group") == 0)
+		return load_group(words + 1, n - 1);
+	if (n == 5 && strcmp(words[0], "certificate") == 0)
+		return load_certificate(words + 1);
+	return "expected domain, group, user, certificate, alias, route, access or "
+	       "personal";
 }
 
 /*
@@ -356,6 +443,7 @@ load_more(evutil_socket_t fd, short what, void *arg)
 			return;
 	}
 	auth_changed("");
+	watch_look_again();
 	if (bad != NULL)
 		ctl_done(l->ctl, CTL_REFUSED,
 		    "line %d: %s; the lines before it are loaded", l->number, bad);

@@ -7,6 +7,7 @@
 
 #include "authd/auth.h"
 #include "authd/logins.h"
+#include "authd/watch.h"
 #include "authd/worker.h"
 #include "common/compat/compat.h"
 #include "common/daemon.h"
@@ -130,10 +131,11 @@ on_made(int result, const struct password *made, void *arg)
 		if ((st = directory_user_get(auth.directory, p->user.address, &now)) ==
 		    DIR_OK) {
 			now.password = *made;
+			watch_forgive(&now);
 			st = directory_user_put(auth.directory, &now);
 		}
 		if (st == DIR_OK) {
-			logins_forget(p->user.address);
+			logins_forget(p->user.address, NULL);
 			log_fact(LOG_LOGIN, LOGL_INFO, "password-changed",
 			    KS("user", p->user.address));
 		}
@@ -242,6 +244,7 @@ on_removed(struct msg *m, void *arg)
 		st = DIR_NONE;
 	else
 		st = directory_user_del(auth.directory, p->user.address);
+	watch_look_again();
 	log_fact(LOG_LOGIN, LOGL_INFO, "user-deleted", KS("user", p->user.address));
 	auth_changed("");
 	pending_done(
@@ -260,232 +263,20 @@ user_del(struct ctl *c, int argc, char **argv)
 	/* Disabled first: nothing new gets in while the mailbox goes. */
 	u.disabled = 1;
 	(void)directory_user_put(auth.directory, &u);
-	logins_forget(u.address);
+	logins_forget(u.address, NULL);
 	if (ask_mboxd(p, MSG_AUTHD_MBOXD_REMOVE, u.mailbox, "", on_removed) == -1)
 		on_removed(NULL, p);
 }
 
-/* ---- show, set ---- */
-
 void
-user_show(struct ctl *c, int argc, char **argv)
+user_rehash(struct ctl *c, const struct user *u, int scram)
 {
-	struct user u;
+	struct pending *p = pending_new(c);
 
-	if (user_arg(c, argv[0], &u) == -1)
+	if (p == NULL)
 		return;
-	ctl_row(c, CTL_FACTS);
-	ctl_str(c, "address", u.address);
-	ctl_str(c, "state", u.disabled ? "disabled" : "active");
-	ctl_u64(c, "uid", u.uid);
-	ctl_str(c, "mailbox", u.mailbox);
-	ctl_u64(c, "quota", u.quota);
-	ctl_str(c, "forward", u.forward);
-	ctl_bool(c, "forward-keep", u.forward_keep);
-	ctl_str(c, "send-as", u.send_as);
-	for (int i = 0; i < SEND_LIMITS; i++) {
-		uint32_t n = u.send_limits[i];
-
-		if (n == SEND_UNLIMITED)
-			ctl_str(c, sendlimit_word((enum send_limit)i), "unlimited");
-		else
-			ctl_u64(c, sendlimit_word((enum send_limit)i),
-			    n != 0 ? n : sendlimit_default((enum send_limit)i));
-	}
-	ctl_str(c, "password",
-	    u.password.scram_sha256[0] != '\0' ? "scram"
-	    : u.password.crypt[0] != '\0'      ? "yescrypt"
-					       : "none");
-	ctl_time(c, "created", u.created);
-	ctl_row_end(c);
-	ctl_done(c, CTL_OK, NULL);
-}
-
-static int
-parse_size(const char *text, uint64_t *out)
-{
-	char number[24];
-	uint64_t unit = 1;
-	size_t len = strlen(text);
-	const char *bad;
-	long long n;
-
-	if (len == 0 || strlcpy(number, text, sizeof(number)) >= sizeof(number))
-		return -1;
-	switch (number[len - 1] | 0x20) {
-	case 'k':
-		unit = 1024;
-		break;
-	case 'm':
-		unit = 1024 * 1024;
-		break;
-	case 'g':
-		unit = 1024 * 1024 * 1024;
-		break;
-	default:
-		break;
-	}
-	if (unit != 1)
-		number[len - 1] = '\0';
-	n = strtonum(number, 0, INT64_MAX / (long long)unit, &bad);
-	if (bad != NULL)
-		return -1;
-	*out = (uint64_t)n * unit;
-	return 0;
-}
-
-static int
-parse_yes(const char *text, int *out)
-{
-	if (strcmp(text, "yes") == 0 || strcmp(text, "on") == 0 || strcmp(text, "1") == 0)
-		*out = 1;
-	else if (strcmp(text, "no") == 0 || strcmp(text, "off") == 0 ||
-		 strcmp(text, "0") == 0)
-		*out = 0;
-	else
-		return -1;
-	return 0;
-}
-
-static const char *
-set_forward(struct user *u, const char *value)
-{
-	char copy[sizeof(u->forward)], key[ADDRESS_MAX + 1], *list = copy, *word;
-
-	if (strlcpy(copy, value, sizeof(copy)) >= sizeof(copy))
-		return "too many addresses";
-	u->forward[0] = '\0';
-	while ((word = strsep(&list, ", ")) != NULL) {
-		struct address a;
-
-		if (*word == '\0')
-			continue;
-		if (address_parse(word, strlen(word), &a) == -1 ||
-		    address_fold_key(&a, key, sizeof(key)) == -1)
-			return "expected addresses separated by commas";
-		if (u->forward[0] != '\0')
-			strlcat(u->forward, ",", sizeof(u->forward));
-		if (strlcat(u->forward, key, sizeof(u->forward)) >= sizeof(u->forward))
-			return "too many addresses";
-	}
-	return NULL;
-}
-
-/* Addresses, and @domain for all of a domain. */
-static const char *
-set_send_as(struct user *u, const char *value)
-{
-	char copy[sizeof(u->send_as)], key[ADDRESS_MAX + 2], *list = copy, *word;
-
-	if (strlcpy(copy, value, sizeof(copy)) >= sizeof(copy))
-		return "too many addresses";
-	u->send_as[0] = '\0';
-	while ((word = strsep(&list, ", ")) != NULL) {
-		struct address a;
-
-		if (*word == '\0')
-			continue;
-		key[0] = '@';
-		if (word[0] == '@'
-			? address_domain_ascii(word + 1, key + 1, sizeof(key) - 1) == -1
-			: address_parse(word, strlen(word), &a) == -1 ||
-			      address_fold_key(&a, key, sizeof(key)) == -1)
-			return "expected addresses or @domains separated by commas";
-		if (u->send_as[0] != '\0')
-			strlcat(u->send_as, ",", sizeof(u->send_as));
-		if (strlcat(u->send_as, key, sizeof(u->send_as)) >= sizeof(u->send_as))
-			return "too many addresses";
-	}
-	return NULL;
-}
-
-static const char *
-set_limit(uint32_t *limit, const char *value)
-{
-	const char *bad = NULL;
-
-	if (strcmp(value, "default") == 0)
-		*limit = 0;
-	else if (strcmp(value, "unlimited") == 0)
-		*limit = SEND_UNLIMITED;
-	else
-		*limit = (uint32_t)strtonum(value, 1, SEND_UNLIMITED - 1, &bad);
-	return bad == NULL ? NULL : "expected a number, default or unlimited";
-}
-
-/* NULL, or what is wrong. */
-static const char *
-set_one(struct user *u, const char *key, const char *value)
-{
-	if (strcmp(key, "disabled") == 0)
-		return parse_yes(value, &u->disabled) == 0 ? NULL : "expected yes or no";
-	if (strcmp(key, "quota") == 0)
-		return parse_size(value, &u->quota) == 0
-			   ? NULL
-			   : "expected a size such as 500m, or 0";
-	if (strcmp(key, "forward") == 0)
-		return set_forward(u, value);
-	if (strcmp(key, "forward-keep") == 0)
-		return parse_yes(value, &u->forward_keep) == 0 ? NULL
-							       : "expected yes or no";
-	if (strcmp(key, "send-as") == 0)
-		return set_send_as(u, value);
-	for (int i = 0; i < SEND_LIMITS; i++)
-		if (strcmp(key, sendlimit_word((enum send_limit)i)) == 0)
-			return set_limit(&u->send_limits[i], value);
-	return "unknown key: expected disabled, quota, forward, forward-keep, scram, "
-	       "send-as, "
-	       "messages-hour, messages-day, recipients-hour or recipients-day";
-}
-
-void
-user_set(struct ctl *c, int argc, char **argv)
-{
-	struct user u;
-	enum dir_status st;
-	struct pending *p;
-	int was_disabled, scram = -1;
-
-	if (user_arg(c, argv[0], &u) == -1)
-		return;
-	was_disabled = u.disabled;
-	for (int i = 1; i < argc; i++) {
-		char *value = strchr(argv[i], '=');
-		const char *bad = "expected KEY=VALUE";
-
-		if (value != NULL) {
-			*value++ = '\0';
-			if (strcmp(argv[i], "scram") == 0)
-				bad = parse_yes(value, &scram) == 0
-					  ? NULL
-					  : "expected on or off";
-			else
-				bad = set_one(&u, argv[i], value);
-		}
-		if (bad != NULL) {
-			ctl_done(c, CTL_USAGE, "%s: %s", argv[i], bad);
-			return;
-		}
-	}
-	st = directory_user_put(auth.directory, &u);
-	if (st == DIR_OK && u.disabled && !was_disabled) {
-		struct channel *ch = daemon_peer(ROLE_MBOXD);
-		struct msg_mbox_dir d = { .uid = u.uid };
-
-		logins_forget(u.address);
-		strlcpy(d.mailbox, u.mailbox, sizeof(d.mailbox));
-		if (ch != NULL)
-			channel_send(ch, MSG_AUTHD_MBOXD_KICK, 0, &d, -1);
-	}
-	if (st != DIR_OK)
-		ctl_done(c, CTL_TEMPFAIL, "%s: %s", u.address, dir_status_text(st));
-	else if (scram == -1)
-		ctl_done(c, CTL_OK, NULL);
-	else if ((p = pending_new(c)) != NULL) {
-		/* Neither form can be made from the other, only from the password. */
-		p->user = u;
-		set_password(p, scram);
-	}
+	p->user = *u;
+	set_password(p, scram);
 }
 
 /* ---- rename ---- */
@@ -515,7 +306,8 @@ on_renamed(struct msg *m, void *arg)
 		pending_done(p, CTL_REFUSED, p->new_key, dir_status_text(st));
 		return;
 	}
-	logins_forget(p->user.address);
+	logins_forget(p->user.address, NULL);
+	watch_look_again();
 	log_fact(LOG_LOGIN, LOGL_INFO, "user-renamed", KS("user", p->user.address),
 	    KS("to", p->new_key));
 	auth_changed("");

@@ -10,8 +10,6 @@
 
 void user_add(struct ctl *, int, char **);
 void user_del(struct ctl *, int, char **);
-void user_show(struct ctl *, int, char **);
-void user_set(struct ctl *, int, char **);
 void user_passwd(struct ctl *, int, char **);
 void user_rename(struct ctl *, int, char **);
 
@@ -21,5 +19,7 @@ int address_key(struct ctl *, const char *word, char *key, size_t cap);
 /* The user of that address; -1 as above. */
 struct user;
 int user_arg(struct ctl *, const char *word, struct user *);
+/* From the password that came with the command; ends it. */
+void user_rehash(struct ctl *, const struct user *, int scram);
 
 #endif

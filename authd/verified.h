@@ -13,10 +13,10 @@
 
 #include "authd/password.h"
 
-#define VERIFIED_LIFE_MS (5 * 60 * 1000)
-
 int verified_init(void);
-/* 1: this password was right for this user at most VERIFIED_LIFE_MS ago. */
+/* How long a password is remembered; 0: not at all, and what is known is forgotten. */
+void verified_set_life(uint64_t ms);
+/* 1: this password was right for this user within that time. */
 int verified_find(
     const char *address, const char *plain, const struct password *, uint64_t now_ms);
 void verified_add(

@@ -65,6 +65,11 @@ void conn_deadline(struct conn *, uint32_t timeout_ms);
  */
 int conn_tls_server(struct conn *, struct ssl_ctx_st *);
 int conn_tls_client(struct conn *, struct ssl_ctx_st *, const char *name, int verify);
+/* Before conn_tls_server(): the client is asked for a certificate. Any will do here, and
+ * none: what it is worth is decided by whom it is shown to. */
+void conn_tls_ask_certificate(struct conn *);
+/* The one that the client has shown, in DER; 0: none, or it does not fit. */
+size_t conn_tls_peer_certificate(const struct conn *, uint8_t *out, size_t cap);
 int conn_is_tls(const struct conn *);
 /* "TLSv1.3 TLS_AES_256_GCM_SHA384"; "" without TLS. */
 const char *conn_tls_cipher(const struct conn *);

@@ -44,6 +44,7 @@ struct conn {
 	unsigned int eof : 1;
 	unsigned int closing : 1;
 	unsigned int parting : 1; /* conn_part() */
+	unsigned int ask_certificate : 1;
 	unsigned int read_wants_write : 1;
 	unsigned int write_wants_read : 1;
 	uint64_t close_at; /* monotonic ms: the end of conn_close()'s patience */

@@ -187,6 +187,30 @@ begin(struct conn *c, SSL *ssl)
 	return 0;
 }
 
+void
+conn_tls_ask_certificate(struct conn *c)
+{
+	c->ask_certificate = 1;
+}
+
+size_t
+conn_tls_peer_certificate(const struct conn *c, uint8_t *out, size_t cap)
+{
+	X509 *cert = conn_is_tls(c) ? SSL_get0_peer_certificate(c->ssl) : NULL;
+	int len = cert == NULL ? 0 : i2d_X509(cert, NULL);
+
+	if (len <= 0 || (size_t)len > cap)
+		return 0;
+	return i2d_X509(cert, &out) == len ? (size_t)len : 0;
+}
+
+/* The signature over the handshake is checked all the same. */
+static int
+any_certificate(int ok, X509_STORE_CTX *ctx)
+{
+	return 1;
+}
+
 int
 conn_tls_server(struct conn *c, SSL_CTX *ctx)
 {
@@ -197,6 +221,9 @@ conn_tls_server(struct conn *c, SSL_CTX *ctx)
 	ERR_clear_error();
 	if ((ssl = SSL_new(ctx)) != NULL)
 		SSL_set_accept_state(ssl);
+	if (ssl != NULL && c->ask_certificate)
+		SSL_set_verify(
+		    ssl, SSL_VERIFY_PEER | SSL_VERIFY_CLIENT_ONCE, any_certificate);
 	return begin(c, ssl);
 }
 

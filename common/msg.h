@@ -147,9 +147,19 @@ enum rclass {
 	RCLASS_FULL,
 	RCLASS_DENIED, /* for this sender; text says why */
 	RCLASS_TEMP,
-	RCLASS_GREY,   /* not yet: greylisted */
-	RCLASS_LIMIT,  /* this login has sent enough for now; text says what */
-	RCLASS_BLOCKED /* by the recipient's own list; text says so */
+	RCLASS_GREY,    /* not yet: greylisted */
+	RCLASS_LIMIT,   /* this login has sent enough for now; text says what */
+	RCLASS_BLOCKED, /* by the recipient's own list; text says so */
+	RCLASS_MANY,    /* enough recipients in this message */
+	RCLASS_SIZE     /* the message is larger than this login may send */
+};
+
+/* conf_watch.action */
+enum watch_action {
+	WATCH_OFF,
+	WATCH_NOTE,     /* named and mailed only */
+	WATCH_THROTTLE, /* few recipients an hour */
+	WATCH_HOLD      /* its mail waits in the queue */
 };
 
 /* rcpt_class.allowed */

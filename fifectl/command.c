@@ -82,7 +82,6 @@ static const struct {
 	const char *first;
 	const char *second; /* NULL: any */
 } later[] = {
-	{ "group", NULL },
 	{ "list", NULL },
 	{ "secret", NULL },
 	{ "backup", NULL },
@@ -191,6 +190,14 @@ sets_scram(int argc, char **argv)
 	return 0;
 }
 
+/* `user cert add ADDRESS NAME` without a fingerprint reads a certificate. */
+static int
+reads_certificate(int argc, char **argv)
+{
+	return argc == 5 && strcmp(argv[0], "user") == 0 &&
+	       strcmp(argv[1], "cert") == 0 && strcmp(argv[2], "add") == 0;
+}
+
 static int
 ask_daemon(struct context *cx, const struct route *route, int argc, char **argv)
 {
@@ -216,7 +223,8 @@ ask_daemon(struct context *cx, const struct route *route, int argc, char **argv)
 			return CTL_USAGE;
 		q.secret = secret;
 	}
-	if ((route->flags & WITH_STDIN) && (q.fd = spool_input(STDIN_FILENO)) == -1) {
+	if (((route->flags & WITH_STDIN) || reads_certificate(argc, argv)) &&
+	    (q.fd = spool_input(STDIN_FILENO)) == -1) {
 		fprintf(stderr, "fifectl: standard input: %s\n", strerror(errno));
 		return CTL_REFUSED;
 	}

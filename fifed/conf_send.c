@@ -154,7 +154,10 @@ static void
 send_directory(const struct conf *conf, struct child *c)
 {
 	struct msg_conf_authd m = conf->directory;
+	struct msg_conf_limits limits;
+	struct msg_none none;
 	const char *dot;
+	int fd;
 
 	/* mail.example.org speaks for example.org, unless told otherwise. */
 	if (m.default_domain[0] == '\0') {
@@ -165,6 +168,19 @@ send_directory(const struct conf *conf, struct child *c)
 		    sizeof(m.default_domain));
 	}
 	(void)channel_send(c->ch, MSG_FIFED_AUTHD_CONF, 0, &m, -1);
+	/* mailbox { quota } is an older place for the same. */
+	limits = conf->limits;
+	if (limits.quota == 0)
+		limits.quota = conf->mailbox.quota_default;
+	(void)channel_send(c->ch, MSG_FIFED_AUTHD_LIMITS, 0, &limits, -1);
+	(void)channel_send(c->ch, MSG_FIFED_AUTHD_WATCH, 0, &conf->watch, -1);
+	if (conf->client_ca[0] == '\0')
+		return;
+	memset(&none, 0, sizeof(none));
+	if ((fd = conf_open_file(conf, conf->client_ca)) == -1)
+		log_warn("%s", conf->client_ca);
+	else
+		(void)channel_send(c->ch, MSG_FIFED_AUTHD_CLIENT_CA, 0, &none, fd);
 }
 
 void

@@ -70,7 +70,8 @@ capability(struct imap_login *l)
 {
 	char names[SASL_NAMES_MAX];
 
-	sasl_names_list(l->facts.tls, " AUTH=", "", names, sizeof(names));
+	sasl_names_list(
+	    l->facts.tls, l->facts.certificate, " AUTH=", "", names, sizeof(names));
 	evbuffer_add_printf(l->out, "CAPABILITY " IMAP_CAPABILITY_BASE " SASL-IR%s%s",
 	    l->facts.starttls ? " STARTTLS" : "",
 	    l->facts.plain_auth ? names : " LOGINDISABLED");
@@ -244,7 +245,8 @@ cmd_authenticate(struct imap_login *l, struct imap_args *a)
 
 	if (imap_sp(a) == -1 || imap_atom(a, &mechanism) == -1)
 		return;
-	name = sasl_name_find(mechanism.s, mechanism.len, l->facts.tls);
+	name = sasl_name_find(
+	    mechanism.s, mechanism.len, l->facts.tls, l->facts.certificate);
 	if (name == NULL) {
 		reply(l, "NO", "[CANNOT] Unsupported authentication mechanism");
 		return;
@@ -453,6 +455,12 @@ struct evbuffer *
 imap_login_output(void *arg)
 {
 	return ((struct imap_login *)arg)->out;
+}
+
+void
+imap_login_certificate(void *arg)
+{
+	((struct imap_login *)arg)->facts.certificate = true;
 }
 
 void

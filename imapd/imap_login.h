@@ -26,6 +26,7 @@ void imap_login_free(void *);
 size_t imap_login_input(void *, const uint8_t *, size_t);
 enum login_action imap_login_action(void *, struct login_sasl *);
 struct evbuffer *imap_login_output(void *);
+void imap_login_certificate(void *);
 void imap_login_tls_ready(void *);
 void imap_login_result(
     void *, enum login_status, const uint8_t *data, size_t, const char *text);

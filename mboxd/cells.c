@@ -289,7 +289,7 @@ do_open(struct request *r)
 	struct msg_mbox_label label = { .token = o->token, .purpose = o->purpose };
 	struct msg_mbox_session session = { .token = o->token, .status = MSG_OK };
 	struct cell *c = cell_find(o->mailbox);
-	uint64_t quota = o->quota != 0 ? o->quota : conf.quota_default;
+	uint64_t quota = o->quota; /* authd knows the default too */
 	const char *bad;
 	int pair[2];
 

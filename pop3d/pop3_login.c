@@ -99,7 +99,8 @@ cmd_capa(struct pop3_login *l, char *arg)
 {
 	char names[SASL_NAMES_MAX];
 
-	sasl_names_list(l->facts.tls, " ", "", names, sizeof(names));
+	sasl_names_list(
+	    l->facts.tls, l->facts.certificate, " ", "", names, sizeof(names));
 	evbuffer_add_printf(l->out,
 	    "+OK "
 	    "capabilities\r\nTOP\r\nUIDL\r\nRESP-CODES\r\nAUTH-RESP-"
@@ -197,13 +198,15 @@ cmd_auth(struct pop3_login *l, char *arg)
 	const char *name;
 
 	if (*arg == '\0') {
-		sasl_names_list(l->facts.tls, "", "\r\n", names, sizeof(names));
+		sasl_names_list(
+		    l->facts.tls, l->facts.certificate, "", "\r\n", names, sizeof(names));
 		evbuffer_add_printf(l->out, "+OK mechanisms\r\n%s.\r\n",
 		    l->facts.plain_auth ? names : "");
 		return;
 	}
 	initial = pop3_split(arg);
-	if ((name = sasl_name_find(arg, strlen(arg), l->facts.tls)) == NULL) {
+	if ((name = sasl_name_find(
+		 arg, strlen(arg), l->facts.tls, l->facts.certificate)) == NULL) {
 		bad(l, "unsupported mechanism");
 		return;
 	}
@@ -345,6 +348,12 @@ struct evbuffer *
 pop3_login_output(void *arg)
 {
 	return ((struct pop3_login *)arg)->out;
+}
+
+void
+pop3_login_certificate(void *arg)
+{
+	((struct pop3_login *)arg)->facts.certificate = true;
 }
 
 void

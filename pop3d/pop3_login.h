@@ -23,6 +23,7 @@ void pop3_login_free(void *);
 size_t pop3_login_input(void *, const uint8_t *, size_t);
 enum login_action pop3_login_action(void *, struct login_sasl *);
 struct evbuffer *pop3_login_output(void *);
+void pop3_login_certificate(void *);
 void pop3_login_tls_ready(void *);
 void pop3_login_result(
     void *, enum login_status, const uint8_t *data, size_t, const char *text);

@@ -16,6 +16,7 @@
 #include "queued/drop.h"
 #include "queued/freeze_control.h"
 #include "queued/internal.h"
+#include "queued/notice.h"
 #include "queued/queued.h"
 #include "queued/txn.h"
 
@@ -171,6 +172,8 @@ on_peer_message(struct channel *ch, struct msg *m)
 	case ROLE_AUTHD:
 		if (m->type == MSG_AUTHD_QUEUED_CHANGED)
 			route_changed(m->p.domain.domain);
+		else if (m->type == MSG_AUTHD_QUEUED_NOTICE)
+			notice_send(&m->p.notice);
 		break;
 	default:
 		break;

@@ -16,6 +16,7 @@
 #include "queued/deliver.h"
 #include "queued/internal.h"
 #include "queued/job.h"
+#include "queued/notice.h"
 #include "queued/qid.h"
 
 #define ORIGINAL_READ (200 * 1024)
@@ -352,6 +353,8 @@ rcpt_apply(struct record *r, const struct job_rcpt *jr, int pass)
 	} else if (rc.state == RCPT_FAILED) {
 		log_result(r, jr->status == JOB_DEFERRED ? "expired" : "failed", &rc);
 		*keep = rc;
+		if (jr->status == JOB_FAILED)
+			notice_refused(r->view.rec.login_address, r->view.rec.client);
 		if (wants(r, rc.notify, NOTIFY_FAILURE))
 			note_add(r, BOUNCE_FAILED, &rc);
 		else if (r->m->flags & QM_BOUNCE || r->view.rec.sender[0] == '\0')

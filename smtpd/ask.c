@@ -2,6 +2,7 @@
 /* A session's questions to authd: recipients and logins. */
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "common/compat/compat.h"
 #include "common/daemon.h"
@@ -32,6 +33,10 @@ on_rcpt(struct msg *m, void *arg)
 	struct session *s = arg;
 
 	s->ask.id = 0;
+	if (m != NULL && m->p.rcpt_class.hold && !s->held) {
+		s->held = 1;
+		strlcpy(s->held_why, m->p.rcpt_class.text, sizeof(s->held_why));
+	}
 	if (m == NULL)
 		smtp_in_rcpt_answer(s->in, RCLASS_TEMP, "");
 	else if (is_denied(m->p.rcpt_class.rclass) ||
@@ -40,6 +45,7 @@ on_rcpt(struct msg *m, void *arg)
 		smtp_in_rcpt_answer(s->in, (enum rclass)m->p.rcpt_class.rclass,
 		    is_denied(m->p.rcpt_class.rclass) ||
 			    m->p.rcpt_class.rclass == RCLASS_LIMIT ||
+			    m->p.rcpt_class.rclass == RCLASS_SIZE ||
 			    m->p.rcpt_class.rclass == RCLASS_GREY
 			? m->p.rcpt_class.text
 			: "");
@@ -57,6 +63,8 @@ ask_rcpt(struct session *s, const char *address)
 
 	if (gatekeeper_rcpt(s, address))
 		return;
+	if (q.rcpts == 0)
+		s->held = 0;
 	q.greylist = (uint8_t)gatekeeper_greylists(s, address);
 	strlcpy(q.address, address, sizeof(q.address));
 	strlcpy(q.sender, smtp_in_sender(s->in), sizeof(q.sender));
@@ -96,14 +104,18 @@ on_sasl(struct msg *m, void *arg)
 			session_run(s);
 			return;
 		}
+		smtp_in_limit_size(s->in, r->message_size_max);
 		log_fact(LOG_LOGIN, LOGL_INFO, "login", KS("proto", "smtp"),
 		    KS("user", r->address), KS("client", s->client),
+		    KS("method", s->mechanism),
 		    KS("tls", conn_is_tls(s->conn) ? conn_tls_version(s->conn) : "no"));
 	} else if (r->status == SASL_DENIED || r->status == SASL_BAD) {
 		smtpd_stats.login_failures++;
-		log_fact(LOG_LOGIN, LOGL_INFO, "login-failed", KS("proto", "smtp"),
+		log_fact(LOG_LOGIN, LOGL_WARN, "login-failed", KS("proto", "smtp"),
 		    KS("user", s->tried != NULL ? s->tried : r->address),
-		    KS("client", s->client), KS("reason", r->text));
+		    KS("client", s->client), KS("method", s->mechanism),
+		    KS("tls", conn_is_tls(s->conn) ? conn_tls_version(s->conn) : "no"),
+		    KS("text", r->text));
 	}
 	smtp_in_sasl_answer(
 	    s->in, (enum sasl_status)r->status, r->data, r->data_len, r->text);
@@ -125,7 +137,7 @@ note_tried(struct session *s, const struct smtp_action *a)
 	if (s->tried_known || (a->first == 1 && len == 0))
 		return;
 	s->tried_known = 1;
-	if (strncmp(a->name, "SCRAM-", 6) == 0)
+	if (strncmp(a->name, "SCRAM-", 6) == 0 || strcasecmp(a->name, "EXTERNAL") == 0)
 		return; /* authd says it */
 	if (strcmp(a->name, "PLAIN") == 0) {
 		if ((nul = memchr(p, '\0', len)) == NULL)
@@ -142,7 +154,7 @@ ask_sasl(struct session *s, const struct smtp_action *a)
 	/* A conversation stays with the authd that began it. */
 	struct channel *ch =
 	    a->first ? daemon_peer(ROLE_AUTHD) : channel_find(s->sasl_channel);
-	uint8_t binding[512];
+	uint8_t binding[512], certificate[CERTIFICATE_MAX];
 	struct msg_sasl q = { .session = s->id,
 		.service = SERVICE_SMTP,
 		.first = (uint8_t)a->first,
@@ -154,6 +166,13 @@ ask_sasl(struct session *s, const struct smtp_action *a)
 	conn_tls_binding_wanted(s->conn, q.data, q.data_len, q.binding_type,
 	    sizeof(q.binding_type), binding, sizeof(binding), &q.binding_len);
 	q.binding = binding;
+	strlcpy(s->mechanism, a->name, sizeof(s->mechanism));
+	if (q.tls)
+		strlcpy(q.tls_version, conn_tls_version(s->conn), sizeof(q.tls_version));
+	if (strcasecmp(a->name, "EXTERNAL") == 0)
+		q.certificate_len =
+		    conn_tls_peer_certificate(s->conn, certificate, sizeof(certificate));
+	q.certificate = certificate;
 	strlcpy(q.mechanism, a->name, sizeof(q.mechanism));
 	strlcpy(q.client, s->client, sizeof(q.client));
 	if (ch != NULL) {

@@ -62,6 +62,7 @@ listen_add(const struct msg_listener *m, int fd)
 	l->l.kind = (enum listener_kind)m->kind;
 	l->l.tls = (enum listener_tls)m->tls;
 	l->l.auth_without_tls = m->auth_without_tls;
+	l->l.client_certificates = m->client_certificates;
 	strlcpy(l->l.proxy_from, m->proxy_from, sizeof(l->l.proxy_from));
 	strlcpy(l->l.etrn_from, m->etrn_from, sizeof(l->l.etrn_from));
 	strlcpy(l->l.xclient_from, m->xclient_from, sizeof(l->l.xclient_from));

@@ -196,6 +196,15 @@ status(struct ctl *c, int argc, char **argv)
 	ctl_done(c, CTL_OK, NULL);
 }
 
+static void
+on_peer_message(struct channel *ch, struct msg *m)
+{
+	if (m->type == MSG_AUTHD_FRONT_LOGIN_ENDED)
+		session_login_ended(channel_serial(ch), m->p.login_id.login);
+	else
+		txn_peer_message(ch, m);
+}
+
 static const struct ctl_command commands[] = {
 	{ "status", 0, 0, status },
 	{ NULL, 0, 0, NULL },
@@ -207,8 +216,8 @@ static const struct daemon smtpd_daemon = {
 	.open = on_open,
 	.start = on_start,
 	.reload = on_reload,
+	.peer_message = on_peer_message,
 	.stop = on_stop,
-	.peer_message = txn_peer_message,
 	.commands = commands,
 };
 

@@ -64,7 +64,10 @@ received_format(const struct received *r, char *buf, size_t cap, size_t *qid_at)
 	if (r->kind == LISTENER_LOCAL)
 		add(buf, cap, &len, "Received: by %s (local user %u)\r\n\tid ",
 		    r->hostname, r->uid);
-	else {
+	else if (r->hide_client) {
+		protocol(r, with, sizeof(with));
+		add(buf, cap, &len, "Received: by %s with %s id ", r->hostname, with);
+	} else {
 		protocol(r, with, sizeof(with));
 		add(buf, cap, &len, "Received: from %s (%s%s[%s%s])\r\n",
 		    is_ascii(r->helo) || r->smtputf8 ? r->helo : "unknown",

@@ -18,6 +18,7 @@ struct received {
 	const char *hostname;
 	const char *tls; /* "TLSv1.3 TLS_AES_256_GCM_SHA384", or "" */
 	int esmtp;
+	int hide_client; /* nothing of whom it came from */
 	int authenticated;
 	int smtputf8;
 	const char *qid;

@@ -134,6 +134,7 @@ session_new(
 	}
 	s->conn = conn_new(daemon_base(), fd, INPUT_MAX, on_conn, s);
 	facts.auth_without_tls = (uint8_t)l->auth_without_tls;
+	s->certificates = (uint8_t)l->client_certificates;
 	facts.starttls = l->tls == LISTENER_TLS_STARTTLS && s->kind != LISTENER_LOCAL &&
 			 smtpd_tls() != NULL;
 	facts.tls = l->tls == LISTENER_TLS_IMPLICIT;
@@ -151,6 +152,8 @@ session_new(
 	if (l->tls == LISTENER_TLS_IMPLICIT) {
 		struct ssl_ctx_st *ctx = smtpd_tls();
 
+		if (s->certificates)
+			conn_tls_ask_certificate(s->conn);
 		if (ctx == NULL || conn_tls_server(s->conn, ctx) == -1) {
 			session_drop(s);
 			return;
@@ -188,6 +191,8 @@ start_tls(struct session *s)
 {
 	struct ssl_ctx_st *ctx = smtpd_tls();
 
+	if (s->certificates)
+		conn_tls_ask_certificate(s->conn);
 	/* 220 was said; without a context there is nothing but the end. */
 	if (ctx == NULL || conn_tls_server(s->conn, ctx) == -1)
 		s->closing = 1;
@@ -331,6 +336,15 @@ session_run(struct session *s)
 	set_deadline(s);
 }
 
+static int
+has_certificate(const struct session *s)
+{
+	uint8_t certificate[CERTIFICATE_MAX];
+
+	return s->certificates &&
+	       conn_tls_peer_certificate(s->conn, certificate, sizeof(certificate)) > 0;
+}
+
 static void
 on_conn(struct conn *c, enum conn_event what, void *arg)
 {
@@ -340,6 +354,8 @@ on_conn(struct conn *c, enum conn_event what, void *arg)
 	case CONN_TLS_READY:
 		s->handshake = 0;
 		s->progress = 1;
+		if (has_certificate(s))
+			smtp_in_certificate(s->in);
 		if (s->implicit)
 			smtp_in_start(s->in);
 		else {
@@ -393,10 +409,36 @@ session_stop_all(void (*cb)(void))
 }
 
 void
+session_login_ended(uint64_t channel, uint64_t login)
+{
+	struct session *s;
+
+	TAILQ_FOREACH (s, &sessions, entry)
+		if (s->login == login && s->login_channel == channel)
+			break;
+	if (s == NULL || login == 0)
+		return;
+	log_fact(LOG_LOGIN, LOGL_INFO, "logout", KS("proto", "smtp"),
+	    KS("user", s->login_address), KS("client", s->client),
+	    KS("end", "ended by authd"));
+	/* Its end is near anyway, and known to the queue. */
+	if (smtp_in_committing(s->in)) {
+		s->login_ended = 1;
+		return;
+	}
+	smtp_in_login_ended(s->in);
+	session_run(s);
+}
+
+void
 session_reply_committed(
     struct session *s, int code, const char *enhanced, const char *text)
 {
 	smtp_in_commit_answer(s->in, code, enhanced, text);
+	if (s->login_ended) {
+		perform_all(s);
+		smtp_in_login_ended(s->in);
+	}
 	/* Stopping: this was what we waited for. */
 	if (all_gone != NULL) {
 		perform_all(s);

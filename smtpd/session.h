@@ -33,6 +33,7 @@ struct session_listener {
 	enum listener_kind kind;
 	enum listener_tls tls;
 	int auth_without_tls;
+	int client_certificates;
 	char proxy_from[512]; /* common/proto/hostlist.h */
 	char xclient_from[512];
 	char etrn_from[512];
@@ -42,6 +43,8 @@ struct session_listener {
  * back at the end. */
 void session_new(
     int fd, const struct session_listener *, const struct sockaddr *, int counted);
+/* authd has ended a login of ours: 421. */
+void session_login_ended(uint64_t channel, uint64_t login);
 /* 421 to those that are idle; cb when the last one is gone. */
 void session_stop_all(void (*cb)(void));
 

@@ -48,8 +48,10 @@ struct session {
 	uint8_t closing;
 	uint8_t bye; /* the last reply was the answer to QUIT */
 	uint8_t running;
-	uint8_t progress; /* the deadline starts anew */
-	uint32_t uid;     /* LISTENER_LOCAL */
+	uint8_t certificates; /* the client is asked for one */
+	uint8_t login_ended;  /* it goes once its message is in */
+	uint8_t progress;     /* the deadline starts anew */
+	uint32_t uid;         /* LISTENER_LOCAL */
 	char client[64];
 	char *client_name;       /* verified, NULL: none */
 	char *rdns;              /* not verified yet */
@@ -65,7 +67,10 @@ struct session {
 	uint64_t login_channel;
 	char *login_address;
 	uint8_t tried_known; /* the name has been said, be it empty: a password follows */
-	char *tried;         /* the name in a login that goes on, for the log */
+	uint8_t held;        /* authd wants the message held */
+	char held_why[256];
+	char mechanism[32];
+	char *tried; /* the name in a login that goes on, for the log */
 
 	struct txn txn;
 };
@@ -86,6 +91,8 @@ void ask_logout(struct session *);
 /* session.c: s->client from s->peer; is a sender's domain asked about? */
 void session_name_client(struct session *);
 int session_checks_sender(const struct session *);
+
+#define CERTIFICATE_MAX 4096 /* as in payload.def */
 
 /* xclient.c */
 void xclient_take(struct session *, const struct xattr *);

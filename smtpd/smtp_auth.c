@@ -30,7 +30,8 @@ smtp_auth_ehlo(const struct smtp_in *e, char *buf, size_t cap)
 {
 	char names[SASL_NAMES_MAX];
 
-	sasl_names_list(e->facts.tls, " ", "", names, sizeof(names));
+	sasl_names_list(
+	    e->facts.tls, e->facts.certificate, " ", "", names, sizeof(names));
 	buf[0] = '\0';
 	if (smtp_auth_offered(e))
 		snprintf(buf, cap, "250-AUTH%s\r\n", names);
@@ -91,7 +92,8 @@ smtp_auth_start(struct smtp_in *e, const struct smtp_command *c)
 		r = SMTP_REPLY_AUTH_ALREADY;
 	else if (!smtp_auth_offered(e))
 		r = SMTP_REPLY_AUTH_PLAINTEXT;
-	else if (sasl_name_find(c->word, strlen(c->word), e->facts.tls) == NULL)
+	else if (sasl_name_find(c->word, strlen(c->word), e->facts.tls,
+		     e->facts.certificate) == NULL)
 		r = SMTP_REPLY_AUTH_MECHANISM;
 	else if (c->initial != NULL)
 		r = decode(e, c->initial, c->initial_len);

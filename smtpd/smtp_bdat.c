@@ -55,7 +55,7 @@ smtp_bdat_start(struct smtp_in *e, const struct smtp_command *c)
 	e->chunk_left = c->chunk;
 	e->chunk_last = c->last;
 	if (e->state != ST_RCPT && e->state != ST_CHUNKS) {
-		if (c->chunk > e->conf->size_max + UNWANTED_MORE) {
+		if (c->chunk > smtp_in_size_max(e) + UNWANTED_MORE) {
 			smtp_in_end(e, SMTP_REPLY_MESSAGE_SIZE);
 			return;
 		}
@@ -79,7 +79,7 @@ smtp_bdat_opened(struct smtp_in *e, enum answer_status status)
 {
 	smtp_data_init(&e->data,
 	    e->body == BODY_BINARYMIME ? SMTP_DATA_BINARY : SMTP_DATA_TEXT,
-	    e->conf->size_max, e->conf->hops_max);
+	    smtp_in_size_max(e), e->conf->hops_max);
 	if (status == MSG_OK)
 		e->opened = 1;
 	else

@@ -63,7 +63,7 @@ run_ehlo(struct smtp_in *e, const struct smtp_command *c, int more)
 	    "250-%s\r\n250-PIPELINING\r\n250-SIZE %llu\r\n250-8BITMIME\r\n%s%s"
 	    "250-ENHANCEDSTATUSCODES\r\n250-DSN\r\n250-CHUNKING\r\n250-BINARYMIME\r\n"
 	    "250-LIMITS RCPTMAX=%u\r\n%s%s250 SMTPUTF8\r\n",
-	    e->conf->hostname, (unsigned long long)e->conf->size_max,
+	    e->conf->hostname, (unsigned long long)smtp_in_size_max(e),
 	    e->facts.starttls && !e->facts.tls ? "250-STARTTLS\r\n" : "",
 	    smtp_auth_ehlo(e, auth, sizeof(auth)), e->conf->rcpts_max,
 	    e->facts.etrn ? "250-ETRN\r\n" : "",
@@ -133,7 +133,7 @@ run_mail(struct smtp_in *e, const struct smtp_command *c, int more)
 		smtp_in_error(e, SMTP_REPLY_AUTH_REQUIRED);
 		return;
 	}
-	if (c->size > e->conf->size_max) {
+	if (c->size > smtp_in_size_max(e)) {
 		smtp_in_refuse(e, SMTP_REPLY_MESSAGE_SIZE, "", "");
 		return;
 	}

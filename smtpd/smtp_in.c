@@ -269,7 +269,7 @@ smtp_in_data_feed(
 		    e, &(struct smtp_action){
 			   .type = SMTP_ACT_CONTENT, .data = span, .len = span_len });
 	if (*result != SMTP_DATA_END &&
-	    e->data.total / 2 > e->conf->size_max + 1024 * 1024)
+	    e->data.total / 2 > smtp_in_size_max(e) + 1024 * 1024)
 		/* It has been refused for long; no sender is owed more patience. */
 		smtp_in_end(e, SMTP_REPLY_MESSAGE_SIZE);
 	return used;
@@ -510,7 +510,7 @@ smtp_in_open_answer(struct smtp_in *e, enum answer_status status)
 		e->opened = 1;
 		e->state = ST_DATA;
 		smtp_data_init(
-		    &e->data, SMTP_DATA_DOTS, e->conf->size_max, e->conf->hops_max);
+		    &e->data, SMTP_DATA_DOTS, smtp_in_size_max(e), e->conf->hops_max);
 		smtp_in_reply(e, SMTP_REPLY_DATA_GO);
 		return;
 	}
@@ -560,6 +560,32 @@ void
 smtp_in_shutdown(struct smtp_in *e)
 {
 	smtp_in_end(e, SMTP_REPLY_SHUTDOWN);
+}
+
+void
+smtp_in_login_ended(struct smtp_in *e)
+{
+	smtp_in_end(e, SMTP_REPLY_LOGIN_ENDED);
+}
+
+void
+smtp_in_limit_size(struct smtp_in *e, uint64_t size_max)
+{
+	e->login_size_max = size_max;
+}
+
+uint64_t
+smtp_in_size_max(const struct smtp_in *e)
+{
+	return e->login_size_max != 0 && e->login_size_max < e->conf->size_max
+		   ? e->login_size_max
+		   : e->conf->size_max;
+}
+
+void
+smtp_in_certificate(struct smtp_in *e)
+{
+	e->facts.certificate = 1;
 }
 
 const char *

@@ -39,6 +39,7 @@ struct smtp_in_facts {
 	uint8_t tls;      /* is on */
 	uint8_t starttls; /* may be offered */
 	uint8_t auth_without_tls;
+	uint8_t certificate;  /* the client has shown one */
 	uint8_t etrn;         /* it may ask for what waits for a domain */
 	uint8_t xclient;      /* it may speak for others */
 	uint8_t check_sender; /* ask about the sender's domain, unless logged in */
@@ -103,6 +104,8 @@ int smtp_in_waiting(const struct smtp_in *);
 int smtp_in_committing(const struct smtp_in *);
 int smtp_in_in_data(const struct smtp_in *);
 
+/* The client has shown a certificate; before the greeting or smtp_in_tls_ready(). */
+void smtp_in_certificate(struct smtp_in *);
 void smtp_in_tls_ready(struct smtp_in *);
 /* text: words for the client instead of the usual ones, may be "". */
 void smtp_in_etrn_answer(struct smtp_in *, enum answer_status);
@@ -122,6 +125,10 @@ void smtp_in_commit_answer(
 /* The client is silent; the host stops. Replies 421 and closes. */
 void smtp_in_timeout(struct smtp_in *);
 void smtp_in_shutdown(struct smtp_in *);
+/* The account has changed: as above. */
+void smtp_in_login_ended(struct smtp_in *);
+/* What this login may send, where it is less than what the host takes. */
+void smtp_in_limit_size(struct smtp_in *, uint64_t size_max);
 
 /* The transaction. Addresses are in printed form, without <>. */
 const char *smtp_in_helo(const struct smtp_in *); /* "" before it was said */

@@ -57,6 +57,7 @@ struct smtp_in {
 	char *helo;
 	uint8_t esmtp;
 	uint8_t authenticated;
+	uint64_t login_size_max; /* 0: none */
 	uint32_t errors;
 	uint32_t bad_rcpts;
 	uint32_t auth_failures;
@@ -117,6 +118,9 @@ void smtp_in_end(struct smtp_in *, enum smtp_reply);
 void smtp_in_reset(struct smtp_in *);
 void smtp_in_wipe_sasl(struct smtp_in *);
 void smtp_in_rcpt_clear(struct smtp_in_rcpt *);
+
+/* The largest message that is taken. */
+uint64_t smtp_in_size_max(const struct smtp_in *);
 
 /* smtp_xclient.c */
 void smtp_xclient(struct smtp_in *, const struct smtp_command *);

@@ -305,6 +305,7 @@ fill_received(const struct session *s, struct received *r)
 	r->helo = smtp_in_helo(s->in);
 	r->client_name = s->client_name != NULL ? s->client_name : "";
 	r->client = s->client;
+	r->hide_client = s->login != 0 && smtpd_conf()->hide_login_client;
 	r->uid = s->uid;
 	r->hostname = smtpd_in_conf()->hostname;
 	r->tls = conn_is_tls(s->conn) ? conn_tls_cipher(s->conn) : "";
@@ -434,7 +435,7 @@ txn_commit_now(struct session *s)
 	int n;
 
 	gatekeeper_mark(s);
-	q.disposition = s->txn.disposition;
+	q.disposition = s->held ? DISPOSITION_QUARANTINE : s->txn.disposition;
 	n = make_prefix(s, prefix, sizeof(prefix), &qid_at);
 	if (n == -1) {
 		log_warnx("fields for %s do not fit", s->txn.qid);
@@ -445,7 +446,9 @@ txn_commit_now(struct session *s)
 	q.prefix_len = (size_t)n;
 	if (s->txn.whole)
 		q.qid_at = (uint16_t)qid_at;
-	if (s->txn.reason != NULL)
+	if (s->held)
+		strlcpy(q.reason, s->held_why, sizeof(q.reason));
+	else if (s->txn.reason != NULL)
 		strlcpy(q.reason, s->txn.reason, sizeof(q.reason));
 	if (ch != NULL) {
 		s->ask.channel = s->txn.channel;

@@ -70,5 +70,16 @@ conf_check_files(const struct conf *c, char *err, size_t cap)
 			close(fd);
 		}
 	}
+	if (c->client_ca[0] != '\0') {
+		int fd = conf_open_file(c, c->client_ca);
+
+		if (fd == -1) {
+			snprintf(err, cap,
+			    "%s: client-ca %s: %s, expected a file in PEM form", c->file,
+			    c->client_ca, strerror(errno));
+			return -1;
+		}
+		close(fd);
+	}
 	return 0;
 }

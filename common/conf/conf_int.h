@@ -38,21 +38,23 @@ void conf_lex_init(struct conf_lex *, const char *text, size_t len);
 enum conf_token conf_lex_next(struct conf_lex *);
 
 enum conf_type {
-	CONF_TEXT,   /* char [room] */
-	CONF_HOST,   /* char [room], a domain name */
-	CONF_PATH,   /* char [room] */
-	CONF_MAIL,   /* char [room], local@domain */
-	CONF_IP4,    /* char [room] */
-	CONF_IP6,    /* char [room] */
-	CONF_COUNT,  /* uint32_t */
-	CONF_PORT,   /* uint16_t */
-	CONF_SIZE,   /* uint64_t octets */
-	CONF_SIZE32, /* uint32_t octets */
-	CONF_TIME,   /* uint32_t seconds */
-	CONF_MS,     /* uint32_t milliseconds */
-	CONF_DAYS,   /* uint32_t days */
-	CONF_YES,    /* uint8_t */
-	CONF_CHOICE  /* uint8_t out of choices */
+	CONF_TEXT,       /* char [room] */
+	CONF_HOST,       /* char [room], a domain name */
+	CONF_PATH,       /* char [room] */
+	CONF_MAIL,       /* char [room], local@domain */
+	CONF_IP4,        /* char [room] */
+	CONF_IP6,        /* char [room] */
+	CONF_COUNT,      /* uint32_t */
+	CONF_PORT,       /* uint16_t */
+	CONF_SIZE,       /* uint64_t octets */
+	CONF_SIZE32,     /* uint32_t octets */
+	CONF_TIME,       /* uint32_t seconds */
+	CONF_MS,         /* uint32_t milliseconds */
+	CONF_DAYS,       /* uint32_t days */
+	CONF_LIMIT,      /* uint64_t; unlimited: UINT64_MAX; 0: not set */
+	CONF_LIMIT_SIZE, /* the same, octets */
+	CONF_YES,        /* uint8_t */
+	CONF_CHOICE      /* uint8_t out of choices */
 };
 
 struct conf_choice {
@@ -172,6 +174,8 @@ extern const struct conf_section conf_section_mailbox;
 extern const struct conf_section conf_section_imap;
 extern const struct conf_section conf_section_pop3;
 extern const struct conf_section conf_section_directory;
+extern const struct conf_section conf_section_limits;
+extern const struct conf_section conf_section_watch;
 extern const struct conf_section conf_section_log;
 
 int conf_listen_parse(struct conf_parser *, void *);

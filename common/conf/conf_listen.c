@@ -2,7 +2,7 @@
 /*
  * fife.conf: listeners.
  *	listen KIND [on ADDRESS, …] [port N] [tls none|starttls|implicit]
- *	    [name NAME] [auth-without-tls]
+ *	    [name NAME] [auth-without-tls] [client-certificates]
  *	    [proxy-from HOST, …] [xclient-from HOST, …] [etrn-from HOST, …]
  *	listen local
  */
@@ -139,6 +139,8 @@ get_clauses(struct conf_parser *p, struct msg_listener *l, char (*list)[108], si
 				return -1;
 		} else if (r == 0 && (r = conf_accept(p, "auth-without-tls")) == 1) {
 			l->auth_without_tls = 1;
+		} else if (r == 0 && (r = conf_accept(p, "client-certificates")) == 1) {
+			l->client_certificates = 1;
 		} else if (r == 0 && (r = conf_accept(p, "proxy-from")) == 1) {
 			if (get_hosts(p, l, l->proxy_from, sizeof(l->proxy_from)) == -1)
 				return -1;
@@ -152,7 +154,8 @@ get_clauses(struct conf_parser *p, struct msg_listener *l, char (*list)[108], si
 		} else if (r == 0) {
 			return conf_unexpected(p,
 			    "on, port, tls, name, auth-without-tls, "
-			    "proxy-from, xclient-from, etrn-from or the end of the line");
+			    "client-certificates, proxy-from, xclient-from, etrn-from or "
+			    "the end of the line");
 		}
 		if (r == -1)
 			return -1;
@@ -253,6 +256,7 @@ conf_listen_print(const struct conf *c, FILE *f)
 		    conf_kind_name(l->kind), l->address, l->port, tls_modes[l->tls].word);
 		conf_print_quoted(f, l->name);
 		fputs(l->auth_without_tls ? " auth-without-tls" : "", f);
+		fputs(l->client_certificates ? " client-certificates" : "", f);
 		print_hosts("proxy-from", l->proxy_from, f);
 		print_hosts("xclient-from", l->xclient_from, f);
 		print_hosts("etrn-from", l->etrn_from, f);

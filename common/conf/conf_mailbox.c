@@ -38,12 +38,15 @@ const struct conf_section conf_section_pop3 = { "pop3", pop3_settings, NULL, NUL
 	offsetof(struct conf, pop3) };
 
 static const struct conf_setting directory_settings[] = {
-	{ "iterations", CONF_COUNT, CONF_AT(msg_conf_authd, iterations), 4096, 10000000,
+	{ "iterations", CONF_COUNT, CONF_AT(conf, directory.iterations), 4096, 10000000,
 	    "65536" },
-	{ "workers", CONF_COUNT, CONF_AT(msg_conf_authd, workers), 1, 16, "2" },
-	{ "default-domain", CONF_HOST, CONF_AT(msg_conf_authd, default_domain) },
+	{ "workers", CONF_COUNT, CONF_AT(conf, directory.workers), 1, 16, "2" },
+	{ "default-domain", CONF_HOST, CONF_AT(conf, directory.default_domain) },
+	{ "password-memory", CONF_TIME, CONF_AT(conf, directory.password_memory_s), 0,
+	    86400, "5m" },
+	{ "client-ca", CONF_PATH, CONF_AT(conf, client_ca) },
 	{ NULL },
 };
 
 const struct conf_section conf_section_directory = { "directory", directory_settings,
-	NULL, NULL, offsetof(struct conf, directory) };
+	NULL, NULL, 0 };

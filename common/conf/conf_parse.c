@@ -18,7 +18,7 @@ const struct conf_section *const conf_sections[] = { &conf_section_smtp,
 	&conf_section_gate, &conf_section_queue, &conf_section_resolver,
 	&conf_section_delivery, &conf_section_filter, &conf_section_mailbox,
 	&conf_section_imap, &conf_section_pop3, &conf_section_directory,
-	&conf_section_log, NULL };
+	&conf_section_limits, &conf_section_watch, &conf_section_log, NULL };
 
 int
 conf_error(struct conf_parser *p, const char *fmt, ...)
@@ -173,6 +173,14 @@ number(const struct conf_setting *s, const char *word, uint64_t *value)
 	case CONF_SIZE:
 	case CONF_SIZE32:
 		return conf_unit_size(word, value);
+	case CONF_LIMIT:
+	case CONF_LIMIT_SIZE:
+		if (strcmp(word, "unlimited") == 0) {
+			*value = UINT64_MAX;
+			return 0;
+		}
+		return s->type == CONF_LIMIT ? conf_unit_number(word, value)
+					     : conf_unit_size(word, value);
 	default:
 		break;
 	}
@@ -192,6 +200,10 @@ number_expected(enum conf_type type)
 	case CONF_SIZE:
 	case CONF_SIZE32:
 		return "a size such as 512k, 50m or 1g";
+	case CONF_LIMIT:
+		return "a number or unlimited";
+	case CONF_LIMIT_SIZE:
+		return "a size such as 512k, 50m or 1g, or unlimited";
 	case CONF_TIME:
 		return "a time such as 30s, 5m, 2h or 1d";
 	case CONF_MS:
@@ -213,6 +225,15 @@ number_print(const struct conf_setting *s, uint64_t value, char *buf, size_t cap
 	case CONF_SIZE32:
 		conf_unit_print_size(value, buf, cap);
 		break;
+	case CONF_LIMIT:
+	case CONF_LIMIT_SIZE:
+		if (value == UINT64_MAX)
+			strlcpy(buf, "unlimited", cap);
+		else if (s->type == CONF_LIMIT_SIZE)
+			conf_unit_print_size(value, buf, cap);
+		else
+			snprintf(buf, cap, "%llu", (unsigned long long)value);
+		break;
 	case CONF_TIME:
 		conf_unit_print_ms(value * 1000, buf, cap);
 		break;
@@ -233,6 +254,8 @@ number_put(const struct conf_setting *s, void *at, uint64_t value)
 {
 	switch (s->type) {
 	case CONF_SIZE:
+	case CONF_LIMIT:
+	case CONF_LIMIT_SIZE:
 		*(uint64_t *)at = value;
 		break;
 	case CONF_PORT:
@@ -253,6 +276,8 @@ number_of(const struct conf_setting *s, const void *at)
 {
 	switch (s->type) {
 	case CONF_SIZE:
+	case CONF_LIMIT:
+	case CONF_LIMIT_SIZE:
 		return *(const uint64_t *)at;
 	case CONF_PORT:
 		return *(const uint16_t *)at;
@@ -272,7 +297,9 @@ get_number(struct conf_parser *p, const struct conf_setting *s, void *at)
 
 	if (p->lex.token != TOK_WORD || number(s, p->lex.text, &value) == -1)
 		return conf_unexpected(p, number_expected(s->type));
-	if (value < s->min || value > s->max) {
+	if ((value < s->min || value > s->max) &&
+	    ((s->type != CONF_LIMIT && s->type != CONF_LIMIT_SIZE) ||
+		value != UINT64_MAX)) {
 		number_print(s, s->min, low, sizeof(low));
 		number_print(s, s->max, high, sizeof(high));
 		return conf_error(p, "%s %s is out of range, expected %s to %s", s->word,
@@ -467,6 +494,11 @@ conf_print_settings(const struct conf_setting *s, const void *base, FILE *f, int
 		case CONF_IP6:
 			if (*(const char *)at == '\0')
 				continue; /* not set */
+			break;
+		case CONF_LIMIT:
+		case CONF_LIMIT_SIZE:
+			if (*(const uint64_t *)at == 0)
+				continue; /* as built in */
 			break;
 		default:
 			break;

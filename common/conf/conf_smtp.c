@@ -23,6 +23,8 @@ static const struct conf_setting settings[] = {
 	    .initial = "yes" },
 	{ "sender-domain-check", CONF_YES, CONF_AT(msg_conf_smtpd, sender_domain_check),
 	    .initial = "no" },
+	{ "hide-login-client", CONF_YES, CONF_AT(msg_conf_smtpd, hide_login_client),
+	    .initial = "no" },
 	{ "banner", CONF_TEXT, CONF_AT(msg_conf_smtpd, banner) },
 	{ NULL },
 };

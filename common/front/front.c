@@ -152,6 +152,8 @@ front_message(struct channel *ch, struct msg *m)
 {
 	if (m->type == MSG_MBOXD_FRONT_SESSION)
 		front_session_opened(m);
+	else if (m->type == MSG_AUTHD_FRONT_LOGIN_ENDED)
+		front_session_login_ended(m->p.login_id.login);
 	else
 		channel_break(ch, "unexpected message");
 }

@@ -25,8 +25,9 @@ struct evbuffer;
 struct login_facts {
 	const char *hostname;
 	bool tls;
-	bool starttls;   /* may be offered: there is a certificate and no TLS yet */
-	bool plain_auth; /* passwords are accepted without TLS */
+	bool starttls;    /* may be offered: there is a certificate and no TLS yet */
+	bool plain_auth;  /* passwords are accepted without TLS */
+	bool certificate; /* the client has shown one: EXTERNAL may be offered */
 };
 
 enum login_action {
@@ -59,6 +60,7 @@ struct front_protocol {
 	const char *name;     /* in logs */
 	const char *too_many; /* line for a connection beyond the limits */
 	const char *stopping; /* line for logged-in clients, "" for none */
+	const char *ended;    /* line for one whose login has ended, "" for none */
 	const char *idle;     /* line after too long a silence, "" for none */
 
 	/* The machine greets at once. NULL: no memory. */
@@ -69,6 +71,8 @@ struct front_protocol {
 	/* Takes the pending action. */
 	enum login_action (*login_action)(void *, struct login_sasl *);
 	struct evbuffer *(*login_output)(void *);
+	/* The client has shown a certificate; before login_tls_ready(). */
+	void (*login_certificate)(void *);
 	void (*login_tls_ready)(void *);
 	void (*login_result)(
 	    void *, enum login_status, const uint8_t *data, size_t len, const char *text);

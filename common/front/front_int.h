@@ -27,6 +27,8 @@ struct front_counts {
 void front_session_new(int fd, const struct sockaddr *, const struct msg_listener *);
 /* A socket of a mailbox, or the news that there is none. */
 void front_session_opened(struct msg *);
+/* authd has ended a login: the session goes with it. */
+void front_session_login_ended(uint64_t login);
 /* mboxd is gone: nobody opens what is being waited for. */
 void front_sessions_unavailable(void);
 void front_sessions_stop(void);

@@ -29,6 +29,7 @@
  * machine would else turn few octets of a stranger into many of ours. */
 #define OUTPUT_MAX 65536
 #define STEP_MAX 4096
+#define CERTIFICATE_MAX 4096 /* as in payload.def */
 
 enum state {
 	HANDSHAKE,
@@ -50,7 +51,7 @@ struct session {
 	bool trusted; /* no waits */
 	bool eof;     /* the client closed its sending half */
 	bool paused;  /* too much output is unsent */
-	bool auth_without_tls, starttls;
+	bool auth_without_tls, starttls, certificates;
 	char client[64];
 	char tls[32];
 
@@ -278,6 +279,29 @@ front_session_opened(struct msg *m)
 }
 
 void
+front_session_login_ended(uint64_t login)
+{
+	struct session *s;
+
+	LIST_FOREACH (s, &sessions, entry)
+		if (s->login_id == login && s->login_id != 0)
+			break;
+	if (s == NULL)
+		return;
+	s->login_id = 0;
+	log_fact(LOG_LOGIN, LOGL_INFO, "logout", KS("proto", front.proto->name),
+	    KS("user", s->address), KS("client", s->client), KS("end", "ended by authd"));
+	if (s->state == RELAY) {
+		relay_stop(s->relay, front.proto->ended);
+		session_free(s);
+		return;
+	}
+	if (s->login != NULL)
+		front.proto->login_bye(s->login, "The account has changed");
+	session_close(s);
+}
+
+void
 front_sessions_unavailable(void)
 {
 	struct session *s, *next;
@@ -405,7 +429,7 @@ static void
 ask_authd(struct session *s, const struct login_sasl *sasl)
 {
 	struct channel *ch = daemon_peer(ROLE_AUTHD);
-	uint8_t binding[512];
+	uint8_t binding[512], certificate[CERTIFICATE_MAX];
 	struct msg_sasl m = { .session = s->id,
 		.service = (uint8_t)front.proto->service,
 		.first = sasl->first,
@@ -419,6 +443,11 @@ ask_authd(struct session *s, const struct login_sasl *sasl)
 	conn_tls_binding_wanted(s->conn, sasl->data, sasl->len, m.binding_type,
 	    sizeof(m.binding_type), binding, sizeof(binding), &m.binding_len);
 	m.binding = binding;
+	strlcpy(m.tls_version, s->tls, sizeof(m.tls_version));
+	if (strcmp(sasl->mechanism, "EXTERNAL") == 0)
+		m.certificate_len =
+		    conn_tls_peer_certificate(s->conn, certificate, sizeof(certificate));
+	m.certificate = certificate;
 	if (strcmp(sasl->mechanism, "PLAIN") == 0)
 		remember_tried(s, sasl);
 	else if (sasl->first)
@@ -443,10 +472,21 @@ start_tls(struct session *s)
 	struct ssl_ctx_st *ctx =
 	    front.certs == NULL ? NULL : tls_certs_context(front.certs);
 
+	if (s->certificates)
+		conn_tls_ask_certificate(s->conn);
 	if (ctx == NULL || conn_tls_server(s->conn, ctx) == -1)
 		return -1;
 	s->state = HANDSHAKE;
 	return 0;
+}
+
+static bool
+has_certificate(const struct session *s)
+{
+	uint8_t certificate[CERTIFICATE_MAX];
+
+	return s->certificates &&
+	       conn_tls_peer_certificate(s->conn, certificate, sizeof(certificate)) > 0;
 }
 
 static int
@@ -459,6 +499,7 @@ login_begin(struct session *s)
 	facts.starttls = !facts.tls && s->starttls && front.certs != NULL &&
 			 tls_certs_context(front.certs) != NULL;
 	facts.plain_auth = facts.tls || s->auth_without_tls;
+	facts.certificate = has_certificate(s);
 	s->login = front.proto->login_new(&facts);
 	s->state = LOGIN;
 	return s->login == NULL ? -1 : 0;
@@ -544,6 +585,8 @@ conn_event(struct conn *c, enum conn_event ev, void *arg)
 			}
 		} else {
 			strlcpy(s->tls, conn_tls_version(c), sizeof(s->tls));
+			if (has_certificate(s))
+				front.proto->login_certificate(s->login);
 			front.proto->login_tls_ready(s->login);
 			s->state = LOGIN;
 		}
@@ -616,6 +659,7 @@ front_session_new(int fd, const struct sockaddr *sa, const struct msg_listener *
 	memcpy(s->key, key, sizeof(s->key));
 	s->trusted = front.conf.trust_loopback && limit_is_loopback(sa);
 	s->auth_without_tls = listener->auth_without_tls;
+	s->certificates = listener->client_certificates;
 	s->starttls = listener->tls == LISTENER_TLS_STARTTLS;
 	LIST_INSERT_HEAD(&sessions, s, entry);
 	counts.connections++;

@@ -295,16 +295,20 @@ send_as(void **state)
 	strlcpy(u.forward, "sa@example.test", sizeof(u.forward));
 	strlcpy(u.send_as, "@x.test,y@z.test", sizeof(u.send_as));
 	strlcpy(u.apppass, "phone:imap:1:xyz", sizeof(u.apppass));
-	u.send_limits[SEND_MESSAGES_DAY] = 7;
-	u.send_limits[SEND_RECIPIENTS_DAY] = SEND_UNLIMITED;
+	u.limits.v[LIMIT_MESSAGES_DAY] = 7;
+	u.limits.v[LIMIT_RECIPIENTS_DAY] = LIMIT_UNLIMITED;
+	strlcpy(u.group, "staff", sizeof(u.group));
+	strlcpy(u.suspect, "a reason of words", sizeof(u.suspect));
 	assert_int_equal(directory_user_put(d, &u), DIR_OK);
 	memset(&u, 0, sizeof(u));
 	assert_int_equal(directory_user_get(d, "sf@example.test", &u), DIR_OK);
 	assert_string_equal(u.send_as, "@x.test,y@z.test");
 	assert_string_equal(u.apppass, "phone:imap:1:xyz");
-	assert_int_equal(u.send_limits[SEND_MESSAGES_HOUR], 0);
-	assert_int_equal(u.send_limits[SEND_MESSAGES_DAY], 7);
-	assert_int_equal(u.send_limits[SEND_RECIPIENTS_DAY], SEND_UNLIMITED);
+	assert_int_equal(u.limits.v[LIMIT_MESSAGES_HOUR], LIMIT_INHERITED);
+	assert_int_equal(u.limits.v[LIMIT_MESSAGES_DAY], 7);
+	assert_true(u.limits.v[LIMIT_RECIPIENTS_DAY] == LIMIT_UNLIMITED);
+	assert_string_equal(u.group, "staff");
+	assert_string_equal(u.suspect, "a reason of words");
 	directory_alias_put(d, "one@example.test", "sa@example.test");
 	directory_alias_put(d, "chain@example.test", "one@example.test");
 	directory_alias_put(d, "group@example.test", "sa@example.test sb@example.test");
@@ -315,10 +319,86 @@ send_as(void **state)
 			fail_msg("%s with %s", rows[i].sender, rows[i].send_as);
 }
 
+static void
+groups(void **state)
+{
+	struct group g = { .name = "staff", .send_as = "@x.test" }, got;
+	struct user u;
+
+	g.limits.v[LIMIT_QUOTA] = 1 << 20;
+	g.limits.v[LIMIT_SESSIONS] = LIMIT_UNLIMITED;
+	assert_int_equal(directory_group_put(d, &g, 1), DIR_OK);
+	assert_int_equal(directory_group_put(d, &g, 1), DIR_EXISTS);
+	assert_int_equal(directory_group_put(d, &g, 0), DIR_OK);
+	assert_int_equal(directory_group_get(d, "staff", &got), DIR_OK);
+	assert_string_equal(got.send_as, "@x.test");
+	assert_memory_equal(&got.limits, &g.limits, sizeof(g.limits));
+	assert_int_equal(directory_group_get(d, "nobody", &got), DIR_NONE);
+	add_user("member@example.test");
+	assert_int_equal(directory_user_get(d, "member@example.test", &u), DIR_OK);
+	strlcpy(u.group, "staff", sizeof(u.group));
+	assert_int_equal(directory_user_put(d, &u), DIR_OK);
+	assert_int_equal(directory_group_del(d, "staff"), DIR_BUSY);
+	u.group[0] = '\0';
+	assert_int_equal(directory_user_put(d, &u), DIR_OK);
+	/* sf@example.test may be in it by now, from another test. */
+	if (directory_user_get(d, "sf@example.test", &u) == DIR_OK) {
+		u.group[0] = '\0';
+		assert_int_equal(directory_user_put(d, &u), DIR_OK);
+	}
+	assert_int_equal(directory_group_del(d, "staff"), DIR_OK);
+	assert_int_equal(directory_group_del(d, "staff"), DIR_NONE);
+	assert_false(group_name_valid(""));
+	assert_false(group_name_valid("Big"));
+	assert_false(group_name_valid("a b"));
+	/* What an earlier version wrote: 0 is inherited. */
+	assert_int_equal(user_decode("a@b.test",
+			     "mailbox=x/y\nuid=1\nquota=0\nmessages-hour=0\n"
+			     "messages-day=4294967295\n",
+			     &u),
+	    0);
+	assert_int_equal(u.limits.v[LIMIT_QUOTA], LIMIT_INHERITED);
+	assert_int_equal(u.limits.v[LIMIT_MESSAGES_HOUR], LIMIT_INHERITED);
+	assert_int_equal(u.limits.v[LIMIT_MESSAGES_DAY], UINT32_MAX);
+}
+
+#define FP(c) #c "000000000000000000000000000000000000000000000000000000000000000"
+
+static void
+certificates_follow_their_account(void **state)
+{
+	char value[CERT_VALUE_MAX + 1];
+
+	add_user("ca@example.test");
+	add_user("cb@example.test");
+	assert_int_equal(
+	    directory_cert_put(d, FP(1), "ca@example.test laptop 5"), DIR_OK);
+	assert_int_equal(
+	    directory_cert_put(d, FP(1), "cb@example.test other 6"), DIR_EXISTS);
+	assert_int_equal(directory_cert_put(d, FP(2), "cb@example.test phone 7"), DIR_OK);
+	assert_int_equal(directory_cert_put(d, FP(3), "ca@example.test phone 8"), DIR_OK);
+	assert_int_equal(
+	    directory_user_rename(d, "ca@example.test", "cc.longer@example.test"),
+	    DIR_OK);
+	assert_int_equal(directory_cert_get(d, FP(1), value, sizeof(value)), DIR_OK);
+	assert_string_equal(value, "cc.longer@example.test laptop 5");
+	assert_int_equal(directory_cert_get(d, FP(3), value, sizeof(value)), DIR_OK);
+	assert_string_equal(value, "cc.longer@example.test phone 8");
+	assert_int_equal(directory_cert_get(d, FP(2), value, sizeof(value)), DIR_OK);
+	assert_string_equal(value, "cb@example.test phone 7");
+	/* Who gets the name later does not inherit the keys. */
+	assert_int_equal(directory_user_del(d, "cc.longer@example.test"), DIR_OK);
+	assert_int_equal(directory_cert_get(d, FP(1), value, sizeof(value)), DIR_NONE);
+	assert_int_equal(directory_cert_get(d, FP(3), value, sizeof(value)), DIR_NONE);
+	assert_int_equal(directory_cert_get(d, FP(2), value, sizeof(value)), DIR_OK);
+	assert_int_equal(directory_cert_del(d, FP(2)), DIR_OK);
+}
+
 int
 main(void)
 {
-	const struct CMUnitTest tests[] = { T(send_as), T(domains), T(users_and_uids),
+	const struct CMUnitTest tests[] = { T(send_as), T(groups),
+		T(certificates_follow_their_account), T(domains), T(users_and_uids),
 		T(rename_keeps_the_record), T(mailbox_paths_are_safe),
 		T(routes_most_specific_first), T(classes), T(expansion), T(logins) };
 

@@ -33,8 +33,7 @@ auth_changed(const char *domain)
 
 int
 auth_open_mailbox(struct channel *for_whom, enum mbox_purpose purpose, uint64_t token,
-    const char *address, const char *mailbox, uint32_t uid, uint64_t quota,
-    const char *client, channel_answer_cb cb, void *arg)
+    const struct user *u, const char *client, channel_answer_cb cb, void *arg)
 {
 	return -1;
 }

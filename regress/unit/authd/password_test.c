@@ -13,6 +13,8 @@
 #include "authd/verified.h"
 #include "common/compat/compat.h"
 
+#define LIFE_MS 300000
+
 static const struct sasl_binding none = { "", NULL, 0 };
 
 static void
@@ -77,13 +79,18 @@ memory_forgets(void **state)
 	struct password p = { .crypt = "one" }, q = { .crypt = "two" };
 
 	assert_int_equal(verified_init(), 0);
+	verified_set_life(LIFE_MS);
 	assert_int_equal(verified_find("a@x", "pw", &p, 1000), 0);
 	verified_add("a@x", "pw", &p, 1000);
-	assert_int_equal(verified_find("a@x", "pw", &p, 1000 + VERIFIED_LIFE_MS - 1), 1);
-	assert_int_equal(verified_find("a@x", "pw", &p, 1000 + VERIFIED_LIFE_MS), 0);
+	assert_int_equal(verified_find("a@x", "pw", &p, 1000 + LIFE_MS - 1), 1);
+	assert_int_equal(verified_find("a@x", "pw", &p, 1000 + LIFE_MS), 0);
 	assert_int_equal(verified_find("a@x", "PW", &p, 1000), 0);
 	assert_int_equal(verified_find("b@x", "pw", &p, 1000), 0);
 	assert_int_equal(verified_find("a@x", "pw", &q, 1000), 0); /* it was changed */
+	verified_set_life(0);
+	assert_int_equal(verified_find("a@x", "pw", &p, 1000), 0);
+	verified_add("a@x", "pw", &p, 1000);
+	assert_int_equal(verified_find("a@x", "pw", &p, 1000), 0);
 }
 
 static void

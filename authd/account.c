@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: ISC */
+/* Limits of accounts through their groups; see account.h. */
+#include "authd/account.h"
+
+#include <string.h>
+
+#include "authd/auth.h"
+
+void
+account_group(const struct user *u, struct group *g)
+{
+	if (u->group[0] == '\0' ||
+	    directory_group_get(auth.directory, u->group, g) != DIR_OK)
+		memset(g, 0, sizeof(*g));
+}
+
+uint64_t
+account_limit(
+    const struct user *u, const struct group *g, enum limit l, enum limit_source *source)
+{
+	return limit_of(l, &u->limits, &g->limits, &auth.limits, source);
+}
+
+uint64_t
+account_quota(const struct user *u)
+{
+	struct group g;
+	uint64_t n;
+
+	account_group(u, &g);
+	n = account_limit(u, &g, LIMIT_QUOTA, NULL);
+	return n == LIMIT_UNLIMITED ? 0 : n;
+}
+
+uint32_t
+account_quota_messages(const struct user *u)
+{
+	struct group g;
+	uint64_t n;
+
+	account_group(u, &g);
+	n = account_limit(u, &g, LIMIT_QUOTA_MESSAGES, NULL);
+	return n == LIMIT_UNLIMITED ? 0 : n > UINT32_MAX ? UINT32_MAX : (uint32_t)n;
+}

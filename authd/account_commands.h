@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef FIFE_ACCOUNT_COMMANDS_H
+#define FIFE_ACCOUNT_COMMANDS_H
+
+/* Commands of fifectl(8) about what accounts and groups are set to, and who is there. */
+
+#include "common/ctl.h"
+
+void user_show(struct ctl *, int, char **);
+void user_set(struct ctl *, int, char **);
+void user_sessions(struct ctl *, int, char **);
+void user_kick(struct ctl *, int, char **);
+void group_add(struct ctl *, int, char **);
+void group_del(struct ctl *, int, char **);
+void group_list(struct ctl *, int, char **);
+void group_set(struct ctl *, int, char **);
+void group_show(struct ctl *, int, char **);
+
+#endif
