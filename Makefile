@@ -145,6 +145,7 @@ fuzz: setup
 setup:
 	sh etc/install-packages.sh
 check: setup
+	sh etc/install-packages.sh --peers
 	$(MAKE) all
 	$(MAKE) CC=clang all
 	$(MAKE) SAN=1 all unit

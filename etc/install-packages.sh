@@ -31,7 +31,20 @@ wanted="gcc make libc6-dev libevent-dev libssl-dev libbsd-dev liblmdb-dev libidn
 	libpcre2-dev libcrypt-dev libseccomp-dev libunbound-dev libclamav-dev"
 # To run the demonstration, to resolve names with DNSSEC, and to test.
 useful="openssl dns-root-data ca-certificates git clang clang-format libclang-rt-14-dev libcmocka-dev mandoc python3 curl swaks
-	isync libsasl2-modules fetchmail mutt procps iproute2 libnet-ssleay-perl"
+	isync libsasl2-modules fetchmail mutt procps iproute2 libnet-ssleay-perl msmtp libdb5.3 libicu72 libnsl2"
+# Servers to test with, which are unpacked by the tests and never installed: they would
+# start, and take the place of the system's own.
+peers="postfix opensmtpd exim4-base exim4-daemon-light"
+
+fetch_peers() {
+	dir=$(dirname "$0")/../build/peers
+	for p in $peers; do
+		ls "$dir/$p"_*.deb >/dev/null 2>&1 && continue
+		mkdir -p "$dir"
+		(cd "$dir" && apt-get download -q "$p" >/dev/null 2>&1) ||
+			echo "$0: could not fetch $p: its tests will be skipped" >&2
+	done
+}
 
 lacking() {
 	for p; do
@@ -42,6 +55,7 @@ lacking() {
 
 # shellcheck disable=SC2086
 missing=$(lacking $wanted $useful)
+[ "${1:-}" != --peers ] || { fetch_peers; exit 0; }
 [ -n "$missing" ] || exit 0
 if [ "$(id -u)" != 0 ]; then
 	echo "$0: needs root to install:$missing" >&2
