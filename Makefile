@@ -51,6 +51,7 @@ LIBS = -levent -levent_openssl -lssl -lcrypto -llmdb -lidn2 -lpcre2-8 -lcrypt -l
 ifeq ($(OS),Linux)
 LIBS += -lseccomp -lbsd
 endif
+LIBS_authd = -lidn
 LIBS_dnsd = -lunbound
 LIBS_scand = -lclamav
 

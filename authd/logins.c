@@ -20,6 +20,7 @@
 #include "authd/external.h"
 #include "authd/guess.h"
 #include "authd/sasl.h"
+#include "authd/saslprep.h"
 #include "authd/records.h"
 #include "authd/verified.h"
 #include "authd/watch.h"
@@ -378,6 +379,8 @@ look_up(struct exchange *x)
 	char key[ADDRESS_MAX + 1];
 	enum dir_status st = DIR_NONE;
 
+	/* RFC 4616, 2; RFC 5802, 5.1. What cannot be prepared is nobody's name. */
+	(void)saslprep(x->sasl.login, x->sasl.login, sizeof(x->sasl.login));
 	if (login_key(x->sasl.login, auth.default_domain, key, sizeof(key)) == 0)
 		st = directory_user_get(auth.directory, key, &x->user);
 	if (st != DIR_OK && st != DIR_NONE) {

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "authd/saslprep.h"
 #include "common/compat/compat.h"
 #include "common/proto/encoding.h"
 
@@ -98,16 +99,13 @@ scram_make(
 	return scram_print(&s, out, cap);
 }
 
-int
-password_make(const char *plain, int scram, uint32_t iterations, struct password *p)
+static int
+make(const char *plain, int scram, uint32_t iterations, struct password *p)
 {
 	struct crypt_data *data = NULL;
 	char random[32], setting[CRYPT_GENSALT_OUTPUT_SIZE];
 	int rc = -1;
 
-	memset(p, 0, sizeof(*p));
-	if (strlen(plain) > PASSWORD_MAX || plain[0] == '\0')
-		return -1;
 	if (iterations < PASSWORD_ITERATIONS_MIN)
 		iterations = PASSWORD_ITERATIONS_MIN;
 	if (scram) {
@@ -132,6 +130,21 @@ password_make(const char *plain, int scram, uint32_t iterations, struct password
 	return rc;
 }
 
+int
+password_make(const char *plain, int scram, uint32_t iterations, struct password *p)
+{
+	char prepared[PASSWORD_MAX + 1];
+	int rc;
+
+	memset(p, 0, sizeof(*p));
+	if (strlen(plain) > PASSWORD_MAX ||
+	    saslprep(plain, prepared, sizeof(prepared)) == -1)
+		return -1;
+	rc = make(prepared, scram, iterations, p);
+	explicit_bzero(prepared, sizeof(prepared));
+	return rc;
+}
+
 static int
 scram_check(const char *plain, const EVP_MD *md, const char *text)
 {
@@ -148,15 +161,13 @@ scram_check(const char *plain, const EVP_MD *md, const char *text)
 	return rc;
 }
 
-int
-password_check(const char *plain, const struct password *p)
+static int
+check(const char *plain, const struct password *p)
 {
 	struct crypt_data *data;
 	const char *h;
 	int rc = -1;
 
-	if (strlen(plain) > PASSWORD_MAX)
-		return 0;
 	if (p->scram_sha256[0] != '\0')
 		return scram_check(plain, EVP_sha256(), p->scram_sha256);
 	if (p->crypt[0] == '\0' || (data = calloc(1, sizeof(*data))) == NULL)
@@ -165,6 +176,26 @@ password_check(const char *plain, const struct password *p)
 	if (h != NULL && strlen(h) == strlen(p->crypt))
 		rc = CRYPTO_memcmp(h, p->crypt, strlen(h)) == 0;
 	freezero(data, sizeof(*data));
+	return rc;
+}
+
+/* What is not as SASLprep would have it is tried as it stands, too: it may have been set
+ * by another program. */
+int
+password_check(const char *plain, const struct password *p)
+{
+	char prepared[PASSWORD_MAX + 1];
+	int rc = 0;
+
+	if (strlen(plain) > PASSWORD_MAX)
+		return 0;
+	if (saslprep(plain, prepared, sizeof(prepared)) == 0)
+		rc = check(prepared, p);
+	else
+		prepared[0] = '\0';
+	if (rc == 0 && strcmp(prepared, plain) != 0)
+		rc = check(plain, p);
+	explicit_bzero(prepared, sizeof(prepared));
 	return rc;
 }
 

@@ -2,9 +2,9 @@
 # Installs what building, running and testing fife needs and this system lacks, and
 # says what that is. On a system with all of it nothing happens.
 #
-# FreeBSD:	pkg install gmake libevent lmdb libidn2 pcre2 unbound clamav cmocka swaks
+# FreeBSD:	pkg install gmake libevent lmdb libidn libidn2 pcre2 unbound clamav cmocka swaks
 #		curl python3 llvm
-# OpenBSD:	pkg_add gmake libevent lmdb libidn2 pcre2 libunbound clamav cmocka swaks
+# OpenBSD:	pkg_add gmake libevent lmdb libidn libidn2 pcre2 libunbound clamav cmocka swaks
 #		curl python3
 #		(base has imsg, pledge and LibreSSL)
 set -eu
@@ -27,7 +27,7 @@ if ! command -v dpkg-query >/dev/null 2>&1; then
 fi
 
 # To build.
-wanted="gcc make libc6-dev libevent-dev libssl-dev libbsd-dev liblmdb-dev libidn2-dev
+wanted="gcc make libc6-dev libevent-dev libssl-dev libbsd-dev liblmdb-dev libidn-dev libidn2-dev
 	libpcre2-dev libcrypt-dev libseccomp-dev libunbound-dev libclamav-dev"
 # To run the demonstration, to resolve names with DNSSEC, and to test.
 useful="openssl dns-root-data ca-certificates git clang clang-format libclang-rt-14-dev libcmocka-dev mandoc python3 curl swaks

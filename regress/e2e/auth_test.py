@@ -134,6 +134,28 @@ def test_curl_with_scram():
     assert p.returncode == 0
 
 
+def test_saslprep():
+    """One password, however its characters are put together (RFC 4013)."""
+    user = "prep@example.test"
+    fife.ctl("user", "add", user, input="caf\u00e9\u00a0\uff21\n")
+    line = door("imap", 993, True)
+    line.scram("SCRAM-SHA-256", user, "caf\u00e9 A")
+    line.close()
+    for word in ("cafe\u0301 A", "caf\u00e9\u00a0\uff21"):
+        line = door("smtp", 465, True)
+        assert line.authenticate("PLAIN", b"\0" + user.encode() + b"\0" + word.encode()) is None
+        line.close()
+    line = door("imap", 993, True)
+    refused(lambda: line.authenticate("PLAIN", b"\0" + user.encode() + b"\0cafe A"))
+    line.close()
+    assert fife.ctl("user", "passwd", user, input="bell\u0007\n", check=False)[0] == 1
+    fife.ctl("user", "passwd", user, input="\U0001f434\u5bc6\u7801\n")
+    line = door("imap", 993, True)
+    line.scram("SCRAM-SHA-256", user, "\U0001f434\u5bc6\u7801")
+    line.close()
+    fife.ctl("user", "del", user)
+
+
 def refusal(sender, rcpt=ALICE, port=25, login=None):
     s = fife.smtp(port, login)
     s.ehlo()
