@@ -74,13 +74,15 @@ def exporter(sock):
 class Line:
     """One of the three protocols, up to the login."""
 
-    def __init__(self, protocol, port, tls=True, wrap=None, patience=60):
+    def __init__(self, protocol, port, tls=True, certificate=None, patience=60):
         self.protocol = protocol
         self.sock = socket.create_connection(("127.0.0.1", port), timeout=patience)
         if tls:
             ctx = ssl.create_default_context()
             ctx.check_hostname = False
             ctx.verify_mode = ssl.CERT_NONE
+            if certificate:
+                ctx.load_cert_chain(*certificate)
             self.sock = ctx.wrap_socket(self.sock)
         self.file = self.sock.makefile("rb")
         self.greeting = self.line()
