@@ -68,6 +68,8 @@ user_show(struct ctl *c, int argc, char **argv)
 	    : u.password.crypt[0] != '\0'      ? "yescrypt"
 					       : "none");
 	ctl_time(c, "created", u.created);
+	if (u.since != u.created)
+		ctl_time(c, "address-since", u.since);
 	ctl_u64(c, "sessions-now", logins_count_of(u.address));
 	if (usage != NULL) {
 		ctl_u64(c, "messages-this-hour",

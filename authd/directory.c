@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "common/compat/compat.h"
 #include "common/daemon.h"
@@ -543,6 +544,7 @@ directory_user_rename(struct directory *d, const char *key, const char *new_key)
 	if (get(d, DIR_ALIASES, new_key, text, sizeof(text)) == DIR_OK)
 		return DIR_EXISTS;
 	strlcpy(u.address, new_key, sizeof(u.address));
+	u.since = time(NULL); /* somebody else may have had it before */
 	if (mailbox_path(new_key, u.mailbox, sizeof(u.mailbox)) == -1 ||
 	    user_encode(&u, text, sizeof(text)) == -1)
 		return DIR_BAD;

@@ -37,11 +37,12 @@ struct user {
 	uint32_t uid;
 	int disabled;
 	struct password password;
-	char forward[1024];             /* addresses separated by commas, "" for none */
-	int forward_keep;               /* a copy stays here */
-	char send_as[1024];             /* addresses and @domains separated by commas */
-	char apppass[2400];             /* apppass.h */
-	int64_t created;                /* seconds since 1970 */
+	char forward[1024]; /* addresses separated by commas, "" for none */
+	int forward_keep;   /* a copy stays here */
+	char send_as[1024]; /* addresses and @domains separated by commas */
+	char apppass[2400]; /* apppass.h */
+	int64_t created;    /* seconds since 1970 */
+	int64_t since;      /* that it has this address: created, or renamed */
 	char group[GROUP_NAME_MAX + 1]; /* "": none */
 	struct limits limits;
 	char suspect[160]; /* why it looks stolen; "": it does not */

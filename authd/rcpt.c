@@ -8,6 +8,7 @@
 #include "authd/access.h"
 #include "authd/account.h"
 #include "authd/auth.h"
+#include "authd/owner.h"
 #include "authd/personal.h"
 #include "authd/records.h"
 #include "authd/watch.h"
@@ -215,12 +216,40 @@ limit_rcpt(const struct msg_rcpt_check *q, const struct user *u, struct msg_rcpt
 		    u->address, (unsigned long long)limits[reached], words[reached]);
 }
 
+/* The administrator says where mail for that address goes; its MX is of no matter. */
+static int
+has_route(const char *address)
+{
+	const char *at = strrchr(address, '@');
+	char domain[256], url[512], matched[256];
+
+	return at != NULL && address_domain_ascii(at + 1, domain, sizeof(domain)) == 0 &&
+	       directory_route_find(auth.directory, domain, url, sizeof(url), matched,
+		   sizeof(matched)) == DIR_OK;
+}
+
+/* What a header field asks of a recipient that was accepted before (RFC 7293, 5.2). */
+static void
+answer_owner(struct channel *ch, const struct msg *m)
+{
+	struct msg_rcpt_class r = { .rclass = RCLASS_LOCAL };
+
+	if (resolve_class(&auth.resolver, m->p.rcpt_check.address) == RESOLVE_OK)
+		r.rclass = (uint8_t)owner_check(
+		    &auth.resolver, m->p.rcpt_check.address, m->p.rcpt_check.rrvs);
+	channel_send(ch, MSG_AUTHD_SMTPD_RCPT_CLASS, m->id, &r, -1);
+}
+
 void
 rcpt_answer(struct channel *ch, struct msg *m, struct greylist *greylist)
 {
 	struct msg_rcpt_class r = { 0 };
 	struct user u;
 
+	if (m->p.rcpt_check.rrvs_only) {
+		answer_owner(ch, m);
+		return;
+	}
 	if (m->p.rcpt_check.login == 0 ? access_rcpt(&m->p.rcpt_check, &r)
 				       : login_rcpt(ch, &m->p.rcpt_check, &u, &r)) {
 		channel_send(ch, MSG_AUTHD_SMTPD_RCPT_CLASS, m->id, &r, -1);
@@ -232,6 +261,7 @@ rcpt_answer(struct channel *ch, struct msg *m, struct greylist *greylist)
 		break;
 	case RESOLVE_REMOTE:
 		r.rclass = RCLASS_REMOTE;
+		r.routed = (uint8_t)has_route(m->p.rcpt_check.address);
 		break;
 	case RESOLVE_DISABLED:
 		r.rclass = RCLASS_DISABLED;
@@ -245,6 +275,9 @@ rcpt_answer(struct channel *ch, struct msg *m, struct greylist *greylist)
 	case RESOLVE_TEMP:
 		r.rclass = RCLASS_TEMP;
 	}
+	if (r.rclass == RCLASS_LOCAL && m->p.rcpt_check.rrvs_action != 0)
+		r.rclass = (uint8_t)owner_check(
+		    &auth.resolver, m->p.rcpt_check.address, m->p.rcpt_check.rrvs);
 	if (r.rclass == RCLASS_LOCAL)
 		personal_rcpt(&m->p.rcpt_check, &r);
 	if (m->p.rcpt_check.login != 0 &&

@@ -95,12 +95,13 @@ user_encode(const struct user *u, char *buf, size_t cap)
 		return -1;
 	n = snprintf(buf, cap,
 	    "mailbox=%s\nuid=%u\ndisabled=%d\nforward=%s\nforward-keep=%d\n"
-	    "created=%lld\nscram-sha-256=%s\nscram-sha-1=%s\ncrypt=%s\nsend-as=%s\n"
+	    "created=%lld\nsince=%lld\nscram-sha-256=%s\nscram-sha-1=%s\ncrypt=%s\nsend-"
+	    "as=%s\n"
 	    "app-passwords=%s\ngroup=%s\nsuspect=%s\nsuspect-since=%lld\n%s",
 	    u->mailbox, u->uid, u->disabled, u->forward, u->forward_keep,
-	    (long long)u->created, u->password.scram_sha256, u->password.scram_sha1,
-	    u->password.crypt, u->send_as, u->apppass, u->group, u->suspect,
-	    (long long)u->suspect_since, limits);
+	    (long long)u->created, (long long)u->since, u->password.scram_sha256,
+	    u->password.scram_sha1, u->password.crypt, u->send_as, u->apppass, u->group,
+	    u->suspect, (long long)u->suspect_since, limits);
 	return n < 0 || (size_t)n >= cap ? -1 : 0;
 }
 
@@ -141,6 +142,9 @@ user_decode(const char *key, const char *text, struct user *u)
 	if (line_number(text, "created", INT64_MAX, &n) == -1)
 		return -1;
 	u->created = n;
+	if (line_number(text, "since", INT64_MAX, &n) == -1)
+		return -1;
+	u->since = n != 0 ? n : u->created;
 	return u->uid != 0 && u->mailbox[0] != '\0' ? 0 : -1;
 }
 

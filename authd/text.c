@@ -67,9 +67,9 @@ dump_user(struct ctl *c, const char *key, const char *value, int secrets)
 	limits_text(&u.limits, limits, sizeof(limits));
 	ctl_text(c,
 	    "user %s uid=%u disabled=%d forward=%s forward-keep=%d "
-	    "created=%lld%s%s%s%s%s%s%s%s%s%s%s%s%s",
+	    "created=%lld since=%lld%s%s%s%s%s%s%s%s%s%s%s%s%s",
 	    key, u.uid, u.disabled, u.forward, u.forward_keep, (long long)u.created,
-	    u.group[0] ? " group=" : "", u.group,
+	    (long long)u.since, u.group[0] ? " group=" : "", u.group,
 	    secrets && u.password.scram_sha256[0] ? " scram-sha-256=" : "",
 	    secrets ? u.password.scram_sha256 : "",
 	    secrets && u.password.scram_sha1[0] ? " scram-sha-1=" : "",
@@ -207,6 +207,11 @@ load_user(char **words, int n)
 	if (user_decode(key, text, &u) == -1)
 		return "malformed values";
 	st = directory_user_get(auth.directory, key, &old);
+	/* A list made by hand says nothing of it. */
+	if (u.created == 0)
+		u.created = st == DIR_OK ? old.created : wall_s();
+	if (u.since == 0)
+		u.since = st == DIR_OK ? old.since : u.created;
 	if (st == DIR_OK) {
 		if (u.password.scram_sha256[0] == '\0' && u.password.crypt[0] == '\0')
 			u.password = old.password;

@@ -143,7 +143,7 @@ on_made(int result, const struct password *made, void *arg)
 		    dir_status_text(st));
 		return;
 	}
-	p->user.created = wall_s();
+	p->user.created = p->user.since = wall_s();
 	st = directory_user_add(auth.directory, &p->user);
 	if (st == DIR_NONE) {
 		pending_done(p, CTL_REFUSED, p->user.address,

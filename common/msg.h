@@ -123,6 +123,15 @@ enum listener_kind {
 	LISTENER_POP3
 };
 
+/* MT-PRIORITY and the name of its policy (RFC 6710, 9.2). */
+enum mt_priority {
+	MT_PRIORITY_OFF,
+	MT_PRIORITY_ON, /* without a name */
+	MT_PRIORITY_MIXER,
+	MT_PRIORITY_STANAG4406,
+	MT_PRIORITY_NSEP
+};
+
 enum listener_tls {
 	LISTENER_TLS_NONE,
 	LISTENER_TLS_STARTTLS,
@@ -147,11 +156,14 @@ enum rclass {
 	RCLASS_FULL,
 	RCLASS_DENIED, /* for this sender; text says why */
 	RCLASS_TEMP,
-	RCLASS_GREY,    /* not yet: greylisted */
-	RCLASS_LIMIT,   /* this login has sent enough for now; text says what */
-	RCLASS_BLOCKED, /* by the recipient's own list; text says so */
-	RCLASS_MANY,    /* enough recipients in this message */
-	RCLASS_SIZE     /* the message is larger than this login may send */
+	RCLASS_GREY,        /* not yet: greylisted */
+	RCLASS_LIMIT,       /* this login has sent enough for now; text says what */
+	RCLASS_BLOCKED,     /* by the recipient's own list; text says so */
+	RCLASS_MANY,        /* enough recipients in this message */
+	RCLASS_SIZE,        /* the message is larger than this login may send */
+	RCLASS_OTHER_OWNER, /* not the one since then (RFC 7293) */
+	RCLASS_NO_OWNER,    /* nobody knows since when */
+	RCLASS_NULL_MX      /* not our domain, and it takes no mail (RFC 7505) */
 };
 
 /* conf_watch.action */

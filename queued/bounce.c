@@ -282,6 +282,10 @@ add_status(struct text *t, const struct bounce *b)
 	}
 	addf(t, "Reporting-MTA: dns; %s\r\n", b->hostname);
 	add_date(t, "Arrival-Date", b->arrived);
+	if (b->by != 0)
+		add_date(t, "Deliver-By-Date", b->by);
+	if (b->hold != NULL)
+		add_field(t, "Future-Release-Request", "", b->hold, 1);
 	for (size_t i = 0; i < b->nrcpt; i++) {
 		const struct bounce_rcpt *r = &b->rcpts[i];
 		const char *semi = strchr(r->orcpt, ';');

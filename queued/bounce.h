@@ -36,6 +36,8 @@ struct bounce {
 	const char *bounce_qid; /* of this one */
 	const char *sender;     /* who gets it */
 	const char *envid;      /* "" */
+	const char *hold;       /* Future-Release-Request (RFC 4865, 5.1.2); NULL: none */
+	int64_t by;             /* Deliver-By-Date (RFC 2852, 5); 0: none */
 	int64_t arrived;
 	int64_t now;
 	int full; /* RET=FULL: the content; otherwise its headers */

@@ -70,6 +70,21 @@ walk_means(const struct select *s, const struct rec_rcpt *r)
 	       (s->to == NULL || select_address(s->to, r->address));
 }
 
+/* It waits for its time of release, and nobody has let it go before. */
+static int
+is_scheduled(const struct qmsg *m)
+{
+	int64_t now = queue_now();
+
+	if (!(m->ext & QX_RELEASE) || (int64_t)m->created <= now)
+		return 0;
+	for (uint32_t i = 0; i < m->nrcpt; i++) {
+		if (m->rcpt[i].state == RCPT_LIVE && m->rcpt[i].next <= now)
+			return 0;
+	}
+	return 1;
+}
+
 static int
 view_matches(const struct select *s, const struct spool_view *v)
 {
@@ -92,7 +107,7 @@ walk_one(struct walk *w, struct qmsg *m)
 
 	if (m->flags & (QM_DEAD | QM_PENDING) ||
 	    !select_quick(&w->sel, m->id, flags_now(m), is_deferred(m), is_running(m),
-		queue_now() - (int64_t)m->created))
+		is_scheduled(m), queue_now() - (int64_t)m->created))
 		return;
 	if (w->need_view || w->sel.to != NULL || w->sel.from != NULL) {
 		if (spool_view(queued.spool, m, &v) == -1) {
@@ -243,7 +258,8 @@ state_word(const struct qmsg *m, const struct freeze_rule *frozen)
 {
 	if (frozen != NULL && !(m->flags & QM_HELD))
 		return "frozen";
-	return select_state_word(flags_now(m), is_deferred(m), is_running(m));
+	return select_state_word(
+	    flags_now(m), is_deferred(m), is_running(m), is_scheduled(m));
 }
 
 /* queue list */
@@ -278,7 +294,7 @@ list_each(struct walk *w, struct qmsg *m, const struct spool_view *v)
 	ctl_str(w->ctl, "qid", qid);
 	ctl_str(w->ctl, "state", state_word(m, frozen));
 	ctl_u64(w->ctl, "size", m->size);
-	ctl_time(w->ctl, "arrived", m->created);
+	ctl_time(w->ctl, "arrived", v->rec.created);
 	ctl_str(w->ctl, "from", v->rec.sender[0] != '\0' ? v->rec.sender : "<>");
 	ctl_str(w->ctl, "to", to);
 	ctl_u64(w->ctl, "attempts", first != NULL ? first->attempts : 0);
@@ -317,6 +333,28 @@ queue_list(struct ctl *c, int argc, char **argv)
 
 /* queue show */
 
+/* What the extensions of SMTP ask for. */
+static void
+show_ext(struct ctl *c, const struct rec_ext *x)
+{
+	char priority[8];
+
+	if (x->priority != 0) {
+		snprintf(priority, sizeof(priority), "%d", x->priority);
+		ctl_str(c, "priority", priority);
+	}
+	if (x->tls != 0)
+		ctl_str(c, "tls", x->tls == REC_TLS_REQUIRED ? "required" : "optional");
+	if (x->release != 0)
+		ctl_time(c, "release", x->release);
+	if (x->by_mode != 0) {
+		ctl_time(c, "deliver-by", x->by);
+		ctl_str(c, "deliver-by-or",
+		    x->by_mode == REC_BY_RETURN ? "return" : "notify");
+		ctl_bool(c, "trace", x->by_trace);
+	}
+}
+
 static void
 queue_show(struct ctl *c, int argc, char **argv)
 {
@@ -352,20 +390,17 @@ queue_show(struct ctl *c, int argc, char **argv)
 	ctl_str(c, "state", state_word(m, frozen));
 	ctl_str(c, "from", v.rec.sender[0] != '\0' ? v.rec.sender : "<>");
 	ctl_u64(c, "size", m->size);
-	ctl_time(c, "arrived", m->created);
+	ctl_time(c, "arrived", v.rec.created);
 	times = job_class(&v, 0);
 	ctl_time(c, "expires", (int64_t)m->created + times->expire_s);
 	ctl_str(c, "class", times->name);
-	if (m->priority != 0) {
-		snprintf(why, sizeof(why), "%d", m->priority);
-		ctl_str(c, "priority", why);
-	}
 	ctl_str(c, "body", v.rec.body < 3 ? bodies[v.rec.body] : "");
 	ctl_str(c, "client", v.rec.client);
 	ctl_str(c, "helo", v.rec.helo);
 	ctl_str(c, "login", v.rec.login_address);
 	ctl_bool(c, "junk", (m->flags & QM_JUNK) != 0);
 	ctl_bool(c, "bounce", (m->flags & QM_BOUNCE) != 0);
+	show_ext(c, &v.rec.ext);
 	if (v.rec.reason[0] != '\0')
 		ctl_str(c, "reason", v.rec.reason);
 	if (frozen != NULL) {
@@ -387,6 +422,7 @@ queue_show(struct ctl *c, int argc, char **argv)
 		ctl_str(c, "mta", r->mta);
 		ctl_str(c, "reply", r->text);
 		ctl_str(c, "route", sched_group_key(queued.sched, m->rcpt[i].dest));
+		ctl_time(c, "valid-since", r->rrvs_action != 0 ? r->rrvs : 0);
 		ctl_row_end(c);
 	}
 	spool_view_clear(&v);

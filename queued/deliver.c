@@ -96,6 +96,7 @@ deliver_schedule(struct qmsg *m)
 
 	if (!job_may_run(m))
 		return;
+	deadline_watch(m);
 	for (uint32_t i = 0; i < m->nrcpt; i++) {
 		const struct qrcpt *r = &m->rcpt[i];
 		uint32_t item;
@@ -286,6 +287,8 @@ deliver_tick(void)
 		TAILQ_REMOVE(&again, j, entry);
 		job_end(j);
 	}
+	if (!no_new)
+		deadline_tick();
 	if (++ticks % 60 == 0 && !no_new) {
 		expire_sweep();
 		jobs_sweep();
@@ -315,6 +318,7 @@ deliver_start(void)
 
 	pump_set = no_new = 0;
 	mbox_sync_start();
+	deadline_start();
 	route_start();
 	pump_ev = event_new(daemon_base(), -1, 0, on_pump, NULL);
 	timer_ev = event_new(daemon_base(), -1, 0, on_timer, NULL);
@@ -424,6 +428,7 @@ on_result(struct channel *ch, const struct msg_job_result *p)
 		return;
 	job_result(r, p->status, p->enhanced, p->mta, p->reply, p->text);
 	r->handed = !j->local && strstr(p->detail, "dsn") != NULL;
+	r->by_known = !j->local && strstr(p->detail, "deliverby") != NULL;
 	r->kept = j->local && strstr(p->detail, "mailbox") != NULL;
 }
 

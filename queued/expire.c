@@ -68,6 +68,16 @@ none:
 	return NULL;
 }
 
+int
+job_is_running(const struct qmsg *m, uint32_t dest)
+{
+	uint32_t item = m->items;
+
+	while (item != 0 && sched_dest(queued.sched, item) != dest)
+		item = sched_next_of(queued.sched, item);
+	return item != 0 && sched_state(queued.sched, item) == ITEM_RUNNING;
+}
+
 void
 expire_sweep(void)
 {

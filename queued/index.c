@@ -452,8 +452,8 @@ apply_message(
 	if (old != NULL) {
 		/* Written anew elsewhere. */
 		m->items = old->items;
-		m->flags |= old->flags &
-			    (QM_IN_CKPT | QM_DIRTY | QM_PENDING | QM_DEAD | QM_FROZEN);
+		m->flags |= old->flags & (QM_IN_CKPT | QM_DIRTY | QM_PENDING | QM_DEAD |
+					     QM_FROZEN | QM_BY_WATCHED);
 		msg_release(ix, old);
 		ix->slots[slot_lower(ix, m->id)].msg = NULL;
 		ix->ngone++;

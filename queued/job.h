@@ -16,9 +16,10 @@
 
 struct job_rcpt {
 	uint32_t num;
-	uint8_t status; /* enum job_status; 0: none yet */
-	uint8_t handed; /* remote: the next system reports success itself (RFC 3461) */
-	uint8_t kept;   /* local: a mailbox has it, whatever else it stood for */
+	uint8_t status;   /* enum job_status; 0: none yet */
+	uint8_t handed;   /* remote: the next system reports success itself (RFC 3461) */
+	uint8_t by_known; /* remote: it knows until when (RFC 2852) */
+	uint8_t kept;     /* local: a mailbox has it, whatever else it stood for */
 	char enhanced[16];
 	char *mta;   /* NULL: "" */
 	char *words; /* of the remote when mta is set, ours otherwise */
@@ -94,6 +95,13 @@ void give_stop(void);
 /* expire.c: what is over behind a host that does not answer is given up with the reason
  * that the last probe had. */
 void expire_sweep(void);
+/* The item of that destination has been given to a deliverd. */
+int job_is_running(const struct qmsg *, uint32_t dest);
+
+/* deadline.c: the time of a message that may run is watched; what is due at the tick. */
+void deadline_start(void);
+void deadline_watch(struct qmsg *);
+void deadline_tick(void);
 
 /* mboxsync.c: end it when the mailboxes are synced. */
 void mbox_sync_add(struct job *);

@@ -58,7 +58,9 @@ int rec_check(const uint8_t *rec, size_t avail, uint32_t seed, struct rec_header
 #define QM_SMTPUTF8 0x0010
 #define QM_FILE 0x0020   /* content in body/XX/ID */
 #define QM_WARNED 0x0040 /* the sender knows of the delay */
+#define QM_BY_TOLD 0x80  /* the sender knows that its time (RFC 2852) has passed */
 #define QM_ON_DISK 0x00ff
+#define QM_BY_WATCHED 0x2000 /* deadline.c has it */
 /* In a message's record only: fields of extensions follow. */
 #define QM_EXTENDED 0x10000
 #define QM_DIRTY 0x0100                  /* changed since the checkpoint */

@@ -239,12 +239,35 @@ wish_goes_on(const struct record *r, const struct job_rcpt *jr)
 	return !jr->kept && count_expands(r, jr->num) == 1;
 }
 
+/* Is it of that mode of RFC 2852, and has its time come? */
+static int
+by_is_over(const struct record *r, uint8_t mode)
+{
+	const struct rec_ext *x = &r->view.rec.ext;
+
+	return x->by_mode == mode && r->now >= x->by;
+}
+
+/* RFC 2852, 4.1.4: that it has left here is told when a trace is asked for, and when who
+ * has it now does not know until when. */
+static int
+wants_relayed(const struct record *r, const struct job_rcpt *jr, uint8_t notify)
+{
+	const struct rec_ext *x = &r->view.rec.ext;
+
+	if (r->job->local || x->by_mode == 0 || !wants(r, notify, UINT8_MAX))
+		return 0;
+	return x->by_trace || (x->by_mode == REC_BY_NOTIFY && !jr->by_known &&
+				  !by_is_over(r, REC_BY_NOTIFY));
+}
+
 static void
 note_success(struct record *r, const struct job_rcpt *jr, const struct rec_rcpt *rc)
 {
 	uint32_t n = count_expands(r, jr->num);
 
-	if (!wants(r, rc->notify, NOTIFY_SUCCESS) || jr->handed || wish_goes_on(r, jr))
+	if (!wants_relayed(r, jr, rc->notify) &&
+	    (!wants(r, rc->notify, NOTIFY_SUCCESS) || jr->handed || wish_goes_on(r, jr)))
 		return;
 	note_add(r,
 	    !r->job->local       ? BOUNCE_RELAYED
@@ -333,6 +356,9 @@ rcpt_apply(struct record *r, const struct job_rcpt *jr, int pass)
 		if (r->now >= expire_at(r, jr->num)) {
 			rc.state = RCPT_FAILED;
 			rc.enhanced = "4.4.7";
+		} else if (by_is_over(r, REC_BY_RETURN)) {
+			rc.state = RCPT_FAILED;
+			rc.enhanced = "5.4.7";
 		} else
 			rc.next = r->now + next_delay(r, rc.attempts, jr->num);
 		break;
@@ -398,10 +424,33 @@ expands_apply(struct record *r, int pass)
 	}
 }
 
+/* RFC 2852, 4.1.3: once. */
+static void
+by_warnings(struct record *r)
+{
+	if (r->flags & QM_BY_TOLD || !by_is_over(r, REC_BY_NOTIFY))
+		return;
+	r->flags |= QM_BY_TOLD;
+	for (uint32_t i = 0; i < r->view.nrcpt; i++) {
+		struct rec_rcpt rc = r->view.rcpts[i];
+
+		if (rc.state != RCPT_LIVE || !wants(r, rc.notify, NOTIFY_DELAY))
+			continue;
+		rc.enhanced = "4.4.7";
+		if (rc.text[0] == '\0')
+			rc.text = "It could not be delivered in the time that was set "
+				  "for it";
+		note_add(r, BOUNCE_DELAYED, &rc);
+	}
+	/* One warning says it all. */
+	if (r->notes[BOUNCE_DELAYED].n > 0)
+		r->flags |= QM_WARNED;
+}
+
 static void
 delay_warnings(struct record *r)
 {
-	if (r->m->flags & QM_WARNED)
+	if (r->flags & QM_WARNED)
 		return;
 	for (uint32_t i = 0; i < r->view.nrcpt; i++) {
 		const struct rec_rcpt *rc = &r->view.rcpts[i];
@@ -442,6 +491,8 @@ note_make(struct record *r, enum bounce_action action, const uint8_t *content, s
 	b.bounce_qid = qid;
 	b.sender = sender;
 	b.envid = rec->envid;
+	b.hold = str(rec->ext.hold);
+	b.by = rec->ext.by_mode != 0 ? rec->ext.by : 0;
 	b.arrived = rec->created;
 	b.now = r->now;
 	/* Binary content fits into no part of a report that others pass on; content under
@@ -617,11 +668,11 @@ result_record(struct job *j)
 	for (uint32_t i = 0; i < j->nrcpt; i++)
 		rcpt_apply(&r, &j->rcpts[i], 0);
 	expands_apply(&r, 0);
-	if (r.nout == 0) {
+	if (r.nout == 0 && (r.flags & QM_BY_TOLD || !by_is_over(&r, REC_BY_NOTIFY))) {
 		rv = 0;
 		goto out;
 	}
-	r.list = malloc(r.out.len);
+	r.list = malloc(r.out.len + 1);
 	if (r.list == NULL)
 		goto out;
 	r.out = (struct bytes_out){ .p = r.list, .cap = r.out.len };
@@ -629,6 +680,7 @@ result_record(struct job *j)
 	for (uint32_t i = 0; i < j->nrcpt; i++)
 		rcpt_apply(&r, &j->rcpts[i], 1);
 	expands_apply(&r, 1);
+	by_warnings(&r);
 	delay_warnings(&r);
 	if (notes_make(&r) == -1)
 		goto out;

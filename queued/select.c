@@ -20,7 +20,8 @@ state_parse(const char *s, enum select_state *out)
 		const char *word;
 		enum select_state state;
 	} words[] = { { "ready", SELECT_READY }, { "deferred", SELECT_DEFERRED },
-		{ "held", SELECT_HELD }, { "active", SELECT_ACTIVE } };
+		{ "held", SELECT_HELD }, { "active", SELECT_ACTIVE },
+		{ "scheduled", SELECT_SCHEDULED } };
 
 	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
 		if (strcasecmp(s, words[i].word) == 0) {
@@ -79,7 +80,9 @@ select_parse(int argc, char **argv, struct select *s, char *why, size_t why_cap)
 		else if (strcmp(w, "--state") == 0) {
 			if (state_parse(v, &s->state) == -1) {
 				snprintf(why, why_cap,
-				    "%s is no state: ready, deferred, held or active", v);
+				    "%s is no state: ready, deferred, held, active or "
+				    "scheduled",
+				    v);
 				return -1;
 			}
 		} else if (strcmp(w, "--priority") == 0) {
@@ -135,7 +138,7 @@ select_address(const char *pattern, const char *address)
 }
 
 const char *
-select_state_word(uint32_t flags, int deferred, int running)
+select_state_word(uint32_t flags, int deferred, int running, int scheduled)
 {
 	if (flags & QM_QUARANTINE && flags & QM_HELD)
 		return "quarantined";
@@ -143,12 +146,14 @@ select_state_word(uint32_t flags, int deferred, int running)
 		return "held";
 	if (running)
 		return "active";
+	if (scheduled)
+		return "scheduled";
 	return deferred ? "deferred" : "ready";
 }
 
 int
 select_quick(const struct select *s, uint64_t id, uint32_t flags, int deferred,
-    int running, int64_t age)
+    int running, int scheduled, int64_t age)
 {
 	if (s->nids > 0) {
 		int found = 0;
@@ -171,7 +176,9 @@ select_quick(const struct select *s, uint64_t id, uint32_t flags, int deferred,
 	case SELECT_DEFERRED:
 		return !(flags & QM_HELD) && deferred;
 	case SELECT_READY:
-		return !(flags & QM_HELD) && !deferred && !running;
+		return !(flags & QM_HELD) && !deferred && !running && !scheduled;
+	case SELECT_SCHEDULED:
+		return !(flags & QM_HELD) && !running && scheduled;
 	}
 	return 1;
 }

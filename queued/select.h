@@ -16,7 +16,8 @@ enum select_state {
 	SELECT_READY,
 	SELECT_DEFERRED,
 	SELECT_HELD,
-	SELECT_ACTIVE
+	SELECT_ACTIVE,
+	SELECT_SCHEDULED /* its time of release (RFC 4865) is to come */
 };
 
 struct select {
@@ -41,9 +42,9 @@ int select_is_empty(const struct select *);
  * null path, or all of it with *, ? and [...]. Any case. */
 int select_address(const char *pattern, const char *address);
 /* State word of a message with these facts. */
-const char *select_state_word(uint32_t flags, int deferred, int running);
+const char *select_state_word(uint32_t flags, int deferred, int running, int scheduled);
 /* The parts that need not read the disk. */
 int select_quick(const struct select *, uint64_t id, uint32_t flags, int deferred,
-    int running, int64_t age);
+    int running, int scheduled, int64_t age);
 
 #endif

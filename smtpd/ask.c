@@ -39,6 +39,9 @@ on_rcpt(struct msg *m, void *arg)
 	}
 	if (m == NULL)
 		smtp_in_rcpt_answer(s->in, RCLASS_TEMP, "");
+	else if (m->p.rcpt_class.rclass == RCLASS_REMOTE && !m->p.rcpt_class.routed &&
+		 ask_rcpt_domain(s))
+		return;
 	else if (is_denied(m->p.rcpt_class.rclass) ||
 		 !gatekeeper_rcpt_known(s, m->p.rcpt_class.allowed)) {
 		smtp_in_rcpt_filing(s->in, m->p.rcpt_class.filing);
@@ -66,6 +69,7 @@ ask_rcpt(struct session *s, const char *address)
 	if (q.rcpts == 0)
 		s->held = 0;
 	q.greylist = (uint8_t)gatekeeper_greylists(s, address);
+	q.rrvs_action = smtp_in_rrvs_pending(s->in, &q.rrvs);
 	strlcpy(q.address, address, sizeof(q.address));
 	strlcpy(q.sender, smtp_in_sender(s->in), sizeof(q.sender));
 	strlcpy(q.client, s->client, sizeof(q.client));

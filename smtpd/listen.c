@@ -64,6 +64,8 @@ listen_add(const struct msg_listener *m, int fd)
 	l->l.auth_without_tls = m->auth_without_tls;
 	l->l.client_certificates = m->client_certificates;
 	strlcpy(l->l.proxy_from, m->proxy_from, sizeof(l->l.proxy_from));
+	l->l.no_mail = m->no_mail;
+	strlcpy(l->l.priority_from, m->priority_from, sizeof(l->l.priority_from));
 	strlcpy(l->l.etrn_from, m->etrn_from, sizeof(l->l.etrn_from));
 	strlcpy(l->l.xclient_from, m->xclient_from, sizeof(l->l.xclient_from));
 	staged[n_staged++] = l;
@@ -105,7 +107,9 @@ take(int fd, const struct session_listener *l, const struct sockaddr *sa)
 		limits = (struct limits){ UINT32_MAX, LOCAL_MAX, 0 };
 	} else if (c->trust_loopback && limit_is_loopback(sa))
 		limits.per_client = limits.per_network = 0;
-	if (gatekeeper_admit(sa, l->kind) == -1)
+	if (l->no_mail)
+		turn_away(fd, l, SMTP_REPLY_NO_MAIL, "this listener takes no mail");
+	else if (gatekeeper_admit(sa, l->kind) == -1)
 		turn_away(
 		    fd, l, SMTP_REPLY_TOO_OFTEN, "too many connections in a short time");
 	else if (limit_take(sa, &limits) == -1)

@@ -90,6 +90,20 @@ on_conf(struct msg *m)
 	}
 }
 
+/* As MT-PRIORITY names it (RFC 6710, 9.2). */
+static const char *
+priority_policy(uint8_t setting)
+{
+	static const char *const names[] = {
+		[MT_PRIORITY_ON] = "",
+		[MT_PRIORITY_MIXER] = "MIXER",
+		[MT_PRIORITY_STANAG4406] = "STANAG4406",
+		[MT_PRIORITY_NSEP] = "NSEP",
+	};
+
+	return setting < sizeof(names) / sizeof(names[0]) ? names[setting] : NULL;
+}
+
 /* What was staged comes into force; sessions see it with their next command. */
 static void
 adopt(void)
@@ -108,6 +122,10 @@ adopt(void)
 	in_conf.rcpts_max = conf.recipients_max;
 	in_conf.errors_max = conf.errors_max;
 	in_conf.hops_max = conf.hops_max;
+	in_conf.release_max_s = conf.release_max_s;
+	in_conf.by_min_s = conf.by_min_s;
+	in_conf.priority_policy = priority_policy(conf.mt_priority);
+	in_conf.priority_login_max = (int8_t)conf.priority_login_max;
 	/* Connections hold references of their own. */
 	tls_certs_free(certs);
 	certs = staged_certs;

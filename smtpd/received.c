@@ -82,6 +82,8 @@ received_format(const struct received *r, char *buf, size_t cap, size_t *qid_at)
 	add(buf, cap, &len, "%s", r->qid);
 	if (r->rcpt[0] != '\0')
 		add(buf, cap, &len, "\r\n\tfor <%s>", r->rcpt);
+	if (r->has_priority)
+		add(buf, cap, &len, "\r\n\tPRIORITY %d", r->priority);
 	add(buf, cap, &len, "; %s\r\n", date);
 	return len == SIZE_MAX ? -1 : (int)len;
 }

@@ -21,6 +21,8 @@ struct received {
 	int hide_client; /* nothing of whom it came from */
 	int authenticated;
 	int smtputf8;
+	int has_priority; /* RFC 6710, 4.1 */
+	int priority;
 	const char *qid;
 	const char *rcpt; /* "" when there are several */
 	int64_t time;

@@ -24,23 +24,6 @@ answer(struct session *s, enum smtp_sender what)
 	session_run(s);
 }
 
-static int
-is_null_mx(const struct msg_dns_answer *a)
-{
-	char name[DNSRR_NAME_MAX + 1];
-	size_t off = 0;
-	struct dnsrr rr;
-	int n = 0, null = 0;
-
-	while (dnsrr_next(a->records, a->records_len, &off, &rr) == 1) {
-		if (rr.type != DNSRR_MX || dnsrr_name(&rr, name, NULL) == -1)
-			continue;
-		n++;
-		null += name[0] == '\0' || strcmp(name, ".") == 0;
-	}
-	return n == 1 && null == 1;
-}
-
 static void
 on_answer(struct msg *m, void *arg)
 {
@@ -50,7 +33,7 @@ on_answer(struct msg *m, void *arg)
 	s->ask.id = 0;
 	switch (m == NULL ? DNS_TEMP : (enum dns_status)m->p.dns_answer.status) {
 	case DNS_OK:
-		answer(s, rrtype == DNSRR_MX && is_null_mx(&m->p.dns_answer)
+		answer(s, rrtype == DNSRR_MX && answer_is_null_mx(&m->p.dns_answer)
 			      ? SMTP_SENDER_NULL_MX
 			      : SMTP_SENDER_OK);
 		break;

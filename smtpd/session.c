@@ -140,6 +140,7 @@ session_new(
 	facts.tls = l->tls == LISTENER_TLS_IMPLICIT;
 	facts.check_sender = (uint8_t)session_checks_sender(s);
 	facts.etrn = (uint8_t)hostlist_has(l->etrn_from, peer);
+	facts.priority = (uint8_t)hostlist_has(l->priority_from, peer);
 	facts.xclient = (uint8_t)hostlist_has(l->xclient_from, peer);
 	s->in = smtp_in_new(smtpd_in_conf(), &facts);
 	if (s->conn == NULL || s->in == NULL) {

@@ -37,6 +37,8 @@ struct session_listener {
 	char proxy_from[512]; /* common/proto/hostlist.h */
 	char xclient_from[512];
 	char etrn_from[512];
+	char priority_from[512];
+	int no_mail; /* 521 and nothing else (RFC 7504) */
 };
 
 /* Takes fd. address: the client's, as a proxy says perhaps; key of smtpd/limit.h, given

@@ -29,6 +29,7 @@ struct txn {
 	char *text;
 	size_t text_cap;
 	char qid[24];
+	size_t fields_off; /* of smtp_fields_rrvs() */
 	char *reason;
 	char *headers; /* of the verdict */
 	size_t headers_len;
@@ -100,6 +101,12 @@ void xclient_take(struct session *, const struct xattr *);
 /* sender.c */
 void ask_sender(struct session *);
 
+/* rcpt_domain.c: the domain of a recipient that is to be relayed: 1 when it answers
+ * later, 0 when there is nothing to be asked. */
+int ask_rcpt_domain(struct session *);
+/* Does that answer say that the domain takes no mail (RFC 7505)? */
+int answer_is_null_mx(const struct msg_dns_answer *);
+
 /* rdns.c */
 void ask_client_name(struct session *);
 
@@ -112,6 +119,13 @@ void txn_write(struct session *, const char *data, size_t len);
 void txn_commit(struct session *);
 /* Forget the transaction, here and at queued. */
 void txn_abort(struct session *);
+/* The content is complete and its fields are answered: on to filterd. */
+void txn_judge(struct session *);
+
+/* owners.c: 1 when it goes on with txn_judge() or txn_finish_reply(), 0 when nothing is
+ * asked.
+ */
+int ask_owners(struct session *);
 
 /* txn_whole.c: what filterd says without being asked */
 void txn_peer_message(struct channel *, struct msg *);

@@ -48,7 +48,7 @@ need_auth(const struct smtp_in *e)
 static void
 run_ehlo(struct smtp_in *e, const struct smtp_command *c, int more)
 {
-	char buf[1200], auth[SMTP_AUTH_EHLO_MAX];
+	char buf[1600], auth[SMTP_AUTH_EHLO_MAX], ext[SMTP_EXT_EHLO_MAX];
 	int n;
 
 	if ((c->verb == SMTP_LHLO) != (e->facts.kind == LISTENER_LMTP)) {
@@ -62,11 +62,11 @@ run_ehlo(struct smtp_in *e, const struct smtp_command *c, int more)
 	n = snprintf(buf, sizeof(buf),
 	    "250-%s\r\n250-PIPELINING\r\n250-SIZE %llu\r\n250-8BITMIME\r\n%s%s"
 	    "250-ENHANCEDSTATUSCODES\r\n250-DSN\r\n250-CHUNKING\r\n250-BINARYMIME\r\n"
-	    "250-LIMITS RCPTMAX=%u\r\n%s%s250 SMTPUTF8\r\n",
+	    "250-LIMITS RCPTMAX=%u\r\n%s%s%s250 SMTPUTF8\r\n",
 	    e->conf->hostname, (unsigned long long)smtp_in_size_max(e),
 	    e->facts.starttls && !e->facts.tls ? "250-STARTTLS\r\n" : "",
 	    smtp_auth_ehlo(e, auth, sizeof(auth)), e->conf->rcpts_max,
-	    e->facts.etrn ? "250-ETRN\r\n" : "",
+	    smtp_ext_ehlo(e, ext, sizeof(ext)), e->facts.etrn ? "250-ETRN\r\n" : "",
 	    e->facts.xclient ? "250-XCLIENT NAME ADDR PORT PROTO HELO\r\n"
 			       "250-XFORWARD NAME ADDR PORT PROTO HELO IDENT SOURCE\r\n"
 			     : "");
@@ -128,6 +128,7 @@ static void
 run_mail(struct smtp_in *e, const struct smtp_command *c, int more)
 {
 	struct address a = c->path;
+	enum smtp_reply r;
 
 	if (need_auth(e)) {
 		smtp_in_error(e, SMTP_REPLY_AUTH_REQUIRED);
@@ -135,6 +136,10 @@ run_mail(struct smtp_in *e, const struct smtp_command *c, int more)
 	}
 	if (c->size > smtp_in_size_max(e)) {
 		smtp_in_refuse(e, SMTP_REPLY_MESSAGE_SIZE, "", "");
+		return;
+	}
+	if ((r = smtp_ext_mail(e, c)) != SMTP_REPLY_NONE) {
+		smtp_in_error(e, r);
 		return;
 	}
 	qualify(e, &a);
@@ -158,7 +163,7 @@ run_mail(struct smtp_in *e, const struct smtp_command *c, int more)
 		return;
 	}
 	e->state = ST_MAIL;
-	smtp_in_reply(e, SMTP_REPLY_SENDER_OK);
+	smtp_ext_sender_ok(e);
 }
 
 static void
@@ -184,6 +189,8 @@ run_rcpt(struct smtp_in *e, const struct smtp_command *c, int more)
 		return;
 	}
 	e->pending.notify = c->notify;
+	e->pending.rrvs = c->rrvs;
+	e->pending.rrvs_action = c->rrvs_action;
 	if (c->orcpt[0] != '\0' && (e->pending.orcpt = strdup(c->orcpt)) == NULL) {
 		out_of_memory(e);
 		return;

@@ -41,6 +41,13 @@ smtp_data_init(
 	d->in_header = 1;
 }
 
+void
+smtp_data_clear(struct smtp_data *d)
+{
+	smtp_fields_clear(&d->fields);
+	d->message_id[0] = '\0';
+}
+
 static void
 fault(struct smtp_data *d, enum smtp_data_fault what)
 {
@@ -55,6 +62,7 @@ field(struct smtp_data *d)
 	d->has_field = 1;
 	if (d->name_len > sizeof(d->name))
 		return;
+	smtp_fields_begin(&d->fields, d->name, d->name_len);
 	if (ascii_equal(d->name, d->name_len, "received")) {
 		if (++d->hops > d->hops_max)
 			fault(d, SMTP_DATA_HOPS);
@@ -112,10 +120,13 @@ header_octet(struct smtp_data *d, unsigned char c)
 	}
 	switch (d->part) {
 	case PART_START:
-		if (c != ' ' && c != '\t')
+		if (c != ' ' && c != '\t') {
 			d->in_message_id = 0;
+			smtp_fields_end(&d->fields);
+		}
 		if (c == ' ' || c == '\t') {
 			d->part = PART_REST;
+			smtp_fields_octet(&d->fields, c);
 			return;
 		}
 		d->part = PART_NAME;
@@ -139,6 +150,7 @@ header_octet(struct smtp_data *d, unsigned char c)
 	default:
 		if (d->in_message_id)
 			message_id_octet(d, c);
+		smtp_fields_octet(&d->fields, c);
 		break;
 	}
 }
@@ -198,7 +210,8 @@ hand_out(struct smtp_data *d, const char *in, size_t from, size_t to, const char
 	*span = in + from;
 	*span_len = to - from;
 	d->size += *span_len;
-	/* Over any other fault, so that the reply does not depend on how the input was cut. */
+	/* Over any other fault, so that the reply does not depend on how the input was
+	 * cut. */
 	if (d->size > d->size_max) {
 		d->fault = SMTP_DATA_SIZE;
 		d->in_header = 0;

@@ -17,6 +17,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "smtpd/smtp_fields.h"
+
 #define SMTP_HEADER_MAX (1024 * 1024)
 
 enum smtp_data_fault {
@@ -55,8 +57,9 @@ struct smtp_data {
 	uint8_t name_len;
 	uint8_t in_message_id; /* the value of the first one is being read */
 	uint8_t message_id_len;
-	char name[12];
+	char name[32];
 	char message_id[250]; /* for logs, without <>; cut where it is too long */
+	struct smtp_fields fields;
 };
 
 enum smtp_data_result {
@@ -64,8 +67,11 @@ enum smtp_data_result {
 	SMTP_DATA_END
 };
 
+/* *d: all zero, or cleared. */
 void smtp_data_init(
     struct smtp_data *, enum smtp_data_form, uint64_t size_max, uint32_t hops_max);
+/* What it has kept of the header. */
+void smtp_data_clear(struct smtp_data *);
 /*
  * Takes *used octets and hands out one span of them (length 0: none). MORE with *used
  * below len: call again for the rest. END: *used is behind the end.

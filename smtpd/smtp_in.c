@@ -60,8 +60,9 @@ forget_transaction(struct smtp_in *e)
 	e->envid = NULL;
 	e->forward = NULL;
 	e->ret = 0;
+	memset(&e->ext, 0, sizeof(e->ext));
 	e->nrcpt = 0;
-	e->data.message_id[0] = '\0';
+	smtp_data_clear(&e->data);
 	e->rcpt_cap = 0;
 	e->size_hint = 0;
 	e->body = 0;
@@ -424,7 +425,7 @@ smtp_in_sender_answer(struct smtp_in *e, enum smtp_sender answer)
 	e->wait = WAIT_NONE;
 	if (answer == SMTP_SENDER_OK) {
 		e->state = ST_MAIL;
-		smtp_in_reply(e, SMTP_REPLY_SENDER_OK);
+		smtp_ext_sender_ok(e);
 		return;
 	}
 	smtp_in_refuse(e, replies[answer], "", "");

@@ -31,6 +31,13 @@ struct smtp_in_conf {
 	uint32_t rcpts_max;
 	uint32_t errors_max;
 	uint32_t hops_max;
+	uint32_t release_max_s; /* FUTURERELEASE; 0: not offered */
+	uint32_t by_min_s;      /* DELIVERBY */
+	/* MT-PRIORITY: its policy's name, "" for none; the highest that a login may ask
+	 * for. */
+	const char *priority_policy; /* NULL: not offered */
+	int8_t priority_login_max;
+	int64_t (*now)(void); /* wall seconds; NULL: wall_s() */
 };
 
 /* Of one connection. */
@@ -42,6 +49,7 @@ struct smtp_in_facts {
 	uint8_t certificate;  /* the client has shown one */
 	uint8_t etrn;         /* it may ask for what waits for a domain */
 	uint8_t xclient;      /* it may speak for others */
+	uint8_t priority;     /* it may ask for any priority */
 	uint8_t check_sender; /* ask about the sender's domain, unless logged in */
 };
 
@@ -130,6 +138,19 @@ void smtp_in_login_ended(struct smtp_in *);
 /* What this login may send, where it is less than what the host takes. */
 void smtp_in_limit_size(struct smtp_in *, uint64_t size_max);
 
+/* What extensions asked for, of the transaction. */
+struct smtp_in_ext {
+	uint8_t require_tls;
+	uint8_t has_priority;
+	int8_t priority;
+	uint8_t priority_lowered; /* less than was asked for */
+	int64_t release;          /* wall seconds, 0: at once */
+	char hold[40];            /* the parameter that asked for it */
+	int64_t by;               /* wall seconds */
+	uint8_t by_mode;          /* 'R', 'N' or 0 */
+	uint8_t by_trace;
+};
+
 /* The transaction. Addresses are in printed form, without <>. */
 const char *smtp_in_helo(const struct smtp_in *); /* "" before it was said */
 int smtp_in_esmtp(const struct smtp_in *);
@@ -146,6 +167,12 @@ uint8_t smtp_in_ret(const struct smtp_in *);
 /* With RCPT_FILING in it. */
 uint8_t smtp_in_notify(const struct smtp_in *, size_t i);
 const char *smtp_in_orcpt(const struct smtp_in *, size_t i); /* "" */
+const struct smtp_in_ext *smtp_in_ext(const struct smtp_in *);
+/* RRVS of a recipient: its letter, or 0 and nothing. */
+uint8_t smtp_in_rrvs(const struct smtp_in *, size_t i, int64_t *since);
+/* Of the one that SMTP_ACT_RCPT asks about. */
+const char *smtp_in_pending(const struct smtp_in *);
+uint8_t smtp_in_rrvs_pending(const struct smtp_in *, int64_t *since);
 /* What XFORWARD said of the present message's origin, or NULL. */
 const struct xattr *smtp_in_forward(const struct smtp_in *);
 const struct smtp_data *smtp_in_content(const struct smtp_in *);

@@ -44,6 +44,8 @@ struct smtp_in_rcpt {
 	char *address;
 	char *orcpt; /* NULL: "" */
 	uint8_t notify;
+	uint8_t rrvs_action;
+	int64_t rrvs;
 };
 
 struct smtp_in {
@@ -72,6 +74,7 @@ struct smtp_in {
 	uint8_t smtputf8;
 	uint8_t ret;
 	char *envid; /* NULL: "" */
+	struct smtp_in_ext ext;
 	uint8_t opened;
 	uint8_t refused_rcpt;           /* one of them was */
 	uint8_t forget;                 /* it is over once the queued actions are done */
@@ -121,6 +124,13 @@ void smtp_in_rcpt_clear(struct smtp_in_rcpt *);
 
 /* The largest message that is taken. */
 uint64_t smtp_in_size_max(const struct smtp_in *);
+/* smtp_ext.c: EHLO's lines of some extensions; their parameters at MAIL. */
+#define SMTP_EXT_EHLO_MAX 300
+const char *smtp_ext_ehlo(const struct smtp_in *, char *buf, size_t cap);
+/* SMTP_REPLY_NONE, or what refuses it. */
+enum smtp_reply smtp_ext_mail(struct smtp_in *, const struct smtp_command *);
+/* 250 to MAIL. */
+void smtp_ext_sender_ok(struct smtp_in *);
 
 /* smtp_xclient.c */
 void smtp_xclient(struct smtp_in *, const struct smtp_command *);

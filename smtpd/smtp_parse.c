@@ -1,17 +1,12 @@
 /* SPDX-License-Identifier: ISC */
 /* The parser of SMTP commands; see smtp_parse.h. */
-#include "smtpd/smtp_parse.h"
+#include "smtpd/smtp_parse_int.h"
 
 #include <ctype.h>
 #include <string.h>
 
 #include "common/msg.h"
 #include "common/proto/encoding.h"
-
-struct cursor {
-	const char *p;
-	size_t len;
-};
 
 struct parameters {
 	struct smtp_command *cmd;
@@ -231,8 +226,14 @@ static const struct {
 	{ "auth", SMTP_MAIL, parse_auth_parameter },
 	{ "ret", SMTP_MAIL, parse_ret },
 	{ "envid", SMTP_MAIL, parse_envid },
+	{ "holdfor", SMTP_MAIL, smtp_parse_holdfor },
+	{ "holduntil", SMTP_MAIL, smtp_parse_holduntil },
+	{ "by", SMTP_MAIL, smtp_parse_by },
+	{ "mt-priority", SMTP_MAIL, smtp_parse_priority },
+	{ "requiretls", SMTP_MAIL, smtp_parse_requiretls },
 	{ "notify", SMTP_RCPT, parse_notify },
 	{ "orcpt", SMTP_RCPT, parse_orcpt },
+	{ "rrvs", SMTP_RCPT, smtp_parse_rrvs },
 };
 
 /* One keyword[=value] of MAIL or RCPT. */

@@ -3,9 +3,9 @@
 #define FIFE_SMTP_PARSE_H
 
 /*
- * One command line, without CR LF, to a command (RFC 5321, 4.1.1; RFC 1870, 3030, 3461,
- * 6152, 6531, 4954). What stands here is syntax; whether a command may come now is the
- * engine's to know.
+ * One command line, without CR LF, to a command (RFC 5321, 4.1.1; RFC 1870, 2852, 3030,
+ * 3461, 4865, 4954, 6152, 6531, 6710, 7293, 8689). What stands here is syntax; whether a
+ * command may come now is the engine's to know.
  */
 
 #include <stddef.h>
@@ -18,6 +18,7 @@
 #define SMTP_MECHANISM_MAX 20 /* RFC 4422, 3.1 */
 #define SMTP_ENVID_MAX 100    /* RFC 3461, 5.4, in xtext */
 #define SMTP_ORCPT_MAX 500
+#define SMTP_HOLD_MAX 39 /* of msg_txn_begin */
 
 /* NOTIFY (RFC 3461, 4.1) and RET (4.3) as the messages to queued carry them; 0: not said.
  */
@@ -62,8 +63,19 @@ struct smtp_command {
 	uint64_t chunk; /* BDAT: octets behind the line */
 	uint8_t last;   /* BDAT LAST */
 	uint8_t smtputf8;
-	uint8_t ret;                    /* SMTP_RET_ */
-	uint8_t notify;                 /* SMTP_NOTIFY_ */
+	uint8_t ret;                  /* SMTP_RET_ */
+	uint8_t notify;               /* SMTP_NOTIFY_ */
+	int32_t hold_for;             /* HOLDFOR, seconds; 0: not said */
+	int64_t hold_until;           /* HOLDUNTIL, wall seconds */
+	char hold[SMTP_HOLD_MAX + 1]; /* "for;" or "until;" and the value; "": neither */
+	int32_t by;                   /* BY, seconds */
+	uint8_t by_mode;              /* 'R' or 'N'; 0: not said */
+	uint8_t by_trace;
+	uint8_t has_priority;
+	int8_t priority; /* MT-PRIORITY */
+	uint8_t require_tls;
+	int64_t rrvs;                   /* RRVS, wall seconds */
+	uint8_t rrvs_action;            /* 'R' or 'C'; 0: not said */
 	char envid[SMTP_ENVID_MAX + 1]; /* as it came, xtext */
 	char orcpt[SMTP_ORCPT_MAX + 1]; /* "rfc822;" and xtext */
 	/* AUTH: initial response, still base64; NULL: none; "=" has length 0. Borrowed

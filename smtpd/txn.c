@@ -122,6 +122,7 @@ txn_send_rcpts(struct session *s, struct channel *ch)
 		strlcpy(r.address, smtp_in_rcpt(s->in, i), sizeof(r.address));
 		strlcpy(r.orcpt, smtp_in_orcpt(s->in, i), sizeof(r.orcpt));
 		r.notify = smtp_in_notify(s->in, i);
+		r.rrvs_action = smtp_in_rrvs(s->in, i, &r.rrvs);
 		if (channel_send(ch, MSG_SMTPD_QUEUED_RCPT, 0, &r, -1) == -1)
 			return -1;
 	}
@@ -131,6 +132,7 @@ txn_send_rcpts(struct session *s, struct channel *ch)
 uint64_t
 txn_begin_fill(const struct session *s, struct msg_txn_begin *q)
 {
+	const struct smtp_in_ext *x = smtp_in_ext(s->in);
 	static uint64_t last_txn;
 
 	memset(q, 0, sizeof(*q));
@@ -140,6 +142,13 @@ txn_begin_fill(const struct session *s, struct msg_txn_begin *q)
 	q->smtputf8 = (uint8_t)smtp_in_smtputf8(s->in);
 	q->ret = smtp_in_ret(s->in);
 	q->login = s->login;
+	q->require_tls = x->require_tls;
+	q->priority = (uint8_t)x->priority;
+	q->release = x->release;
+	strlcpy(q->hold, x->hold, sizeof(q->hold));
+	q->by = x->by;
+	q->by_mode = x->by_mode;
+	q->by_trace = x->by_trace;
 	strlcpy(q->sender, smtp_in_sender(s->in), sizeof(q->sender));
 	if (s->login_address != NULL)
 		strlcpy(q->login_address, s->login_address, sizeof(q->login_address));
@@ -313,6 +322,8 @@ fill_received(const struct session *s, struct received *r)
 	r->authenticated = s->login != 0;
 	r->smtputf8 = smtp_in_smtputf8(s->in);
 	r->qid = s->txn.qid;
+	r->has_priority = smtp_in_ext(s->in)->has_priority;
+	r->priority = smtp_in_ext(s->in)->priority;
 	r->rcpt = smtp_in_nrcpt(s->in) == 1 ? smtp_in_rcpt(s->in, 0) : "";
 	r->time = wall_s();
 	r->zone_min = date_local_zone(r->time);
@@ -436,6 +447,8 @@ txn_commit_now(struct session *s)
 
 	gatekeeper_mark(s);
 	q.disposition = s->held ? DISPOSITION_QUARANTINE : s->txn.disposition;
+	q.tls_optional =
+	    (uint8_t)smtp_fields_tls_optional(&smtp_in_content(s->in)->fields);
 	n = make_prefix(s, prefix, sizeof(prefix), &qid_at);
 	if (n == -1) {
 		log_warnx("fields for %s do not fit", s->txn.qid);
@@ -628,11 +641,8 @@ ask_final(struct session *s)
 }
 
 void
-txn_commit(struct session *s)
+txn_judge(struct session *s)
 {
-	s->txn.complete = 1;
-	if (s->txn.spilling)
-		return;
 	if (s->txn.whole) {
 		txn_whole_commit(s);
 		return;
@@ -652,4 +662,12 @@ txn_commit(struct session *s)
 		ask_final(s);
 	else
 		ask_filter(s);
+}
+
+void
+txn_commit(struct session *s)
+{
+	s->txn.complete = 1;
+	if (!s->txn.spilling && !ask_owners(s))
+		txn_judge(s);
 }

@@ -4,6 +4,7 @@
  *	listen KIND [on ADDRESS, …] [port N] [tls none|starttls|implicit]
  *	    [name NAME] [auth-without-tls] [client-certificates]
  *	    [proxy-from HOST, …] [xclient-from HOST, …] [etrn-from HOST, …]
+ *	    [priority-from HOST, …] [no-mail]
  *	listen local
  */
 #include "common/conf/conf_int.h"
@@ -151,11 +152,18 @@ get_clauses(struct conf_parser *p, struct msg_listener *l, char (*list)[108], si
 		} else if (r == 0 && (r = conf_accept(p, "etrn-from")) == 1) {
 			if (get_hosts(p, l, l->etrn_from, sizeof(l->etrn_from)) == -1)
 				return -1;
+		} else if (r == 0 && (r = conf_accept(p, "priority-from")) == 1) {
+			if (get_hosts(p, l, l->priority_from, sizeof(l->priority_from)) ==
+			    -1)
+				return -1;
+		} else if (r == 0 && l->kind == LISTENER_SMTP &&
+			   (r = conf_accept(p, "no-mail")) == 1) {
+			l->no_mail = 1;
 		} else if (r == 0) {
 			return conf_unexpected(p,
 			    "on, port, tls, name, auth-without-tls, "
-			    "client-certificates, proxy-from, xclient-from, etrn-from or "
-			    "the end of the line");
+			    "client-certificates, proxy-from, xclient-from, etrn-from, "
+			    "priority-from, no-mail (of smtp) or the end of the line");
 		}
 		if (r == -1)
 			return -1;
@@ -260,6 +268,8 @@ conf_listen_print(const struct conf *c, FILE *f)
 		print_hosts("proxy-from", l->proxy_from, f);
 		print_hosts("xclient-from", l->xclient_from, f);
 		print_hosts("etrn-from", l->etrn_from, f);
+		print_hosts("priority-from", l->priority_from, f);
+		fputs(l->no_mail ? " no-mail" : "", f);
 		fputc('\n', f);
 	}
 }

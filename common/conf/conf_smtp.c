@@ -2,6 +2,16 @@
 /* fife.conf: smtp { }, what smtpd grants its clients. */
 #include "common/conf/conf_int.h"
 
+/* Words of msg_conf_smtpd.mt_priority. */
+static const struct conf_choice policies[] = {
+	{ "off", MT_PRIORITY_OFF },
+	{ "on", MT_PRIORITY_ON },
+	{ "mixer", MT_PRIORITY_MIXER },
+	{ "stanag4406", MT_PRIORITY_STANAG4406 },
+	{ "nsep", MT_PRIORITY_NSEP },
+	{ NULL, 0 },
+};
+
 static const struct conf_setting settings[] = {
 	{ "message-size-max", CONF_SIZE, CONF_AT(msg_conf_smtpd, message_size_max),
 	    64 * 1024, 2000ull << 20, "50m" },
@@ -25,6 +35,16 @@ static const struct conf_setting settings[] = {
 	    .initial = "no" },
 	{ "hide-login-client", CONF_YES, CONF_AT(msg_conf_smtpd, hide_login_client),
 	    .initial = "no" },
+	{ "null-mx-check", CONF_YES, CONF_AT(msg_conf_smtpd, null_mx_check),
+	    .initial = "yes" },
+	{ "future-release-max", CONF_TIME, CONF_AT(msg_conf_smtpd, release_max_s), 0,
+	    366 * 86400, "30d" },
+	{ "deliver-by-min", CONF_TIME, CONF_AT(msg_conf_smtpd, by_min_s), 0, 86400,
+	    "0s" },
+	{ "mt-priority", CONF_CHOICE, CONF_AT(msg_conf_smtpd, mt_priority),
+	    .initial = "on", .choices = policies },
+	{ "priority-login-max", CONF_COUNT, CONF_AT(msg_conf_smtpd, priority_login_max),
+	    0, 9, "0" },
 	{ "banner", CONF_TEXT, CONF_AT(msg_conf_smtpd, banner) },
 	{ NULL },
 };

@@ -41,7 +41,10 @@ feed(struct smtp_data *d, const uint8_t *data, size_t size, size_t piece, uint8_
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct smtp_data a, b;
+	struct smtp_data a = { 0 }, b = { 0 };
+	char address[2][ADDRESS_MAX + 1];
+	int64_t since[2];
+	size_t off[2] = { 0, 0 };
 	size_t a_len, b_len, a_end = 0, b_end = 0, want = 0, i;
 	uint8_t *out, *ref;
 	int ended, bare = 0;
@@ -56,6 +59,17 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (a.fault == SMTP_DATA_GOOD &&
 	    (a_len != b_len || memcmp(out, out + size, a_len) != 0))
 		abort();
+	if (smtp_fields_tls_optional(&a.fields) != smtp_fields_tls_optional(&b.fields))
+		abort();
+	while (smtp_fields_rrvs(&a.fields, &off[0], address[0], &since[0])) {
+		if (!smtp_fields_rrvs(&b.fields, &off[1], address[1], &since[1]) ||
+		    strcmp(address[0], address[1]) != 0 || since[0] != since[1])
+			abort();
+	}
+	if (smtp_fields_rrvs(&b.fields, &off[1], address[1], &since[1]))
+		abort();
+	smtp_data_clear(&a);
+	smtp_data_clear(&b);
 	/* The only end is CR LF "." CR LF, the first CR LF perhaps that of DATA. */
 	if (ended) {
 		if (a_end < 3 || memcmp(data + a_end - 3, ".\r\n", 3) != 0 ||

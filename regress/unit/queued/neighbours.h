@@ -49,6 +49,11 @@ static struct msg_conf conf = { .hostname = "mail.example.test" };
 static struct channel *ours[NPEERS], *theirs[NPEERS];
 static int stopped;
 
+/* What the next transactions ask for besides. */
+static struct msg_txn_begin asks;
+static int64_t rrvs;
+static uint8_t tls_optional;
+
 int64_t
 wall_s(void)
 {
@@ -304,6 +309,9 @@ setup(void **state)
 	if (mkdtemp(dir) == NULL || chdir(dir) == -1 || mkdir("drop", 0700) == -1)
 		return -1;
 	memset(&seen, 0, sizeof(seen));
+	memset(&asks, 0, sizeof(asks));
+	rrvs = 0;
+	tls_optional = 0;
 	seen.fd = -1;
 	seen.route = RCLASS_REMOTE;
 	seen.sync_answers = 1;
@@ -396,8 +404,10 @@ final(uint64_t size)
 static __attribute__((unused)) void
 begin(const char *sender, uint64_t hint)
 {
-	struct msg_txn_begin b = { .txn = next_txn++, .size_hint = hint };
+	struct msg_txn_begin b = asks;
 
+	b.txn = next_txn++;
+	b.size_hint = hint;
 	strlcpy(b.sender, sender, sizeof(b.sender));
 	seen.opened = seen.committed = 0;
 	channel_ask(theirs[SMTPD], MSG_SMTPD_QUEUED_BEGIN, &b, -1, 5000, on_opened, NULL);
@@ -407,7 +417,10 @@ begin(const char *sender, uint64_t hint)
 static __attribute__((unused)) void
 rcpt(const char *address, uint8_t notify)
 {
-	struct msg_txn_rcpt r = { .txn = next_txn - 1, .notify = notify };
+	struct msg_txn_rcpt r = { .txn = next_txn - 1,
+		.notify = notify,
+		.rrvs = rrvs,
+		.rrvs_action = rrvs != 0 ? 'C' : 0 };
 
 	strlcpy(r.address, address, sizeof(r.address));
 	channel_send(theirs[SMTPD], MSG_SMTPD_QUEUED_RCPT, 0, &r, -1);
@@ -416,9 +429,10 @@ rcpt(const char *address, uint8_t notify)
 static __attribute__((unused)) void
 commit(uint64_t size)
 {
-	struct msg_txn_commit c = {
-		.txn = next_txn - 1, .size = size, .disposition = DISPOSITION_ACCEPT
-	};
+	struct msg_txn_commit c = { .txn = next_txn - 1,
+		.size = size,
+		.disposition = DISPOSITION_ACCEPT,
+		.tls_optional = tls_optional };
 
 	c.prefix = (const uint8_t *)"Received: by x\r\n";
 	c.prefix_len = 16;

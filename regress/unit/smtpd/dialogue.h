@@ -35,6 +35,10 @@ struct dialogue {
 	char sender[ADDRESS_MAX + 1];
 	char rcpt[ADDRESS_MAX + 1]; /* the first one */
 	char asked[1024];           /* "RET ENVID NOTIFY:ORCPT ..." of the last */
+	struct smtp_in_ext ext;     /* of the last committed message */
+	int tls_optional;
+	uint8_t rrvs; /* of the first one */
+	int64_t since;
 	int closed;
 	int fail_open;
 	int fail_content;
@@ -125,6 +129,9 @@ dialogue_commit(struct dialogue *d)
 		abort();
 	d->committed++;
 	d->nrcpt = smtp_in_nrcpt(d->e);
+	d->ext = *smtp_in_ext(d->e);
+	d->tls_optional = smtp_fields_tls_optional(&smtp_in_content(d->e)->fields);
+	d->rrvs = smtp_in_rrvs(d->e, 0, &d->since);
 	snprintf(d->sender, sizeof(d->sender), "%s", smtp_in_sender(d->e));
 	snprintf(d->rcpt, sizeof(d->rcpt), "%s", smtp_in_rcpt(d->e, 0));
 	snprintf(
