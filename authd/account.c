@@ -31,14 +31,3 @@ account_quota(const struct user *u)
 	n = account_limit(u, &g, LIMIT_QUOTA, NULL);
 	return n == LIMIT_UNLIMITED ? 0 : n;
 }
-
-uint32_t
-account_quota_messages(const struct user *u)
-{
-	struct group g;
-	uint64_t n;
-
-	account_group(u, &g);
-	n = account_limit(u, &g, LIMIT_QUOTA_MESSAGES, NULL);
-	return n == LIMIT_UNLIMITED ? 0 : n > UINT32_MAX ? UINT32_MAX : (uint32_t)n;
-}

@@ -202,7 +202,7 @@ set_one(struct user *u, const char *key, const char *value)
 	return "unknown key: expected disabled, forward, forward-keep, scram, send-as, "
 	       "group, suspect or a limit (messages-hour, messages-day, "
 	       "recipients-hour, recipients-day, recipients-message, message-size, "
-	       "quota, quota-messages, sessions)";
+	       "quota, sessions)";
 }
 
 void

@@ -53,10 +53,9 @@ auth_open_mailbox(struct channel *for_whom, enum mbox_purpose purpose, uint64_t 
     const struct user *u, const char *client, channel_answer_cb cb, void *arg)
 {
 	struct channel *mboxd = daemon_peer(ROLE_MBOXD);
-	struct msg_mbox_open o = { .token = token,
-		.uid = u->uid,
-		.quota = account_quota(u),
-		.quota_messages = account_quota_messages(u) };
+	struct msg_mbox_open o = {
+		.token = token, .uid = u->uid, .quota = account_quota(u)
+	};
 
 	if (mboxd == NULL)
 		return -1;
@@ -142,7 +141,6 @@ take_conf(void)
 	    [LIMIT_RECIPIENTS_MESSAGE] = limits_conf.recipients_message,
 	    [LIMIT_MESSAGE_SIZE] = limits_conf.message_size,
 	    [LIMIT_QUOTA] = limits_conf.quota,
-	    [LIMIT_QUOTA_MESSAGES] = limits_conf.quota_messages,
 	    [LIMIT_SESSIONS] = limits_conf.sessions,
 	} };
 	auth.watch = watch_conf;

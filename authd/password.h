@@ -3,10 +3,10 @@
 #define FIFE_PASSWORD_H
 
 /*
- * Password verifiers, of passwords as saslprep.h has them. By default SCRAM keys (RFC 5802, RFC 7677) with which PLAIN is
- * checked too; instead, and only instead, yescrypt: keeping both would
- * make the weaker one the real strength. All of this is slow on purpose and
- * runs in authd's workers.
+ * Password verifiers, of passwords as saslprep.h has them. By default SCRAM keys (RFC
+ * 5802, RFC 7677) with which PLAIN is checked too; instead, and only instead, yescrypt:
+ * keeping both would make the weaker one the real strength. All of this is slow on
+ * purpose and runs in authd's workers.
  */
 
 #include <stddef.h>

@@ -108,6 +108,9 @@ session_start(struct msg *m)
 			event_add(me.ev_linger, &me.linger);
 		return;
 	}
+	/* authd may have another by now. */
+	me.quota = label->quota;
+	store_set_quota(me.store, label->quota);
 	switch (label->purpose) {
 	case MBOX_IMAP:
 		r = imap_session_start(me.base, fd, me.store, label, session_ended, NULL);

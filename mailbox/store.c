@@ -356,3 +356,9 @@ store_quota(const struct store *s)
 {
 	return s->quota;
 }
+
+void
+store_set_quota(struct store *s, uint64_t quota)
+{
+	s->quota = quota;
+}

@@ -66,6 +66,8 @@ enum store_error store_sync(struct store *);
 int store_busy(const struct store *);
 uint64_t store_used(struct store *); /* octets, for quota */
 uint64_t store_quota(const struct store *);
+/* As the last session's label says. */
+void store_set_quota(struct store *, uint64_t);
 
 /* ---- folders ---- */
 

@@ -206,6 +206,30 @@ def test_limits_inherit():
     assert [c[0] for c in rcpts(carol, *[f"alice+{i}@example.test" for i in range(5)])] == [250] * 6
 
 
+def test_quota_changes_at_once():
+    """Mail beyond the quota waits; a group's larger one lets it in with the next session."""
+    ctl("user", "add", "gina@example.test", input="secret\n")
+    gina = "gina@example.test"
+    fife.passwords[gina] = "secret"
+    body = "Subject: quota %d\r\n\r\n" + "x" * 70 + "\r\n"
+    fife.send("x@elsewhere.test", [gina], body % 1)
+    fife.wait_message("Subject: quota 1", gina)
+    c = fife.imap(gina, tls=True)
+    ctl("user", "set", gina, "quota=100")
+    again = fife.imap(gina, tls=True)
+    typ, text = again.append("INBOX", None, None, b"Subject: x\r\n\r\n" + b"y" * 200)
+    assert typ == "NO" and b"OVERQUOTA" in text[0], text
+    ctl("group", "add", "large", "quota=1m")
+    ctl("user", "set", gina, "group=large", "quota=default")
+    assert shown(gina)["quota"] == 1 << 20 and shown(gina)["quota-from"] == "group large"
+    third = fife.imap(gina, tls=True)
+    assert third.append("INBOX", None, None, b"Subject: x\r\n\r\n" + b"y" * 200)[0] == "OK"
+    for x in (c, again, third):
+        x.logout()
+    ctl("user", "del", gina)
+    ctl("group", "del", "large")
+
+
 def test_limits_outlive_authd():
     ctl("user", "set", BOB, "messages-day=1")
     assert rcpts(BOB, ALICE)[0][0] == 250
