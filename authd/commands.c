@@ -65,6 +65,24 @@ domain_del(struct ctl *c, int argc, char **argv)
 	auth_changed(domain);
 }
 
+/* domain set DOMAIN language=zh: in what the senders there are told about their mail. */
+static void
+domain_set(struct ctl *c, int argc, char **argv)
+{
+	char domain[256];
+
+	(void)argc;
+	if (domain_arg(c, argv[0], domain, sizeof(domain)) == -1)
+		return;
+	if (directory_is_setting(argv[1]) == 0) {
+		ctl_done(
+		    c, CTL_USAGE, "%s: expected language=en or language=zh", argv[1]);
+		return;
+	}
+	done_with(c, directory_domain_set(auth.directory, domain, argv[1]), argv[0]);
+	auth_changed(domain);
+}
+
 /* A listing walks the table; show() makes a row of each entry. */
 static void
 list(struct ctl *c, enum dir_table table, const char *only_domain,
@@ -90,6 +108,7 @@ domain_row(struct ctl *c, const char *key, const char *value)
 {
 	ctl_row(c, CTL_TABLE);
 	ctl_str(c, "domain", key);
+	ctl_str(c, "settings", value);
 	ctl_row_end(c);
 }
 
@@ -338,6 +357,7 @@ status(struct ctl *c, int argc, char **argv)
 const struct ctl_command auth_commands[] = {
 	{ "domain add", 1, 1, domain_add },
 	{ "domain del", 1, 1, domain_del },
+	{ "domain set", 2, 2, domain_set },
 	{ "domain list", 0, 0, domain_list },
 	{ "user add", 1, 2, user_add },
 	{ "user del", 1, 1, user_del },

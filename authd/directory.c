@@ -270,6 +270,27 @@ directory_domain_add(struct directory *d, const char *domain)
 	return put(d, DIR_DOMAINS, domain, "", MDB_NOOVERWRITE);
 }
 
+int
+directory_is_setting(const char *s)
+{
+	return strcmp(s, "language=en") == 0 || strcmp(s, "language=zh") == 0;
+}
+
+enum dir_status
+directory_domain_set(struct directory *d, const char *domain, const char *settings)
+{
+	enum dir_status st = directory_domain_get(d, domain);
+
+	return st == DIR_OK ? put(d, DIR_DOMAINS, domain, settings, 0) : st;
+}
+
+enum dir_status
+directory_domain_settings(
+    struct directory *d, const char *domain, char *settings, size_t cap)
+{
+	return get(d, DIR_DOMAINS, domain, settings, cap);
+}
+
 enum dir_status
 directory_domain_get(struct directory *d, const char *domain)
 {

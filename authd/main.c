@@ -219,13 +219,17 @@ static void
 answer_route(struct channel *ch, struct msg *m)
 {
 	struct msg_route r = { 0 };
-	char domain[256], matched[256];
+	char domain[256], matched[256], settings[64] = "";
 	enum dir_status st;
 
 	if (address_domain_ascii(m->p.domain.domain, domain, sizeof(domain)) == -1)
 		strlcpy(domain, m->p.domain.domain, sizeof(domain));
+	st =
+	    directory_domain_settings(auth.directory, domain, settings, sizeof(settings));
+	if (st == DIR_OK && strncmp(settings, "language=", 9) == 0)
+		strlcpy(r.language, settings + 9, sizeof(r.language));
 	if (domain[0] == '\0' || strcmp(domain, auth.resolver.hostname) == 0 ||
-	    (st = directory_domain_get(auth.directory, domain)) == DIR_OK)
+	    st == DIR_OK)
 		r.rclass = RCLASS_LOCAL;
 	else if (st != DIR_NONE)
 		r.rclass = RCLASS_TEMP;

@@ -337,10 +337,14 @@ load_line(char *line)
 	while ((word = strsep(&line, " ")) != NULL && n < LINE_WORDS_MAX)
 		if (*word != '\0')
 			words[n++] = word;
-	if (n == 2 && strcmp(words[0], "domain") == 0) {
+	if ((n == 2 || n == 3) && strcmp(words[0], "domain") == 0) {
 		if (address_domain_ascii(words[1], domain, sizeof(domain)) == -1)
 			return "not a domain name";
+		if (n == 3 && !directory_is_setting(words[2]))
+			return "expected language=en or language=zh";
 		st = directory_domain_add(auth.directory, domain);
+		if ((st == DIR_OK || st == DIR_EXISTS) && n == 3)
+			st = directory_domain_set(auth.directory, domain, words[2]);
 		return st == DIR_OK || st == DIR_EXISTS ? NULL : dir_status_text(st);
 	}
 	if (n == 3 && strcmp(words[0], "route") == 0) {

@@ -98,6 +98,43 @@ clean(const char *in, char *out, size_t cap, int ascii)
 	out[n] = '\0';
 }
 
+/* What is never parted: a word, or one letter of a script without spaces, with the
+ * closing mark behind it. *columns: as a terminal shows it. */
+static size_t
+atom_len(const char *p, size_t *columns)
+{
+	const char *end = p + strlen(p);
+	size_t n = 0;
+
+	*columns = 0;
+	while (p + n < end && p[n] != ' ') {
+		uint32_t u = 0;
+		size_t k = utf8_get(p + n, (size_t)(end - p - (ptrdiff_t)n), &u);
+		int wide = k > 0 && u >= 0x2e80 && u < 0x20000;
+		/* ideographic marks and those of full width that close */
+		int closes = u == 0x3001 || u == 0x3002 || u == 0xff0c || u == 0xff1a ||
+			     u == 0xff1b || u == 0xff09 || u == 0xff01 || u == 0xff1f;
+
+		if (n > 0 && wide && !closes)
+			break;
+		n += k > 0 ? k : 1;
+		*columns += wide ? 2 : 1;
+		if (n >= 900)
+			break;
+		if (wide) {
+			const char *next = p + n;
+			uint32_t v = 0;
+
+			k = utf8_get(next, (size_t)(end - next), &v);
+			if (k == 0 ||
+			    !(v == 0x3001 || v == 0x3002 || v == 0xff0c || v == 0xff1a ||
+				v == 0xff1b || v == 0xff09 || v == 0xff01 || v == 0xff1f))
+				break;
+		}
+	}
+	return n;
+}
+
 /* A paragraph, filled, each line after the indent, the first with more before it. */
 static void
 add_filled(struct text *t, const char *indent, const char *lead, const char *words)
@@ -105,15 +142,13 @@ add_filled(struct text *t, const char *indent, const char *lead, const char *wor
 	size_t col = 0;
 
 	while (*words != '\0') {
-		size_t n;
+		size_t spaces = strspn(words, " "), width, n;
 
-		words += strspn(words, " ");
-		n = strcspn(words, " ");
+		words += spaces;
+		n = atom_len(words, &width);
 		if (n == 0)
 			break;
-		if (n > 900)
-			n = 900;
-		if (col > 0 && col + 1 + n > WIDTH) {
+		if (col > 0 && col + (spaces > 0) + width > WIDTH) {
 			add(t, "\r\n", 2);
 			col = 0;
 		}
@@ -121,12 +156,12 @@ add_filled(struct text *t, const char *indent, const char *lead, const char *wor
 			addf(t, "%s%s", indent, lead);
 			col = strlen(indent) + strlen(lead);
 			lead = "";
-		} else {
+		} else if (spaces > 0) {
 			add(t, " ", 1);
 			col++;
 		}
 		add(t, words, n);
-		col += n;
+		col += width;
 		words += n;
 	}
 	if (col > 0)
@@ -142,85 +177,162 @@ add_date(struct text *t, const char *field, int64_t when)
 		addf(t, "%s: %s\r\n", field, date);
 }
 
+/* A sentence of the table with one string in it. */
 static void
-add_human(struct text *t, const struct bounce *b)
+say(char *buf, size_t cap, enum lang l, enum word w, const char *what)
 {
-	char date[DATE_MAX], buf[1100];
+	const char *s = words_get(l, w), *at = strstr(s, "%s");
 
-	if (date_format(b->arrived, date_local_zone(b->arrived), date, sizeof(date)) ==
-	    -1)
-		date[0] = '\0';
-	addf(t, "This is the mail system at %s.\r\n\r\n", b->hostname);
-	switch (b->action) {
-	case BOUNCE_FAILED:
-		snprintf(buf, sizeof(buf),
-		    "Your message of %s could not be delivered to %s. It was not "
-		    "delivered "
-		    "and will not be tried again.",
-		    date, b->nrcpt == 1 ? "the recipient below" : "the recipients below");
-		break;
-	case BOUNCE_DELAYED:
-		snprintf(buf, sizeof(buf),
-		    "Your message of %s could not be delivered yet. This is only a "
-		    "warning: "
-		    "you need not send it again, it is still being tried.",
-		    date);
-		break;
-	case BOUNCE_DELIVERED:
-		snprintf(buf, sizeof(buf),
-		    "Your message of %s was delivered, as you asked "
-		    "to be told.",
-		    date);
-		break;
-	case BOUNCE_RELAYED:
-		snprintf(buf, sizeof(buf),
-		    "Your message of %s was handed on to a system that may not report "
-		    "further.",
-		    date);
-		break;
-	case BOUNCE_EXPANDED:
-		snprintf(buf, sizeof(buf),
-		    "Your message of %s has reached an address that stands for others, "
-		    "and "
-		    "was sent on to them. You will not be told about each of them.",
-		    date);
-		break;
+	if (at == NULL)
+		snprintf(buf, cap, "%s", s);
+	else
+		snprintf(buf, cap, "%.*s%s%s", (int)(at - s), s, what, at + 2);
+}
+
+static void
+date_words(int64_t when, enum lang l, char *buf, size_t cap)
+{
+	time_t t = (time_t)when;
+	struct tm tm;
+
+	if (localtime_r(&t, &tm) == NULL ||
+	    strftime(buf, cap, words_get(l, WORD_DATE), &tm) == 0)
+		buf[0] = '\0';
+}
+
+static void
+add_human_rcpt(
+    struct text *t, const struct bounce *b, const struct bounce_rcpt *r, enum lang l)
+{
+	char buf[1600], clear[1100], date[100];
+
+	clean(r->address, clear, 800, 0);
+	addf(t, "\r\n<%s>\r\n", clear);
+	if (r->reply[0] != '\0') {
+		if (r->mta[0] != '\0') {
+			clean(r->mta, clear, 300, 0);
+			say(buf, sizeof(buf), l, WORD_SAID, clear);
+			addf(t, "    %s\r\n", buf);
+		}
+		clean(r->reply, clear, sizeof(clear), 0);
+		add_filled(t, "        ", "", clear);
 	}
+	if (r->text[0] != '\0') {
+		clean(r->text, clear, sizeof(clear), 0);
+		add_filled(t, "    ", "", clear);
+	}
+	if (b->action == BOUNCE_FAILED) {
+		clean(r->reply, clear, sizeof(clear), 1);
+		words_advice(l, r->enhanced, clear, buf, sizeof(buf));
+		add_filled(t, "    ", words_get(l, WORD_ADVICE), buf);
+	}
+	if (b->action == BOUNCE_DELAYED && r->until != 0) {
+		date_words(r->until, l, date, sizeof(date));
+		say(buf, sizeof(buf), l, WORD_UNTIL, date);
+		addf(t, "    %s\r\n", buf);
+	}
+}
+
+static void
+add_human(struct text *t, const struct bounce *b, enum lang l)
+{
+	char date[100], buf[1600], qid[64];
+
+	date_words(b->arrived, l, date, sizeof(date));
+	say(buf, sizeof(buf), l, WORD_GREETING, b->hostname);
+	addf(t, "%s\r\n\r\n", buf);
+	say(buf, sizeof(buf), l, (enum word)(WORD_FAILED + (int)b->action), date);
 	add_filled(t, "", "", buf);
 	for (size_t i = 0; i < b->nrcpt; i++) {
-		const struct bounce_rcpt *r = &b->rcpts[i];
-
 		if (t->len > HUMAN_MAX) {
-			addf(t, "\r\nAnd %zu more recipients.\r\n", b->nrcpt - i);
+			char n[32];
+			const char *s = words_get(l, WORD_MORE), *at = strstr(s, "%zu");
+
+			snprintf(n, sizeof(n), "%zu", b->nrcpt - i);
+			addf(t, "\r\n%.*s%s%s\r\n", (int)(at - s), s, n, at + 3);
 			break;
 		}
-		clean(r->address, buf, 800, 0);
-		addf(t, "\r\n<%s>\r\n", buf);
-		if (r->reply[0] != '\0') {
-			if (r->mta[0] != '\0') {
-				clean(r->mta, buf, 300, 0);
-				addf(t, "    %s said:\r\n", buf);
-			}
-			clean(r->reply, buf, sizeof(buf), 0);
-			add_filled(t, "        ", "", buf);
-		}
-		if (r->text[0] != '\0') {
-			clean(r->text, buf, sizeof(buf), 0);
-			add_filled(t, "    ", "", buf);
-		}
-		if (b->action == BOUNCE_FAILED)
-			add_filled(t, "    ",
-			    "What you can do: ", bounce_advice(r->enhanced, r->reply));
-		if (b->action == BOUNCE_DELAYED && r->until != 0 &&
-		    date_format(
-			r->until, date_local_zone(r->until), date, sizeof(date)) != -1)
-			addf(t, "    It will be tried until %s.\r\n", date);
+		add_human_rcpt(t, b, &b->rcpts[i], l);
 	}
 	addf(t, "\r\n");
-	clean(b->qid, buf, 64, 1);
-	addf(t,
-	    "The number of your message here is %s; a postmaster will ask for it.\r\n",
-	    buf);
+	clean(b->qid, qid, sizeof(qid), 1);
+	say(buf, sizeof(buf), l, WORD_NUMBER, qid);
+	add_filled(t, "", "", buf);
+}
+
+/* In lines of 76 (RFC 2045, 6.8). */
+static void
+add_base64(struct text *t, const char *p, size_t len)
+{
+	static const char digits[] =
+	    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+	size_t col = 0;
+
+	for (size_t i = 0; i < len; i += 3) {
+		uint32_t v = (uint32_t)(uint8_t)p[i] << 16;
+		char four[4];
+
+		if (i + 1 < len)
+			v |= (uint32_t)(uint8_t)p[i + 1] << 8;
+		if (i + 2 < len)
+			v |= (uint8_t)p[i + 2];
+		four[0] = digits[v >> 18];
+		four[1] = digits[v >> 12 & 63];
+		four[2] = i + 1 < len ? digits[v >> 6 & 63] : '=';
+		four[3] = i + 2 < len ? digits[v & 63] : '=';
+		add(t, four, 4);
+		col += 4;
+		if (col == 76 || i + 3 >= len) {
+			add(t, "\r\n", 2);
+			col = 0;
+		}
+	}
+}
+
+/*
+ * The part for people: in the sender's language, then in English for whoever else gets to
+ * see it. What is not English is written in base64, so that it passes everywhere.
+ */
+static void
+add_human_part(struct text *t, const struct bounce *b)
+{
+	struct text h = { 0 };
+
+	if (b->lang == LANG_EN) {
+		addf(t, "Content-Transfer-Encoding: 8bit\r\nContent-Description: "
+			"What happened\r\n\r\n");
+		add_human(t, b, LANG_EN);
+		return;
+	}
+	add_human(&h, b, b->lang);
+	addf(&h, "\r\n-----\r\n\r\n");
+	add_human(&h, b, LANG_EN);
+	addf(t, "Content-Language: %s, en\r\n", words_code(b->lang));
+	addf(t, "Content-Transfer-Encoding: base64\r\nContent-Description: "
+		"What happened\r\n\r\n");
+	if (h.bad)
+		t->bad = 1;
+	else
+		add_base64(t, h.p, h.len);
+	free(h.p);
+}
+
+static void
+add_subject(struct text *t, const struct bounce *b)
+{
+	const char *s =
+	    words_get(b->lang, (enum word)(WORD_SUBJECT_FAILED + (int)b->action));
+
+	if (b->lang == LANG_EN) {
+		addf(t, "Subject: %s\r\n", s);
+		return;
+	}
+	/* Short enough for one encoded word (RFC 2047, 2). */
+	addf(t, "Subject: =?utf-8?B?");
+	add_base64(t, s, strlen(s));
+	if (!t->bad)
+		t->len -= 2;
+	addf(t, "?=\r\n");
 }
 
 /* A field of the machine's part, never longer than a line may be (RFC 5322, 2.1.1). */
@@ -269,6 +381,33 @@ original_address(const char *in, char *out, size_t cap)
 	return n;
 }
 
+/* utf-8-addr-xtext of RFC 6533, 3: for a report whose fields are ASCII. */
+static void
+address_escape(const char *in, char *out, size_t cap)
+{
+	const char *end = in + strlen(in);
+	size_t n = 0;
+
+	out[0] = '\0';
+	while (in < end && n + 16 < cap) {
+		uint32_t u = (unsigned char)*in;
+		size_t k = u < 0x80 ? 1 : utf8_get(in, (size_t)(end - in), &u);
+
+		if (k == 0) {
+			u = 0xfffd;
+			k = 1;
+		}
+		if (u > 0x7f || u <= 0x20 || u == 0x7f || u == '\\' || u == '+' ||
+		    u == '=')
+			n += (size_t)snprintf(out + n, cap - n, "\\x{%X}", u);
+		else {
+			out[n++] = (char)u;
+			out[n] = '\0';
+		}
+		in += k;
+	}
+}
+
 static void
 add_status(struct text *t, const struct bounce *b)
 {
@@ -306,8 +445,14 @@ add_status(struct text *t, const struct bounce *b)
 				add_field(
 				    t, "Original-Recipient", type, buf, !b->smtputf8);
 		}
-		add_field(t, "Final-Recipient", is_ascii(r->address) ? "rfc822" : "utf-8",
-		    r->address, 0);
+		if (is_ascii(r->address))
+			add_field(t, "Final-Recipient", "rfc822", r->address, 1);
+		else if (b->smtputf8)
+			add_field(t, "Final-Recipient", "utf-8", r->address, 0);
+		else {
+			address_escape(r->address, buf, sizeof(buf));
+			add_field(t, "Final-Recipient", "utf-8", buf, 1);
+		}
 		addf(t, "Action: %s\r\n", action_word(b->action));
 		if (status[0] == '\0')
 			status = b->action == BOUNCE_FAILED    ? "5.0.0"
@@ -326,7 +471,7 @@ add_status(struct text *t, const struct bounce *b)
 		if (!details)
 			continue;
 		add_field(t, "Remote-MTA", "dns", r->mta, 1);
-		add_field(t, "Diagnostic-Code", "smtp", r->reply, 0);
+		add_field(t, "Diagnostic-Code", "smtp", r->reply, !b->smtputf8);
 		add_date(t, "Last-Attempt-Date", b->now);
 		if (b->action == BOUNCE_DELAYED && r->until != 0)
 			add_date(t, "Will-Retry-Until", r->until);
@@ -376,9 +521,6 @@ boundary_make(const struct bounce *b, char *out, size_t cap)
 char *
 bounce_compose(const struct bounce *b, size_t *len, int *eightbit)
 {
-	static const char *const subjects[] = { "Your message could not be delivered",
-		"Your message is delayed", "Your message was delivered",
-		"Your message was handed on", "Your message was sent on to several" };
 	struct text t = { 0 };
 	char boundary[96], sender[400];
 	size_t original_len;
@@ -400,7 +542,7 @@ bounce_compose(const struct bounce *b, size_t *len, int *eightbit)
 	add_date(&t, "Date", b->now);
 	addf(&t, "From: Mail Delivery System <MAILER-DAEMON@%s>\r\n", b->hostname);
 	addf(&t, "To: <%s>\r\n", sender);
-	addf(&t, "Subject: %s\r\n", subjects[b->action]);
+	add_subject(&t, b);
 	addf(&t, "Message-ID: <%s.%lld@%s>\r\n", b->bounce_qid, (long long)b->now,
 	    b->hostname);
 	addf(&t, "Auto-Submitted: auto-replied\r\n");
@@ -412,9 +554,7 @@ bounce_compose(const struct bounce *b, size_t *len, int *eightbit)
 	addf(&t, "This is a report in several parts, for people and for programs.\r\n");
 
 	addf(&t, "\r\n--%s\r\nContent-Type: text/plain; charset=utf-8\r\n", boundary);
-	addf(&t, "Content-Transfer-Encoding: 8bit\r\nContent-Description: "
-		 "What happened\r\n\r\n");
-	add_human(&t, b);
+	add_human_part(&t, b);
 
 	addf(&t, "\r\n--%s\r\nContent-Type: message/%sdelivery-status\r\n", boundary,
 	    b->smtputf8 ? "global-" : "");

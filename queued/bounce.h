@@ -10,6 +10,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "queued/words.h"
+
 enum bounce_action {
 	BOUNCE_FAILED,
 	BOUNCE_DELAYED,
@@ -42,6 +44,7 @@ struct bounce {
 	int64_t now;
 	int full; /* RET=FULL: the content; otherwise its headers */
 	int smtputf8;
+	enum lang lang; /* of the sender; English follows any other */
 	const struct bounce_rcpt *rcpts;
 	size_t nrcpt;
 	/* Of the original: headers put before it, and the content or its beginning.
@@ -56,7 +59,4 @@ struct bounce {
 /* The message, malloc'd, lines end in CRLF; NULL without memory. *eightbit: it has
  * octets above 127. */
 char *bounce_compose(const struct bounce *, size_t *len, int *eightbit);
-/* One sentence that says what the sender can do. Never NULL. */
-const char *bounce_advice(const char *enhanced, const char *reply);
-
 #endif

@@ -29,8 +29,7 @@ change_end(struct walk *w, const char *is, const char *are)
 	unsigned long long n = w->count, rcpts = w->rcpts;
 
 	/* What is said to be done is on the disk. */
-	if (n > 0 && !w->sel.dry_run &&
-	    journal_sync(spool_journal(queued.spool)) == -1)
+	if (n > 0 && !w->sel.dry_run && journal_sync(spool_journal(queued.spool)) == -1)
 		w->failed++;
 	if (w->failed > 0)
 		ctl_done(w->ctl, CTL_REFUSED,

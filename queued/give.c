@@ -15,6 +15,7 @@
 #include "queued/deliver.h"
 #include "queued/internal.h"
 #include "queued/job.h"
+#include "queued/language.h"
 #include "queued/qid.h"
 #include "queued/submit.h"
 #include "queued/txn.h"
@@ -202,6 +203,9 @@ job_give(struct job *j, struct qmsg *m, const struct spool_view *v, int fd)
 	}
 	if (!frozen)
 		m->flags &= ~(uint32_t)QM_FROZEN;
+	/* Known by the time that a bounce has to be written. */
+	if (!j->local || v->rec.login != 0)
+		language_want(v->rec.sender);
 	j->serial = channel_serial(ch);
 	job_enter(j);
 	if (send_job(ch, j, m, v, fd) == -1)

@@ -17,6 +17,7 @@
 #include "queued/internal.h"
 #include "queued/job.h"
 #include "queued/notice.h"
+#include "queued/language.h"
 #include "queued/qid.h"
 
 #define ORIGINAL_READ (200 * 1024)
@@ -467,6 +468,16 @@ delay_warnings(struct record *r)
 		r->flags |= QM_WARNED;
 }
 
+static int
+address_is_ascii(const char *s)
+{
+	for (; *s != '\0'; s++) {
+		if ((unsigned char)*s > 127)
+			return 0;
+	}
+	return 1;
+}
+
 /* Compose a notification and encode its one recipient. 0 or -1. */
 static int
 note_make(struct record *r, enum bounce_action action, const uint8_t *content, size_t len)
@@ -500,6 +511,7 @@ note_make(struct record *r, enum bounce_action action, const uint8_t *content, s
 	b.full = rec->ret != RET_HDRS && action == BOUNCE_FAILED &&
 		 rec->body != BODY_BINARYMIME && rec->ext.tls != REC_TLS_REQUIRED;
 	b.smtputf8 = (rec->flags & QM_SMTPUTF8) != 0;
+	b.lang = language_of(sender);
 	b.rcpts = n->rcpts;
 	b.nrcpt = n->n;
 	b.prefix = rec->prefix;
@@ -526,7 +538,9 @@ note_make(struct record *r, enum bounce_action action, const uint8_t *content, s
 	n->sm.data = (const uint8_t *)n->text;
 	n->sm.rec.created = r->now;
 	n->sm.rec.size = n->len;
-	n->sm.rec.flags = QM_BOUNCE | (rec->flags & QM_SMTPUTF8);
+	/* Its own header is ASCII: only the address of who gets it counts (RFC 6533, 4).
+	 */
+	n->sm.rec.flags = QM_BOUNCE | (address_is_ascii(sender) ? 0 : QM_SMTPUTF8);
 	n->sm.rec.body = n->eightbit ? BODY_8BITMIME : BODY_7BIT;
 	/* RFC 8689, 5 and 6; RFC 6710, 4.6. */
 	n->sm.rec.ext.tls = rec->ext.tls;

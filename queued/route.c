@@ -13,6 +13,7 @@
 #include "common/log.h"
 #include "queued/deliver.h"
 #include "queued/internal.h"
+#include "queued/language.h"
 
 #define ASKING_MAX 64
 #define TIMEOUT_MS 10000
@@ -106,6 +107,7 @@ route_changed(const char *domain)
 {
 	struct index *ix = spool_index(queued.spool);
 
+	language_forget();
 	if (domain[0] == '\0')
 		sched_forget_route(queued.sched, UINT32_MAX);
 	else {
@@ -121,6 +123,7 @@ route_changed(const char *domain)
 void
 route_peer_lost(void)
 {
+	language_forget();
 	if (queued.sched != NULL)
 		sched_forget_route(queued.sched, UINT32_MAX);
 }

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: ISC
 """The queue by hand: which messages a command means, counting without doing, taking out some recipients,
 bounces by hand, priorities; and times by class."""
+import email
+import email.policy
 import json
 import os
 import re
@@ -96,6 +98,29 @@ def test_bounce_by_hand():
         assert not rows("--to", "dead.test") and len(rows("--to", "slow.test")) == 1
         fife.ctl("queue", "remove", "--to", "slow.test")
         wait_for(lambda: not rows(), "an empty queue")
+
+
+def test_bounce_in_chinese():
+    """By a setting of the sender's domain: Chinese, then English, for any mail program."""
+    with Sink(lambda verb, arg: "550 5.1.1 no such user" if verb == "RCPT" else None) as sink:
+        fife.ctl("route", "add", "far-east.test", f"smtp://127.0.0.1:{sink.port}")
+        code, _ = fife.ctl("domain", "set", "example.test", "language=tlh", check=False)
+        assert code == 2
+        fife.ctl("domain", "set", "example.test", "language=zh")
+        assert "language=zh" in fife.ctl("domain", "list") and "example.test language=zh" in fife.ctl("dump")
+        submit(ALICE, ["nobody@far-east.test"], "to the far east")
+        raw = fife.wait_message("nobody@far-east.test")
+        m = email.message_from_bytes(raw, policy=email.policy.default)
+        assert m["Subject"] == "您的邮件未能送达", m["Subject"]
+        parts = list(m.iter_parts())
+        assert [p.get_content_type() for p in parts][:2] == ["text/plain", "message/delivery-status"]
+        human = parts[0].get_content()
+        assert "没有这个名称的邮箱" in human and "There is no mailbox of that name" in human, human
+        assert human.index("未能送达") < human.index("could not be delivered")
+        assert "550 5.1.1 no such user" in human and not m.defects and not parts[0].defects
+        fife.ctl("domain", "set", "example.test", "language=en")
+        submit(ALICE, ["nobody2@far-east.test"], "to the far east again")
+        assert b"Subject: Your message could not be delivered" in fife.wait_message("nobody2@far-east.test")
 
 
 def test_priority_by_hand():

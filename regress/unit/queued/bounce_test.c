@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/proto/encoding.h"
 #include "queued/bounce.h"
 #include "queued/drop.h"
 
@@ -161,21 +162,133 @@ test_utf8(void **state)
 	free(p);
 }
 
-/* Each of these has advice of its own. */
-static void
-test_advice(void **state)
+static int
+undo_base64(const char *in, const char *end, char *out)
 {
-	static const char *const codes[] = { "5.1.1", "5.3.4", "5.2.3", "5.2.2", "4.2.2",
-		"4.4.1", "4.4.2", "5.7.1", "5.4.4", "5.1.2", "5.1.10", "4.4.7", "4.3.2",
-		"5.4.6", "5.1.7", "5.1.8", "5.7.23", "5.7.26", "5.7.4", "4.7.5" };
-	const char *fallback = bounce_advice("5.9.9", "");
+	static const char digits[] =
+	    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+	uint32_t v = 0;
+	int bits = 0, n = 0;
+
+	for (; in < end && *in != '='; in++) {
+		const char *d = strchr(digits, *in);
+
+		if (d == NULL)
+			continue;
+		v = v << 6 | (uint32_t)(d - digits);
+		bits += 6;
+		if (bits >= 8) {
+			bits -= 8;
+			out[n++] = (char)(v >> bits & 0xff);
+		}
+	}
+	out[n] = '\0';
+	return n;
+}
+
+/* For a Chinese domain: Chinese first, then English, in seven bits; and no line is too
+ * long for whoever shows it. */
+static void
+test_chinese(void **state)
+{
+	struct bounce_rcpt rcpts[] = { { .address = "x@remote.test",
+	    .orcpt = "",
+	    .enhanced = "5.2.2",
+	    .mta = "mx.remote.test",
+	    .reply = "552 5.2.2 full",
+	    .text = "" } };
+	struct bounce b = { .hostname = "mail.example.test",
+		.qid = "1000000",
+		.bounce_qid = "1000001",
+		.sender = "a@x.test",
+		.envid = "",
+		.lang = LANG_ZH,
+		.rcpts = rcpts,
+		.nrcpt = 1,
+		.content = (const uint8_t *)"S: x\r\n\r\n",
+		.content_len = 8,
+		.complete = 1,
+		.prefix = (const uint8_t *)"" };
+	static char human[16384];
 
 	(void)state;
-	for (size_t i = 0; i < sizeof(codes) / sizeof(codes[0]); i++)
-		assert_string_not_equal(bounce_advice(codes[i], ""), fallback);
-	assert_non_null(strstr(
-	    bounce_advice("5.7.1", "554 blocked using zen.spamhaus.org"), "block list"));
-	assert_string_equal(bounce_advice("", ""), fallback);
+	for (int action = 0; action < BOUNCE_ACTIONS; action++) {
+		char *text, *p, *end;
+		size_t len, col = 0;
+		int eight, n;
+
+		b.action = (enum bounce_action)action;
+		text = bounce_compose(&b, &len, &eight);
+		assert_non_null(text);
+		assert_int_equal(eight, 0);
+		p = memmem(text, len, "Subject: =?utf-8?B?", 19);
+		assert_non_null(p);
+		end = strstr(p, "?=\r\n");
+		assert_true(end != NULL && end - p < 76 + 9);
+		undo_base64(p + 19, end, human);
+		assert_string_equal(
+		    human, words_get(LANG_ZH, (enum word)(WORD_SUBJECT_FAILED + action)));
+		p = strstr(text, "Content-Transfer-Encoding: base64\r\n");
+		assert_non_null(p);
+		assert_non_null(strstr(text, "Content-Language: zh, en\r\n"));
+		p = strstr(p, "\r\n\r\n") + 4;
+		end = strstr(p, "\r\n--");
+		n = undo_base64(p, end, human);
+		assert_true(n > 200 && utf8_valid(human, (size_t)n));
+		assert_non_null(strstr(human, "\r\n-----\r\n"));
+		assert_true(strstr(human, "邮件系统") < strstr(human, "-----"));
+		assert_true(
+		    strstr(human, "This is the mail system") > strstr(human, "-----"));
+		for (int i = 0; i < n; i++) {
+			unsigned char c = (unsigned char)human[i];
+
+			if (c == '\n')
+				col = 0;
+			else if ((c & 0xc0) != 0x80)
+				col += c >= 0xe0 ? 2 : 1;
+			assert_true(col <= 82);
+		}
+		if (action == BOUNCE_FAILED) {
+			assert_non_null(strstr(human, "552 5.2.2 full"));
+			assert_non_null(strstr(human, "对方的邮箱已满"));
+			assert_non_null(strstr(human, "The mailbox is full"));
+		}
+		free(text);
+	}
+}
+
+/* RFC 6533, 3: an address in UTF-8 in a report that is ASCII. */
+static void
+test_escaped_address(void **state)
+{
+	struct bounce_rcpt rcpts[] = { { .address = "f\xc3\xbc+r\\@r.test",
+	    .orcpt = "",
+	    .enhanced = "5.1.1",
+	    .mta = "m",
+	    .reply = "550 \xe4\xbd\xa0",
+	    .text = "" } };
+	struct bounce b = { .hostname = "h.test",
+		.qid = "1",
+		.bounce_qid = "2",
+		.sender = "a@x.test",
+		.envid = "",
+		.rcpts = rcpts,
+		.nrcpt = 1,
+		.content = (const uint8_t *)"S: x\r\n\r\n",
+		.content_len = 8,
+		.prefix = (const uint8_t *)"" };
+	char *text, *p;
+	size_t len;
+	int eight;
+
+	(void)state;
+	text = bounce_compose(&b, &len, &eight);
+	assert_non_null(text);
+	assert_non_null(memmem(
+	    text, len, "Final-Recipient: utf-8; f\\x{FC}\\x{2B}r\\x{5C}@r.test\r\n", 53));
+	p = memmem(text, len, "Diagnostic-Code: smtp; 550 ?\r\n", 30);
+	assert_non_null(p);
+	free(text);
 }
 
 static void
@@ -258,7 +371,8 @@ main(void)
 		cmocka_unit_test(test_failed),
 		cmocka_unit_test(test_hostile),
 		cmocka_unit_test(test_utf8),
-		cmocka_unit_test(test_advice),
+		cmocka_unit_test(test_chinese),
+		cmocka_unit_test(test_escaped_address),
 		cmocka_unit_test(test_drop),
 		cmocka_unit_test(test_many_recipients),
 	};
