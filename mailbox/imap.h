@@ -186,7 +186,7 @@ void imap_idle_line(struct imap *, const char *, size_t);
 #define IMAP_COMMANDS(X) \
 	X(capability) X(noop) X(logout) X(id) X(enable) X(namespace) \
 	X(check) X(list) X(lsub) X(select) X(examine) X(status) \
-	X(fetch) X(store) X(search) X(sort) X(thread) X(append) X(copy) X(move) \
+	X(fetch) X(store) X(search) X(sort) X(thread) X(append) X(replace) X(copy) X(move) \
 	X(expunge) X(close) X(unselect) X(create) X(delete) X(rename) \
 	X(subscribe) X(unsubscribe) X(idle)
 /* clang-format on */

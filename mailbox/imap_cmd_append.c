@@ -1,8 +1,15 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * APPEND (RFC 3501, 6.3.11; RFC 4315; RFC 7889). The arguments before the message are
- * read when its literal is announced, and the literal goes to the store as it comes. A
- * message that cannot be stored is refused before the client sends it, if it waits.
+ * APPEND (RFC 9051, 6.3.12) with several messages (RFC 3502), messages put together of
+ * texts and of others (CATENATE, RFC 4469), in UTF-8 (RFC 6855) and with NULs (RFC 3516),
+ * and REPLACE (RFC 8508). What stands before a message is read when its literal is
+ * announced, and the literal goes to the store as it comes. A message that cannot be
+ * stored is refused before the client sends it, if it waits. All messages of a command
+ * are stored, or none.
+ *
+ * The command comes in segments, each ended by a literal that is streamed or by the
+ * command's end. A segment is read twice: first to see whether its literal is a message
+ * or only an argument, which is then held with the command.
  */
 #include <event2/buffer.h>
 #include <stdlib.h>
@@ -12,15 +19,45 @@
 #include "common/imap/imap_capability.h"
 #include "common/proto/date.h"
 #include "mailbox/imap.h"
+#include "mailbox/imap_fetch.h"
+#include "mailbox/imap_url.h"
 
-struct imap_append {
-	struct folder *folder;
+#define MESSAGES_MAX 200 /* of one command; each holds a descriptor */
+#define URL_SHOWN_MAX 200
+
+struct message_in {
 	struct append *append;
+	uint64_t size;
 	uint8_t flags;
 	uint64_t keywords;
 	int64_t internal;
+};
+
+struct imap_append {
+	struct folder *folder;
+	size_t segment; /* where the current one starts in the command */
+	enum {
+		HEAD,    /* it has the command's name and mailbox */
+		BETWEEN, /* after a message */
+		PARTS,   /* in the list of CATENATE, after a text */
+		UTF8,    /* after the literal of UTF8 ( */
+	} state;
+	bool replace;
+	uint32_t replaced; /* UID */
+	struct message_in *v;
+	size_t n; /* the last one may be incomplete */
+	bool failed;
 	enum store_error error;
-	const char *no; /* instead of error */
+	const char *no;                  /* instead of error */
+	char bad_url[URL_SHOWN_MAX + 1]; /* what CATENATE could not find */
+};
+
+/* What ends a segment. */
+enum stop {
+	STOP_BAD,      /* a->error */
+	STOP_ARGUMENT, /* a literal that belongs to the command's text */
+	STOP_DATA,     /* a literal that is (part of) a message */
+	STOP_END,
 };
 
 void
@@ -31,8 +68,9 @@ imap_append_drop(struct imap *s)
 	s->append = NULL;
 	if (p == NULL)
 		return;
-	if (p->append != NULL)
-		append_abort(p->append);
+	for (size_t i = 0; i < p->n; i++)
+		append_abort(p->v[i].append);
+	free(p->v);
 	if (p->folder != NULL)
 		folder_close(p->folder);
 	free(p);
@@ -51,9 +89,27 @@ refuse_bad(struct imap *s, const char *text)
 }
 
 static void
+fail_store(struct imap_append *p, enum store_error e)
+{
+	if (!p->failed)
+		p->error = e;
+	p->failed = true;
+}
+
+static void
+fail_no(struct imap_append *p, const char *no)
+{
+	if (!p->failed)
+		p->no = no;
+	p->failed = true;
+}
+
+static void
 reply_failed(struct imap *s, const struct imap_append *p)
 {
-	if (p->no != NULL)
+	if (p->bad_url[0] != '\0')
+		imap_no(s, "[BADURL \"%s\"] No such message or part", p->bad_url);
+	else if (p->no != NULL)
 		imap_no(s, "%s", p->no);
 	else if (p->error == STORE_NOT_FOUND)
 		imap_no(s, "[TRYCREATE] %s", store_error_text(p->error));
@@ -61,20 +117,151 @@ reply_failed(struct imap *s, const struct imap_append *p)
 		imap_no_store(s, p->error);
 }
 
-/* Between the mailbox and the message. */
-static int
-options(struct imap_args *a, struct imap_append *p)
-{
-	bool no_room;
+/* ---- content ---- */
 
-	p->internal = -1;
+/* The last message, begun when it has not been yet; NULL: failed. */
+static struct message_in *
+current(struct imap_append *p, uint64_t more)
+{
+	struct message_in *m = &p->v[p->n - 1];
+	enum store_error e;
+
+	if (p->failed)
+		return NULL;
+	if (more > IMAP_APPEND_MAX || m->size + more > IMAP_APPEND_MAX) {
+		fail_no(p, "[TOOBIG] Message larger than the limit of 67108864 octets");
+		return NULL;
+	}
+	if (m->append == NULL &&
+	    (e = append_begin(p->folder, more, &m->append)) != STORE_OK) {
+		fail_store(p, e);
+		return NULL;
+	}
+	return m;
+}
+
+static void
+write_octets(struct imap_append *p, const void *data, size_t len)
+{
+	struct message_in *m = current(p, len);
+	enum store_error e;
+
+	if (m == NULL)
+		return;
+	m->size += len;
+	if ((e = append_write(m->append, data, len)) != STORE_OK)
+		fail_store(p, e);
+}
+
+static int
+section_octets(
+    const struct imap_url *u, const struct content *c, struct imap_octets *out)
+{
+	struct imap_section sec = { 0 };
+	struct mime_tree *tree = NULL;
+	char text[IMAP_URL_MAX];
+	struct imap_args a;
+	int rv = -1;
+
+	(void)strlcpy(text, u->section, sizeof(text));
+	imap_args_init(&a, text, strlen(text));
+	if (imap_section_parse(&a, &sec) == 0 && imap_end(&a) == 0) {
+		sec.partial = u->has_partial;
+		sec.offset = u->offset;
+		sec.count = u->count == 0 ? UINT32_MAX : u->count;
+		if (sec.n_path > 0)
+			tree = mime_parse((const char *)c->data, c->len, NULL);
+		if (sec.n_path == 0 || tree != NULL)
+			rv = imap_section_get(
+			    &sec, (const char *)c->data, c->len, tree, out);
+		if (rv == 0 && out->nil)
+			rv = -1;
+		mime_free(tree);
+	}
+	imap_section_clear(&sec);
+	return rv;
+}
+
+static int
+write_url(struct imap *s, struct imap_append *p, const struct imap_url *u)
+{
+	struct folder *f = NULL;
+	struct content c;
+	struct imap_octets octets = { 0 };
+	int rv = -1;
+
+	if (!u->has_mailbox && s->folder == NULL)
+		return -1;
+	if (folder_open(s->store, u->has_mailbox ? u->mailbox : folder_name(s->folder),
+		&f) != STORE_OK)
+		return -1;
+	if ((u->uidvalidity == 0 || u->uidvalidity == folder_uidvalidity(f)) &&
+	    folder_content(f, u->uid, &c) == STORE_OK) {
+		if ((rv = section_octets(u, &c, &octets)) == 0)
+			write_octets(p, octets.data, octets.len);
+		free(octets.owned);
+		content_release(&c);
+	}
+	folder_close(f);
+	return rv;
+}
+
+static void
+add_url(struct imap *s, struct imap_append *p, const struct imap_str *v)
+{
+	struct imap_url u;
+	size_t n = 0;
+
+	if (p->failed ||
+	    (imap_url_parse(v->s, v->len, &u) == 0 && write_url(s, p, &u) == 0))
+		return;
+	for (size_t i = 0; i < v->len && n < URL_SHOWN_MAX; i++)
+		if (v->s[i] > ' ' && v->s[i] < 0x7f && v->s[i] != '"' &&
+		    v->s[i] != '\\' && v->s[i] != ']')
+			p->bad_url[n++] = v->s[i];
+	if (n == 0)
+		p->bad_url[n++] = '?';
+	p->bad_url[n] = '\0';
+	p->failed = true;
+}
+
+/* ---- arguments ---- */
+
+static bool
+word(struct imap_args *a, const char *name)
+{
+	size_t n = strlen(name);
+	struct imap_str v = { a->buf + a->pos, n };
+
+	if (a->len - a->pos < n || !imap_str_is(&v, name))
+		return false;
+	a->pos += n;
+	return true;
+}
+
+/* One message more, with the options that stand before its content. */
+static int
+options(struct imap_args *a, struct imap_append *p, bool dry)
+{
+	struct message_in none = { .internal = -1 }, *m = &none;
+	bool no_room = false;
+
+	if (!dry) {
+		if (p->n == MESSAGES_MAX)
+			return imap_fail(a, "[LIMIT] Too many messages in one command");
+		if ((m = reallocarray(p->v, p->n + 1, sizeof(*m))) == NULL)
+			return imap_fail(a, "Out of memory");
+		p->v = m;
+		m += p->n++;
+		*m = none;
+	}
 	if (imap_peek(a) == '(') {
-		if (imap_flags(a, p->folder, p->folder != NULL, &p->flags, &p->keywords,
-			&no_room) == -1 ||
+		if (imap_flags(a, p->folder, !dry && p->folder != NULL, &m->flags,
+			&m->keywords, &no_room) == -1 ||
 		    imap_sp(a) == -1)
 			return -1;
 		if (no_room && p->folder != NULL)
-			p->error = STORE_LIMIT;
+			fail_store(p, STORE_LIMIT);
 	}
 	if (imap_peek(a) == '"') {
 		struct imap_str v;
@@ -84,11 +271,214 @@ options(struct imap_args *a, struct imap_append *p)
 			return -1;
 		if (date_parse_imap(v.s, v.len, &d) == -1)
 			return imap_fail(a, "Invalid date-time");
-		p->internal = d.time;
+		m->internal = d.time;
 		if (imap_sp(a) == -1)
 			return -1;
 	}
-	return imap_end(a);
+	return 0;
+}
+
+/* Parts of CATENATE, to ")" or to a text. */
+static enum stop
+parts(struct imap *s, struct imap_args *a, struct imap_append *p, bool literal, bool dry)
+{
+	struct imap_str v;
+
+	for (;;) {
+		if (word(a, "TEXT")) {
+			if (imap_sp(a) == -1)
+				return STOP_BAD;
+			(void)imap_try_char(a, '~');
+			if (imap_peek(a) == -1 && literal) {
+				p->state = PARTS;
+				return STOP_DATA;
+			}
+			/* A text may have been held, or stand in quotes. */
+			if (imap_string(a, &v) == -1)
+				return STOP_BAD;
+			if (!dry)
+				write_octets(p, v.s, v.len);
+		} else if (word(a, "URL")) {
+			if (imap_sp(a) == -1)
+				return STOP_BAD;
+			if (imap_peek(a) == -1 && literal)
+				return STOP_ARGUMENT;
+			if (imap_astring(a, &v) == -1)
+				return STOP_BAD;
+			if (!dry)
+				add_url(s, p, &v);
+		} else {
+			(void)imap_fail(a, "TEXT or URL expected");
+			return STOP_BAD;
+		}
+		if (imap_try_char(a, ')'))
+			return STOP_END; /* of the list */
+		if (imap_sp(a) == -1)
+			return STOP_BAD;
+	}
+}
+
+/* Messages, from the space before the first one on. */
+static enum stop
+messages(
+    struct imap *s, struct imap_args *a, struct imap_append *p, bool literal, bool dry)
+{
+	while (imap_peek(a) != -1) {
+		enum stop stop;
+
+		if (p->replace && (p->n > 0 || p->state != HEAD)) {
+			(void)imap_fail(a, "REPLACE takes one message");
+			return STOP_BAD;
+		}
+		if (imap_sp(a) == -1 || options(a, p, dry) == -1)
+			return STOP_BAD;
+		p->state = BETWEEN;
+		if (word(a, "CATENATE")) {
+			if (imap_sp(a) == -1 || imap_char(a, '(') == -1)
+				return STOP_BAD;
+			if ((stop = parts(s, a, p, literal, dry)) != STOP_END)
+				return stop;
+			continue;
+		}
+		if (word(a, "UTF8")) {
+			if (imap_sp(a) == -1 || imap_char(a, '(') == -1)
+				return STOP_BAD;
+			p->state = UTF8;
+		}
+		(void)imap_try_char(a, '~');
+		if (imap_peek(a) == -1 && literal)
+			return STOP_DATA;
+		(void)imap_fail(a, "A message literal is expected");
+		return STOP_BAD;
+	}
+	return STOP_END;
+}
+
+/* The command's name and its mailbox. */
+static enum stop
+head(struct imap *s, struct imap_args *a, struct imap_append *p, bool literal, bool dry)
+{
+	char name[STORE_NAME_MAX + 1];
+	struct imap_str v;
+	const char *no;
+	enum store_error e;
+	bool uid;
+
+	if (imap_tag(a, &v) == -1 || imap_sp(a) == -1 || imap_atom(a, &v) == -1)
+		return STOP_BAD;
+	if ((uid = imap_str_is(&v, "UID")) &&
+	    (imap_sp(a) == -1 || imap_atom(a, &v) == -1))
+		return STOP_BAD;
+	p->replace = imap_str_is(&v, "REPLACE");
+	if (imap_sp(a) == -1)
+		return STOP_BAD;
+	if (p->replace) {
+		if (s->folder == NULL) {
+			(void)imap_fail(a, "No mailbox selected");
+			return STOP_BAD;
+		}
+		if (imap_number(a, &p->replaced) == -1 || imap_sp(a) == -1)
+			return STOP_BAD;
+		if (!uid && (p->replaced == 0 || p->replaced > s->n_view)) {
+			(void)imap_fail(a, "No message with that sequence number");
+			return STOP_BAD;
+		}
+		if (!uid)
+			p->replaced = s->view[p->replaced - 1].uid;
+	}
+	if (imap_peek(a) == -1 && literal)
+		return STOP_ARGUMENT;
+	if (imap_mailbox(s, a, name, &no) == -1)
+		return STOP_BAD;
+	if (dry)
+		return STOP_END;
+	if (p->replace && s->readonly)
+		no = "[READ-ONLY] Mailbox is read-only";
+	else if (p->replace && imap_view_seq(s, p->replaced) == 0)
+		no = "[NONEXISTENT] No such message";
+	if (no != NULL)
+		fail_no(p, no);
+	else if ((e = folder_open(s->store, name, &p->folder)) != STORE_OK) {
+		p->folder = NULL;
+		fail_store(p, e);
+	}
+	return STOP_END;
+}
+
+static enum stop
+read_segment(
+    struct imap *s, struct imap_args *a, struct imap_append *p, bool literal, bool dry)
+{
+	enum stop stop;
+
+	switch (p->state) {
+	case HEAD:
+		if ((stop = head(s, a, p, literal, dry)) != STOP_END)
+			return stop;
+		break;
+	case PARTS:
+		if (imap_try_char(a, ')')) {
+			p->state = BETWEEN;
+			break;
+		}
+		if (imap_sp(a) == -1)
+			return STOP_BAD;
+		if ((stop = parts(s, a, p, literal, dry)) != STOP_END)
+			return stop;
+		p->state = BETWEEN;
+		break;
+	case UTF8:
+		if (imap_char(a, ')') == -1)
+			return STOP_BAD;
+		p->state = BETWEEN;
+		break;
+	case BETWEEN:
+		break;
+	}
+	return messages(s, a, p, literal, dry);
+}
+
+/* Reads the segment up to len, dry or not. Reading changes quoted strings, and the command
+ * itself is needed whole for the second time. */
+static enum stop
+segment(struct imap *s, size_t len, bool literal, bool dry, const char **error)
+{
+	struct imap_append *p = s->append, saved = *p;
+	struct imap_args a;
+	enum stop stop;
+	char *copy;
+
+	*error = NULL;
+	if (len < p->segment || (copy = malloc(len - p->segment + 1)) == NULL) {
+		*error = "Out of memory";
+		return STOP_BAD;
+	}
+	memcpy(copy, s->lex.buf + p->segment, len - p->segment);
+	imap_args_init(&a, copy, len - p->segment);
+	stop = read_segment(s, &a, p, literal, dry);
+	if (stop == STOP_BAD)
+		*error = a.error != NULL ? a.error : "Syntax error";
+	free(copy);
+	if (dry)
+		*p = saved;
+	return stop;
+}
+
+/* ---- literals ---- */
+
+/* Does the command begin as APPEND or REPLACE? */
+static bool
+is_append(struct imap *s)
+{
+	struct imap_args a;
+	struct imap_str v;
+
+	imap_args_init(&a, s->lex.buf, s->lex.len);
+	if (imap_tag(&a, &v) == -1 || imap_sp(&a) == -1 || imap_atom(&a, &v) == -1)
+		return false;
+	if (imap_str_is(&v, "UID") && (imap_sp(&a) == -1 || imap_atom(&a, &v) == -1))
+		return false;
+	return imap_str_is(&v, "APPEND") || imap_str_is(&v, "REPLACE");
 }
 
 static void
@@ -96,13 +486,10 @@ start(struct imap *s, struct imap_append *p)
 {
 	uint64_t size = s->lex.literal_size;
 
-	if (p->no == NULL && p->error == STORE_OK && size > IMAP_APPEND_MAX)
-		p->no = "[TOOBIG] Message larger than the limit of 67108864 octets";
-	if (p->no == NULL && p->error == STORE_OK && size == 0)
-		p->no = "Empty message";
-	if (p->no == NULL && p->error == STORE_OK)
-		p->error = append_begin(p->folder, size, &p->append);
-	if (p->no == NULL && p->error == STORE_OK) {
+	if (size == 0 && p->state != PARTS)
+		fail_no(p, "Empty message");
+	(void)current(p, size);
+	if (!p->failed) {
 		if (s->lex.literal_sync)
 			evbuffer_add_printf(s->out, "+ Ready for message\r\n");
 		imap_lex_stream(&s->lex);
@@ -121,97 +508,156 @@ start(struct imap *s, struct imap_append *p)
 int
 imap_append_literal(struct imap *s)
 {
-	struct imap_append *p;
-	struct imap_args a;
-	struct imap_str v;
-	char name[STORE_NAME_MAX + 1], *copy;
+	const char *error;
 	size_t len = s->lex.len;
-	const char *no;
+	enum stop stop;
 
-	if (s->append != NULL || s->idling) {
-		imap_append_drop(s);
+	if (s->idling) {
 		refuse_bad(s, "Unexpected literal");
 		return 1;
 	}
+	if (s->append == NULL) {
+		if (!is_append(s))
+			return 0;
+		if ((s->append = calloc(1, sizeof(*s->append))) == NULL) {
+			refuse_bad(s, "Out of memory");
+			return 1;
+		}
+	}
+	/* Without the literal's own sign. */
 	while (len > 0 && s->lex.buf[len - 1] != '{')
 		len--;
-	if (len < 2 || (copy = malloc(len)) == NULL)
+	len -= len > 0;
+	stop = segment(s, len, true, true, &error);
+	if (stop == STOP_DATA)
+		stop = segment(s, len, true, false, &error);
+	switch (stop) {
+	case STOP_DATA:
+		s->append->segment = s->lex.len;
+		start(s, s->append);
+		return 1;
+	case STOP_ARGUMENT:
+		/* Before anything was kept it is a command like others. */
+		if (s->append->state == HEAD)
+			imap_append_drop(s);
 		return 0;
-	/* Reading changes quoted strings; the command itself may still be needed whole.
-	 */
-	memcpy(copy, s->lex.buf, --len);
-	imap_args_init(&a, copy, len);
-	if (imap_tag(&a, &v) == -1 || imap_sp(&a) == -1 || imap_atom(&a, &v) == -1 ||
-	    !imap_str_is(&v, "APPEND") || imap_sp(&a) == -1 || imap_peek(&a) == -1) {
-		free(copy);
-		return 0;
-	}
-	if ((p = calloc(1, sizeof(*p))) == NULL) {
-		free(copy);
-		refuse_bad(s, "Out of memory");
+	default:
+		imap_append_drop(s);
+		refuse_bad(s, error != NULL ? error : "Unexpected literal");
 		return 1;
 	}
-	s->append = p;
-	if (imap_mailbox(s, &a, name, &no) == 0 && imap_sp(&a) == 0) {
-		p->no = no;
-		if (no == NULL)
-			p->error = folder_open(s->store, name, &p->folder);
-		if (p->error != STORE_OK)
-			p->folder = NULL;
-		options(&a, p);
-	}
-	if (a.error != NULL) {
-		imap_append_drop(s);
-		refuse_bad(s, a.error);
-	} else
-		start(s, p);
-	free(copy);
-	return 1;
 }
 
 void
 imap_append_data(struct imap *s, const uint8_t *data, size_t len)
 {
-	struct imap_append *p = s->append;
+	if (s->append != NULL)
+		write_octets(s->append, data, len);
+}
 
-	if (p == NULL || p->append == NULL)
-		return;
-	if ((p->error = append_write(p->append, data, len)) != STORE_OK) {
-		append_abort(p->append);
-		p->append = NULL;
+/* ---- the end ---- */
+
+/* All of them, or none. */
+static enum store_error
+commit(struct imap_append *p, uint32_t *uids)
+{
+	enum store_error e = STORE_OK;
+	size_t done = 0;
+
+	for (; done < p->n && e == STORE_OK; done++) {
+		struct message_in *m = &p->v[done];
+		struct append *a = m->append;
+
+		m->append = NULL;
+		e = append_commit(a, m->flags, m->keywords, m->internal, &uids[done]);
 	}
+	if (e != STORE_OK && done > 1)
+		(void)folder_expunge(p->folder, uids, done - 1, 1, NULL);
+	return e;
+}
+
+static void
+finish(struct imap *s, struct imap_append *p)
+{
+	uint32_t *uids = NULL, replaced = p->replaced;
+	struct evbuffer *code = NULL;
+	bool replace = p->replace;
+	size_t removed = 0;
+
+	for (size_t i = 0; i < p->n; i++)
+		if (p->v[i].append == NULL || p->v[i].size == 0)
+			fail_no(p, "Empty message");
+	if (!p->failed && ((uids = calloc(p->n + 1, sizeof(*uids))) == NULL ||
+			      (code = evbuffer_new()) == NULL))
+		fail_no(p, "[UNAVAILABLE] Out of memory");
+	if (!p->failed && (p->error = commit(p, uids)) != STORE_OK)
+		p->failed = true;
+	if (p->failed) {
+		reply_failed(s, p);
+		imap_append_drop(s);
+		goto out;
+	}
+	evbuffer_add_printf(code, "[APPENDUID %u ", folder_uidvalidity(p->folder));
+	imap_set_print(code, uids, p->n);
+	evbuffer_add(code, "]", 2);
+	imap_append_drop(s);
+	if (!replace) {
+		imap_ok(s, "%s APPEND completed", (char *)evbuffer_pullup(code, -1));
+		goto out;
+	}
+	imap_untagged(s, "OK %s Replacement is stored", (char *)evbuffer_pullup(code, -1));
+	if (folder_expunge(s->folder, &replaced, 1, 1, &removed) != STORE_OK ||
+	    store_sync(s->store) != STORE_OK)
+		imap_no(s, "[SERVERBUG] The old message could not be removed");
+	else
+		imap_ok_modseq(s, "REPLACE completed", removed > 0);
+out:
+	if (code != NULL)
+		evbuffer_free(code);
+	free(uids);
 }
 
 void
 imap_append_finish(struct imap *s)
 {
 	struct imap_append *p = s->append;
-	uint32_t uid = 0, validity;
+	const char *error;
 
-	if (s->lex.len > s->lex.line) {
+	imap_lex_tag(&s->lex, s->tag, sizeof(s->tag));
+	if (segment(s, s->lex.len, false, false, &error) != STOP_END) {
 		imap_append_drop(s);
-		imap_bad(s, "Unexpected extra arguments");
+		imap_bad(s, error != NULL ? error : "Syntax error");
 		return;
 	}
-	if (p->append != NULL) {
-		struct append *ap = p->append;
-
-		p->append = NULL;
-		p->error = append_commit(ap, p->flags, p->keywords, p->internal, &uid);
-	}
-	if (p->error != STORE_OK || p->no != NULL) {
-		reply_failed(s, p);
-		imap_append_drop(s);
-		return;
-	}
-	validity = folder_uidvalidity(p->folder);
-	imap_append_drop(s);
-	imap_ok(s, "[APPENDUID %u %u] APPEND completed", validity, uid);
+	finish(s, p);
 }
 
-/* Only reached without a message: everything else went by imap_append_literal(). */
+/* Without a literal: only CATENATE of URLs can be that. */
+static void
+whole(struct imap *s, struct imap_args *a)
+{
+	if ((s->append = calloc(1, sizeof(*s->append))) == NULL) {
+		imap_no(s, "[UNAVAILABLE] Out of memory");
+		return;
+	}
+	a->pos = 0;
+	if (read_segment(s, a, s->append, false, false) != STOP_END ||
+	    s->append->n == 0) {
+		imap_append_drop(s);
+		(void)imap_fail(a, "A message literal is expected");
+		return;
+	}
+	finish(s, s->append);
+}
+
 void
 imap_cmd_append(struct imap *s, struct imap_args *a)
 {
-	imap_fail(a, "APPEND needs a mailbox and a message literal");
+	whole(s, a);
+}
+
+void
+imap_cmd_replace(struct imap *s, struct imap_args *a)
+{
+	whole(s, a);
 }

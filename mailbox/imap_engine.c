@@ -39,6 +39,7 @@ static const struct command {
 	{ "SUBSCRIBE", ANY, 0, imap_cmd_subscribe },
 	{ "UNSUBSCRIBE", ANY, 0, imap_cmd_unsubscribe },
 	{ "APPEND", ANY, 0, imap_cmd_append },
+	{ "REPLACE", IMAP_SELECTED, UID_TOO | BY_NUMBER, imap_cmd_replace },
 	{ "IDLE", ANY, 0, imap_cmd_idle },
 	{ "CHECK", IMAP_SELECTED, 0, imap_cmd_check },
 	{ "CLOSE", IMAP_SELECTED, 0, imap_cmd_close },

@@ -74,6 +74,10 @@ int imap_items_parse(struct imap_args *, struct imap_items *);
 int imap_items_add(struct imap_items *, enum imap_item_kind); /* once */
 void imap_items_clear(struct imap_items *);
 
+/* A section's text as it stands between "[" and "]"; to be cleared. */
+int imap_section_parse(struct imap_args *, struct imap_section *);
+void imap_section_clear(struct imap_section *);
+
 /* The octets of a section: borrowed from the message, or made (owned, free()). */
 struct imap_octets {
 	const char *data;

@@ -50,18 +50,25 @@ imap_items_add(struct imap_items *items, enum imap_item_kind kind)
 }
 
 void
+imap_section_clear(struct imap_section *sec)
+{
+	for (size_t k = 0; k < sec->n_fields; k++)
+		free(sec->fields[k]);
+	free(sec->fields);
+	sec->fields = NULL;
+	sec->n_fields = 0;
+}
+
+void
 imap_items_clear(struct imap_items *items)
 {
 	for (size_t i = 0; i < items->n; i++) {
 		struct imap_section *sec = items->v[i].section;
 
 		free(items->v[i].label);
-		if (sec != NULL) {
-			for (size_t k = 0; k < sec->n_fields; k++)
-				free(sec->fields[k]);
-			free(sec->fields);
-			free(sec);
-		}
+		if (sec != NULL)
+			imap_section_clear(sec);
+		free(sec);
 	}
 	items->n = 0;
 }
@@ -138,9 +145,9 @@ section_text(struct imap_args *a, struct imap_section *sec, struct evbuffer *lab
 	return imap_fail(a, "Unknown section");
 }
 
-/* After "[": the section and "]", and perhaps "<offset.count>". */
+/* What stands between "[" and "]"; at the end of the arguments it may be empty too. */
 static int
-section(struct imap_args *a, struct imap_section *sec, struct evbuffer *label)
+section_spec(struct imap_args *a, struct imap_section *sec, struct evbuffer *label)
 {
 	bool dot = false;
 
@@ -157,12 +164,34 @@ section(struct imap_args *a, struct imap_section *sec, struct evbuffer *label)
 		if (!dot)
 			break;
 	}
-	if (dot || (sec->n_path == 0 && imap_peek(a) != ']')) {
+	if (dot ||
+	    (sec->n_path == 0 && imap_peek(a) != ']' && imap_peek(a) != -1)) {
 		if (dot)
 			evbuffer_add(label, ".", 1);
-		if (section_text(a, sec, label) == -1)
-			return -1;
+		return section_text(a, sec, label);
 	}
+	return 0;
+}
+
+int
+imap_section_parse(struct imap_args *a, struct imap_section *sec)
+{
+	struct evbuffer *label = evbuffer_new();
+	int rv;
+
+	if (label == NULL)
+		return imap_fail(a, "Out of memory");
+	rv = section_spec(a, sec, label);
+	evbuffer_free(label);
+	return rv;
+}
+
+/* After "[": the section and "]", and perhaps "<offset.count>". */
+static int
+section(struct imap_args *a, struct imap_section *sec, struct evbuffer *label)
+{
+	if (section_spec(a, sec, label) == -1)
+		return -1;
 	if (imap_char(a, ']') == -1)
 		return -1;
 	evbuffer_add(label, "]", 1);
