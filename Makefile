@@ -47,7 +47,7 @@ LIBEXECDIR = $(PREFIX)/libexec/fife
 CPPFLAGS = -I. -D_GNU_SOURCE -DFIFE_PREFIX='"$(PREFIX)"' -DFIFE_LIBEXECDIR='"$(LIBEXECDIR)"'
 CFLAGS = -std=gnu11 -fPIE $(OPT) $(WARN)
 LDFLAGS = $(LDOPT) -Wl,--as-needed
-LIBS = -levent -levent_openssl -lssl -lcrypto -llmdb -lidn2 -lpcre2-8 -lcrypt -lpthread
+LIBS = -levent -levent_openssl -lssl -lcrypto -llmdb -lidn2 -lpcre2-8 -lz -lcrypt -lpthread
 ifeq ($(OS),Linux)
 LIBS += -lseccomp -lbsd
 endif

@@ -48,6 +48,9 @@ struct evbuffer *imap_output(struct imap *);
 int imap_ended(const struct imap *);
 /* Looks for changes from outside while in IDLE; by a timer. */
 void imap_poll(struct imap *);
+/* 1, once: what follows the output that is there now is compressed, and so is the input
+ * that was not taken yet (RFC 4978). */
+int imap_take_compress(struct imap *);
 /* "* BYE": the process ends. */
 void imap_bye(struct imap *, const char *text);
 
@@ -99,6 +102,11 @@ struct imap {
 	struct imap_append *append;
 	bool idling;
 	bool woken;
+	enum {
+		IMAP_PLAIN,
+		IMAP_SWITCHING,
+		IMAP_COMPRESSED
+	} compress;
 
 	/* the selected folder */
 	struct folder *folder;
@@ -188,7 +196,8 @@ void imap_idle_line(struct imap *, const char *, size_t);
 	X(check) X(list) X(lsub) X(select) X(examine) X(status) \
 	X(fetch) X(store) X(search) X(sort) X(thread) X(append) X(replace) X(copy) X(move) \
 	X(expunge) X(close) X(unselect) X(create) X(delete) X(rename) \
-	X(subscribe) X(unsubscribe) X(idle)
+	X(subscribe) X(unsubscribe) X(idle) X(compress) \
+	X(getquota) X(getquotaroot) X(setquota)
 /* clang-format on */
 #define X(name) void imap_cmd_##name(struct imap *, struct imap_args *);
 IMAP_COMMANDS(X)

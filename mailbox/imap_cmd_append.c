@@ -154,8 +154,7 @@ write_octets(struct imap_append *p, const void *data, size_t len)
 }
 
 static int
-section_octets(
-    const struct imap_url *u, const struct content *c, struct imap_octets *out)
+section_octets(const struct imap_url *u, const struct content *c, struct imap_octets *out)
 {
 	struct imap_section sec = { 0 };
 	struct mime_tree *tree = NULL;
@@ -438,8 +437,8 @@ read_segment(
 	return messages(s, a, p, literal, dry);
 }
 
-/* Reads the segment up to len, dry or not. Reading changes quoted strings, and the command
- * itself is needed whole for the second time. */
+/* Reads the segment up to len, dry or not. Reading changes quoted strings, and the
+ * command itself is needed whole for the second time. */
 static enum stop
 segment(struct imap *s, size_t len, bool literal, bool dry, const char **error)
 {
@@ -605,7 +604,8 @@ finish(struct imap *s, struct imap_append *p)
 		imap_ok(s, "%s APPEND completed", (char *)evbuffer_pullup(code, -1));
 		goto out;
 	}
-	imap_untagged(s, "OK %s Replacement is stored", (char *)evbuffer_pullup(code, -1));
+	imap_untagged(
+	    s, "OK %s Replacement is stored", (char *)evbuffer_pullup(code, -1));
 	if (folder_expunge(s->folder, &replaced, 1, 1, &removed) != STORE_OK ||
 	    store_sync(s->store) != STORE_OK)
 		imap_no(s, "[SERVERBUG] The old message could not be removed");

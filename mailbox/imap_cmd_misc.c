@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* NOOP, CHECK, LOGOUT, ID (RFC 2971), NAMESPACE (RFC 2342). */
+/* NOOP, CHECK, LOGOUT, ID (RFC 2971), NAMESPACE (RFC 2342), COMPRESS (RFC 4978). */
 #include "mailbox/imap.h"
 
 static void
@@ -61,6 +61,23 @@ imap_cmd_id(struct imap *s, struct imap_args *a)
 		return;
 	imap_untagged(s, "ID (\"name\" \"fife\")");
 	imap_ok(s, "ID completed");
+}
+
+void
+imap_cmd_compress(struct imap *s, struct imap_args *a)
+{
+	struct imap_str v;
+
+	if (imap_sp(a) == -1 || imap_atom(a, &v) == -1 || imap_end(a) == -1)
+		return;
+	if (!imap_str_is(&v, "DEFLATE"))
+		imap_fail(a, "Unknown compression");
+	else if (s->compress != IMAP_PLAIN)
+		imap_no(s, "[COMPRESSIONACTIVE] DEFLATE is active already");
+	else {
+		imap_ok(s, "DEFLATE active");
+		s->compress = IMAP_SWITCHING;
+	}
 }
 
 void

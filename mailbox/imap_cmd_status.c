@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /* STATUS (RFC 9051, 6.3.11) with SIZE (RFC 8438), APPENDLIMIT (RFC 7889), HIGHESTMODSEQ
- * (RFC 7162), MAILBOXID (RFC 8474). */
+ * (RFC 7162), MAILBOXID (RFC 8474), DELETED-STORAGE (RFC 9208). */
 #include <event2/buffer.h>
 
 #include "common/imap/imap_capability.h"
@@ -12,7 +12,7 @@ imap_status_parse(struct imap_args *a, unsigned int *set)
 {
 	static const char *const names[] = { "MESSAGES", "RECENT", "UIDNEXT",
 		"UIDVALIDITY", "UNSEEN", "SIZE", "APPENDLIMIT", "HIGHESTMODSEQ",
-		"MAILBOXID", "DELETED" };
+		"MAILBOXID", "DELETED", "DELETED-STORAGE" };
 	const size_t n = sizeof(names) / sizeof(names[0]);
 	struct imap_str v;
 
@@ -38,15 +38,17 @@ static void
 print(struct imap *s, const char *name, struct folder *f, unsigned int set)
 {
 	size_t n = folder_count(f), recent = 0, deleted = 0;
-	uint64_t size = 0;
+	uint64_t size = 0, storage = 0;
 	const char *sp = "";
 
-	if (set & (IMAP_STATUS_RECENT | IMAP_STATUS_DELETED | IMAP_STATUS_SIZE))
+	if (set & (IMAP_STATUS_RECENT | IMAP_STATUS_DELETED | IMAP_STATUS_SIZE |
+		      IMAP_STATUS_DELETED_STORAGE))
 		for (size_t i = 0; i < n; i++) {
 			const struct message *m = folder_message(f, i);
 
 			recent += m->recent;
 			deleted += (m->flags & FLAG_DELETED) != 0;
+			storage += m->flags & FLAG_DELETED ? m->size : 0;
 			size += m->size;
 		}
 	evbuffer_add_printf(s->out, "* STATUS ");
@@ -68,6 +70,9 @@ print(struct imap *s, const char *name, struct folder *f, unsigned int set)
 	ITEM(HIGHESTMODSEQ, "%llu", (unsigned long long)folder_highestmodseq(f))
 	ITEM(MAILBOXID, "(F%s)", folder_id(f))
 #undef ITEM
+	if (set & IMAP_STATUS_DELETED_STORAGE) /* in KB, as quotas (RFC 9208, 4.1.4) */
+		evbuffer_add_printf(s->out, "%sDELETED-STORAGE %llu", sp,
+		    (unsigned long long)((storage + 1023) / 1024));
 	evbuffer_add_printf(s->out, ")\r\n");
 }
 

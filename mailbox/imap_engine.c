@@ -41,6 +41,10 @@ static const struct command {
 	{ "APPEND", ANY, 0, imap_cmd_append },
 	{ "REPLACE", IMAP_SELECTED, UID_TOO | BY_NUMBER, imap_cmd_replace },
 	{ "IDLE", ANY, 0, imap_cmd_idle },
+	{ "COMPRESS", ANY, 0, imap_cmd_compress },
+	{ "GETQUOTA", ANY, 0, imap_cmd_getquota },
+	{ "GETQUOTAROOT", ANY, 0, imap_cmd_getquotaroot },
+	{ "SETQUOTA", ANY, 0, imap_cmd_setquota },
 	{ "CHECK", IMAP_SELECTED, 0, imap_cmd_check },
 	{ "CLOSE", IMAP_SELECTED, 0, imap_cmd_close },
 	{ "UNSELECT", IMAP_SELECTED, 0, imap_cmd_unselect },
@@ -313,7 +317,8 @@ imap_input(struct imap *s, const uint8_t *in, size_t len)
 {
 	size_t done = 0;
 
-	while (imap_idle(s) && evbuffer_get_length(s->out) < IMAP_HIGH_WATER) {
+	while (imap_idle(s) && s->compress != IMAP_SWITCHING &&
+	       evbuffer_get_length(s->out) < IMAP_HIGH_WATER) {
 		size_t used;
 		enum imap_lex_event ev =
 		    imap_lex_next(&s->lex, in + done, len - done, &used);
@@ -341,6 +346,15 @@ imap_input(struct imap *s, const uint8_t *in, size_t len)
 		}
 	}
 	return s->state == IMAP_ENDED ? len : done;
+}
+
+int
+imap_take_compress(struct imap *s)
+{
+	if (s->compress != IMAP_SWITCHING)
+		return 0;
+	s->compress = IMAP_COMPRESSED;
+	return 1;
 }
 
 int

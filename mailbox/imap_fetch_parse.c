@@ -164,8 +164,7 @@ section_spec(struct imap_args *a, struct imap_section *sec, struct evbuffer *lab
 		if (!dot)
 			break;
 	}
-	if (dot ||
-	    (sec->n_path == 0 && imap_peek(a) != ']' && imap_peek(a) != -1)) {
+	if (dot || (sec->n_path == 0 && imap_peek(a) != ']' && imap_peek(a) != -1)) {
 		if (dot)
 			evbuffer_add(label, ".", 1);
 		return section_text(a, sec, label);

@@ -1,15 +1,19 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * An IMAP session on its socket: the machine (imap.h) in the glue of session_conn.h, and
- * a timer that looks for changes from outside.
+ * An IMAP session on its socket: the machine (imap.h) in the glue of session_conn.h, with
+ * compression between them when the client wants it, and a timer that looks for changes
+ * from outside.
  */
+#include <event2/buffer.h>
 #include <event2/event.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #include "common/log.h"
 #include "common/msg.h"
 #include "mailbox/imap.h"
+#include "mailbox/imap_deflate.h"
 #include "mailbox/session.h"
 #include "mailbox/session_conn.h"
 
@@ -19,20 +23,90 @@ struct session {
 	struct session_conn *sc;
 	struct imap *imap;
 	struct event *poll;
+	/* with COMPRESS */
+	struct imap_deflate *deflate;
+	struct evbuffer *plain; /* input that was inflated and is not taken yet */
+	struct evbuffer *out;   /* output as it goes to the socket */
+	bool broken;            /* the client's stream makes no sense, or no memory */
 };
 
 static struct session_conns sessions = LIST_HEAD_INITIALIZER(sessions);
 
+/* Inflated input to the machine, as far as it takes it. */
+static void
+feed_plain(struct session *s)
+{
+	struct evbuffer_iovec v;
+	size_t took;
+
+	while (imap_idle(s->imap) && evbuffer_peek(s->plain, -1, NULL, &v, 1) >= 1 &&
+	       v.iov_len > 0) {
+		took = imap_input(s->imap, v.iov_base, v.iov_len);
+		evbuffer_drain(s->plain, took);
+		if (took == 0)
+			break;
+	}
+}
+
+/* From here on all is compressed, but not the answer that says so. */
+static void
+start_compression(struct session *s)
+{
+	s->deflate = imap_deflate_new();
+	s->plain = evbuffer_new();
+	s->out = evbuffer_new();
+	if (s->deflate == NULL || s->plain == NULL || s->out == NULL) {
+		log_warnx("no memory to compress an IMAP session");
+		s->broken = true;
+		return;
+	}
+	evbuffer_add_buffer(s->out, imap_output(s->imap));
+}
+
 static size_t
 input(void *m, const uint8_t *p, size_t n)
 {
-	return imap_input(((struct session *)m)->imap, p, n);
+	struct session *s = m;
+	size_t took;
+	long used;
+
+	if (s->deflate == NULL) {
+		took = imap_input(s->imap, p, n);
+		if (imap_take_compress(s->imap))
+			start_compression(s);
+		return took;
+	}
+	/* What was inflated before comes first; it is bounded so. */
+	feed_plain(s);
+	if (evbuffer_get_length(s->plain) > 0)
+		return 0;
+	if ((used = imap_deflate_in(s->deflate, p, n, s->plain)) == -1) {
+		imap_bye(s->imap, "The compressed stream is damaged");
+		s->broken = true;
+		return n;
+	}
+	feed_plain(s);
+	return (size_t)used;
 }
 
 static int
 run(void *m, size_t unsent)
 {
-	return imap_run(((struct session *)m)->imap, unsent);
+	struct session *s = m;
+	int more = imap_run(s->imap, unsent);
+
+	if (s->deflate == NULL || s->broken || unsent >= IMAP_HIGH_WATER ||
+	    !imap_idle(s->imap))
+		return more;
+	feed_plain(s);
+	if (evbuffer_get_length(s->plain) == 0 && imap_deflate_pending(s->deflate)) {
+		if (imap_deflate_in(s->deflate, NULL, 0, s->plain) == -1)
+			s->broken = true;
+		feed_plain(s);
+	}
+	return more || (imap_idle(s->imap) && !s->broken &&
+			   (evbuffer_get_length(s->plain) > 0 ||
+			       imap_deflate_pending(s->deflate)));
 }
 
 static int
@@ -44,13 +118,21 @@ idle(void *m)
 static struct evbuffer *
 output(void *m)
 {
-	return imap_output(((struct session *)m)->imap);
+	struct session *s = m;
+
+	if (s->deflate == NULL || s->out == NULL)
+		return imap_output(s->imap);
+	if (imap_deflate_out(s->deflate, imap_output(s->imap), s->out) == -1)
+		s->broken = true;
+	return s->out;
 }
 
 static int
 has_ended(void *m)
 {
-	return imap_ended(((struct session *)m)->imap);
+	struct session *s = m;
+
+	return s->broken || imap_ended(s->imap);
 }
 
 static void
@@ -59,6 +141,11 @@ session_free(void *m)
 	struct session *s = m;
 
 	imap_free(s->imap);
+	imap_deflate_free(s->deflate);
+	if (s->plain != NULL)
+		evbuffer_free(s->plain);
+	if (s->out != NULL)
+		evbuffer_free(s->out);
 	if (s->poll != NULL)
 		event_free(s->poll);
 	free(s);

@@ -20,6 +20,7 @@ enum imap_status_item {
 	IMAP_STATUS_HIGHESTMODSEQ = 128,
 	IMAP_STATUS_MAILBOXID = 256,
 	IMAP_STATUS_DELETED = 512,
+	IMAP_STATUS_DELETED_STORAGE = 1024,
 };
 
 /* "(" items ")". -1 with a->error. */

@@ -4,7 +4,7 @@
 
 /* What is announced before and after the login: the front sends both at their moments,
  * the mailbox process answers CAPABILITY with the latter. */
-#define IMAP_CAPABILITY_BASE "IMAP4rev1 LITERAL+ ID ENABLE"
+#define IMAP_CAPABILITY_BASE "IMAP4rev1 IMAP4rev2 LITERAL+ ID ENABLE"
 #define IMAP_APPEND_MAX 67108864
 #define IMAP_CAPABILITY_LOGGED_IN                                                      \
 	IMAP_CAPABILITY_BASE                                                           \
@@ -12,6 +12,8 @@
 	"SPECIAL-USE CREATE-SPECIAL-USE STATUS=SIZE APPENDLIMIT=67108864 "             \
 	"CONDSTORE QRESYNC LIST-EXTENDED LIST-STATUS SEARCHRES WITHIN PARTIAL "        \
 	"SORT SORT=DISPLAY ESORT THREAD=ORDEREDSUBJECT THREAD=REFERENCES THREAD=REFS " \
-	"OBJECTID SAVEDATE PREVIEW UIDONLY"
+	"OBJECTID SAVEDATE PREVIEW UIDONLY "                                           \
+	"MULTIAPPEND CATENATE REPLACE BINARY UTF8=ACCEPT COMPRESS=DEFLATE "            \
+	"QUOTA QUOTA=RES-STORAGE"
 
 #endif

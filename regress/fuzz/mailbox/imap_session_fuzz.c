@@ -34,6 +34,7 @@ feed(struct imap *s, const uint8_t *data, size_t size)
 
 	while (at < size && !imap_ended(s)) {
 		at += imap_input(s, data + at, size - at);
+		(void)imap_take_compress(s);
 		while (imap_run(s, 0) || !(imap_idle(s) || imap_ended(s)))
 			evbuffer_drain(
 			    imap_output(s), evbuffer_get_length(imap_output(s)));

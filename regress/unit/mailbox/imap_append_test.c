@@ -76,8 +76,10 @@ several(size_t step)
 	    "b OK FETCH completed\r\n");
 	/* all or nothing */
 	say(s, step,
-	    "a APPEND INBOX {3+}\r\nabc {4294967296}\r\nb APPEND INBOX {3+}\r\nabc {0+}\r\n"
-	    "\r\nc APPEND INBOX {3+}\r\nabc (\\Bad) {3+}\r\ndef\r\nd APPEND Nope {3+}\r\nabc "
+	    "a APPEND INBOX {3+}\r\nabc {4294967296}\r\nb APPEND INBOX {3+}\r\nabc "
+	    "{0+}\r\n"
+	    "\r\nc APPEND INBOX {3+}\r\nabc (\\Bad) {3+}\r\ndef\r\nd APPEND Nope "
+	    "{3+}\r\nabc "
 	    "{3+}\r\ndef\r\ne APPEND INBOX {3+}\r\nabc \"x\" {3+}\r\ndef\r\nf NOOP\r\n",
 	    "a NO [TOOBIG] @\r\nb NO Empty message\r\nc BAD Unknown system flag\r\nd NO "
 	    "[TRYCREATE] @\r\ne BAD Invalid date-time\r\nf OK NOOP completed\r\n");
@@ -95,21 +97,26 @@ catenate(size_t step)
 	drive(s, "b SELECT INBOX\r\n", 16, step, out);
 	evbuffer_free(out);
 	say(s, step,
-	    "a APPEND INBOX (\\Seen) CATENATE (URL \"/INBOX/;UID=2/;section=HEADER\" TEXT "
+	    "a APPEND INBOX (\\Seen) CATENATE (URL \"/INBOX/;UID=2/;section=HEADER\" "
+	    "TEXT "
 	    "{6+}\r\nfirst  URL {15+}\r\n/INBOX/;UID=1/; TEXT {2+}\r\n\r\n)\r\n",
 	    "a NO [BADURL \"/INBOX/;UID=1/;\"] @\r\n");
 	say(s, step,
-	    "a APPEND INBOX (\\Seen) CATENATE (URL \"/INBOX/;UID=2/;section=HEADER\" TEXT "
+	    "a APPEND INBOX (\\Seen) CATENATE (URL \"/INBOX/;UID=2/;section=HEADER\" "
+	    "TEXT "
 	    "{6+}\r\nfirst  URL {29+}\r\n;UID=1/;SECTION=TEXT/;PARTIAL TEXT {2}\r\n",
 	    "a NO [BADURL @\r\n");
 	say(s, step,
-	    "a APPEND INBOX (\\Seen) CATENATE (URL \"/INBOX/;UID=2/;section=HEADER\" TEXT "
+	    "a APPEND INBOX (\\Seen) CATENATE (URL \"/INBOX/;UID=2/;section=HEADER\" "
+	    "TEXT "
 	    "{6+}\r\nfirst  URL {33+}\r\n;UID=1/;SECTION=TEXT/;PARTIAL=0.5 TEXT "
 	    "{2}\r\n\r\n)\r\n",
-	    "+ Ready for message\r\n* 3 EXISTS\r\n* 3 RECENT\r\na OK [APPENDUID # 3] APPEND "
+	    "+ Ready for message\r\n* 3 EXISTS\r\n* 3 RECENT\r\na OK [APPENDUID # 3] "
+	    "APPEND "
 	    "completed\r\n");
 	say(s, step, "a FETCH 3 BODY.PEEK[]\r\n",
-	    "* 3 FETCH (BODY[] {29}\r\nSubject: two\r\n\r\nfirst Hello\r\n)\r\na OK FETCH "
+	    "* 3 FETCH (BODY[] {29}\r\nSubject: two\r\n\r\nfirst Hello\r\n)\r\na OK "
+	    "FETCH "
 	    "completed\r\n");
 	/* only of others, with one more behind it */
 	say(s, step,
@@ -123,7 +130,8 @@ catenate(size_t step)
 	    "/INBOX/;UID=1/;SECTION=9 TEXT {3+}\r\nabc)\r\nd APPEND INBOX CATENATE ()\r\n"
 	    "e APPEND INBOX CATENATE (TEXT {3+}\r\nabc\r\nf APPEND INBOX CATENATE (FOO "
 	    "x)\r\ng APPEND INBOX (\\Seen)\r\nh APPEND INBOX\r\n",
-	    "a NO [BADURL \"/Nope/;UID=1\"] @\r\nb NO [BADURL @\r\nc NO [BADURL @\r\nd BAD "
+	    "a NO [BADURL \"/Nope/;UID=1\"] @\r\nb NO [BADURL @\r\nc NO [BADURL @\r\nd "
+	    "BAD "
 	    "@\r\ne BAD @\r\nf BAD TEXT or URL expected\r\ng BAD @\r\nh BAD @\r\n");
 	say(s, step, "a STATUS INBOX (MESSAGES)\r\n",
 	    "* STATUS INBOX (MESSAGES 7)\r\na OK STATUS completed\r\n");
@@ -150,8 +158,10 @@ replace(size_t step)
 	    "completed\r\n* 1 FETCH (UID 3 FLAGS (\\Draft \\Recent))\r\nb OK FETCH "
 	    "completed\r\n");
 	say(s, step,
-	    "a REPLACE 2 x {3}\r\nb UID REPLACE 2 x {3}\r\nc REPLACE 1 Nope {3}\r\nd REPLACE "
-	    "1 x {3+}\r\nabc {3+}\r\ndef\r\ne REPLACE 1 x\r\nf REPLACE * x {3+}\r\nabc\r\n",
+	    "a REPLACE 2 x {3}\r\nb UID REPLACE 2 x {3}\r\nc REPLACE 1 Nope {3}\r\nd "
+	    "REPLACE "
+	    "1 x {3+}\r\nabc {3+}\r\ndef\r\ne REPLACE 1 x\r\nf REPLACE * x "
+	    "{3+}\r\nabc\r\n",
 	    "a BAD No message with that sequence number\r\nb NO [NONEXISTENT] @\r\nc NO "
 	    "[TRYCREATE] @\r\nd BAD REPLACE takes one message\r\ne BAD @\r\nf BAD Number "
 	    "expected\r\n");

@@ -57,6 +57,7 @@ drive(struct imap *s, const char *in, size_t len, size_t step, struct evbuffer *
 		size_t end = at + step < len ? at + step : len;
 
 		at += imap_input(s, (const uint8_t *)in + at, end - at);
+		(void)imap_take_compress(s);
 		evbuffer_add_buffer(out, imap_output(s));
 		while (imap_run(s, 0) || !(imap_idle(s) || imap_ended(s)))
 			evbuffer_add_buffer(out, imap_output(s));

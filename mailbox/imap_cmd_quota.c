@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * GETQUOTA, GETQUOTAROOT, SETQUOTA (RFC 9208). A mailbox with a limit has one quota root,
+ * "", for all of its folders; limits are set by the administrator only.
+ */
+#include <event2/buffer.h>
+#include <string.h>
+
+#include "mailbox/imap.h"
+
+/* STORAGE is in units of 1024 octets (RFC 9208, 5.1); what is begun counts. */
+static void
+tell(struct imap *s)
+{
+	uint64_t used = store_used(s->store), limit = store_quota(s->store);
+
+	imap_untagged(s, "QUOTA \"\" (STORAGE %llu %llu)",
+	    (unsigned long long)((used + 1023) / 1024),
+	    (unsigned long long)((limit + 1023) / 1024));
+}
+
+void
+imap_cmd_getquota(struct imap *s, struct imap_args *a)
+{
+	struct imap_str root;
+
+	if (imap_sp(a) == -1 || imap_astring(a, &root) == -1 || imap_end(a) == -1)
+		return;
+	if (root.len != 0 || store_quota(s->store) == 0) {
+		imap_no(s, "[NONEXISTENT] No such quota root");
+		return;
+	}
+	tell(s);
+	imap_ok(s, "GETQUOTA completed");
+}
+
+void
+imap_cmd_getquotaroot(struct imap *s, struct imap_args *a)
+{
+	char name[STORE_NAME_MAX + 1];
+	const char *no;
+	struct folder *f;
+	enum store_error e;
+
+	if (imap_sp(a) == -1 || imap_mailbox(s, a, name, &no) == -1 || imap_end(a) == -1)
+		return;
+	if (no != NULL) {
+		imap_no(s, "%s", no);
+		return;
+	}
+	if ((e = folder_open(s->store, name, &f)) != STORE_OK) {
+		imap_no_store(s, e);
+		return;
+	}
+	folder_close(f);
+	evbuffer_add_printf(s->out, "* QUOTAROOT ");
+	imap_print_mailbox(s, name);
+	evbuffer_add_printf(s->out, store_quota(s->store) != 0 ? " \"\"\r\n" : "\r\n");
+	if (store_quota(s->store) != 0)
+		tell(s);
+	imap_ok(s, "GETQUOTAROOT completed");
+}
+
+void
+imap_cmd_setquota(struct imap *s, struct imap_args *a)
+{
+	struct imap_str v;
+	uint32_t n;
+
+	if (imap_sp(a) == -1 || imap_astring(a, &v) == -1 || imap_sp(a) == -1 ||
+	    imap_char(a, '(') == -1)
+		return;
+	while (!imap_try_char(a, ')'))
+		if (imap_atom(a, &v) == -1 || imap_sp(a) == -1 ||
+		    imap_number(a, &n) == -1 || (imap_peek(a) != ')' && imap_sp(a) == -1))
+			return;
+	if (imap_end(a) == 0)
+		imap_no(s, "[NOPERM] Limits are the administrator's matter");
+}

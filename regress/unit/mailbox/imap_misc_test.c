@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: ISC */
+/* Smaller extensions: QUOTA (RFC 9208), COMPRESS (RFC 4978) as a command, UTF8=ACCEPT. */
+#include "regress/unit/mailbox/imap_fixture.h"
+
+static void
+quota(size_t step)
+{
+	struct imap *s = imap_new(store, NULL, NULL);
+	struct evbuffer *out = evbuffer_new();
+
+	say(s, step, "a GETQUOTA \"\"\r\nb GETQUOTAROOT INBOX\r\n",
+	    "a NO [NONEXISTENT] @\r\n* QUOTAROOT INBOX\r\nb OK GETQUOTAROOT "
+	    "completed\r\n");
+	imap_free(s);
+	store_close(store);
+	assert_int_equal(store_open(dirfd_, 2048, &store), STORE_OK);
+	s = imap_new(store, NULL, NULL);
+	append(s, step, "INBOX", "(\\Deleted) ", M2);
+	say(s, step,
+	    "a GETQUOTA \"\"\r\nb GETQUOTAROOT INBOX\r\nc GETQUOTAROOT none\r\nd "
+	    "GETQUOTA "
+	    "x\r\ne SETQUOTA \"\" (STORAGE 512)\r\nf SETQUOTA \"\" ()\r\ng SETQUOTA \"\" "
+	    "(STORAGE)\r\n",
+	    "* QUOTA \"\" (STORAGE 1 2)\r\na OK GETQUOTA completed\r\n"
+	    "* QUOTAROOT INBOX \"\"\r\n* QUOTA \"\" (STORAGE 1 2)\r\nb OK GETQUOTAROOT "
+	    "completed\r\nc NO [NONEXISTENT] @\r\nd NO [NONEXISTENT] @\r\ne NO [NOPERM] "
+	    "@\r\nf NO [NOPERM] @\r\ng BAD @\r\n");
+	say(s, step,
+	    "a APPEND INBOX {2048}\r\nb STATUS INBOX (DELETED DELETED-STORAGE)\r\n",
+	    "a NO [OVERQUOTA] @\r\n* STATUS INBOX (DELETED 1 DELETED-STORAGE 1)\r\nb OK "
+	    "STATUS completed\r\n");
+	/* Each alone fits. */
+	drive(s, "a APPEND INBOX {1500+}\r\n", 24, step, out);
+	for (int i = 0; i < 150; i++)
+		drive(s, "12345678\r\n", 10, step, out);
+	drive(s, " {600+}\r\n", 9, step, out);
+	for (int i = 0; i < 60; i++)
+		drive(s, "12345678\r\n", 10, step, out);
+	drive(s, "\r\n", 2, step, out);
+	evbuffer_free(out);
+	say(s, step, "b STATUS INBOX (MESSAGES)\r\n",
+	    "* STATUS INBOX (MESSAGES 1)\r\nb OK STATUS completed\r\n");
+	say(s, step, "a CREATE x\r\nb SELECT INBOX\r\n",
+	    "a OK CREATE completed\r\n" FLAGS PERMANENT
+	    "* 1 EXISTS\r\n* 1 RECENT\r\n* OK [UNSEEN 1] @\r\n" UIDS
+	    "b OK [READ-WRITE] @\r\n");
+	imap_free(s);
+}
+
+static void
+compress(size_t step)
+{
+	struct imap *s = imap_new(store, NULL, NULL);
+	static const char in[] = "a COMPRESS DEFLATE\r\nb NOOP\r\n";
+	size_t used;
+
+	say(s, step, "a COMPRESS LZ\r\nb COMPRESS\r\n", "a BAD @\r\nb BAD @\r\n");
+	/* What follows in the same breath is left alone. */
+	used = imap_input(s, (const uint8_t *)in, sizeof(in) - 1);
+	assert_int_equal(used, 20);
+	assert_int_equal(imap_take_compress(s), 1);
+	assert_int_equal(imap_take_compress(s), 0);
+	evbuffer_drain(imap_output(s), evbuffer_get_length(imap_output(s)));
+	say(s, step, "a COMPRESS DEFLATE\r\n", "a NO [COMPRESSIONACTIVE] @\r\n");
+	imap_free(s);
+}
+
+static void
+utf8_accept(size_t step)
+{
+	struct imap *s = imap_new(store, NULL, NULL);
+
+	say(s, step,
+	    "a CREATE \"\xc3\xbc\"\r\nb ENABLE UTF8=ACCEPT\r\nc CREATE "
+	    "\"\xc3\xbc/&x\"\r\nd LIST \"\" *\r\ne STATUS \"\xc3\xbc\" (MESSAGES)\r\n",
+	    "a NO [CANNOT] @\r\n* ENABLED UTF8=ACCEPT\r\nb OK @\r\nc OK @\r\n"
+	    "* LIST (\\HasNoChildren) \"/\" INBOX\r\n"
+	    "* LIST (\\HasChildren) \"/\" \"\xc3\xbc\"\r\n"
+	    "* LIST (\\HasNoChildren) \"/\" \"\xc3\xbc/&x\"\r\nd OK LIST completed\r\n"
+	    "* STATUS \"\xc3\xbc\" (MESSAGES 0)\r\ne OK STATUS completed\r\n");
+	imap_free(s);
+	s = imap_new(store, NULL, NULL);
+	say(s, step, "a LIST \"\" *\r\nb DELETE &APw-/&-x\r\nc DELETE &APw-\r\n",
+	    "* LIST (\\HasNoChildren) \"/\" INBOX\r\n"
+	    "* LIST (\\HasChildren) \"/\" &APw-\r\n"
+	    "* LIST (\\HasNoChildren) \"/\" &APw-/&-x\r\na OK LIST completed\r\n"
+	    "b OK DELETE completed\r\nc OK DELETE completed\r\n");
+	imap_free(s);
+}
+
+#define TEST(name)                            \
+	static void test_##name(void **state) \
+	{                                     \
+		with_steps(name);             \
+	}
+
+TEST(quota)
+TEST(compress)
+TEST(utf8_accept)
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_quota, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_compress, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_utf8_accept, setup, teardown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
