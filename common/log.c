@@ -148,10 +148,11 @@ put_octet(char *buf, size_t len, size_t cap, unsigned char c)
 size_t
 log_escape(char *buf, size_t len, size_t cap, const char *src)
 {
-	int quote = *src == '\0' || strpbrk(src, " \t=") != NULL;
+	int quote = *src == '\0';
 
 	for (const char *p = src; !quote && *p != '\0'; p++)
-		quote = (unsigned char)*p < 0x20 || *p == '"' || *p == '\\' || *p == 0x7f;
+		quote = (unsigned char)*p <= ' ' || *p == '=' || *p == '"' ||
+			*p == '\\' || *p == 0x7f;
 	if (quote && len + 1 < cap)
 		buf[len++] = '"';
 	/* C1 controls and broken UTF-8 pass as octets; the reader shows them. */
@@ -161,6 +162,20 @@ log_escape(char *buf, size_t len, size_t cap, const char *src)
 		buf[len++] = '"';
 	buf[len] = '\0';
 	return len;
+}
+
+/* In decimal; there is room for 20 digits. Every fact has some, so no printf. */
+static size_t
+put_number(char *buf, size_t len, uint64_t n)
+{
+	char digits[20];
+	size_t i = sizeof(digits);
+
+	do
+		digits[--i] = (char)('0' + n % 10);
+	while ((n /= 10) != 0);
+	memcpy(buf + len, digits + i, sizeof(digits) - i);
+	return len + sizeof(digits) - i;
 }
 
 void
@@ -174,20 +189,20 @@ log_fact_array(
 		return;
 	len = strlcpy(text, event, sizeof(text));
 	for (; kv->key != NULL && len + 64 < sizeof(text); kv++) {
-		int n;
+		size_t key_len = strlen(kv->key);
 
-		if (kv->str == NULL) {
-			n = snprintf(text + len, sizeof(text) - len, " %s=%llu", kv->key,
-			    (unsigned long long)kv->num);
-			len += (size_t)n;
-			continue;
-		}
-		n = snprintf(text + len, sizeof(text) - len, " %s=", kv->key);
-		if ((size_t)n >= sizeof(text) - len)
+		if (key_len + 32 >= sizeof(text) - len)
 			break;
-		len += (size_t)n;
-		len = log_escape(text, len, sizeof(text), kv->str);
+		text[len++] = ' ';
+		memcpy(text + len, kv->key, key_len);
+		len += key_len;
+		text[len++] = '=';
+		if (kv->str == NULL)
+			len = put_number(text, len, kv->num);
+		else
+			len = log_escape(text, len, sizeof(text), kv->str);
 	}
+	text[len < sizeof(text) ? len : sizeof(text) - 1] = '\0';
 	emit(kind, level, text);
 }
 

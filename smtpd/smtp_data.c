@@ -164,10 +164,27 @@ header_line_end(struct smtp_data *d)
 	d->part = PART_START;
 }
 
+#define OCTETS(c) (UINT64_C(0x0101010101010101) * (c))
+
+/* Is one of the eight octets zero? */
+static int
+has_zero(uint64_t v)
+{
+	return ((v - OCTETS(1)) & ~v & OCTETS(0x80)) != 0;
+}
+
 /* Index of the next CR, LF or NUL, or len. */
 static size_t
 plain_run(const char *in, size_t i, size_t len)
 {
+	for (; len - i >= 8; i += 8) {
+		uint64_t v;
+
+		memcpy(&v, in + i, 8);
+		if (has_zero(v) || has_zero(v ^ OCTETS('\r')) ||
+		    has_zero(v ^ OCTETS('\n')))
+			break;
+	}
 	while (i < len && in[i] != '\r' && in[i] != '\n' && in[i] != '\0')
 		i++;
 	return i;
