@@ -267,6 +267,8 @@ start(uint64_t generation)
 		first_start();
 	else if (self->reload != NULL)
 		self->reload();
+	/* What the start needed and the work does not. */
+	compat_trim();
 	channel_send(fifed, MSG_ANY_FIFED_READY, 0, &ready, -1);
 }
 

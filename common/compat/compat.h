@@ -66,6 +66,8 @@ int compat_peer_uid(int fd, uid_t *uid, gid_t *gid);
  * the system cannot, nothing happens.
  */
 void compat_wipe_freed(void);
+/* Gives freed memory back to the system. */
+void compat_trim(void);
 
 /* Close every descriptor from fd on. */
 void compat_closefrom(int fd);

@@ -19,3 +19,11 @@ compat_wipe_freed(void)
 	(void)mallopt(M_PERTURB, 0x5a);
 #endif
 }
+
+void
+compat_trim(void)
+{
+#ifdef __GLIBC__
+	(void)malloc_trim(0);
+#endif
+}
