@@ -54,7 +54,8 @@ test_rows(void **state)
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		size_t len = strlen(rows[i].text);
 
-		assert_int_equal(received_format(&rows[i].r, buf, sizeof(buf), NULL), len);
+		assert_int_equal(
+		    received_format(&rows[i].r, buf, sizeof(buf), NULL), len);
 		assert_string_equal(buf, rows[i].text);
 		for (size_t cap = 0; cap <= len; cap++)
 			assert_int_equal(received_format(&rows[i].r, buf, cap, NULL), -1);
