@@ -228,10 +228,40 @@ test_too_many_errors(void **state)
 	imap_login_free(l);
 }
 
+/* A certificate that was shown behind STARTTLS. */
+static void
+external_is_offered(void **state)
+{
+	static const char capability[] = "a CAPABILITY\r\n",
+			  auth[] = "b AUTHENTICATE EXTERNAL =\r\n";
+	struct login_facts facts = { "mx.example.test", false, true, true, false };
+	void *l = imap_login_new(&facts);
+	struct login_sasl sasl;
+
+	assert_non_null(l);
+	imap_login_input(l, (const uint8_t *)auth, sizeof(auth) - 1);
+	assert_int_equal(imap_login_action(l, &sasl), LOGIN_NONE);
+	imap_login_certificate(l);
+	facts.tls = true;
+	imap_login_tls_ready(l);
+	evbuffer_drain(imap_login_output(l), evbuffer_get_length(imap_login_output(l)));
+	imap_login_input(l, (const uint8_t *)capability, sizeof(capability) - 1);
+	evbuffer_add(imap_login_output(l), "", 1);
+	assert_non_null(
+	    strstr((char *)evbuffer_pullup(imap_login_output(l), -1), " AUTH=EXTERNAL "));
+	imap_login_input(l, (const uint8_t *)auth, sizeof(auth) - 1);
+	assert_int_equal(imap_login_action(l, &sasl), LOGIN_SASL);
+	assert_string_equal(sasl.mechanism, "EXTERNAL");
+	assert_int_equal(sasl.first, 2);
+	assert_int_equal(sasl.len, 0);
+	imap_login_free(l);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(external_is_offered),
 		cmocka_unit_test(test_dialogues),
 		cmocka_unit_test(test_starttls),
 		cmocka_unit_test(test_too_many_errors),

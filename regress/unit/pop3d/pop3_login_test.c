@@ -148,10 +148,39 @@ test_too_many_errors(void **state)
 	evbuffer_free(out);
 }
 
+/* A certificate that was shown behind STARTTLS. */
+static void
+external_is_offered(void **state)
+{
+	static const char capability[] = "CAPA\r\n", auth[] = "AUTH EXTERNAL =\r\n";
+	struct login_facts facts = { "mx.example.test", false, true, true, false };
+	void *l = pop3_login_new(&facts);
+	struct login_sasl sasl;
+
+	assert_non_null(l);
+	pop3_login_input(l, (const uint8_t *)auth, sizeof(auth) - 1);
+	assert_int_equal(pop3_login_action(l, &sasl), LOGIN_NONE);
+	pop3_login_certificate(l);
+	facts.tls = true;
+	pop3_login_tls_ready(l);
+	evbuffer_drain(pop3_login_output(l), evbuffer_get_length(pop3_login_output(l)));
+	pop3_login_input(l, (const uint8_t *)capability, sizeof(capability) - 1);
+	evbuffer_add(pop3_login_output(l), "", 1);
+	assert_non_null(
+	    strstr((char *)evbuffer_pullup(pop3_login_output(l), -1), "SASL EXTERNAL "));
+	pop3_login_input(l, (const uint8_t *)auth, sizeof(auth) - 1);
+	assert_int_equal(pop3_login_action(l, &sasl), LOGIN_SASL);
+	assert_string_equal(sasl.mechanism, "EXTERNAL");
+	assert_int_equal(sasl.first, 2);
+	assert_int_equal(sasl.len, 0);
+	pop3_login_free(l);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(external_is_offered),
 		cmocka_unit_test(test_dialogues),
 		cmocka_unit_test(test_too_many_errors),
 	};

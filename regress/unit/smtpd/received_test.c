@@ -31,6 +31,10 @@ static const struct {
 	      .authenticated = 1 },
 	    "Received: from a ([192.0.2.1])\r\n\t(using x)\r\n\tby mx.test with ESMTPSA "
 	    "id Q1; " DATE },
+	{ { COMMON, .kind = LISTENER_SUBMISSION, .helo = "a", .client_name = "b.test",
+	      .client = "192.0.2.1", .tls = "x", .rcpt = "", .esmtp = 1,
+	      .authenticated = 1, .hide_client = 1 },
+	    "Received: by mx.test with ESMTPSA id Q1; " DATE },
 	{ { COMMON, .kind = LISTENER_LMTP, .helo = "\xc3\xa4", .client_name = "",
 	      .client = "local", .tls = "", .rcpt = "", .esmtp = 1, .smtputf8 = 1 },
 	    "Received: from \xc3\xa4 ([local])\r\n\tby mx.test with UTF8LMTP id "
