@@ -122,6 +122,12 @@ limit_drop(const struct sockaddr *sa)
 }
 
 int
+limit_is_crowded(uint32_t total_max)
+{
+	return (total + counts_total_others()) * 4 > (uint64_t)total_max * 3;
+}
+
+int
 limit_is_loopback(const struct sockaddr *sa)
 {
 	const struct in6_addr *a;

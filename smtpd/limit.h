@@ -22,6 +22,8 @@ struct limits {
 int limit_take(const struct sockaddr *, const struct limits *);
 /* Give back what limit_take() counted. */
 void limit_drop(const struct sockaddr *);
+/* Is three quarters of the total there already? */
+int limit_is_crowded(uint32_t total_max);
 int limit_is_loopback(const struct sockaddr *);
 
 #endif

@@ -21,6 +21,11 @@
 /* Who does not read replies gets no more of them. */
 #define OUTPUT_MAX (64 * 1024)
 #define CLOSE_MS 10000
+#define HANDSHAKE_S 60
+/* While most connections are taken, who has not logged in has this long. */
+#define CROWDED_S 10
+/* Octets of content a second, besides timeout-data: no sender is that slow. */
+#define PACE 100
 
 TAILQ_HEAD(session_list, session);
 static struct session_list sessions = TAILQ_HEAD_INITIALIZER(sessions);
@@ -96,6 +101,40 @@ session_name_client(struct session *s)
 		conn_peer(s->conn, s->client, sizeof(s->client), NULL);
 }
 
+static void
+data_begin(struct session *s)
+{
+	s->data_since_ms = now_ms();
+	s->data_octets = 0;
+}
+
+static uint32_t
+command_ms(const struct session *s, uint32_t most_s)
+{
+	uint32_t t = smtpd_conf()->timeout_command_s;
+
+	if (s->login == 0 && s->kind != LISTENER_LOCAL && most_s > CROWDED_S &&
+	    limit_is_crowded(smtpd_conf()->connections_max))
+		most_s = CROWDED_S;
+	return 1000 * (t < most_s ? t : most_s);
+}
+
+/* Each octet is progress, but a message has to come to an end. */
+static uint32_t
+data_ms(struct session *s)
+{
+	uint64_t pause = 1000ull * smtpd_conf()->timeout_data_s, all, spent;
+
+	/* A chunk that nobody wants has not been asked for. */
+	if (s->data_since_ms == 0)
+		data_begin(s);
+	all = pause + s->data_octets * 1000 / PACE;
+	spent = now_ms() - s->data_since_ms;
+	if (spent >= all)
+		return 1;
+	return (uint32_t)(all - spent < pause ? all - spent : pause);
+}
+
 void
 session_new(
     int fd, const struct session_listener *l, const struct sockaddr *peer, int counted)
@@ -161,7 +200,7 @@ session_new(
 		}
 		s->handshake = 1;
 		s->implicit = 1;
-		conn_deadline(s->conn, smtpd_conf()->timeout_command_s * 1000);
+		conn_deadline(s->conn, command_ms(s, HANDSHAKE_S));
 	}
 	if (!gatekeeper_start(s, s->implicit) && !s->implicit)
 		smtp_in_start(s->in);
@@ -233,6 +272,7 @@ perform(struct session *s, const struct smtp_action *a)
 		break;
 	case SMTP_ACT_OPEN:
 		gatekeeper_message(s);
+		data_begin(s);
 		txn_open(s);
 		break;
 	case SMTP_ACT_CONTENT:
@@ -288,15 +328,16 @@ set_deadline(struct session *s)
 {
 	if (s->handshake) {
 		if (s->progress)
-			conn_deadline(s->conn, smtpd_conf()->timeout_command_s * 1000);
+			conn_deadline(s->conn, command_ms(s, HANDSHAKE_S));
 	} else if (smtp_in_waiting(s->in) || s->txn.spilling || gatekeeper_holds(s))
 		conn_deadline(s->conn, 0); /* it is our turn */
-	else if (s->progress)
+	else if (s->progress) {
+		if (!smtp_in_in_data(s->in) && s->txn.id == 0)
+			s->data_since_ms = 0;
 		/* Not at every octet: a command has to be complete in time. */
 		conn_deadline(s->conn,
-		    1000 * (smtp_in_in_data(s->in) ? smtpd_conf()->timeout_data_s
-						   : smtpd_conf()->timeout_command_s));
-	else
+		    smtp_in_in_data(s->in) ? data_ms(s) : command_ms(s, UINT32_MAX));
+	} else
 		return;
 	/* An answer that comes counts as progress of the client's. */
 	s->progress = smtp_in_waiting(s->in) || s->txn.spilling || gatekeeper_holds(s);
@@ -317,8 +358,10 @@ session_run(struct session *s)
 	perform_all(s);
 	while (can_read(s) && (n = first_chunk(in, &p)) > 0) {
 		used = smtp_in_input(s->in, p, n);
-		if (used > 0 && smtp_in_in_data(s->in))
+		if (used > 0 && smtp_in_in_data(s->in)) {
 			s->progress = 1;
+			s->data_octets += used;
+		}
 		perform_all(s);
 		if (s->handshake)
 			break; /* the rest of the plain input is gone */

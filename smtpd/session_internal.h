@@ -49,10 +49,12 @@ struct session {
 	uint8_t closing;
 	uint8_t bye; /* the last reply was the answer to QUIT */
 	uint8_t running;
-	uint8_t certificates; /* the client is asked for one */
-	uint8_t login_ended;  /* it goes once its message is in */
-	uint8_t progress;     /* the deadline starts anew */
-	uint32_t uid;         /* LISTENER_LOCAL */
+	uint8_t certificates;   /* the client is asked for one */
+	uint8_t login_ended;    /* it goes once its message is in */
+	uint8_t progress;       /* the deadline starts anew */
+	uint64_t data_since_ms; /* when content was asked for; 0: none is read */
+	uint64_t data_octets;
+	uint32_t uid; /* LISTENER_LOCAL */
 	char client[64];
 	char *client_name;       /* verified, NULL: none */
 	char *rdns;              /* not verified yet */

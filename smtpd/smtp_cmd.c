@@ -16,6 +16,9 @@
 	(ST_BIT(ST_START) | ST_BIT(ST_HELLO) | ST_BIT(ST_MAIL) | ST_BIT(ST_RCPT) | \
 	    ST_BIT(ST_CHUNKS))
 
+/* Addresses of usual length reach recipients-max first; memory is bounded for others. */
+#define RCPT_OCTETS_EACH 128
+
 static void
 out_of_memory(struct smtp_in *e)
 {
@@ -178,7 +181,8 @@ run_rcpt(struct smtp_in *e, const struct smtp_command *c, int more)
 	}
 	/* RFC 5321, 4.5.3.1.10: the client sends to the others in another transaction, so
 	 * this is no error of its. */
-	if (e->nrcpt >= e->conf->rcpts_max) {
+	if (e->nrcpt >= e->conf->rcpts_max ||
+	    e->rcpt_octets / RCPT_OCTETS_EACH >= e->conf->rcpts_max) {
 		smtp_in_reply(e, SMTP_REPLY_TOO_MANY_RCPTS);
 		return;
 	}
@@ -389,6 +393,11 @@ smtp_cmd_line(struct smtp_in *e, const char *line, size_t len, int more)
 		smtp_in_end(e, r);
 	else if (r != SMTP_REPLY_NONE)
 		smtp_in_error(e, r);
-	else
+	else {
 		row->run(e, &c, more);
+		if (c.verb == SMTP_NOOP || c.verb == SMTP_RSET || c.verb == SMTP_VRFY ||
+		    c.verb == SMTP_HELP || c.verb == SMTP_EHLO || c.verb == SMTP_HELO ||
+		    (c.verb == SMTP_BDAT && c.chunk == 0 && !c.last))
+			smtp_in_idle(e);
+	}
 }

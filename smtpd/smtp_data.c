@@ -60,6 +60,10 @@ static void
 field(struct smtp_data *d)
 {
 	d->has_field = 1;
+	if (++d->fields > SMTP_HEADER_FIELDS_MAX) {
+		fault(d, SMTP_DATA_HEADER);
+		return;
+	}
 	if (d->name_len > sizeof(d->name))
 		return;
 	smtp_fields_begin(&d->fields, d->name, d->name_len);

@@ -20,13 +20,14 @@
 #include "smtpd/smtp_fields.h"
 
 #define SMTP_HEADER_MAX (1024 * 1024)
+#define SMTP_HEADER_FIELDS_MAX 10000
 
 enum smtp_data_fault {
 	SMTP_DATA_GOOD,
 	SMTP_DATA_BARE, /* CR or LF alone */
 	SMTP_DATA_NUL,
 	SMTP_DATA_SIZE,   /* over size_max */
-	SMTP_DATA_HEADER, /* header section over SMTP_HEADER_MAX */
+	SMTP_DATA_HEADER, /* header section over SMTP_HEADER_MAX or _FIELDS_MAX */
 	SMTP_DATA_HOPS    /* more Received fields than hops_max: a loop */
 };
 
@@ -43,6 +44,7 @@ struct smtp_data {
 	uint32_t hops;
 	uint32_t hops_max;
 	uint32_t header_size;
+	uint32_t fields;
 	enum smtp_data_fault
 	    fault;    /* size's, or the first; nothing is handed out after it */
 	uint8_t form; /* enum smtp_data_form */

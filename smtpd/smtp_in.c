@@ -24,6 +24,8 @@
 
 /* A few replies may wait at once: a refusal and the 421 behind it. */
 #define OUT_CAP (3 * SMTP_REPLY_MAX)
+/* NOOP, RSET and the like between two messages. */
+#define IDLE_COMMANDS_MAX 100
 
 struct smtp_in *
 smtp_in_new(const struct smtp_in_conf *conf, const struct smtp_in_facts *facts)
@@ -64,6 +66,7 @@ forget_transaction(struct smtp_in *e)
 	e->nrcpt = 0;
 	smtp_data_clear(&e->data);
 	e->rcpt_cap = 0;
+	e->rcpt_octets = 0;
 	e->size_hint = 0;
 	e->body = 0;
 	e->smtputf8 = 0;
@@ -186,6 +189,15 @@ void
 smtp_in_error(struct smtp_in *e, enum smtp_reply r)
 {
 	smtp_in_reply(e, r);
+	e->errors++;
+	check_errors(e);
+}
+
+void
+smtp_in_idle(struct smtp_in *e)
+{
+	if (e->state == ST_CLOSED || ++e->idle_commands <= IDLE_COMMANDS_MAX)
+		return;
 	e->errors++;
 	check_errors(e);
 }
@@ -447,6 +459,8 @@ add_rcpt(struct smtp_in *e)
 		e->rcpt = p;
 		e->rcpt_cap = cap;
 	}
+	e->rcpt_octets += strlen(e->pending.address) +
+			  (e->pending.orcpt != NULL ? strlen(e->pending.orcpt) : 0);
 	e->rcpt[e->nrcpt++] = e->pending;
 	memset(&e->pending, 0, sizeof(e->pending));
 	return 0;
@@ -542,6 +556,7 @@ smtp_in_commit_answer(struct smtp_in *e, int code, const char *enhanced, const c
 	if (code < 400) {
 		e->errors = 0;
 		e->bad_rcpts = 0;
+		e->idle_commands = 0;
 	}
 	smtp_in_reply_text(e, code, enhanced, text);
 	if (e->facts.kind == LISTENER_LMTP && e->nrcpt > 1 && e->out != NULL) {

@@ -62,6 +62,7 @@ struct smtp_in {
 	uint64_t login_size_max; /* 0: none */
 	uint32_t errors;
 	uint32_t bad_rcpts;
+	uint32_t idle_commands; /* since the last message that was taken */
 	uint32_t auth_failures;
 
 	/* the transaction */
@@ -69,6 +70,7 @@ struct smtp_in {
 	struct smtp_in_rcpt *rcpt;
 	size_t nrcpt;
 	size_t rcpt_cap;
+	size_t rcpt_octets; /* of addresses and ORCPT */
 	uint64_t size_hint;
 	uint8_t body;
 	uint8_t smtputf8;
@@ -112,6 +114,8 @@ void smtp_in_reply_text(
     struct smtp_in *, int code, const char *enhanced, const char *text);
 /* A reply to something that the client did wrong: counted. */
 void smtp_in_error(struct smtp_in *, enum smtp_reply);
+/* A command that leads nowhere by itself: a few are nothing, many are errors. */
+void smtp_in_idle(struct smtp_in *);
 /* Something is refused that the log should know: rcpt may be "". */
 void smtp_in_refuse(
     struct smtp_in *, enum smtp_reply, const char *rcpt, const char *text);
