@@ -60,7 +60,7 @@ static void
 field(struct smtp_data *d)
 {
 	d->has_field = 1;
-	if (++d->fields > SMTP_HEADER_FIELDS_MAX) {
+	if (++d->n_fields > SMTP_HEADER_FIELDS_MAX) {
 		fault(d, SMTP_DATA_HEADER);
 		return;
 	}

@@ -44,7 +44,7 @@ struct smtp_data {
 	uint32_t hops;
 	uint32_t hops_max;
 	uint32_t header_size;
-	uint32_t fields;
+	uint32_t n_fields;
 	enum smtp_data_fault
 	    fault;    /* size's, or the first; nothing is handed out after it */
 	uint8_t form; /* enum smtp_data_form */
