@@ -16,7 +16,7 @@
 #include "authd/worker.h"
 #include "common/compat/compat.h"
 #include "common/daemon.h"
-#include "common/proto/routeurl.h"
+#include "common/proto/route.h"
 
 #define VALUE_MAX 32768
 
@@ -252,13 +252,35 @@ alias_list(struct ctl *c, int argc, char **argv)
 
 /* ---- route ---- */
 
+/*
+ * DOMAIN, .DOMAIN (what is below it), * (the rest); or from:ADDRESS and from:@DOMAIN,
+ * of the sender.
+ */
 static int
 route_key(struct ctl *c, const char *word, char *key, size_t cap)
 {
 	char domain[256];
+	struct address a;
 
 	if (strcmp(word, "*") == 0 || strcmp(word, "default") == 0) {
 		strlcpy(key, "*", cap);
+		return 0;
+	}
+	if (strncmp(word, "from:@", 6) == 0) {
+		if (address_domain_ascii(word + 6, domain, sizeof(domain)) == -1) {
+			ctl_done(c, CTL_USAGE, "%s: not a domain name", word + 6);
+			return -1;
+		}
+		snprintf(key, cap, "from:@%s", domain);
+		return 0;
+	}
+	if (strncmp(word, "from:", 5) == 0) {
+		strlcpy(key, "from:", cap);
+		if (address_parse(word + 5, strlen(word + 5), &a) == -1 ||
+		    address_fold_key(&a, key + 5, cap - 5) == -1) {
+			ctl_done(c, CTL_USAGE, "%s: not an address", word + 5);
+			return -1;
+		}
 		return 0;
 	}
 	if (address_domain_ascii(
@@ -273,24 +295,36 @@ route_key(struct ctl *c, const char *word, char *key, size_t cap)
 static void
 route_add(struct ctl *c, int argc, char **argv)
 {
-	char key[300];
-	struct routeurl url;
+	char key[ADDRESS_MAX + 8], text[ROUTE_MAX + 1] = "";
+	struct route route;
 	const char *why;
+	size_t len = 0;
 
 	if (route_key(c, argv[0], key, sizeof(key)) == -1)
 		return;
-	if (routeurl_parse(argv[1], &url, &why) == -1 || strlen(argv[1]) > 511) {
-		ctl_done(c, CTL_USAGE, "%s: %s", argv[1], why);
+	for (int i = 1; i < argc; i++) {
+		if (i > 1)
+			len = strlcat(text, " ", sizeof(text));
+		/* A blank within a word would be two of them when it is read again. */
+		if (strpbrk(argv[i], " \t\n\"\\") != NULL) {
+			ctl_done(c, CTL_USAGE, "%s: no blanks or quotes in it", argv[i]);
+			return;
+		}
+		len = strlcat(text, argv[i], sizeof(text));
+	}
+	if (len >= sizeof(text) || route_parse(text, &route, &why) == -1) {
+		ctl_done(c, CTL_USAGE, "%s: %s", argv[1],
+		    len >= sizeof(text) ? "the route is too long" : why);
 		return;
 	}
-	done_with(c, directory_route_put(auth.directory, key, argv[1]), argv[0]);
+	done_with(c, directory_route_put(auth.directory, key, text), argv[0]);
 	auth_changed("");
 }
 
 static void
 route_del(struct ctl *c, int argc, char **argv)
 {
-	char key[300];
+	char key[ADDRESS_MAX + 8];
 
 	if (route_key(c, argv[0], key, sizeof(key)) == -1)
 		return;
@@ -313,11 +347,83 @@ route_list(struct ctl *c, int argc, char **argv)
 	list(c, DIR_ROUTES, NULL, route_row);
 }
 
+/* Where a value comes from: the route, or what holds without a word in it. */
+static void
+explain_value(struct ctl *c, const char *name, const char *value, bool of_route,
+    const char *otherwise)
+{
+	char text[400];
+
+	snprintf(
+	    text, sizeof(text), "%.250s (%s)", value, of_route ? "the route" : otherwise);
+	ctl_str(c, name, text);
+}
+
+static void
+explain_number(struct ctl *c, const char *name, uint32_t n, const char *otherwise)
+{
+	char text[16];
+
+	snprintf(text, sizeof(text), "%u", n);
+	explain_value(c, name, n != 0 ? text : otherwise, n != 0, "fife.conf");
+}
+
+static void
+explain_route(struct ctl *c, const struct route *r)
+{
+	static const char *const schemes[] = { "", "STARTTLS", "STARTTLS",
+		"TLS from the start", "LMTP" };
+	bool strict = r->url.scheme == ROUTE_SMTPS || r->url.scheme == ROUTE_SMTP_TLS;
+	char text[600], ip[64];
+
+	if (!r->mx) {
+		snprintf(text, sizeof(text), "%s port %u", r->url.host, r->url.port);
+		explain_value(c, "host", text, true, "");
+	} else
+		explain_value(c, "host", "MX records of the domain", true, "");
+	explain_value(c, "protocol", schemes[r->url.scheme], !r->mx, "by MX");
+	if (r->tls != TLS_FLOOR_DEFAULT)
+		explain_value(c, "tls", tls_floor_name(r->tls), true, "");
+	else if (strict)
+		explain_value(c, "tls", "verified", false, "the URL's scheme");
+	else if (r->url.user[0] != '\0')
+		explain_value(c, "tls", "verified", false, "it has a login");
+	else if (r->mx)
+		explain_value(c, "tls", "tls of delivery", false, "fife.conf");
+	else
+		explain_value(c, "tls", "opportunistic", false, "the URL's scheme");
+	if (r->url.user[0] != '\0') {
+		snprintf(text, sizeof(text), "%s with the secret %s%s%s", r->url.user,
+		    r->url.secret, r->auth[0] != '\0' ? ", only by " : "", r->auth);
+		explain_value(c, "login", text, true, "");
+	}
+	if (r->source4.family != 0)
+		explain_value(
+		    c, "source", dnsaddr_text(&r->source4, ip, sizeof(ip)), true, "");
+	if (r->source6.family != 0)
+		explain_value(
+		    c, "source6", dnsaddr_text(&r->source6, ip, sizeof(ip)), true, "");
+	explain_value(c, "helo", r->helo[0] != '\0' ? r->helo : "helo of delivery",
+	    r->helo[0] != '\0', "fife.conf");
+	explain_number(c, "concurrency", r->concurrency, "jobs-per-destination of queue");
+	explain_number(c, "rate", r->rate, "no limit");
+	explain_number(c, "messages", r->messages, "messages-max of delivery");
+	if (r->fallback[0] != '\0') {
+		snprintf(text, sizeof(text), "%s after %u tries", r->fallback, r->after);
+		for (unsigned int i = 0; i < r->n_on; i++) {
+			strlcat(text, i == 0 ? ", or at once on " : " ", sizeof(text));
+			strlcat(text, r->on[i], sizeof(text));
+		}
+		explain_value(c, "fallback", text, true, "");
+	}
+}
+
 static void
 route_explain(struct ctl *c, int argc, char **argv)
 {
-	const char *at = strrchr(argv[0], '@');
-	char domain[256], url[512] = "", matched[256] = "";
+	const char *at = strrchr(argv[0], '@'), *why;
+	char domain[256], text[ROUTE_MAX + 1] = "", matched[ADDRESS_MAX + 8] = "";
+	struct route r;
 	enum dir_status st;
 
 	if (domain_arg(c, at != NULL ? at + 1 : argv[0], domain, sizeof(domain)) == -1)
@@ -327,11 +433,16 @@ route_explain(struct ctl *c, int argc, char **argv)
 	if (resolve_domain_is_local(&auth.resolver, domain))
 		ctl_str(c, "route", "local: a domain of this host");
 	else {
-		st = directory_route_find(
-		    auth.directory, domain, url, sizeof(url), matched, sizeof(matched));
-		ctl_str(c, "route", st == DIR_OK ? url : "MX records of the domain");
-		if (st == DIR_OK)
-			ctl_str(c, "because", matched);
+		st = directory_route_find(auth.directory, domain, argc > 1 ? argv[1] : "",
+		    text, sizeof(text), matched, sizeof(matched));
+		if (st != DIR_OK)
+			strlcpy(text, "mx", sizeof(text));
+		ctl_str(c, "route", st == DIR_OK ? text : "MX records of the domain");
+		ctl_str(c, "because", st == DIR_OK ? matched : "no route fits");
+		if (route_parse(text, &r, &why) == 0)
+			explain_route(c, &r);
+		else
+			ctl_str(c, "broken", why);
 	}
 	ctl_row_end(c);
 	ctl_done(c, CTL_OK, NULL);
@@ -382,10 +493,10 @@ const struct ctl_command auth_commands[] = {
 	{ "alias add", 2, -1, alias_add },
 	{ "alias del", 1, 1, alias_del },
 	{ "alias list", 0, 0, alias_list },
-	{ "route add", 2, 2, route_add },
+	{ "route add", 2, 20, route_add },
 	{ "route del", 1, 1, route_del },
 	{ "route list", 0, 0, route_list },
-	{ "route explain", 1, 1, route_explain },
+	{ "route explain", 1, 2, route_explain },
 	{ "access list", 0, 2, access_list },
 	{ "access allow add", 1, -1, access_allow_add },
 	{ "access allow del", 1, 3, access_allow_del },

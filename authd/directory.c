@@ -736,24 +736,59 @@ directory_route_del(struct directory *d, const char *domain)
 	return del(d, DIR_ROUTES, domain);
 }
 
-enum dir_status
-directory_route_find(struct directory *d, const char *domain, char *url, size_t cap,
+/* from:ADDRESS, then from:@DOMAIN. */
+static enum dir_status
+route_of_sender(struct directory *d, const char *sender, char *route, size_t cap,
     char *matched, size_t matched_cap)
+{
+	struct address a;
+	enum dir_status st;
+	char key[ADDRESS_MAX + 8] = "from:", domain[256];
+
+	if (sender[0] == '\0' || address_parse(sender, strlen(sender), &a) == -1 ||
+	    address_fold_key(&a, key + 5, sizeof(key) - 5) == -1)
+		return DIR_NONE;
+	st = get(d, DIR_ROUTES, key, route, cap);
+	if (st == DIR_NONE &&
+	    address_domain_ascii(a.domain, domain, sizeof(domain)) != -1) {
+		snprintf(key, sizeof(key), "from:@%s", domain);
+		st = get(d, DIR_ROUTES, key, route, cap);
+	}
+	strlcpy(matched, key, matched_cap);
+	return st;
+}
+
+enum dir_status
+directory_route_find(struct directory *d, const char *domain, const char *sender,
+    char *route, size_t cap, char *matched, size_t matched_cap)
 {
 	const char *p = domain;
 	enum dir_status st;
 
-	if ((st = get(d, DIR_ROUTES, domain, url, cap)) != DIR_NONE) {
+	if ((st = get(d, DIR_ROUTES, domain, route, cap)) != DIR_NONE) {
 		strlcpy(matched, domain, matched_cap);
 		return st;
 	}
 	while ((p = strchr(p, '.')) != NULL) {
-		if ((st = get(d, DIR_ROUTES, p, url, cap)) != DIR_NONE) {
+		if ((st = get(d, DIR_ROUTES, p, route, cap)) != DIR_NONE) {
 			strlcpy(matched, p, matched_cap);
 			return st;
 		}
 		p++;
 	}
+	st = route_of_sender(d, sender, route, cap, matched, matched_cap);
+	if (st != DIR_NONE)
+		return st;
 	strlcpy(matched, "*", matched_cap);
-	return get(d, DIR_ROUTES, "*", url, cap);
+	return get(d, DIR_ROUTES, "*", route, cap);
+}
+
+bool
+directory_route_by_sender(struct directory *d)
+{
+	char key[512] = "from", value[1024];
+
+	return directory_next(d, DIR_ROUTES, key, sizeof(key), value, sizeof(value)) ==
+		   DIR_OK &&
+	       strncmp(key, "from:", 5) == 0;
 }

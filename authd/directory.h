@@ -9,6 +9,7 @@
  * the disk when the function returns.
  */
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -91,13 +92,17 @@ enum dir_status directory_alias_del(struct directory *, const char *key);
 enum dir_status directory_alias_get(
     struct directory *, const char *key, char *buf, size_t cap);
 
-/* domain: exact, ".sub" for all below, or "*" for the default. */
+/* domain: exact, ".sub" for all below, "*" for the default, "from:ADDRESS" or
+ * "from:@DOMAIN" for those of a sender. route: as in common/proto/route.h. */
 enum dir_status directory_route_put(
     struct directory *, const char *domain, const char *url);
 enum dir_status directory_route_del(struct directory *, const char *domain);
-/* The most specific one for a domain; *matched gets its key. */
-enum dir_status directory_route_find(struct directory *, const char *domain, char *url,
-    size_t cap, char *matched, size_t matched_cap);
+/* The most specific one for a domain; then that of the sender ("": of nobody), then the
+ * default; *matched gets its key. */
+enum dir_status directory_route_find(struct directory *, const char *domain,
+    const char *sender, char *route, size_t cap, char *matched, size_t matched_cap);
+/* Are there routes by sender at all? */
+bool directory_route_by_sender(struct directory *);
 
 /* Entries of access.h, which knows what key and value are. */
 enum dir_status directory_access_put(

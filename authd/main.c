@@ -219,11 +219,11 @@ static void
 answer_route(struct channel *ch, struct msg *m)
 {
 	struct msg_route r = { 0 };
-	char domain[256], matched[256], settings[64] = "";
+	char domain[256], matched[ADDRESS_MAX + 8], settings[64] = "";
 	enum dir_status st;
 
-	if (address_domain_ascii(m->p.domain.domain, domain, sizeof(domain)) == -1)
-		strlcpy(domain, m->p.domain.domain, sizeof(domain));
+	if (address_domain_ascii(m->p.route_ask.domain, domain, sizeof(domain)) == -1)
+		strlcpy(domain, m->p.route_ask.domain, sizeof(domain));
 	st =
 	    directory_domain_settings(auth.directory, domain, settings, sizeof(settings));
 	if (st == DIR_OK && strncmp(settings, "language=", 9) == 0)
@@ -234,11 +234,14 @@ answer_route(struct channel *ch, struct msg *m)
 	else if (st != DIR_NONE)
 		r.rclass = RCLASS_TEMP;
 	else {
-		st = directory_route_find(auth.directory, domain, r.url, sizeof(r.url),
-		    matched, sizeof(matched));
+		st = directory_route_find(auth.directory, domain, m->p.route_ask.sender,
+		    r.url, sizeof(r.url), matched, sizeof(matched));
 		r.rclass = st == DIR_OK || st == DIR_NONE ? RCLASS_REMOTE : RCLASS_TEMP;
 		if (st != DIR_OK)
 			r.url[0] = '\0';
+		/* The sender may turn it: of no route, or of the default. */
+		r.by_sender = (st == DIR_NONE || matched[0] == '*') &&
+			      directory_route_by_sender(auth.directory);
 	}
 	channel_send(ch, MSG_AUTHD_QUEUED_ROUTE_IS, m->id, &r, -1);
 }

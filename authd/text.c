@@ -20,7 +20,7 @@
 #include "common/compat/compat.h"
 #include "common/daemon.h"
 #include "common/log.h"
-#include "common/proto/routeurl.h"
+#include "common/proto/route.h"
 
 #define VALUE_MAX 32768
 #define LOAD_MAX (64 * 1024 * 1024)
@@ -311,7 +311,7 @@ static const char *
 load_line(char *line)
 {
 	char *words[LINE_WORDS_MAX], *word, domain[300], key[ADDRESS_MAX + 2];
-	struct routeurl url;
+	struct route route;
 	struct address a;
 	const char *why;
 	enum dir_status st;
@@ -334,6 +334,18 @@ load_line(char *line)
 		st = directory_alias_put(auth.directory, key, targets);
 		return st == DIR_OK ? NULL : dir_status_text(st);
 	}
+	if (strncmp(line, "route ", 6) == 0) {
+		/* route KEY URL SETTINGS…: stored as they stand */
+		char *value = strchr(line + 6, ' ');
+
+		if (value == NULL)
+			return "expected route DOMAIN URL";
+		*value++ = '\0';
+		if (route_parse(value, &route, &why) == -1)
+			return why;
+		st = directory_route_put(auth.directory, line + 6, value);
+		return st == DIR_OK ? NULL : dir_status_text(st);
+	}
 	while ((word = strsep(&line, " ")) != NULL && n < LINE_WORDS_MAX)
 		if (*word != '\0')
 			words[n++] = word;
@@ -346,12 +358,6 @@ load_line(char *line)
 		if ((st == DIR_OK || st == DIR_EXISTS) && n == 3)
 			st = directory_domain_set(auth.directory, domain, words[2]);
 		return st == DIR_OK || st == DIR_EXISTS ? NULL : dir_status_text(st);
-	}
-	if (n == 3 && strcmp(words[0], "route") == 0) {
-		if (routeurl_parse(words[2], &url, &why) == -1)
-			return why;
-		st = directory_route_put(auth.directory, words[1], words[2]);
-		return st == DIR_OK ? NULL : dir_status_text(st);
 	}
 	if (n == 3 && strcmp(words[0], "access") == 0) {
 		enum access_kind kind = access_kind_of(words[1]);

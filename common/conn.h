@@ -70,7 +70,26 @@ int conn_tls_client(struct conn *, struct ssl_ctx_st *, const char *name, int ve
 void conn_tls_ask_certificate(struct conn *);
 /* The one that the client has shown, in DER; 0: none, or it does not fit. */
 size_t conn_tls_peer_certificate(const struct conn *, uint8_t *out, size_t cap);
+/*
+ * The client side where TLSA records decide (RFC 7672, 3): base is the name for SNI
+ * and the first that a certificate below a trust anchor (usage 2) may have, names are
+ * others. -1 also when OpenSSL can use none of the records.
+ */
+struct conn_tlsa {
+	uint8_t usage, selector, matching;
+	const uint8_t *data;
+	size_t len;
+};
+int conn_tls_client_dane(struct conn *, struct ssl_ctx_st *, const char *base,
+    const char *const *names, size_t n_names, const struct conn_tlsa *, size_t n);
 int conn_is_tls(const struct conn *);
+/* Why the peer's certificate is not trusted, "" when it is; also where nothing hangs on
+ * it. */
+const char *conn_tls_trust(const struct conn *);
+/* After CONN_ERROR: it was about the certificate. */
+int conn_tls_certificate_failed(const struct conn *);
+/* SHA-256 of the peer's SubjectPublicKeyInfo. 0 or -1. */
+int conn_tls_peer_key(const struct conn *, uint8_t out[32]);
 /* "TLSv1.3 TLS_AES_256_GCM_SHA384"; "" without TLS. */
 const char *conn_tls_cipher(const struct conn *);
 const char *conn_tls_version(const struct conn *);

@@ -47,6 +47,7 @@ struct conn {
 	unsigned int ask_certificate : 1;
 	unsigned int read_wants_write : 1;
 	unsigned int write_wants_read : 1;
+	unsigned int bad_certificate : 1;
 	uint64_t close_at; /* monotonic ms: the end of conn_close()'s patience */
 	size_t discarded;  /* octets read while lingering */
 	char error[160];

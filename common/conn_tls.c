@@ -25,8 +25,10 @@ set_error(struct conn *c, const char *doing, int saved_errno)
 	long verify = SSL_get_verify_result(c->ssl);
 
 	if (reason != NULL && ERR_GET_REASON(e) == SSL_R_CERTIFICATE_VERIFY_FAILED &&
-	    verify != X509_V_OK)
+	    verify != X509_V_OK) {
 		reason = X509_verify_cert_error_string(verify);
+		c->bad_certificate = 1;
+	}
 	if (reason == NULL && e != 0)
 		reason = "unknown error";
 	if (reason == NULL)
@@ -245,13 +247,10 @@ expect_name(SSL *ssl, const char *name, int verify)
 	/* RFC 6066, 3: no literals in the server name. */
 	if (!literal && host[0] != '\0' && SSL_set_tlsext_host_name(ssl, host) != 1)
 		return -1;
-	if (!verify) {
-		SSL_set_verify(ssl, SSL_VERIFY_NONE, NULL);
-		return 0;
-	}
+	/* Without it the result is known all the same, and nothing hangs on it. */
+	SSL_set_verify(ssl, verify ? SSL_VERIFY_PEER : SSL_VERIFY_NONE, NULL);
 	if (host[0] == '\0')
-		return -1;
-	SSL_set_verify(ssl, SSL_VERIFY_PEER, NULL);
+		return verify ? -1 : 0;
 	SSL_set_hostflags(ssl, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
 	if (literal)
 		return X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), host) == 1 ? 0
@@ -275,6 +274,69 @@ conn_tls_client(struct conn *c, SSL_CTX *ctx, const char *name, int verify)
 		return -1;
 	}
 	return begin(c, ssl);
+}
+
+int
+conn_tls_client_dane(struct conn *c, SSL_CTX *ctx, const char *base,
+    const char *const *names, size_t n_names, const struct conn_tlsa *tlsa, size_t n)
+{
+	SSL *ssl;
+	int usable = 0;
+
+	if (c->state != CONN_S_PLAIN || c->closing || c->freed || c->eof)
+		return -1;
+	ERR_clear_error();
+	if ((ssl = SSL_new(ctx)) == NULL)
+		return -1;
+	SSL_set_connect_state(ssl);
+	SSL_set_verify(ssl, SSL_VERIFY_PEER, NULL);
+	SSL_set_hostflags(ssl, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
+	if (SSL_dane_enable(ssl, base) <= 0)
+		goto fail;
+	/* RFC 7672, 3.1.1: with usage 3 neither names nor dates matter. */
+	SSL_dane_set_flags(ssl, DANE_FLAG_NO_DANE_EE_NAMECHECKS);
+	for (size_t i = 0; i < n_names; i++)
+		if (SSL_add1_host(ssl, names[i]) != 1)
+			goto fail;
+	for (size_t i = 0; i < n; i++)
+		usable += SSL_dane_tlsa_add(ssl, tlsa[i].usage, tlsa[i].selector,
+			      tlsa[i].matching, tlsa[i].data, tlsa[i].len) > 0;
+	ERR_clear_error();
+	if (usable > 0)
+		return begin(c, ssl);
+fail:
+	SSL_free(ssl);
+	return -1;
+}
+
+const char *
+conn_tls_trust(const struct conn *c)
+{
+	long r = c->ssl == NULL ? X509_V_ERR_UNSPECIFIED : SSL_get_verify_result(c->ssl);
+
+	return r == X509_V_OK ? "" : X509_verify_cert_error_string(r);
+}
+
+int
+conn_tls_certificate_failed(const struct conn *c)
+{
+	return c->bad_certificate;
+}
+
+int
+conn_tls_peer_key(const struct conn *c, uint8_t out[32])
+{
+	X509 *cert = c->ssl == NULL ? NULL : SSL_get0_peer_certificate(c->ssl);
+	unsigned char *der = NULL;
+	int len, rc = -1;
+
+	if (cert == NULL ||
+	    (len = i2d_X509_PUBKEY(X509_get_X509_PUBKEY(cert), &der)) <= 0)
+		return -1;
+	if (EVP_Digest(der, (size_t)len, out, NULL, EVP_sha256(), NULL) == 1)
+		rc = 0;
+	OPENSSL_free(der);
+	return rc;
 }
 
 int

@@ -231,6 +231,13 @@ enum dns_status {
 	DNS_NULL_MX
 };
 
+/* sts_policy.mode */
+enum sts_mode {
+	STS_NONE,
+	STS_TESTING,
+	STS_ENFORCE
+};
+
 enum verdict {
 	VERDICT_ACCEPT = 1,
 	VERDICT_JUNK,

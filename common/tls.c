@@ -500,6 +500,8 @@ tls_client_context(const char *ca_file)
 		return NULL;
 	}
 	common_settings(ctx);
+	if (SSL_CTX_dane_enable(ctx) <= 0)
+		log_openssl("DANE");
 	if (ca_file[0] != '\0') {
 		if (SSL_CTX_load_verify_file(ctx, ca_file) != 1) {
 			log_openssl(ca_file);

@@ -9,6 +9,7 @@
 #include "common/compat/compat.h"
 #include "common/proto/address.h"
 #include "dnsd/resolve.h"
+#include "dnsd/sts.h"
 
 #define MX_CONSIDERED_MAX 100
 
@@ -18,6 +19,7 @@ struct family {
 	struct dnsaddr addrs[DNSHOSTS_ADDRS_MAX];
 	enum dns_status status;
 	int secure;
+	char canonical[256];
 };
 
 struct find;
@@ -41,6 +43,11 @@ struct find {
 	struct family found[DNSHOSTS_MAX][2]; /* IPv4, IPv6 */
 	struct half halves[DNSHOSTS_MAX][2];
 	char text[256];
+	/* what came of the hosts, until the policy is there */
+	enum dns_status status;
+	struct sts_find *sts; /* NULL: not asked, or there already */
+	int done;
+	struct msg_sts_policy policy;
 };
 
 struct mx {
@@ -125,15 +132,19 @@ hosts_from_mx(const struct wire_answer *w, const char *self, uint32_t (*random)(
 }
 
 static void
-finish(struct find *f, enum dns_status status, const char *text)
+answer(struct find *f)
 {
 	static uint8_t blob[DNSRR_BLOB_MAX];
-	struct msg_dns_hosts_are m = { .status = (uint8_t)status };
+	struct msg_dns_hosts_are m = { .status = (uint8_t)f->status };
+	enum dns_status status = f->status;
 	size_t len = 0;
 
 	m.from_mx = f->from_mx != 0;
 	m.secure = f->secure != 0;
-	strlcpy(m.text, text, sizeof(m.text));
+	m.sts_mode = f->policy.mode;
+	strlcpy(m.sts_mx, f->policy.mx, sizeof(m.sts_mx));
+	strlcpy(m.sts_text, f->policy.text, sizeof(m.sts_text));
+	strlcpy(m.text, f->text, sizeof(m.text));
 	for (size_t i = 0; status == DNS_OK && i < f->n_hosts; i++)
 		if (f->hosts[i].n_addrs > 0 &&
 		    dnshosts_add(blob, sizeof(blob), &len, &f->hosts[i]) == 0)
@@ -142,6 +153,32 @@ finish(struct find *f, enum dns_status status, const char *text)
 	m.hosts_len = len;
 	f->cb(&m, f->arg);
 	free(f);
+}
+
+static void
+finish(struct find *f, enum dns_status status, const char *text)
+{
+	f->status = status;
+	/* It may be f->text itself. */
+	memmove(f->text, text, strlen(text) + 1);
+	f->done = 1;
+	if (f->sts == NULL)
+		answer(f);
+	else if (status != DNS_OK) {
+		sts_cancel(f->sts); /* no host, no need */
+		answer(f);
+	}
+}
+
+static void
+got_policy(const struct msg_sts_policy *p, void *arg)
+{
+	struct find *f = arg;
+
+	f->policy = *p;
+	f->sts = NULL;
+	if (f->done)
+		answer(f);
 }
 
 /* IPv6 and IPv4 by turns: one dead family then costs one time-out, not all. */
@@ -157,6 +194,11 @@ merge(struct dnshost *h, const struct family found[2])
 			h->addrs[h->n_addrs++] = found[v6].addrs[at[v6]++];
 		v6 = !v6;
 	}
+	/* RFC 7672, 2.2.3: where the aliases end, if both families say the same. */
+	for (int v = 0; v < 2; v++)
+		if (found[v].n > 0 && h->canonical[0] == '\0' &&
+		    strcasecmp(found[v].canonical, h->name) != 0)
+			strlcpy(h->canonical, found[v].canonical, sizeof(h->canonical));
 	h->secure =
 	    (found[0].n == 0 || found[0].secure) && (found[1].n == 0 || found[1].secure);
 }
@@ -203,6 +245,8 @@ got_addresses(const struct resolve_answer *a, void *arg)
 	fam->secure = a->secure;
 	if (a->text[0] != '\0')
 		strlcpy(f->text, a->text, sizeof(f->text));
+	if (a->status == DNS_OK)
+		strlcpy(fam->canonical, a->wire->canonical, sizeof(fam->canonical));
 	while (a->status == DNS_OK && fam->n < DNSHOSTS_ADDRS_MAX &&
 	       dnsrr_next(a->wire->records, a->wire->len, &off, &rr) == 1) {
 		struct dnsaddr *d = &fam->addrs[fam->n++];
@@ -277,7 +321,7 @@ got_mx(const struct resolve_answer *a, void *arg)
 }
 
 int
-hosts_find(const char *domain, int mx, const char *self, hosts_cb cb, void *arg)
+hosts_find(const char *domain, int mx, int sts, const char *self, hosts_cb cb, void *arg)
 {
 	struct find *f = calloc(1, sizeof(*f));
 
@@ -290,8 +334,11 @@ hosts_find(const char *domain, int mx, const char *self, hosts_cb cb, void *arg)
 	    -1)
 		strlcpy(f->hosts[0].name, domain, sizeof(f->hosts[0].name));
 	if (mx) {
+		if (sts)
+			f->sts = sts_find(f->hosts[0].name, got_policy, f);
 		if (resolve_lookup(f->hosts[0].name, DNSRR_MX, got_mx, f) == 0)
 			return 0;
+		sts_cancel(f->sts);
 		free(f);
 		return -1;
 	}

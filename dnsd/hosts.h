@@ -18,10 +18,11 @@ typedef void (*hosts_cb)(const struct msg_dns_hosts_are *, void *arg);
 
 /*
  * mx: by MX records, without any by the domain's own addresses; otherwise the
- * addresses of that name alone. self: our own name, at which a list ends. 0, or -1:
- * no memory, cb is not called.
+ * addresses of that name alone. sts: with the domain's MTA-STS policy. self: our own
+ * name, at which a list ends. 0, or -1: no memory, cb is not called.
  */
-int hosts_find(const char *domain, int mx, const char *self, hosts_cb, void *arg);
+int hosts_find(
+    const char *domain, int mx, int sts, const char *self, hosts_cb, void *arg);
 
 /*
  * The pure part: MX records to hosts in the order of trial. Equal preferences are

@@ -146,8 +146,8 @@ answer_hosts(struct channel *ch, struct msg *m)
 
 	if (a == NULL)
 		return;
-	if (hosts_find(m->p.dns_hosts.domain, m->p.dns_hosts.mx, daemon_conf()->hostname,
-		send_hosts, a) == -1)
+	if (hosts_find(m->p.dns_hosts.domain, m->p.dns_hosts.mx, m->p.dns_hosts.sts,
+		daemon_conf()->hostname, send_hosts, a) == -1)
 		send_hosts(&none, a);
 }
 

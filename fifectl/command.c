@@ -45,6 +45,7 @@ static const struct route {
 	{ "secret", NULL, "keyd", 0, NULL },
 	{ "queue", NULL, "queued", 0, NULL },
 	{ "resolver", NULL, "dnsd", 0, NULL },
+	{ "policy", NULL, "policyd", 0, NULL },
 	{ "log", NULL, "logd", 0, NULL },
 	{ "why", NULL, "logd", 0, NULL },
 	{ "mailbox", "import", "mboxd", WITH_STDIN, NULL },
@@ -83,7 +84,6 @@ static const struct {
 	const char *second; /* NULL: any */
 } later[] = {
 	{ "list", NULL },
-	{ "secret", NULL },
 	{ "backup", NULL },
 	{ "restore", NULL },
 	{ "mailbox", "purge" },
@@ -216,7 +216,9 @@ ask_daemon(struct context *cx, const struct route *route, int argc, char **argv)
 	q.words = words;
 	if ((r = command_enter_state(cx)) != CTL_OK)
 		return r;
-	if (((route->flags & WITH_SECRET) && argc > 2) || sets_scram(argc, argv)) {
+	if (((route->flags & WITH_SECRET) && argc > 2 &&
+		strcmp(argv[argc - 1], "token-file") != 0) ||
+	    sets_scram(argc, argv)) {
 		if (secret_read(
 			strcmp(route->first, "secret") == 0 ? "secret" : "password",
 			secret, sizeof(secret)) == -1)

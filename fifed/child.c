@@ -248,6 +248,16 @@ add(struct suite *s, enum role role, uint32_t instance)
 	return 0;
 }
 
+/* 0: not a daemon of ours to start, or no role at all. */
+static uint32_t
+instances(enum role role, uint32_t workers)
+{
+	if (role == ROLE_MAILBOX || role == ROLE_FIFECTL || role == ROLE_AUTHD_WORKER ||
+	    role_by_name(role_name(role)) == ROLE_NONE)
+		return 0;
+	return role == ROLE_SMTPD ? workers : 1;
+}
+
 int
 child_add_all(struct suite *s)
 {
@@ -262,9 +272,9 @@ child_add_all(struct suite *s)
 	}
 	counts_open(workers);
 	/* logd first: what the others say while they start is not lost. */
-	for (int role = ROLE_LOGD; role <= ROLE_MBOXD; role++)
-		for (uint32_t i = 0; i < (role == ROLE_SMTPD ? workers : 1); i++)
-			if (add(s, role, i) == -1)
+	for (int role = ROLE_LOGD; role < ROLE_MAX; role++)
+		for (uint32_t i = 0; i < instances((enum role)role, workers); i++)
+			if (add(s, (enum role)role, i) == -1)
 				return -1;
 	return 0;
 }

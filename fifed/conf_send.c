@@ -128,6 +128,17 @@ send_delivery(const struct conf *conf, struct child *c)
 }
 
 static void
+send_policy(const struct conf *conf, struct child *c)
+{
+	struct msg_conf_policyd m = conf->policy;
+
+	if (conf->delivery.ca_file[0] != '\0' &&
+	    conf_path(conf, conf->delivery.ca_file, m.ca_file, sizeof(m.ca_file)) == -1)
+		log_warnx("path of ca-file is too long");
+	(void)channel_send(c->ch, MSG_FIFED_POLICYD_CONF, 0, &m, -1);
+}
+
+static void
 send_scan(const struct conf *conf, struct child *c)
 {
 	struct msg_conf_scand m = conf->scan;
@@ -223,6 +234,9 @@ conf_send(struct suite *s, struct child *c)
 		break;
 	case ROLE_DELIVERD_REMOTE:
 		send_delivery(conf, c);
+		break;
+	case ROLE_POLICYD:
+		send_policy(conf, c);
 		break;
 	case ROLE_FILTERD:
 		send_filter(conf, c);

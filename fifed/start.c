@@ -64,6 +64,10 @@ static const struct {
 	{ "mail", ROLE_NONE, 0711 },
 	{ "filter", ROLE_FILTERD, 0700 },
 	{ "scan", ROLE_SCAND, 0700 },
+	{ "policy", ROLE_POLICYD, 0700 },
+	{ "key", ROLE_KEYD, 0700 },
+	/* Programs of the site, as root, put tokens there. */
+	{ "key/token", ROLE_KEYD, 0700 },
 	{ "ctl", ROLE_NONE, 0700 },
 	{ "public", ROLE_NONE, 0755 },
 };

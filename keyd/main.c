@@ -1,16 +1,19 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * keyd(8): the only process that holds private keys. Fronts send it the octets
- * that are to be signed in a TLS handshake and wait for the answer, so it does
- * nothing else: no files, no network.
+ * that are to be signed in a TLS handshake and wait for the answer; deliverd-remote
+ * has it log in at relays. No network, and no files but those of the secrets.
  */
 #include "common/daemon.h"
 #include "common/log.h"
 #include "keyd/keys.h"
+#include "keyd/relay.h"
+#include "keyd/secrets.h"
 #include "keyd/sign.h"
 
 static uint64_t signatures;
 static uint64_t refusals;
+static int secrets_damaged;
 
 static void
 on_conf(struct msg *m)
@@ -84,8 +87,27 @@ on_sign(struct channel *ch, struct msg *m)
 static void
 on_peer_message(struct channel *ch, struct msg *m)
 {
-	if (m->type == MSG_FRONT_KEYD_SIGN)
+	switch (m->type) {
+	case MSG_FRONT_KEYD_SIGN:
 		on_sign(ch, m);
+		break;
+	case MSG_RDELIVER_KEYD_LOGIN:
+		relay_begin(ch, m);
+		break;
+	case MSG_RDELIVER_KEYD_LOGIN_NEXT:
+		relay_next(ch, m);
+		break;
+	default:
+		break;
+	}
+}
+
+static int
+on_start(void)
+{
+	/* Without the secrets there is still TLS. */
+	secrets_damaged = secrets_open() == -1;
+	return 0;
 }
 
 static void
@@ -95,12 +117,18 @@ run_status(struct ctl *ctl, int argc, char **argv)
 	ctl_u64(ctl, "keys", keys_count());
 	ctl_u64(ctl, "signatures", signatures);
 	ctl_u64(ctl, "refusals", refusals);
+	ctl_u64(ctl, "secrets", secrets_count());
+	if (secrets_damaged)
+		ctl_str(ctl, "degraded", "the file of secrets cannot be read");
 	ctl_row_end(ctl);
 	ctl_done(ctl, CTL_OK, NULL);
 }
 
 static const struct ctl_command commands[] = {
 	{ "status", 0, 0, run_status },
+	{ "secret add", 1, 3, relay_secret_add },
+	{ "secret del", 1, 1, relay_secret_del },
+	{ "secret list", 0, 0, relay_secret_list },
 	{ NULL, 0, 0, NULL },
 };
 
@@ -108,8 +136,10 @@ static const struct daemon keyd_daemon = {
 	.role = ROLE_KEYD,
 	.conf = on_conf,
 	.open = on_open,
+	.start = on_start,
 	.reload = on_reload,
 	.peer_message = on_peer_message,
+	.peer_lost = relay_lost,
 	.commands = commands,
 };
 

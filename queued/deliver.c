@@ -166,6 +166,14 @@ items_end(struct job *j)
 	int64_t now = queue_now(), due;
 	int reached, away = host_is_away(j, &reached);
 
+	/* With another way to go the dead host keeps nobody waiting; nor does a dead
+	 * relay of one sender's keep the others. */
+	if (j->nitems > 0 &&
+	    (j->route != NULL || strstr(sched_group_key(queued.sched,
+					    sched_dest(queued.sched, j->items[0])),
+				     " fallback=") != NULL))
+		away = 0;
+
 	for (uint32_t i = 0; i < j->nitems; i++) {
 		uint32_t item = j->items[i], none = 0;
 

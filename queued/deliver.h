@@ -40,6 +40,9 @@ const char *deliver_degraded(void);
 /* route.c */
 void route_start(void);
 void route_pump(void);
+/* An item that was popped, whose sender may turn the route: authd is asked, then it
+ * starts. 0, or -1: it cannot be asked. */
+int route_ask_sender(uint32_t item);
 void route_changed(const char *domain);
 void route_peer_lost(void);
 

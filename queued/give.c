@@ -47,15 +47,21 @@ send_job(
 		.job = j->id, .queue_id = m->id, .size = m->size, .crc = m->crc
 	};
 	struct msg_job_go go = { j->id, j->nrcpt };
-	const char *route = sched_group_key(queued.sched, dest);
+	const char *route =
+	    j->route != NULL ? j->route : sched_group_key(queued.sched, dest);
 
 	qid_format(m->id, job.qid);
 	strlcpy(job.sender, v->rec.sender, sizeof(job.sender));
 	job.body = v->rec.body;
 	job.smtputf8 = (m->flags & QM_SMTPUTF8) != 0;
 	strlcpy(job.domain, index_dest_name(ix, dest), sizeof(job.domain));
-	/* The key of a group by MX is "mx:" and the domain. */
-	if (!j->local && strncmp(route, "mx:", 3) != 0)
+	/* The key of a group by MX is "mx:" and the domain, and settings if there are. */
+	if (!j->local && strncmp(route, "mx:", 3) == 0) {
+		const char *settings = strchr(route, ' ');
+
+		if (settings != NULL)
+			snprintf(job.route, sizeof(job.route), "mx%s", settings);
+	} else if (!j->local)
 		strlcpy(job.route, route, sizeof(job.route));
 	job.oldest_live = oldest_live();
 	job.junk = (m->flags & QM_JUNK) != 0;
@@ -67,6 +73,10 @@ send_job(
 	job.by = v->rec.ext.by;
 	job.by_mode = v->rec.ext.by_mode;
 	job.by_trace = v->rec.ext.by_trace;
+	job.attempts = UINT32_MAX;
+	for (uint32_t i = 0; i < j->nrcpt; i++)
+		if (v->rcpts[j->rcpts[i].num].attempts < job.attempts)
+			job.attempts = v->rcpts[j->rcpts[i].num].attempts;
 	job.prefix = v->rec.prefix;
 	job.prefix_len = v->rec.prefix_len;
 	if (channel_send(ch, MSG_QUEUED_DELIVERD_JOB, 0, &job, fd) == -1)
@@ -93,7 +103,11 @@ job_join(struct job *j, struct qmsg *m)
 {
 	for (uint32_t i = m->items; i != 0 && j->nitems < JOB_ITEMS_MAX;
 	     i = sched_next_of(queued.sched, i)) {
-		if (i != j->items[0] && sched_join(queued.sched, i, j->items[0]) == 0)
+		/* Of one group they may have another route all the same. */
+		if (i != j->items[0] &&
+		    sched_by_sender(queued.sched, sched_dest(queued.sched, i)) ==
+			(j->route != NULL) &&
+		    sched_join(queued.sched, i, j->items[0]) == 0)
 			j->items[j->nitems++] = i;
 	}
 }
@@ -285,8 +299,8 @@ give_stop(void)
 	}
 }
 
-static void
-job_start(uint32_t item, int local)
+void
+job_start(uint32_t item, int local, char *route)
 {
 	struct qmsg *m =
 	    index_find(spool_index(queued.spool), sched_id(queued.sched, item));
@@ -299,14 +313,17 @@ job_start(uint32_t item, int local)
 	if (m == NULL || !job_may_run(m)) {
 		sched_job_end(queued.sched, item, 0, 0, now);
 		sched_remove(queued.sched, item, m != NULL ? &m->items : &none);
+		free(route);
 		return;
 	}
 	j = calloc(1, sizeof(*j));
 	if (j == NULL) {
+		free(route);
 		sched_job_end(queued.sched, item, 0, 0, now);
 		sched_requeue(queued.sched, item, now + 10, now);
 		return;
 	}
+	j->route = route;
 	j->items[j->nitems++] = item;
 	j->local = (uint8_t)local;
 	j->msg = m->id;
@@ -343,7 +360,11 @@ give_pump(enum sched_class class, enum role role)
 		item = sched_pop(queued.sched, class);
 		if (item == 0)
 			return;
-		job_start(item, class == SCHED_LOCAL);
+		if (class == SCHED_REMOTE &&
+		    sched_by_sender(queued.sched, sched_dest(queued.sched, item)) &&
+		    route_ask_sender(item) == 0)
+			continue;
+		job_start(item, class == SCHED_LOCAL, NULL);
 	}
 	deliver_wake();
 }

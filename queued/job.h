@@ -43,6 +43,7 @@ struct job {
 	uint32_t nexpands, expands_cap;
 	uint32_t items[JOB_ITEMS_MAX]; /* of the schedule */
 	uint32_t nitems;
+	char *route; /* of its sender; NULL: the group's */
 	LIST_ENTRY(job) hash;
 	TAILQ_ENTRY(job) entry; /* in one of the lists of what waits */
 };
@@ -77,6 +78,9 @@ void job_frozen(struct job *, struct qmsg *, const struct spool_view *, int64_t 
 
 /* The class of one of its recipients. */
 const struct class_times *job_class(const struct spool_view *, uint32_t rcpt);
+/* give.c: start an item that was popped. route: of its sender, taken; NULL: the
+ * group's. */
+void job_start(uint32_t item, int local, char *route);
 
 /* deliver.c */
 /* Nothing speaks against trying it now. */

@@ -49,6 +49,7 @@ job_free(struct job *j)
 		free(j->expands[i].address);
 	free(j->rcpts);
 	free(j->expands);
+	free(j->route);
 	free(j);
 }
 

@@ -286,6 +286,7 @@ group_unblock(struct sched *s, uint32_t i)
 	if (s->groups[i].blocked_until == 0)
 		return;
 	s->groups[i].blocked_until = 0;
+	s->groups[i].throttled = 0;
 	s->nblocked--;
 	sched_group_place(s, i);
 }
@@ -293,6 +294,7 @@ group_unblock(struct sched *s, uint32_t i)
 void
 sched_wake(struct sched *s, int64_t now)
 {
+	s->now = now;
 	while (s->nheap > 0 && s->items[s->heap[0]].due <= now) {
 		uint32_t item = s->heap[0];
 
@@ -399,6 +401,25 @@ band_choose(const struct sched *s, struct class *c, uint32_t *bucket)
 	return &c->bands[top];
 }
 
+/* Its minute is full: no more of it until the next. */
+static void
+group_throttle(struct sched *s, struct group *g)
+{
+	if (g->rate == 0)
+		return;
+	if (s->now - g->minute >= 60 || s->now < g->minute) {
+		g->minute = s->now;
+		g->started = 0;
+	}
+	if (++g->started < g->rate || g->blocked_until != 0)
+		return;
+	g->blocked_until = g->minute + 60;
+	g->throttled = 1;
+	s->nblocked++;
+	if (g->blocked_until < s->unblock_at)
+		s->unblock_at = g->blocked_until;
+}
+
 uint32_t
 sched_pop(struct sched *s, enum sched_class class)
 {
@@ -431,6 +452,7 @@ sched_pop(struct sched *s, enum sched_class class)
 	ready_unlink(s, item);
 	s->items[item].state = ITEM_RUNNING;
 	s->items[item].next = gi;
+	group_throttle(s, g);
 	sched_group_place(s, gi);
 	return item;
 }
@@ -525,6 +547,8 @@ sched_blocked_until(const struct sched *s, uint32_t dest)
 {
 	if (dest >= s->ndests || s->dests[dest].group == NONE)
 		return 0;
+	if (s->groups[s->dests[dest].group].throttled)
+		return 0; /* of its own will: nobody failed */
 	return s->groups[s->dests[dest].group].blocked_until;
 }
 

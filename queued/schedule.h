@@ -67,6 +67,11 @@ int64_t sched_next_due(const struct sched *);
 uint32_t sched_need_route(struct sched *, int64_t now);
 /* The answer. key names the group. */
 int sched_set_route(struct sched *, uint32_t dest, enum sched_class, const char *key);
+/* What the route says of its group: running at a time, started a minute; 0: nothing. */
+void sched_set_group(struct sched *, uint32_t dest, uint32_t running, uint32_t rate);
+/* Another sender may have another route there. */
+void sched_set_by_sender(struct sched *, uint32_t dest, int);
+int sched_by_sender(const struct sched *, uint32_t dest);
 /* No answer: ask again then. */
 void sched_no_route(struct sched *, uint32_t dest, int64_t at);
 /* Routes have changed: of one destination, or UINT32_MAX: all. */

@@ -17,7 +17,9 @@ group_limit(const struct sched *s, const struct group *g)
 {
 	if (g->class == SCHED_LOCAL)
 		return s->jobs_max;
-	return g->failures >= BACKOFF_AFTER ? 1 : s->jobs_per_group;
+	if (g->failures >= BACKOFF_AFTER)
+		return 1;
+	return g->running_max != 0 ? g->running_max : s->jobs_per_group;
 }
 
 struct rings *
@@ -378,6 +380,32 @@ sched_set_route(struct sched *s, uint32_t dest, enum sched_class class, const ch
 	s->dests[dest].class = (uint8_t) class;
 	sched_dest_place(s, dest);
 	return 0;
+}
+
+void
+sched_set_group(struct sched *s, uint32_t dest, uint32_t running, uint32_t rate)
+{
+	struct group *g;
+
+	if (dest >= s->ndests || s->dests[dest].group == NONE)
+		return;
+	g = &s->groups[s->dests[dest].group];
+	g->running_max = running;
+	g->rate = rate;
+	sched_group_place(s, s->dests[dest].group);
+}
+
+void
+sched_set_by_sender(struct sched *s, uint32_t dest, int by_sender)
+{
+	if (dest < s->ndests)
+		s->dests[dest].by_sender = by_sender != 0;
+}
+
+int
+sched_by_sender(const struct sched *s, uint32_t dest)
+{
+	return dest < s->ndests && s->dests[dest].by_sender;
 }
 
 void

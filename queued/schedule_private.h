@@ -54,6 +54,7 @@ struct dest {
 	uint32_t name_hash;
 	uint8_t class;
 	uint8_t asked; /* in the list of routes to find, or being found */
+	uint8_t by_sender;
 	uint32_t group;
 	uint32_t nready;
 	int64_t ask_at;
@@ -64,8 +65,13 @@ struct group {
 	char *key; /* NULL: free */
 	uint8_t class;
 	uint8_t failures;
+	uint8_t throttled; /* blocked_until is for the rate's sake */
 	uint32_t running;
 	uint32_t ndests;
+	uint32_t running_max; /* of the route; 0: as all */
+	uint32_t rate;        /* jobs a minute; 0: any */
+	uint32_t started;     /* in the minute since */
+	int64_t minute;
 	struct rings *r;
 	uint32_t hash_next;    /* free ones: of the free list */
 	int64_t blocked_until; /* 0: not */
@@ -99,6 +105,7 @@ struct sched {
 	uint32_t group_free;
 	uint32_t nblocked;
 	int64_t unblock_at; /* not before that */
+	int64_t now;        /* as sched_wake() was told */
 	struct class class[SCHED_CLASSES];
 	uint32_t *ask; /* ring of destinations, in order of ask_at */
 	uint32_t ask_head, ask_len, ask_cap;

@@ -83,6 +83,7 @@ struct conf {
 	struct msg_conf_dns_stub *stubs;
 	size_t n_stubs;
 	struct msg_conf_deliverd delivery;
+	struct msg_conf_policyd policy; /* ca_file is delivery's */
 	struct msg_conf_filterd filter;
 	struct msg_conf_scand scan;
 	struct conf_rule *rules;

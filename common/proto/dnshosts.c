@@ -17,10 +17,12 @@ ip_len(int family)
 int
 dnshosts_add(uint8_t *buf, size_t cap, size_t *len, const struct dnshost *h)
 {
-	size_t name_len = strlen(h->name), need = 5 + name_len;
+	size_t name_len = strlen(h->name), canonical_len = strlen(h->canonical);
+	size_t need = 6 + name_len + canonical_len;
 	uint8_t *p = buf + *len;
 
-	if (name_len == 0 || name_len > 255 || h->n_addrs > DNSHOSTS_ADDRS_MAX)
+	if (name_len == 0 || name_len > 255 || canonical_len > 255 ||
+	    h->n_addrs > DNSHOSTS_ADDRS_MAX)
 		return -1;
 	for (size_t i = 0; i < h->n_addrs; i++)
 		need += 1 + ip_len(h->addrs[i].family);
@@ -32,6 +34,9 @@ dnshosts_add(uint8_t *buf, size_t cap, size_t *len, const struct dnshost *h)
 	*p++ = (uint8_t)name_len;
 	memcpy(p, h->name, name_len);
 	p += name_len;
+	*p++ = (uint8_t)canonical_len;
+	memcpy(p, h->canonical, canonical_len);
+	p += canonical_len;
 	*p++ = (uint8_t)h->n_addrs;
 	for (size_t i = 0; i < h->n_addrs; i++) {
 		size_t n = ip_len(h->addrs[i].family);
@@ -63,6 +68,11 @@ dnshosts_next(const uint8_t *buf, size_t len, size_t *off, struct dnshost *h)
 	    memchr(p, '\0', n) != NULL)
 		return -1;
 	memcpy(h->name, p, n);
+	p += n;
+	n = *p++;
+	if ((size_t)(end - p) < n + 1 || memchr(p, '\0', n) != NULL)
+		return -1;
+	memcpy(h->canonical, p, n);
 	p += n;
 	h->n_addrs = *p++;
 	if (h->n_addrs > DNSHOSTS_ADDRS_MAX)

@@ -5,8 +5,8 @@
 /*
  * The hosts that take a domain's mail, best first, as dnsd hands them to deliverd
  * (hosts of msg_dns_hosts_are): for each one preference u16, secure u8, length of
- * the name u8, name, number of addresses u8; for each address family u8 (4 or 6) and 4
- * or 16 octets.
+ * the name u8, name, length of the canonical name u8 and that name (0: the same), number
+ * of addresses u8; for each address family u8 (4 or 6) and 4 or 16 octets.
  *
  * msg_dns_hosts_are.status is DNS_OK with a count of 0 when the best host is this one:
  * mail would loop; text says so.
@@ -28,6 +28,7 @@ struct dnshost {
 	uint16_t preference;
 	uint8_t secure; /* DNSSEC vouches for the addresses */
 	char name[256];
+	char canonical[256]; /* at the end of its CNAMEs; "" where there are none */
 	size_t n_addrs;
 	struct dnsaddr addrs[DNSHOSTS_ADDRS_MAX];
 };

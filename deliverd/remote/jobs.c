@@ -61,6 +61,7 @@ job_free(struct job *j)
 	free(j->rcpts);
 	free(j->settled);
 	free(j->prefix);
+	free(j->sts_mx);
 	if (j->fd != -1)
 		close(j->fd);
 	free(j);
@@ -167,7 +168,8 @@ take_job(struct channel *ch, struct msg *m)
 	strlcpy(j->qid, p->qid, sizeof(j->qid));
 	strlcpy(j->sender, p->sender, sizeof(j->sender));
 	strlcpy(j->domain, p->domain, sizeof(j->domain));
-	strlcpy(j->route, p->route, sizeof(j->route));
+	strlcpy(j->route_text, p->route, sizeof(j->route_text));
+	j->attempts = p->attempts;
 	strlcpy(j->envid, p->envid, sizeof(j->envid));
 	if (p->prefix_len > 0)
 		memcpy(j->prefix, p->prefix, p->prefix_len);

@@ -7,6 +7,9 @@
  *	jobs.c		what queued wants delivered, and the results to it
  *	walk.c		where to: a route, or the hosts of a domain, one after another
  *	session.c	a connection: common/conn.h and the engine of smtp_out.h
+ *	sessiontls.c	its TLS: what was decided (tlspolicy.h), and what came of it
+ *	login.c		its login, for which keyd has the secret
+ *	downgrade.c	hosts that had TLS
  * A job has at most one session at a time. Pointers between job and session are
  * cleared by both sides' ends.
  */
@@ -20,8 +23,10 @@
 #include "common/channel.h"
 #include "common/msg.h"
 #include "common/proto/dnshosts.h"
-#include "common/proto/routeurl.h"
+#include "common/proto/dnsrr.h"
+#include "common/proto/route.h"
 #include "deliverd/remote/smtp_out.h"
+#include "deliverd/remote/tlspolicy.h"
 
 #define JOBS_MAX 4096
 #define JOB_RCPTS_MAX 20000
@@ -55,8 +60,9 @@ struct job {
 	char qid[24];
 	char sender[321];
 	char domain[256];
-	char route[512];
+	char route_text[ROUTE_MAX + 1]; /* "": by MX */
 	char envid[101];
+	uint32_t attempts; /* before this one */
 	int fd;
 	uint64_t size; /* of the content in fd */
 	uint8_t *prefix;
@@ -74,9 +80,22 @@ struct job {
 	size_t n_rcpts, cap_rcpts;
 	bool *settled; /* by index of rcpts, while a session works on them */
 
-	struct routeurl url;
+	struct route route;
+	bool on_fallback;
+	size_t n_fall; /* recipients whose reply asks for the fallback */
 	bool mx;
-	bool mx_secure; /* DNSSEC has proved hosts[] */
+	bool mx_secure; /* DNSSEC vouches for the list of hosts */
+	enum sts_mode sts;
+	char *sts_mx;
+	struct tlspolicy policy; /* of the present host */
+	struct {
+		int host; /* whose they are, by index of hosts; -1: nobody's */
+		enum tlsa_state state;
+		bool canonical;
+		char base[256];
+		uint8_t records[4096]; /* dnsrr.h, usable ones only */
+		size_t len;
+	} tlsa;
 	struct dnshost hosts[DNSHOSTS_MAX];
 	size_t n_hosts, host_at, addr_at;
 	unsigned int tries;
@@ -124,16 +143,34 @@ void walk_stop(struct job *);
 void walk_next(struct job *, const struct trouble *);
 /* The connection that was used again had gone: as if there had been none. */
 void walk_again(struct job *);
+/* Does the route want its fallback tried for such a reply? */
+bool walk_fallback_on(const struct job *, const char *reply, const char *enhanced);
+/* Those without a result go there now. */
+void walk_fallback(struct job *);
+/* Remember the best reason that there is for the end. */
+void trouble_keep(struct job *, const struct trouble *);
 
 /* session.c */
 /* A connection that is open already and leads there; true when it takes the job. */
 bool session_reuse(struct job *);
-/* false: the message may not go there; nothing has been done, why is in *t. */
-bool session_open(struct job *, const struct dnshost *, const struct dnsaddr *,
-    bool plain, struct trouble *t);
+void session_open(
+    struct job *, const struct dnshost *, const struct dnsaddr *, bool plain);
 /* The job leaves it; the connection is closed. */
 void session_abort(struct session *);
 bool session_past_end(const struct session *);
 void session_quit_all_idle(void);
+
+/* session_tls.c */
+struct conn;
+/* Begin TLS as the job's policy says. 0 or -1: it cannot be done here. */
+int session_tls_begin(
+    struct conn *, const struct job *, const struct tlspolicy *, const char *name);
+/* The handshake is done: is the peer whom the policy wants? why says why not. */
+bool session_tls_right(
+    const struct conn *, const struct job *, const struct tlspolicy *, const char **why);
+
+/* downgrade.c: a host, by its name, had TLS; or has it been seen with it? */
+void downgrade_note(const char *host);
+bool downgrade_known(const char *host);
 
 #endif

@@ -15,47 +15,26 @@
 #include "common/conn.h"
 #include "common/daemon.h"
 #include "common/log.h"
-#include "deliverd/remote/remote.h"
-#include "deliverd/remote/tls_need.h"
+#include "deliverd/remote/login.h"
+#include "deliverd/remote/session_int.h"
 
 #define INPUT_MAX 65536
-#define IDLE_MS 5000
 #define IDLE_MAX 64
-#define MESSAGES_MAX 100 /* of one connection */
 #define CLOSE_MS 3000
 #define SLICE 32768
 #define UNSENT_MAX 131072
 
-struct session {
-	TAILQ_ENTRY(session) entry;
-	struct conn *conn;
-	struct smtp_out *engine;
-	struct job *job;
-	char key[520]; /* of those jobs that may share it */
-	char mta[256]; /* "mx.example.net [192.0.2.1]" */
-	struct dnshost host;
-	struct dnsaddr addr;
-	bool connected;
-	bool handshake;
-	bool implicit; /* TLS from the start */
-	bool verify;
-	bool must; /* require_tls: without TLS there is no sending, nor a later try */
-	bool reused;
-	bool feeding;
-	uint64_t offset; /* of prefix and content */
-	uint64_t replies;
-	unsigned int messages;
-};
-
 static TAILQ_HEAD(, session) sessions = TAILQ_HEAD_INITIALIZER(sessions);
 
-static void run(struct session *);
-
+/* What is wanted of TLS is part of it: a connection made for less is not for more. */
 static void
 key_of(const struct job *j, char *out, size_t cap)
 {
-	snprintf(out, cap, "%s%s%s", j->require_tls && j->sender[0] != '\0' ? "tls:" : "",
-	    j->mx ? "mx:" : "", j->mx ? j->domain : j->route);
+	snprintf(out, cap, "%s%s %s%s",
+	    j->require_tls && j->sender[0] != '\0' ? "!"
+	    : j->tls_optional                      ? "?"
+						   : "",
+	    j->route_text, j->mx ? "mx:" : "", j->mx ? j->domain : "");
 }
 
 static void
@@ -72,6 +51,8 @@ session_free(struct session *s, bool gently)
 		conn_close(s->conn, CLOSE_MS);
 	} else
 		conn_free(s->conn);
+	login_free(s->login);
+	convert_free(s->convert);
 	smtp_out_free(s->engine);
 	free(s);
 }
@@ -108,7 +89,7 @@ session_quit_all_idle(void)
 }
 
 /* The session ends, the job looks for another host. */
-static void
+void
 session_failed(struct session *s, enum job_status status, const char *enhanced,
     const char *reply, const char *text)
 {
@@ -139,10 +120,15 @@ session_failed(struct session *s, enum job_status status, const char *enhanced,
 static void
 set_deadline(struct session *s)
 {
-	uint32_t seconds = smtp_out_in_data(s->engine) ? remote_conf.data_timeout_s
-						       : remote_conf.command_timeout_s;
+	uint32_t seconds = smtp_out_in_final(s->engine)  ? remote_conf.final_timeout_s
+			   : smtp_out_in_data(s->engine) ? remote_conf.data_timeout_s
+			   : smtp_out_in_greeting(s->engine)
+			       ? remote_conf.greeting_timeout_s
+			       : remote_conf.command_timeout_s;
 
-	conn_deadline(s->conn, s->job == NULL ? IDLE_MS : seconds * 1000);
+	if (s->job == NULL)
+		seconds = remote_conf.idle_s;
+	conn_deadline(s->conn, seconds * 1000);
 }
 
 /* ---- content ---- */
@@ -167,6 +153,62 @@ read_slice(struct session *s, uint8_t *buf, size_t cap)
 	return n > 0 ? n : -1;
 }
 
+static int
+unreadable(struct session *s)
+{
+	struct job *j = s->job;
+
+	log_warn("content of %s cannot be read", j->qid);
+	session_free(s, false);
+	job_result_rest(
+	    j, JOB_DEFERRED, "4.3.0", "", "", "This host cannot read the message now.");
+	job_end(j);
+	return -1;
+}
+
+static int
+put_converted(void *arg, const void *data, size_t len)
+{
+	struct session *s = arg;
+
+	return smtp_out_content(s->engine, data, len);
+}
+
+/* Where the server takes no 8-bit content, it is looked for and made 7-bit (RFC 6152,
+ * 3). 0; -1: the session is gone. */
+static int
+begin_content(struct session *s)
+{
+	static uint8_t buf[SLICE];
+	uint64_t total = s->job->prefix_len + s->job->size;
+	ssize_t n;
+
+	s->feeding = true;
+	s->offset = 0;
+	if (!smtp_out_needs_7bit(s->engine))
+		return 0;
+	if ((s->convert = convert_new(put_converted, s)) == NULL)
+		goto no_memory;
+	for (; s->offset < total; s->offset += (uint64_t)n) {
+		if ((n = read_slice(s, buf, sizeof(buf))) == -1)
+			return unreadable(s);
+		if (convert_scan(s->convert, buf, (size_t)n) == -1)
+			goto no_memory;
+	}
+	s->offset = 0;
+	if (convert_scanned(s->convert))
+		log_fact(LOG_DELIVERY, LOGL_INFO, "converted", KS("qid", s->job->qid),
+		    KS("host", s->mta));
+	else {
+		convert_free(s->convert);
+		s->convert = NULL;
+	}
+	return 0;
+no_memory:
+	session_failed(s, JOB_DEFERRED, "4.3.0", "", "This host is short of memory.");
+	return -1;
+}
+
 /* 0; -1: the session is gone. */
 static int
 feed(struct session *s)
@@ -178,24 +220,20 @@ feed(struct session *s)
 	while (
 	    s->feeding && conn_unsent(s->conn) + evbuffer_get_length(out) < UNSENT_MAX) {
 		ssize_t n;
+		int rc;
 
 		if (s->offset >= total) {
 			s->feeding = false;
-			(void)smtp_out_content_end(s->engine);
+			if (s->convert == NULL || convert_end(s->convert) == 0)
+				(void)smtp_out_content_end(s->engine);
 			break;
 		}
-		if ((n = read_slice(s, buf, sizeof(buf))) == -1) {
-			struct job *j = s->job;
-
-			log_warn("content of %s cannot be read", j->qid);
-			session_free(s, false);
-			job_result_rest(j, JOB_DEFERRED, "4.3.0", "", "",
-			    "This host cannot read the message now.");
-			job_end(j);
-			return -1;
-		}
+		if ((n = read_slice(s, buf, sizeof(buf))) == -1)
+			return unreadable(s);
 		s->offset += (uint64_t)n;
-		if (smtp_out_content(s->engine, buf, (size_t)n) == -1)
+		rc = s->convert != NULL ? convert_push(s->convert, buf, (size_t)n)
+					: smtp_out_content(s->engine, buf, (size_t)n);
+		if (rc == -1)
 			s->feeding = false;
 	}
 	conn_write_buffer(s->conn, out);
@@ -204,45 +242,83 @@ feed(struct session *s)
 
 /* ---- TLS ---- */
 
+/* TLS was not to be had: what the policy says about that. */
+static void
+no_tls(struct session *s, enum tls_event e, const char *detail)
+{
+	struct job *j = s->job;
+	struct dnshost h = s->host;
+	struct dnsaddr a = s->addr;
+	struct tls_outcome o;
+
+	if (j == NULL) {
+		session_free(s, false);
+		return;
+	}
+	if (e == TLS_NOT_OFFERED && s->defer_downgrade)
+		e = TLS_DOWNGRADE;
+	tlspolicy_outcome(&s->policy, e, detail, &o);
+	log_fact(LOG_DELIVERY, LOGL_INFO, "tls-failed", KS("qid", j->qid),
+	    KS("host", s->mta), KS("why", detail[0] != '\0' ? detail : o.text));
+	if (o.step == TLS_NEXT_HOST) {
+		session_failed(s, o.status, o.code, "", o.text);
+		return;
+	}
+	session_free(s, false);
+	session_open(j, &h, &a, true);
+}
+
 static void
 begin_tls(struct session *s)
 {
 	s->handshake = true;
-	/* Without a context only where TLS is required: then it cannot be had. */
-	if (remote_tls() == NULL ||
-	    conn_tls_client(s->conn, remote_tls(), s->host.name, s->verify) == -1)
-		session_failed(s, JOB_DEFERRED, "4.7.5", "",
-		    "No secure connection can be made to the remote host now.");
+	if (s->job == NULL ||
+	    session_tls_begin(s->conn, s->job, &s->policy, s->host.name) == -1)
+		no_tls(s, TLS_UNAVAILABLE, "");
 	else
-		set_deadline(s);
+		conn_deadline(s->conn, remote_conf.command_timeout_s * 1000);
 }
 
 static void
-tls_failed(struct session *s, const char *why)
+start_talk(struct session *s)
 {
-	struct trouble t;
-	char text[512];
+	s->handshake = false;
+	set_deadline(s);
+	if (conn_is_tls(s->conn))
+		smtp_out_tls_ready(s->engine); /* does nothing before the greeting */
+	session_run(s);
+}
 
-	if (!s->verify && s->job != NULL) {
-		/* Opportunistic: the same host once more, in plain. */
-		struct job *j = s->job;
-		struct dnshost h = s->host;
-		struct dnsaddr a = s->addr;
+static void
+tls_is_there(struct session *s)
+{
+	const char *why;
 
-		log_fact(LOG_DELIVERY, LOGL_INFO, "tls-failed", KS("qid", j->qid),
-		    KS("host", s->mta), KS("why", why));
-		session_free(s, false);
-		if (!session_open(j, &h, &a, true, &t))
-			walk_next(j, &t);
-		return;
-	}
-	snprintf(text, sizeof(text),
-	    "No secure connection can be made to the remote host now: %s.", why);
-	/* RFC 8689, 4.2.1: the sender is told at once. */
-	if (s->must)
-		session_failed(s, JOB_FAILED, "5.7.10", "", text);
+	remote_stats.tls++;
+	downgrade_note(s->host.name);
+	if (s->job != NULL && !session_tls_right(s->conn, s->job, &s->policy, &why))
+		no_tls(s, TLS_CERTIFICATE, why);
 	else
-		session_failed(s, JOB_DEFERRED, "4.7.5", "", text);
+		start_talk(s);
+}
+
+/* How the message travels, for the log and for why. */
+static void
+log_transport(struct session *s)
+{
+	char how[300];
+
+	tlspolicy_sentence(&s->policy, conn_tls_version(s->conn),
+	    conn_tls_cipher(s->conn), conn_is_tls(s->conn) ? conn_tls_trust(s->conn) : "",
+	    how, sizeof(how));
+	log_fact(LOG_DELIVERY, LOGL_INFO, "sending", KS("qid", s->job->qid),
+	    KS("host", s->mta), KS("how", how));
+	if (!conn_is_tls(s->conn) && s->policy.mode == TLS_MODE_TRY &&
+	    downgrade_known(s->host.name) && !s->downgrade_told) {
+		s->downgrade_told = true;
+		log_fact(LOG_DELIVERY, LOGL_WARN, "tls-downgrade", KS("qid", s->job->qid),
+		    KS("host", s->mta));
+	}
 }
 
 /* ---- the engine's wishes ---- */
@@ -263,14 +339,45 @@ message_done(struct session *s)
 	struct job *j = s->job;
 
 	s->feeding = false;
+	convert_free(s->convert);
+	s->convert = NULL;
 	s->job = NULL;
 	remote_stats.idle++;
 	j->session = NULL;
-	job_end(j);
+	if (j->n_fall > 0)
+		walk_fallback(j);
+	else
+		job_end(j);
 }
 
 static void
-run(struct session *s)
+trouble(struct session *s, const struct smtp_out_action *a)
+{
+	if (a->no_tls)
+		no_tls(s, TLS_NOT_OFFERED, "");
+	else if (a->tls_refused)
+		no_tls(s, TLS_REFUSED, a->reply);
+	else
+		session_failed(s, a->status, a->enhanced, a->reply, a->text);
+}
+
+/* A reply at which the route wants the fallback is no result yet. */
+static void
+result(struct session *s, const struct smtp_out_action *a)
+{
+	struct job *j = s->job;
+
+	if (a->status != JOB_DELIVERED && walk_fallback_on(j, a->reply, a->enhanced)) {
+		j->n_fall++;
+		strlcpy(j->trouble.reply, a->reply, sizeof(j->trouble.reply));
+		return;
+	}
+	job_result(
+	    j, a->index, a->status, a->enhanced, s->mta, a->reply, a->text, detail_of(s));
+}
+
+void
+session_run(struct session *s)
 {
 	struct smtp_out_action a;
 
@@ -279,7 +386,7 @@ run(struct session *s)
 		smtp_out_next(s->engine, &a);
 		switch (a.kind) {
 		case SMTP_OUT_NONE:
-			if (s->job == NULL && (s->messages >= MESSAGES_MAX ||
+			if (s->job == NULL && (s->messages >= s->messages_max ||
 						  remote_stats.idle > IDLE_MAX)) {
 				quit(s);
 				return;
@@ -293,21 +400,29 @@ run(struct session *s)
 			begin_tls(s);
 			return;
 		case SMTP_OUT_CONTENT:
-			s->feeding = true;
-			s->offset = 0;
-			if (feed(s) == -1)
+			log_transport(s);
+			if (begin_content(s) == -1 || feed(s) == -1)
 				return;
 			set_deadline(s);
 			break;
 		case SMTP_OUT_RESULT:
-			job_result(s->job, a.index, a.status, a.enhanced, s->mta, a.reply,
-			    a.text, detail_of(s));
+			result(s, &a);
+			break;
+		case SMTP_OUT_LOGIN:
+			login_begin(s, a.text);
+			return;
+		case SMTP_OUT_CHALLENGE:
+			login_challenge(s, a.reply);
+			return;
+		case SMTP_OUT_LOGGED_IN:
+			if (login_done(s) == -1)
+				return;
 			break;
 		case SMTP_OUT_DONE:
 			message_done(s);
 			break;
 		case SMTP_OUT_TROUBLE:
-			session_failed(s, a.status, a.enhanced, a.reply, a.text);
+			trouble(s, &a);
 			return;
 		case SMTP_OUT_CLOSE:
 			session_free(s, true);
@@ -329,7 +444,7 @@ input(struct session *s)
 		return;
 	used = smtp_out_input(s->engine, p, len);
 	evbuffer_drain(in, used);
-	run(s);
+	session_run(s);
 }
 
 static void
@@ -344,25 +459,18 @@ connect_failed(struct session *s, const char *why)
 }
 
 static void
-start_talk(struct session *s)
-{
-	s->handshake = false;
-	set_deadline(s);
-	if (conn_is_tls(s->conn))
-		smtp_out_tls_ready(s->engine); /* does nothing before the greeting */
-	run(s);
-}
-
-static void
 on_error(struct session *s, const char *why)
 {
 	if (!s->connected)
 		connect_failed(s, why);
 	else if (s->handshake)
-		tls_failed(s, why);
+		no_tls(s,
+		    conn_tls_certificate_failed(s->conn) ? TLS_CERTIFICATE
+							 : TLS_HANDSHAKE,
+		    why);
 	else {
 		smtp_out_lost(s->engine, why);
-		run(s);
+		session_run(s);
 	}
 }
 
@@ -380,9 +488,7 @@ on_event(struct conn *c, enum conn_event what, void *arg)
 			start_talk(s);
 		break;
 	case CONN_TLS_READY:
-		remote_stats.tls++;
-		log_debug("%s: %s", s->mta, conn_tls_cipher(c));
-		start_talk(s);
+		tls_is_there(s);
 		break;
 	case CONN_INPUT:
 		input(s);
@@ -392,7 +498,7 @@ on_event(struct conn *c, enum conn_event what, void *arg)
 			break;
 		if (smtp_out_in_data(s->engine))
 			set_deadline(s);
-		run(s);
+		session_run(s);
 		break;
 	case CONN_EOF:
 		on_error(s, "it was closed");
@@ -401,12 +507,12 @@ on_event(struct conn *c, enum conn_event what, void *arg)
 		if (!s->connected)
 			connect_failed(s, "it does not answer");
 		else if (s->handshake)
-			tls_failed(s, "it does not answer");
+			no_tls(s, TLS_HANDSHAKE, "it does not answer");
 		else if (s->job == NULL)
 			quit(s);
 		else {
 			smtp_out_timeout(s->engine);
-			run(s);
+			session_run(s);
 		}
 		break;
 	case CONN_ERROR:
@@ -422,6 +528,7 @@ give_message(struct session *s, struct job *j)
 {
 	j->message.rcpts = j->rcpts;
 	j->message.n_rcpts = j->n_rcpts;
+	j->n_fall = 0;
 	if (smtp_out_message(s->engine, &j->message) == -1)
 		return false;
 	s->job = j;
@@ -446,65 +553,77 @@ session_reuse(struct job *j)
 		remote_stats.idle--;
 		remote_stats.reused++;
 		set_deadline(s);
-		run(s);
+		session_run(s);
 		return true;
 	}
 	return false;
 }
 
-/* Our own address, as configured for that family; 0: any. */
+/* Our own address, of the route or as configured for that family; 0: any. */
 static socklen_t
-source_address(int family, struct sockaddr_storage *ss)
+source_address(const struct route *r, int family, struct sockaddr_storage *ss)
 {
+	const struct dnsaddr *own = family == AF_INET ? &r->source4 : &r->source6;
 	const char *text = family == AF_INET ? remote_conf.source4 : remote_conf.source6;
 	struct dnsaddr a;
 
+	if (own->family == family)
+		return dnsaddr_sockaddr(own, 0, ss);
 	if (text[0] == '\0' || dnsaddr_parse(text, &a) == -1 || a.family != family)
 		return 0;
 	return dnsaddr_sockaddr(&a, 0, ss);
 }
 
-bool
-session_open(struct job *j, const struct dnshost *h, const struct dnsaddr *a, bool plain,
-    struct trouble *t)
+static void
+name_host(struct session *s)
 {
-	struct session *s;
-	struct smtp_out_conf conf = { .helo = remote_helo() };
-	struct tls_ask ask = { .scheme = j->url.scheme,
-		.mx = j->mx,
-		.mx_secure = j->mx_secure,
-		.require_tls = j->require_tls && j->sender[0] != '\0',
-		.tls_optional = j->tls_optional,
-		.failed = plain,
-		.have_tls = remote_tls() != NULL };
-	struct tls_need need;
-	struct sockaddr_storage to, from;
-	socklen_t to_len = dnsaddr_sockaddr(a, j->url.port, &to);
-	socklen_t from_len = source_address(a->family, &from);
 	char ip[64];
 
-	tls_need_of(&ask, &need);
-	if (need.enhanced != NULL) {
-		*t = (struct trouble){ .set = true, .status = JOB_FAILED };
-		strlcpy(t->enhanced, need.enhanced, sizeof(t->enhanced));
-		strlcpy(t->text, need.text, sizeof(t->text));
-		return false;
-	}
-	if ((s = calloc(1, sizeof(*s))) == NULL)
+	dnsaddr_text(&s->addr, ip, sizeof(ip));
+	if (strcmp(ip, s->host.name) == 0)
+		snprintf(s->mta, sizeof(s->mta), "[%s]", ip);
+	else
+		snprintf(s->mta, sizeof(s->mta), "%.180s [%s]", s->host.name, ip);
+}
+
+static enum smtp_out_tls
+engine_tls(const struct session *s, bool plain)
+{
+	if (s->implicit || plain || s->policy.mode == TLS_MODE_PLAIN)
+		return SMTP_OUT_TLS_NO;
+	if (s->policy.mode > TLS_MODE_TRY || s->defer_downgrade)
+		return SMTP_OUT_TLS_REQUIRED;
+	return remote_tls() != NULL ? SMTP_OUT_TLS_OFFERED : SMTP_OUT_TLS_NO;
+}
+
+void
+session_open(struct job *j, const struct dnshost *h, const struct dnsaddr *a, bool plain)
+{
+	struct session *s = calloc(1, sizeof(*s));
+	struct smtp_out_conf conf = { .lmtp = j->route.url.scheme == ROUTE_LMTP,
+		.login = j->route.url.user[0] != '\0' };
+	struct sockaddr_storage to, from;
+	socklen_t to_len = dnsaddr_sockaddr(a, j->route.url.port, &to);
+	socklen_t from_len = source_address(&j->route, a->family, &from);
+
+	if (s == NULL)
 		goto fail;
 	s->host = *h;
 	s->addr = *a;
-	dnsaddr_text(a, ip, sizeof(ip));
-	if (strcmp(ip, h->name) == 0)
-		snprintf(s->mta, sizeof(s->mta), "[%s]", ip);
-	else
-		snprintf(s->mta, sizeof(s->mta), "%.180s [%s]", h->name, ip);
+	s->policy = j->policy;
+	s->messages_max =
+	    j->route.messages != 0 ? j->route.messages : remote_conf.messages_max;
+	s->defer_downgrade = remote_conf.downgrade && s->policy.mode == TLS_MODE_TRY &&
+			     !j->tls_optional && downgrade_known(h->name);
+	s->implicit = j->route.url.scheme == ROUTE_SMTPS;
+	name_host(s);
 	key_of(j, s->key, sizeof(s->key));
-	conf.lmtp = j->url.scheme == ROUTE_LMTP;
-	s->implicit = need.implicit;
-	s->verify = conf.verified = need.verify;
-	s->must = ask.require_tls;
-	conf.tls = need.tls;
+	strlcpy(s->helo, j->route.helo[0] != '\0' ? j->route.helo : remote_helo(),
+	    sizeof(s->helo));
+	conf.helo = s->helo;
+	/* What it is now is what it will be, or there is no sending. */
+	conf.verified = s->policy.mode >= TLS_MODE_PKIX;
+	conf.tls = engine_tls(s, plain && !s->defer_downgrade);
 	if ((s->engine = smtp_out_new(&conf)) == NULL || !give_message(s, j))
 		goto fail;
 	s->conn = conn_connect(daemon_base(), (struct sockaddr *)&to, to_len,
@@ -516,7 +635,7 @@ session_open(struct job *j, const struct dnshost *h, const struct dnsaddr *a, bo
 	TAILQ_INSERT_TAIL(&sessions, s, entry);
 	remote_stats.sessions++;
 	remote_stats.connections++;
-	return true;
+	return;
 fail:
 	if (s != NULL)
 		smtp_out_free(s->engine);
@@ -525,5 +644,4 @@ fail:
 	job_result_rest(
 	    j, JOB_DEFERRED, "4.3.0", "", "", "This host is short of memory.");
 	job_end(j);
-	return true;
 }

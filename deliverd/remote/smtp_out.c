@@ -119,8 +119,8 @@ settle_all(
 }
 
 /* The connection is over; whoever has no result may be tried elsewhere. */
-static void
-trouble(struct smtp_out *o, enum job_status status, const char *enhanced,
+void
+smtp_out_trouble(struct smtp_out *o, enum job_status status, const char *enhanced,
     const char *reply, const char *text)
 {
 	if (o->state == S_CLOSED)
@@ -141,7 +141,8 @@ trouble(struct smtp_out *o, enum job_status status, const char *enhanced,
 	strlcpy(o->trouble_enhanced, enhanced, sizeof(o->trouble_enhanced));
 	strlcpy(o->trouble_reply, reply, sizeof(o->trouble_reply));
 	strlcpy(o->trouble_text, text, sizeof(o->trouble_text));
-	o->want_tls = o->want_content = false;
+	o->want_tls = o->want_content = o->want_login = o->want_challenge = false;
+	o->want_logged_in = false;
 }
 
 static void
@@ -152,21 +153,22 @@ trouble_by_reply(struct smtp_out *o, enum reply_stage stage)
 
 	reply_format(&o->reply, reply, sizeof(reply));
 	explain_reply(enhanced, reply, text, sizeof(text));
-	trouble(o, reply_status(&o->reply) == JOB_FAILED ? JOB_FAILED : JOB_DEFERRED,
-	    enhanced, reply, text);
+	smtp_out_trouble(o,
+	    reply_status(&o->reply) == JOB_FAILED ? JOB_FAILED : JOB_DEFERRED, enhanced,
+	    reply, text);
 }
 
-static void
-broken(struct smtp_out *o)
+void
+smtp_out_broken(struct smtp_out *o)
 {
-	trouble(o, JOB_DEFERRED, "4.5.0", "",
+	smtp_out_trouble(o, JOB_DEFERRED, "4.5.0", "",
 	    "The remote host does not answer as a mail host does.");
 }
 
 void
 smtp_out_no_memory(struct smtp_out *o)
 {
-	trouble(o, JOB_DEFERRED, "4.3.0", "", "This host is short of memory.");
+	smtp_out_trouble(o, JOB_DEFERRED, "4.3.0", "", "This host is short of memory.");
 }
 
 /* ---- messages ---- */
@@ -223,7 +225,7 @@ envelope_step(struct smtp_out *o)
 		return;
 	if (o->n_unsettled == 0)
 		end_message(o);
-	else if (o->any_accepted && o->m->body == BODY_BINARYMIME) {
+	else if (o->any_accepted && o->m->body == BODY_BINARYMIME && smtp_out_binary(o)) {
 		/* RFC 3030: one chunk, whose size is known. */
 		smtp_out_say(o, "BDAT %llu LAST\r\n", (unsigned long long)o->m->size);
 		begin_content(o, true);
@@ -243,9 +245,14 @@ begin_message(struct smtp_out *o)
 	envelope_step(o);
 }
 
-static void
-become_ready(struct smtp_out *o)
+void
+smtp_out_become_ready(struct smtp_out *o)
 {
+	if (o->conf.login && !o->logged_in) {
+		o->state = S_LOGIN;
+		o->want_login = true;
+		return;
+	}
 	o->state = S_READY;
 	if (o->m != NULL && o->n_unsettled > 0)
 		begin_message(o);
@@ -276,6 +283,7 @@ say_hello(struct smtp_out *o)
 	o->ext = 0;
 	o->size_max = 0;
 	o->by_min = 0;
+	o->mechanisms[0] = '\0';
 	o->state = S_EHLO;
 	smtp_out_say(o, "%s %s\r\n", o->conf.lmtp ? "LHLO" : "EHLO", o->conf.helo);
 }
@@ -288,7 +296,7 @@ got_greeting(struct smtp_out *o)
 	else if (o->reply.code >= 400)
 		trouble_by_reply(o, STAGE_CONNECT);
 	else
-		broken(o);
+		smtp_out_broken(o);
 }
 
 /* Digits up to anything else; what is too big stays big. */
@@ -326,6 +334,11 @@ take_keyword(struct smtp_out *o, const char *line, size_t len)
 		o->size_max = number(line + n + 1, len - n - 1);
 	else if (n < len && ascii_equal(line, n, "DELIVERBY"))
 		o->by_min = number(line + n + 1, len - n - 1);
+	/* RFC 4954, 3; some still write AUTH=. */
+	if (ascii_equal(line, n, "AUTH") && n < len && len - n <= sizeof(o->mechanisms)) {
+		memcpy(o->mechanisms, line + n + 1, len - n - 1);
+		o->mechanisms[len - n - 1] = '\0';
+	}
 }
 
 static void
@@ -345,19 +358,20 @@ void
 smtp_out_unsuited(struct smtp_out *o, const char *enhanced, const char *text)
 {
 	smtp_out_say(o, "QUIT\r\n");
-	trouble(o, JOB_FAILED, enhanced, "", text);
+	smtp_out_trouble(o, JOB_FAILED, enhanced, "", text);
 }
 
 static void
 no_tls(struct smtp_out *o)
 {
+	o->no_tls = true;
 	if (o->m != NULL && o->m->require_tls) {
 		smtp_out_unsuited(o, "5.7.10",
 		    "The message may only go over a secure connection (REQUIRETLS), and "
 		    "the remote host offers none.");
 		return;
 	}
-	trouble(o, JOB_FAILED, "5.7.4", "",
+	smtp_out_trouble(o, JOB_FAILED, "5.7.4", "",
 	    "A secure connection is required to this host, and it offers none.");
 }
 
@@ -366,6 +380,7 @@ got_ehlo(struct smtp_out *o)
 {
 	if (o->reply.code / 100 == 2) {
 		take_keywords(o);
+		o->offered_tls |= (o->ext & EXT_STARTTLS) != 0;
 		if (!o->tls && o->conf.tls != SMTP_OUT_TLS_NO &&
 		    (o->ext & EXT_STARTTLS)) {
 			o->state = S_STARTTLS;
@@ -373,7 +388,7 @@ got_ehlo(struct smtp_out *o)
 		} else if (!o->tls && o->conf.tls == SMTP_OUT_TLS_REQUIRED)
 			no_tls(o);
 		else
-			become_ready(o);
+			smtp_out_become_ready(o);
 	} else if (o->reply.code >= 500 && o->reply.code != 521 && !o->conf.lmtp) {
 		if (!o->tls && o->conf.tls == SMTP_OUT_TLS_REQUIRED) {
 			no_tls(o);
@@ -384,18 +399,18 @@ got_ehlo(struct smtp_out *o)
 	} else if (o->reply.code >= 400)
 		trouble_by_reply(o, STAGE_CONNECT);
 	else
-		broken(o);
+		smtp_out_broken(o);
 }
 
 static void
 got_helo(struct smtp_out *o)
 {
 	if (o->reply.code / 100 == 2)
-		become_ready(o);
+		smtp_out_become_ready(o);
 	else if (o->reply.code >= 400)
 		trouble_by_reply(o, STAGE_CONNECT);
 	else
-		broken(o);
+		smtp_out_broken(o);
 }
 
 static void
@@ -408,10 +423,11 @@ got_starttls(struct smtp_out *o)
 		char reply[SMTP_OUT_REPLY_MAX + 1];
 
 		reply_format(&o->reply, reply, sizeof(reply));
-		trouble(o, JOB_DEFERRED, "4.7.5", reply,
+		o->tls_refused = true;
+		smtp_out_trouble(o, JOB_DEFERRED, "4.7.5", reply,
 		    "No secure connection can be made to the remote host now.");
 	} else
-		become_ready(o); /* offered and not had: as without */
+		smtp_out_become_ready(o); /* offered and not had: as without */
 }
 
 static void
@@ -423,7 +439,7 @@ got_envelope(struct smtp_out *o)
 	if (!o->mail_replied) {
 		o->mail_replied = true;
 		if (r->code / 100 == 3) {
-			broken(o);
+			smtp_out_broken(o);
 			return;
 		}
 		if (r->code >= 400) {
@@ -450,11 +466,11 @@ got_envelope(struct smtp_out *o)
 		} else if (r->code >= 400)
 			settle_by_reply(o, o->next_reply, STAGE_RCPT);
 		else
-			broken(o);
+			smtp_out_broken(o);
 		o->next_reply++;
 		return;
 	}
-	broken(o);
+	smtp_out_broken(o);
 }
 
 static void
@@ -466,7 +482,7 @@ got_data(struct smtp_out *o)
 		settle_all_by_reply(o, STAGE_DATA);
 		end_message(o);
 	} else
-		broken(o);
+		smtp_out_broken(o);
 }
 
 /* A reply amid the content: the server has had enough, and what follows cannot be
@@ -475,18 +491,18 @@ static void
 got_early(struct smtp_out *o)
 {
 	if (o->reply.code < 400) {
-		broken(o);
+		smtp_out_broken(o);
 		return;
 	}
 	settle_all_by_reply(o, STAGE_DATA);
-	trouble(o, JOB_DEFERRED, "4.3.0", "", "");
+	smtp_out_trouble(o, JOB_DEFERRED, "4.3.0", "", "");
 }
 
 static void
 got_end(struct smtp_out *o)
 {
 	if (o->reply.code / 100 == 3) {
-		broken(o);
+		smtp_out_broken(o);
 		return;
 	}
 	if (!o->conf.lmtp)
@@ -529,6 +545,9 @@ got_reply(struct smtp_out *o)
 	case S_STARTTLS:
 		got_starttls(o);
 		break;
+	case S_AUTH:
+		smtp_out_got_auth(o);
+		break;
 	case S_ENVELOPE:
 		got_envelope(o);
 		envelope_step(o);
@@ -544,16 +563,16 @@ got_reply(struct smtp_out *o)
 		break;
 	case S_RSET:
 		if (o->reply.code / 100 == 2)
-			become_ready(o);
+			smtp_out_become_ready(o);
 		else
-			broken(o);
+			smtp_out_broken(o);
 		break;
 	case S_QUIT:
 		o->state = S_CLOSED;
 		o->want_close = true;
 		break;
 	default: /* READY: nobody asked */
-		broken(o);
+		smtp_out_broken(o);
 	}
 }
 
@@ -562,17 +581,22 @@ smtp_out_input(struct smtp_out *o, const uint8_t *p, size_t len)
 {
 	size_t done = 0, used;
 
-	while (done < len && o->state != S_TLS && o->state != S_CLOSED) {
+	while (done < len && o->state != S_TLS && o->state != S_CLOSED &&
+	       o->state != S_CHALLENGE) {
 		int rc = reply_push(&o->reply, p + done, len - done, &used);
 
 		done += used;
 		if (rc == 0)
 			break;
 		if (rc == -1)
-			broken(o);
+			smtp_out_broken(o);
 		else
 			got_reply(o);
-		reply_init(&o->reply);
+		/* The caller reads a challenge before it answers. */
+		if (o->state != S_CHALLENGE)
+			reply_init(&o->reply);
+		else
+			break;
 	}
 	return o->state == S_CLOSED ? len : done;
 }
@@ -594,13 +618,14 @@ smtp_out_lost(struct smtp_out *o, const char *why)
 
 	snprintf(
 	    text, sizeof(text), "The connection to the remote host was lost: %s.", why);
-	trouble(o, JOB_DEFERRED, "4.4.2", "", text);
+	smtp_out_trouble(o, JOB_DEFERRED, "4.4.2", "", text);
 }
 
 void
 smtp_out_timeout(struct smtp_out *o)
 {
-	trouble(o, JOB_DEFERRED, "4.4.2", "", "The remote host does not answer.");
+	smtp_out_trouble(
+	    o, JOB_DEFERRED, "4.4.2", "", "The remote host does not answer.");
 }
 
 void
@@ -626,6 +651,31 @@ bool
 smtp_out_in_data(const struct smtp_out *o)
 {
 	return o->state == S_CONTENT || o->state == S_END;
+}
+
+bool
+smtp_out_in_final(const struct smtp_out *o)
+{
+	return o->state == S_END;
+}
+
+bool
+smtp_out_in_greeting(const struct smtp_out *o)
+{
+	return o->state == S_GREETING;
+}
+
+bool
+smtp_out_offered_tls(const struct smtp_out *o)
+{
+	return o->offered_tls;
+}
+
+bool
+smtp_out_needs_7bit(const struct smtp_out *o)
+{
+	return !(o->ext & EXT_8BITMIME) ||
+	       (o->m != NULL && o->m->body == BODY_BINARYMIME && !smtp_out_binary(o));
 }
 
 bool
@@ -694,6 +744,19 @@ smtp_out_next(struct smtp_out *o, struct smtp_out_action *a)
 	} else if (o->want_tls) {
 		o->want_tls = false;
 		a->kind = SMTP_OUT_STARTTLS;
+	} else if (o->want_login) {
+		o->want_login = false;
+		a->kind = SMTP_OUT_LOGIN;
+		a->text = o->mechanisms;
+	} else if (o->want_challenge) {
+		o->want_challenge = false;
+		a->kind = SMTP_OUT_CHALLENGE;
+		strlcpy(o->trouble_reply, o->reply.text, sizeof(o->trouble_reply));
+		reply_init(&o->reply);
+		a->reply = o->trouble_reply;
+	} else if (o->want_logged_in) {
+		o->want_logged_in = false;
+		a->kind = SMTP_OUT_LOGGED_IN;
 	} else if (o->want_content) {
 		o->want_content = false;
 		a->kind = SMTP_OUT_CONTENT;
@@ -704,6 +767,8 @@ smtp_out_next(struct smtp_out *o, struct smtp_out_action *a)
 		a->enhanced = o->trouble_enhanced;
 		a->reply = o->trouble_reply;
 		a->text = o->trouble_text;
+		a->no_tls = o->no_tls;
+		a->tls_refused = o->tls_refused;
 		drop_message(o);
 	} else if (o->want_close) {
 		o->want_close = false;

@@ -38,6 +38,7 @@ struct smtp_out_conf {
 	 * REQUIRETLS asks for (RFC 8689). */
 	bool verified;
 	int64_t (*now)(void); /* wall seconds; NULL: wall_s() */
+	bool login;           /* SMTP_OUT_LOGIN comes before the first message */
 };
 
 struct smtp_out_rcpt {
@@ -75,12 +76,15 @@ enum smtp_out_kind {
 	SMTP_OUT_NONE,     /* needs input */
 	SMTP_OUT_STARTTLS, /* begin TLS once the output is sent, then smtp_out_tls_ready()
 			    */
-	SMTP_OUT_CONTENT,  /* feed content until smtp_out_content_end() */
-	SMTP_OUT_RESULT,   /* of a recipient */
-	SMTP_OUT_DONE,     /* each recipient has its result: another message may begin */
-	SMTP_OUT_TROUBLE,  /* the connection is of no use: those without a result may be
-			      tried elsewhere. Close it. */
-	SMTP_OUT_CLOSE     /* close it, nothing is lost */
+	SMTP_OUT_LOGIN,    /* text: the mechanisms offered; smtp_out_auth() follows */
+	SMTP_OUT_CHALLENGE, /* reply: in base64; smtp_out_auth_answer() follows */
+	SMTP_OUT_LOGGED_IN, /* says the server; smtp_out_auth_done() follows */
+	SMTP_OUT_CONTENT,   /* feed content until smtp_out_content_end() */
+	SMTP_OUT_RESULT,    /* of a recipient */
+	SMTP_OUT_DONE,      /* each recipient has its result: another message may begin */
+	SMTP_OUT_TROUBLE,   /* the connection is of no use: those without a result may be
+			       tried elsewhere. Close it. */
+	SMTP_OUT_CLOSE      /* close it, nothing is lost */
 };
 
 struct smtp_out_action {
@@ -91,10 +95,21 @@ struct smtp_out_action {
 	const char *enhanced;
 	const char *reply; /* words of the server, "" for none */
 	const char *text;  /* our sentence */
+	/* TROUBLE: TLS that is required was not offered, or refused */
+	bool no_tls, tls_refused;
 };
 
 struct smtp_out *smtp_out_new(const struct smtp_out_conf *); /* NULL: no memory */
 void smtp_out_free(struct smtp_out *);
+
+/* initial: the first answer in base64, NULL for none ("=" when empty, RFC 4954, 4). */
+void smtp_out_auth(struct smtp_out *, const char *mechanism, const char *initial);
+/* answer in base64; NULL cancels. */
+void smtp_out_auth_answer(struct smtp_out *, const char *answer);
+/* The server has proved itself as well, where that is part of the mechanism. */
+void smtp_out_auth_done(struct smtp_out *);
+/* Log in no more: the connection is of no use, for that reason. */
+void smtp_out_auth_failed(struct smtp_out *, const char *reply, const char *text);
 
 /* At any time while there is no message. 0; -1: it is closing, or no memory. */
 int smtp_out_message(struct smtp_out *, const struct smtp_out_message *);
@@ -121,6 +136,14 @@ void smtp_out_quit(struct smtp_out *);
 bool smtp_out_idle(const struct smtp_out *);
 /* The longer waits of RFC 5321, 4.5.3.2.4 to 6, apply. */
 bool smtp_out_in_data(const struct smtp_out *);
+/* The answer to the whole message is awaited: 4.5.3.2.6. */
+bool smtp_out_in_final(const struct smtp_out *);
+bool smtp_out_in_greeting(const struct smtp_out *);
+/* The server takes no 8-bit content; or not the binary content of this message: it must
+ * be made 7-bit. To be asked at SMTP_OUT_CONTENT. */
+bool smtp_out_needs_7bit(const struct smtp_out *);
+/* STARTTLS was offered. */
+bool smtp_out_offered_tls(const struct smtp_out *);
 /* The whole message has been sent: only the server knows what becomes of it. */
 bool smtp_out_past_end(const struct smtp_out *);
 /* Nothing at all has come for the present message. */

@@ -91,13 +91,6 @@ smtp_out_suits(struct smtp_out *o)
 		    "a link.");
 		return false;
 	}
-	if (o->m->body == BODY_BINARYMIME &&
-	    (~o->ext & (EXT_CHUNKING | EXT_BINARYMIME)) != 0) {
-		smtp_out_settle_waiting(o, "5.6.3",
-		    "The message has binary content, which the remote host cannot take: "
-		    "send it with its attachments encoded (base64).");
-		return false;
-	}
 	refuse_unknown_owners(o);
 	return o->n_unsettled > 0;
 }

@@ -17,6 +17,9 @@ enum state {
 	S_HELO,
 	S_STARTTLS,
 	S_TLS,
+	S_LOGIN,     /* the caller chooses */
+	S_AUTH,      /* the server's turn */
+	S_CHALLENGE, /* the caller's turn */
 	S_READY,
 	S_ENVELOPE,
 	S_DATA,
@@ -62,9 +65,12 @@ struct smtp_out {
 	struct smtp_out_conf conf;
 	enum state state;
 	bool tls;
+	bool offered_tls;
+	bool logged_in;
 	unsigned int ext;
-	uint64_t size_max; /* of EXT_SIZE, 0: none */
-	uint64_t by_min;   /* of EXT_DELIVERBY, seconds */
+	uint64_t size_max;    /* of EXT_SIZE, 0: none */
+	uint64_t by_min;      /* of EXT_DELIVERBY, seconds */
+	char mechanisms[256]; /* of AUTH */
 	struct reply reply;
 	uint64_t n_replies;
 	struct evbuffer *out;
@@ -84,9 +90,13 @@ struct smtp_out {
 
 	bool want_tls; /* actions that are due */
 	bool want_content;
+	bool want_login;
+	bool want_challenge;
+	bool want_logged_in;
 	bool want_done;
 	bool want_trouble;
 	bool want_close;
+	bool no_tls, tls_refused;
 	enum job_status trouble_status;
 	char trouble_enhanced[REPLY_ENHANCED_MAX + 1];
 	char trouble_reply[SMTP_OUT_REPLY_MAX + 1];
@@ -102,6 +112,10 @@ void smtp_out_say(struct smtp_out *, const char *, ...)
     __attribute__((format(printf, 2, 3)));
 void smtp_out_send_envelope(struct smtp_out *);
 void smtp_out_no_memory(struct smtp_out *);
+/* The server takes binary content. */
+bool smtp_out_binary(const struct smtp_out *);
+/* smtp_out_auth.c */
+void smtp_out_got_auth(struct smtp_out *);
 /* smtp_out_check.c: does the server offer what the message cannot do without? If not, its
  * recipients have their results, or the connection is given up. */
 bool smtp_out_suits(struct smtp_out *);
@@ -112,6 +126,11 @@ long long smtp_out_by_left(const struct smtp_out *);
 /* smtp_out.c */
 /* Say QUIT; the message may be tried at another host. */
 void smtp_out_unsuited(struct smtp_out *, const char *enhanced, const char *text);
+void smtp_out_become_ready(struct smtp_out *);
+/* The connection is over; whoever has no result may be tried elsewhere. */
+void smtp_out_trouble(struct smtp_out *, enum job_status, const char *enhanced,
+    const char *reply, const char *text);
+void smtp_out_broken(struct smtp_out *); /* this is not SMTP */
 void smtp_out_settle(struct smtp_out *, size_t i, enum job_status, const char *enhanced,
     const char *reply, const char *text);
 

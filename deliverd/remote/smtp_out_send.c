@@ -59,6 +59,12 @@ wire_address(const struct smtp_out *o, const char *in, char out[ADDRESS_MAX + 1]
 	return address_format(&a, out, ADDRESS_MAX + 1) == -1 ? -1 : 0;
 }
 
+bool
+smtp_out_binary(const struct smtp_out *o)
+{
+	return (~o->ext & (EXT_CHUNKING | EXT_BINARYMIME)) == 0;
+}
+
 static int
 send_mail(struct smtp_out *o)
 {
@@ -68,11 +74,12 @@ send_mail(struct smtp_out *o)
 	if (wire_address(o, m->sender, sender) == -1)
 		return -1;
 	smtp_out_say(o, "MAIL FROM:<%s>", sender);
-	if (o->ext & EXT_SIZE)
+	/* What is to be converted grows by as much as nobody knows yet. */
+	if ((o->ext & EXT_SIZE) && (m->body == BODY_7BIT || !smtp_out_needs_7bit(o)))
 		smtp_out_say(o, " SIZE=%llu", (unsigned long long)m->size);
-	if (m->body == BODY_BINARYMIME)
+	if (m->body == BODY_BINARYMIME && smtp_out_binary(o))
 		smtp_out_say(o, " BODY=BINARYMIME");
-	else if ((o->ext & EXT_8BITMIME) && m->body != BODY_7BIT)
+	else if ((o->ext & EXT_8BITMIME) && m->body == BODY_8BITMIME)
 		smtp_out_say(o, " BODY=8BITMIME");
 	if ((o->ext & EXT_SMTPUTF8) && m->smtputf8)
 		smtp_out_say(o, " SMTPUTF8");

@@ -2,19 +2,31 @@
 /*
  * Where a job goes: by its route, or by the hosts of the domain in the order of
  * RFC 5321, 5.1, one address after another until one takes the message or says
- * something that no other host would change.
+ * something that no other host would change. What TLS a host must offer is
+ * settled for each host before it is called (tlspolicy.h).
+ *
+ *	resolve -> hosts (and the MTA-STS policy) -> for each host: TLSA -> policy ->
+ *session all hosts failed -> the fallback of the route, if it is due -> resolve
  */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "common/compat/compat.h"
 #include "common/daemon.h"
 #include "common/log.h"
 #include "common/proto/address.h"
+#include "common/proto/dnsrr.h"
 #include "deliverd/remote/remote.h"
 
 #define DNS_TIMEOUT_MS 60000
 #define TRIES_MAX 10
+#define LOOPS_BACK                                                               \
+	"The mail hosts of this domain lead back to the sending host: tell the " \
+	"postmaster of the domain."
+
+static void connect_next(struct job *);
+static void resolve(struct job *);
 
 static void
 give_up(struct job *j, enum job_status status, const char *enhanced, const char *text)
@@ -23,23 +35,233 @@ give_up(struct job *j, enum job_status status, const char *enhanced, const char 
 	job_end(j);
 }
 
-/* A reply in words is worth more than a dead line; what may pass, more than what
- * is for good. */
-static bool
-better(const struct trouble *t, const struct trouble *old)
+/* ---- the route ---- */
+
+static int
+use_route(struct job *j, const char *text)
 {
-	if (!old->set)
-		return true;
-	if (t->status != old->status)
-		return t->status == JOB_DEFERRED;
-	return t->reply[0] != '\0' || old->reply[0] == '\0';
+	const char *why;
+
+	if (text[0] == '\0')
+		text = "mx";
+	if (route_parse(text, &j->route, &why) == -1) {
+		log_warnx("route %s: %s", text, why);
+		return -1;
+	}
+	j->mx = j->route.mx;
+	if (j->mx)
+		j->route.url.port = remote_conf.smtp_port;
+	return 0;
+}
+
+static int
+use_fallback(struct job *j)
+{
+	char text[sizeof(j->route.fallback)];
+
+	strlcpy(text, j->route.fallback, sizeof(text));
+	log_fact(LOG_DELIVERY, LOGL_INFO, "fallback", KS("qid", j->qid), KS("host", text),
+	    KS("why", j->trouble.reply[0] != '\0' ? j->trouble.reply : j->trouble.text));
+	j->on_fallback = true;
+	strlcpy(j->route_text, text, sizeof(j->route_text));
+	j->trouble.set = false;
+	j->tries = 0;
+	return use_route(j, text);
+}
+
+bool
+walk_fallback_on(const struct job *j, const char *reply, const char *enhanced)
+{
+	int code = 0;
+
+	if (j->on_fallback || j->route.n_on == 0)
+		return false;
+	if (strspn(reply, "0123456789") >= 3)
+		code = (reply[0] - '0') * 100 + (reply[1] - '0') * 10 + reply[2] - '0';
+	return route_falls_back_on(&j->route, code, enhanced);
+}
+
+void
+walk_fallback(struct job *j)
+{
+	job_compact(j);
+	if (use_fallback(j) == -1)
+		give_up(j, JOB_DEFERRED, "4.3.5", "The route's fallback is not usable.");
+	else if (!session_reuse(j))
+		resolve(j);
+}
+
+/* ---- one host ---- */
+
+static enum tls_floor
+floor_of(const struct job *j)
+{
+	if (j->route.tls != TLS_FLOOR_DEFAULT)
+		return j->route.tls;
+	if (j->route.url.scheme == ROUTE_SMTPS || j->route.url.scheme == ROUTE_SMTP_TLS)
+		return TLS_FLOOR_VERIFIED;
+	if (j->route.url.user[0] != '\0')
+		return TLS_FLOOR_VERIFIED; /* a secret is not shown to just anybody */
+	if (j->mx)
+		return (enum tls_floor)remote_conf.tls;
+	return TLS_FLOOR_OPPORTUNISTIC;
+}
+
+static bool
+wants_tlsa(const struct job *j, const struct dnshost *h)
+{
+	enum tls_floor f = floor_of(j);
+
+	if (f == TLS_FLOOR_DANE)
+		return h->secure && (!j->mx || j->mx_secure);
+	return j->mx && j->mx_secure && h->secure && remote_conf.dane &&
+	       (f == TLS_FLOOR_OPPORTUNISTIC || f == TLS_FLOOR_REQUIRED);
+}
+
+/* 1 when the host may be called, 0 when it must not be. */
+static int
+decide(struct job *j, const struct dnshost *h)
+{
+	struct tlspolicy_facts f = { .floor = floor_of(j),
+		.by_mx = j->mx,
+		.mx_secure = j->mx_secure,
+		.tlsa = j->tlsa.host == (int)j->host_at ? j->tlsa.state : TLSA_NONE,
+		.sts = j->mx && remote_conf.mta_sts ? j->sts : STS_NONE,
+		/* RFC 8689, 4.2.1: a report of failure is not held to it. */
+		.require_tls = j->require_tls && j->sender[0] != '\0',
+		.tls_optional = j->tls_optional,
+		.have_tls = remote_tls() != NULL };
+	struct trouble t = { .set = true };
+
+	f.sts_match = f.sts != STS_NONE && tlspolicy_sts_match(j->sts_mx, h->name);
+	tlspolicy_decide(&f, &j->policy);
+	if (!j->policy.skip)
+		return 1;
+	t.status = j->policy.status;
+	strlcpy(t.enhanced, j->policy.code, sizeof(t.enhanced));
+	strlcpy(t.mta, h->name, sizeof(t.mta));
+	snprintf(t.text, sizeof(t.text), "%s (%s)", j->policy.text, h->name);
+	log_fact(LOG_DELIVERY, LOGL_INFO, "host-failed", KS("qid", j->qid),
+	    KS("host", h->name), KS("code", t.enhanced), KS("why", t.text));
+	trouble_keep(j, &t);
+	return 0;
+}
+
+static void ask_tlsa(struct job *, const struct dnshost *, bool canonical);
+
+static void
+take_tlsa(struct job *j, const struct msg_dns_answer *a)
+{
+	struct dnsrr rr;
+	size_t off = 0;
+	unsigned int usable = 0, any = 0;
+
+	j->tlsa.len = 0;
+	while (dnsrr_next(a->records, a->records_len, &off, &rr) == 1) {
+		if (rr.type != DNSRR_TLSA || rr.len < 4)
+			continue;
+		any++;
+		/* RFC 7672, 3.1.3: PKIX usages are of no use in SMTP. */
+		if ((rr.data[0] != 2 && rr.data[0] != 3) || rr.data[1] > 1 ||
+		    rr.data[2] > 2)
+			continue;
+		if (dnsrr_add(
+			j->tlsa.records, sizeof(j->tlsa.records), &j->tlsa.len, &rr) == 0)
+			usable++;
+	}
+	j->tlsa.state = usable > 0 ? TLSA_USABLE : any > 0 ? TLSA_UNUSABLE : TLSA_NONE;
+}
+
+static void
+got_tlsa(struct msg *m, void *arg)
+{
+	struct job *j = arg;
+	const struct dnshost *h = &j->hosts[j->host_at];
+	enum dns_status status =
+	    m == NULL ? DNS_TEMP : (enum dns_status)m->p.dns_answer.status;
+
+	j->dns_ask = 0;
+	switch (status) {
+	case DNS_OK:
+		if (m->p.dns_answer.secure)
+			take_tlsa(j, &m->p.dns_answer);
+		break;
+	case DNS_NXDOMAIN:
+	case DNS_NODATA:
+		break;
+	default:
+		j->tlsa.state = TLSA_FAILED;
+	}
+	/* RFC 7672, 2.2.3: the name before its aliases, if that one has none. */
+	if (j->tlsa.state == TLSA_NONE && j->tlsa.canonical) {
+		ask_tlsa(j, h, false);
+		return;
+	}
+	connect_next(j);
+}
+
+static void
+ask_tlsa(struct job *j, const struct dnshost *h, bool canonical)
+{
+	struct channel *ch = daemon_peer(ROLE_DNSD);
+	struct msg_dns_lookup q = { .rrtype = DNSRR_TLSA };
+	const char *base = canonical ? h->canonical : h->name;
+
+	j->tlsa.host = (int)j->host_at;
+	j->tlsa.canonical = canonical;
+	j->tlsa.state = TLSA_NONE;
+	j->tlsa.len = 0;
+	strlcpy(j->tlsa.base, base, sizeof(j->tlsa.base));
+	if (snprintf(q.name, sizeof(q.name), "_%u._tcp.%s", j->route.url.port, base) <
+	    (int)sizeof(q.name)) {
+		if (ch != NULL)
+			j->dns_ask = channel_ask(
+			    ch, MSG_ANY_DNSD_LOOKUP, &q, -1, DNS_TIMEOUT_MS, got_tlsa, j);
+		if (ch != NULL && j->dns_ask != 0) {
+			j->dns_channel = channel_serial(ch);
+			return;
+		}
+		j->tlsa.state = TLSA_FAILED;
+	}
+	connect_next(j);
+}
+
+void
+trouble_keep(struct job *j, const struct trouble *t)
+{
+	struct trouble *old = &j->trouble;
+
+	/* A reply in words is worth more than a dead line; what may pass, more than
+	 * what is for good. */
+	if (old->set &&
+	    (t->status != old->status ? t->status != JOB_DEFERRED
+				      : t->reply[0] == '\0' && old->reply[0] != '\0'))
+		return;
+	*old = *t;
+	old->set = true;
+}
+
+static void
+hosts_over(struct job *j, bool skipped)
+{
+	const struct trouble *t = &j->trouble;
+
+	if (t->set && walk_fallback_on(j, t->reply, t->enhanced)) {
+		walk_fallback(j);
+		return;
+	}
+	if (t->set) {
+		job_result_rest(j, t->status, t->enhanced, t->mta, t->reply, t->text);
+		job_end(j);
+	} else if (skipped)
+		give_up(j, JOB_FAILED, "5.4.6", LOOPS_BACK);
+	else
+		give_up(j, JOB_DEFERRED, "4.4.4", "There is no address to connect to.");
 }
 
 static void
 connect_next(struct job *j)
 {
-	const struct trouble *t = &j->trouble;
-	struct trouble trouble;
 	bool skipped = false;
 
 	while (j->host_at < j->n_hosts && j->tries < TRIES_MAX) {
@@ -51,6 +273,14 @@ connect_next(struct job *j)
 			j->addr_at = 0;
 			continue;
 		}
+		if (j->tlsa.host != (int)j->host_at && wants_tlsa(j, h)) {
+			ask_tlsa(j, h, h->canonical[0] != '\0');
+			return;
+		}
+		if (j->addr_at == 0 && !decide(j, h)) {
+			j->host_at++;
+			continue;
+		}
 		a = &h->addrs[j->addr_at++];
 		/* A foreign MX that names this very host would have mail go round. */
 		if (j->mx && remote_conf.smtp_port == 25 && dnsaddr_is_special(a)) {
@@ -58,33 +288,21 @@ connect_next(struct job *j)
 			continue;
 		}
 		j->tries++;
-		if (session_open(j, h, a, false, &trouble))
-			return;
-		if (better(&trouble, &j->trouble))
-			j->trouble = trouble;
+		session_open(j, h, a, false);
+		return;
 	}
-	if (t->set) {
-		job_result_rest(j, t->status, t->enhanced, t->mta, t->reply, t->text);
-		job_end(j);
-	} else if (skipped)
-		give_up(j, JOB_FAILED, "5.4.6",
-		    "The mail hosts of this domain lead back to the sending host: tell "
-		    "the "
-		    "postmaster of the domain.");
-	else
-		give_up(j, JOB_DEFERRED, "4.4.4", "There is no address to connect to.");
+	hosts_over(j, skipped);
 }
 
 void
 walk_next(struct job *j, const struct trouble *t)
 {
-	if (better(t, &j->trouble)) {
-		j->trouble = *t;
-		j->trouble.set = true;
-	}
+	trouble_keep(j, t);
 	job_compact(j);
 	connect_next(j);
 }
+
+/* ---- hosts ---- */
 
 static void
 no_hosts(struct job *j, const struct msg_dns_hosts_are *m)
@@ -95,16 +313,13 @@ no_hosts(struct job *j, const struct msg_dns_hosts_are *m)
 		/* The administrator's route: to be put right, not to be bounced on. */
 		snprintf(text, sizeof(text),
 		    "The address of the route's host %s cannot be found%s%.255s.",
-		    j->url.host, m->text[0] != '\0' ? ": " : "", m->text);
+		    j->route.url.host, m->text[0] != '\0' ? ": " : "", m->text);
 		give_up(j, JOB_DEFERRED, m->status == DNS_TEMP ? "4.4.3" : "4.4.4", text);
 		return;
 	}
 	switch (m->status) {
 	case DNS_OK:
-		give_up(j, JOB_FAILED, "5.4.6",
-		    "The mail hosts of this domain lead back to the sending host: tell "
-		    "the "
-		    "postmaster of the domain.");
+		give_up(j, JOB_FAILED, "5.4.6", LOOPS_BACK);
 		break;
 	case DNS_NXDOMAIN:
 		give_up(j, JOB_FAILED, "5.1.2",
@@ -133,6 +348,7 @@ static void
 got_hosts(struct msg *m, void *arg)
 {
 	struct job *j = arg;
+	const struct msg_dns_hosts_are *are;
 	size_t off = 0;
 
 	j->dns_ask = 0;
@@ -141,14 +357,19 @@ got_hosts(struct msg *m, void *arg)
 		    "The name service of this host does not answer.");
 		return;
 	}
+	are = &m->p.dns_hosts_are;
 	j->n_hosts = 0;
-	j->mx_secure = m->p.dns_hosts_are.secure != 0;
-	while (j->n_hosts < DNSHOSTS_MAX &&
-	       dnshosts_next(m->p.dns_hosts_are.hosts, m->p.dns_hosts_are.hosts_len, &off,
-		   &j->hosts[j->n_hosts]) == 1)
+	while (j->n_hosts < DNSHOSTS_MAX && dnshosts_next(are->hosts, are->hosts_len,
+						&off, &j->hosts[j->n_hosts]) == 1)
 		j->n_hosts++;
-	if (m->p.dns_hosts_are.status != DNS_OK || j->n_hosts == 0)
-		no_hosts(j, &m->p.dns_hosts_are);
+	j->mx_secure = are->secure != 0;
+	j->sts = are->sts_mode <= STS_ENFORCE ? (enum sts_mode)are->sts_mode : STS_NONE;
+	free(j->sts_mx);
+	j->sts_mx = strdup(are->sts_mx);
+	if (j->sts_mx == NULL)
+		give_up(j, JOB_DEFERRED, "4.3.0", "This host is short of memory.");
+	else if (are->status != DNS_OK || j->n_hosts == 0)
+		no_hosts(j, are);
 	else
 		connect_next(j);
 }
@@ -156,7 +377,7 @@ got_hosts(struct msg *m, void *arg)
 static void
 ask_hosts(struct job *j, const char *name)
 {
-	struct msg_dns_hosts q = { .mx = j->mx };
+	struct msg_dns_hosts q = { .mx = j->mx, .sts = j->mx && remote_conf.mta_sts };
 	struct channel *ch = daemon_peer(ROLE_DNSD);
 
 	strlcpy(q.domain, name, sizeof(q.domain));
@@ -189,12 +410,14 @@ resolve(struct job *j)
 
 	j->state = JOB_RESOLVING;
 	j->n_hosts = j->host_at = j->addr_at = 0;
+	j->tlsa.host = -1;
 	j->mx_secure = false;
+	j->sts = STS_NONE;
 	if (!j->mx) {
-		if (dnsaddr_parse(j->url.host, &a) == 0)
+		if (dnsaddr_parse(j->route.url.host, &a) == 0)
 			only_address(j, &a);
 		else
-			ask_hosts(j, j->url.host);
+			ask_hosts(j, j->route.url.host);
 	} else if (address_literal_ip(j->domain, &a.family, a.ip) == 0)
 		only_address(j, &a);
 	else
@@ -204,21 +427,11 @@ resolve(struct job *j)
 void
 walk_start(struct job *j)
 {
-	const char *why;
-
-	j->mx = j->route[0] == '\0';
-	if (j->mx)
-		j->url = (struct routeurl){ .scheme = ROUTE_SMTP,
-			.port = remote_conf.smtp_port };
-	else if (routeurl_parse(j->route, &j->url, &why) == -1) {
-		log_warnx("route %s: %s", j->route, why);
+	if (use_route(j, j->route_text) == -1 ||
+	    (j->route.fallback[0] != '\0' && j->attempts >= j->route.after &&
+		use_fallback(j) == -1)) {
 		give_up(
 		    j, JOB_DEFERRED, "4.3.5", "The route of this domain is not usable.");
-		return;
-	} else if (j->url.user[0] != '\0') {
-		give_up(j, JOB_DEFERRED, "4.3.5",
-		    "The route of this domain wants a login, which this version cannot "
-		    "do.");
 		return;
 	}
 	if (!session_reuse(j))

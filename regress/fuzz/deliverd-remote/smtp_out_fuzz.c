@@ -38,6 +38,15 @@ drain(struct world *w)
 		case SMTP_OUT_STARTTLS:
 			smtp_out_tls_ready(w->o);
 			break;
+		case SMTP_OUT_LOGIN:
+			smtp_out_auth(w->o, "LOGIN", NULL);
+			break;
+		case SMTP_OUT_CHALLENGE:
+			smtp_out_auth_answer(w->o, a.reply[0] == 'x' ? NULL : "eA==");
+			break;
+		case SMTP_OUT_LOGGED_IN:
+			smtp_out_auth_done(w->o);
+			break;
 		case SMTP_OUT_CONTENT:
 			if (smtp_out_content(w->o, ".\r\n.\n", 5) == -1 ||
 			    smtp_out_content_end(w->o) == -1)
@@ -78,6 +87,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (size < 1)
 		return 0;
 	conf.lmtp = data[0] & 1;
+	conf.login = (data[0] & 0x40) != 0;
 	conf.tls = (enum smtp_out_tls)((data[0] >> 1 & 3) % 3);
 	conf.verified = size % 2;
 	rcpts[3].rrvs = 1396566060;

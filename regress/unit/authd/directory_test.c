@@ -158,18 +158,33 @@ routes_most_specific_first(void **state)
 	directory_route_put(d, ".example.org", "smtp://sub");
 	directory_route_put(d, "mx.example.org", "smtp://exact");
 	directory_route_find(
-	    d, "mx.example.org", url, sizeof(url), matched, sizeof(matched));
+	    d, "mx.example.org", "", url, sizeof(url), matched, sizeof(matched));
 	assert_string_equal(url, "smtp://exact");
 	directory_route_find(
-	    d, "a.b.example.org", url, sizeof(url), matched, sizeof(matched));
+	    d, "a.b.example.org", "", url, sizeof(url), matched, sizeof(matched));
 	assert_string_equal(url, "smtp://sub");
 	assert_string_equal(matched, ".example.org");
 	directory_route_find(
-	    d, "example.org", url, sizeof(url), matched, sizeof(matched));
+	    d, "example.org", "", url, sizeof(url), matched, sizeof(matched));
 	assert_string_equal(url, "smtp://default");
+	directory_route_put(d, "from:alice@x.test", "smtp://alice");
+	directory_route_put(d, "from:@x.test", "smtp://them");
+	assert_true(directory_route_by_sender(d));
+	directory_route_find(
+	    d, "example.org", "Alice@X.test", url, sizeof(url), matched, sizeof(matched));
+	assert_string_equal(url, "smtp://alice");
+	directory_route_find(
+	    d, "example.org", "bob@x.test", url, sizeof(url), matched, sizeof(matched));
+	assert_string_equal(url, "smtp://them");
+	directory_route_find(d, "mx.example.org", "bob@x.test", url, sizeof(url), matched,
+	    sizeof(matched));
+	assert_string_equal(url, "smtp://exact");
+	directory_route_del(d, "from:alice@x.test");
+	directory_route_del(d, "from:@x.test");
+	assert_false(directory_route_by_sender(d));
 	directory_route_del(d, "*");
-	assert_int_equal(directory_route_find(d, "example.org", url, sizeof(url), matched,
-			     sizeof(matched)),
+	assert_int_equal(directory_route_find(d, "example.org", "", url, sizeof(url),
+			     matched, sizeof(matched)),
 	    DIR_NONE);
 }
 

@@ -35,9 +35,9 @@ on_message_b(struct channel *ch, struct msg *m, void *arg)
 
 	seen++;
 	assert_int_equal(m->type, MSG_QUEUED_AUTHD_ROUTE);
-	if (strcmp(m->p.domain.domain, "silence.test") == 0)
+	if (strcmp(m->p.route_ask.domain, "silence.test") == 0)
 		return;
-	strlcpy(r.url, m->p.domain.domain, sizeof(r.url));
+	strlcpy(r.url, m->p.route_ask.domain, sizeof(r.url));
 	channel_send(ch, MSG_AUTHD_QUEUED_ROUTE_IS, m->id, &r, -1);
 }
 
@@ -111,7 +111,7 @@ on_answer(struct msg *m, void *arg)
 static void
 questions_find_their_askers(void **state)
 {
-	struct msg_domain d;
+	struct msg_route_ask d;
 	char names[50][32];
 
 	for (int i = 0; i < 50; i++) {
@@ -128,7 +128,7 @@ questions_find_their_askers(void **state)
 static void
 deadline_and_late_answer(void **state)
 {
-	struct msg_domain d = { "silence.test" };
+	struct msg_route_ask d = { "silence.test" };
 	uint64_t id;
 
 	assert_true(
@@ -148,7 +148,7 @@ deadline_and_late_answer(void **state)
 static void
 waiters_hear_of_the_end(void **state)
 {
-	struct msg_domain d = { "silence.test" };
+	struct msg_route_ask d = { "silence.test" };
 
 	for (int i = 0; i < 10; i++)
 		channel_ask(a, MSG_QUEUED_AUTHD_ROUTE, &d, -1, 60000, on_answer, NULL);
@@ -164,7 +164,7 @@ static void
 sending_what_does_not_belong(void **state)
 {
 	struct msg_none none;
-	struct msg_domain d = { "x.test" };
+	struct msg_route_ask d = { "x.test" };
 
 	/* not in this direction, and not on this channel */
 	assert_int_equal(channel_send(b, MSG_QUEUED_AUTHD_ROUTE, 0, &d, -1), -1);
@@ -233,7 +233,7 @@ raw_hello(uint32_t version, uint8_t role)
 static void
 raw_changed(int fd)
 {
-	struct msg_domain d = { "x.test" };
+	struct msg_route_ask d = { "x.test" };
 	struct ibuf *buf = ibuf_dynamic(64, 1024);
 
 	msg_encode(MSG_AUTHD_QUEUED_CHANGED, 0, &d, buf);
@@ -313,7 +313,7 @@ raw_unknown_type(void **state)
 static void
 raw_wrong_direction(void **state)
 {
-	struct msg_domain d = { "x.test" };
+	struct msg_route_ask d = { "x.test" };
 	struct ibuf *buf = ibuf_dynamic(64, 1024);
 
 	raw_hello(MSG_VERSION, ROLE_AUTHD);

@@ -326,9 +326,9 @@ test_attempts(void **state)
 		must(r, "ordinary work", try_ordinary, 1);
 		must(r, "open", try_open, 0);
 		must(r, "internet socket", try_inet,
-		    r == ROLE_DNSD || r == ROLE_DELIVERD_REMOTE);
+		    r == ROLE_DNSD || r == ROLE_DELIVERD_REMOTE || r == ROLE_POLICYD);
 		must(r, "connect", try_inet_connect,
-		    r == ROLE_DNSD || r == ROLE_DELIVERD_REMOTE);
+		    r == ROLE_DNSD || r == ROLE_DELIVERD_REMOTE || r == ROLE_POLICYD);
 		must(r, "local socket", try_unix, 0);
 		must(r, "packet socket", try_packet, 0);
 		must(r, "fork", try_fork, cells);

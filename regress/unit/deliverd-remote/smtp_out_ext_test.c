@@ -14,7 +14,6 @@
 #include <event2/buffer.h>
 
 #include "deliverd/remote/smtp_out.h"
-#include "deliverd/remote/tls_need.h"
 
 #define NOW 1800000000
 
@@ -152,6 +151,11 @@ drain(struct play *p)
 		case SMTP_OUT_STARTTLS:
 			note(p, "tls");
 			break;
+		case SMTP_OUT_LOGIN:
+		case SMTP_OUT_CHALLENGE:
+		case SMTP_OUT_LOGGED_IN:
+			fail();
+			break;
 		case SMTP_OUT_CONTENT:
 			note(p, "content");
 			assert_int_equal(smtp_out_content(p->o, "x", 1), 0);
@@ -246,70 +250,11 @@ test_scripts(void **state)
 	}
 }
 
-static void
-test_tls_need(void **state)
-{
-	static const struct {
-		struct tls_ask ask;
-		struct tls_need need;
-	} rows[] = {
-		{ { .scheme = ROUTE_SMTP, .mx = true, .have_tls = true },
-		    { .tls = SMTP_OUT_TLS_OFFERED } },
-		{ { .scheme = ROUTE_SMTP, .mx = true, .have_tls = true, .failed = true },
-		    { .tls = SMTP_OUT_TLS_NO } },
-		{ { .scheme = ROUTE_SMTP, .mx = true }, { .tls = SMTP_OUT_TLS_NO } },
-		{ { .scheme = ROUTE_SMTP_TLS, .have_tls = true },
-		    { .tls = SMTP_OUT_TLS_REQUIRED, .verify = true } },
-		/* An administrator's route stays. */
-		{ { .scheme = ROUTE_SMTP_TLS, .have_tls = true, .tls_optional = true },
-		    { .tls = SMTP_OUT_TLS_REQUIRED, .verify = true } },
-		{ { .scheme = ROUTE_SMTPS, .have_tls = true },
-		    { .tls = SMTP_OUT_TLS_NO, .verify = true, .implicit = true } },
-		{ { .scheme = ROUTE_SMTP, .have_tls = true, .require_tls = true },
-		    { .tls = SMTP_OUT_TLS_REQUIRED, .verify = true } },
-		{ { .scheme = ROUTE_SMTPS, .have_tls = true, .require_tls = true },
-		    { .tls = SMTP_OUT_TLS_NO, .verify = true, .implicit = true } },
-		{ { .scheme = ROUTE_SMTP,
-		      .mx = true,
-		      .have_tls = true,
-		      .mx_secure = true,
-		      .require_tls = true },
-		    { .tls = SMTP_OUT_TLS_REQUIRED, .verify = true } },
-		{ { .scheme = ROUTE_SMTP,
-		      .mx = true,
-		      .have_tls = true,
-		      .require_tls = true },
-		    { .enhanced = "5.7.10" } },
-		{ { .scheme = ROUTE_SMTP, .require_tls = true },
-		    { .enhanced = "5.7.10" } },
-		{ { .scheme = ROUTE_LMTP, .have_tls = true, .require_tls = true },
-		    { .enhanced = "5.7.10" } },
-	};
-
-	(void)state;
-	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		const struct tls_need *want = &rows[i].need;
-		struct tls_need got;
-
-		tls_need_of(&rows[i].ask, &got);
-		if (want->enhanced != NULL) {
-			assert_non_null(got.enhanced);
-			assert_string_equal(got.enhanced, want->enhanced);
-			continue;
-		}
-		assert_null(got.enhanced);
-		assert_int_equal(got.tls, want->tls);
-		assert_int_equal(got.verify, want->verify);
-		assert_int_equal(got.implicit, want->implicit);
-	}
-}
-
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_scripts),
-		cmocka_unit_test(test_tls_need),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

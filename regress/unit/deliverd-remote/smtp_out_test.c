@@ -23,7 +23,8 @@ struct script {
 	const char *content;  /* NULL: "Subject: x\r\n\r\nhello\r\n" */
 	unsigned int rcpts;   /* 0: 1 */
 	enum smtp_out_tls tls;
-	bool lmtp, utf8, binary;
+	bool lmtp, utf8, binary, login, require_tls;
+	const char *initial;
 	uint64_t size;
 	const char *end; /* "lost", "timeout" after the dialogue */
 };
@@ -69,6 +70,30 @@ static const struct script scripts[] = {
 	    "S:502 what\nC:HELO me.test\nS:250 x\nC:MAIL FROM:<s@y.test>\nS:250 ok\n"
 	    "C:RCPT TO:<a@x.test>\nS:450 4.2.1 later\nC:RSET\nS:250 ok\n",
 	    "result 0 deferred 4.2.1 450 4.2.1 later|done" },
+	{ "login",
+	    HELLO "S:250-x\nS:250 AUTH LOGIN PLAIN\nC:AUTH LOGIN\nS:334 VXNlcg==\n"
+		  "C:YW5z\nS:334 more\nC:YW5z\nS:235 2.7.0 ok\n"
+		  "C:MAIL FROM:<s@y.test>\nS:250 ok\nC:RCPT TO:<a@x.test>\n"
+		  "S:250 ok\nC:DATA\nS:354 go\n" BODY "S:250 ok\n",
+	    "login LOGIN PLAIN|challenge VXNlcg==|challenge more|in|content|result 0 "
+	    "delivered 2.0.0 250 ok|done",
+	    .login = true },
+	{ "login refused",
+	    HELLO "S:250-x\nS:250 AUTH=PLAIN\nC:AUTH LOGIN aQ==\nS:535 5.7.8 no\n",
+	    "login PLAIN|trouble deferred 4.7.8 535 5.7.8 no", .login = true,
+	    .initial = "aQ==" },
+	{ "login cancelled",
+	    HELLO "S:250-x\nS:250 AUTH LOGIN\nC:AUTH LOGIN\nS:334 no\nC:*\n"
+		  "S:501 5.7.0 as you like\n",
+	    "login LOGIN|challenge no|trouble deferred 4.7.8 501 5.7.0 as you like",
+	    .login = true },
+	{ "REQUIRETLS",
+	    HELLO "S:250-x\nS:250 REQUIRETLS\nC:MAIL FROM:<s@y.test> REQUIRETLS\n"
+		  "S:250 ok\nC:RCPT TO:<a@x.test>\nS:250 ok\nC:DATA\nS:354 go\n" BODY
+		  "S:250 ok\n",
+	    "content|result 0 delivered 2.0.0 250 ok|done", .require_tls = true },
+	{ "REQUIRETLS is not promised", PLAIN, "trouble failed 5.7.30 ",
+	    .require_tls = true },
 	{ "greeting says no", "S:554 5.7.1 go away\n",
 	    "trouble failed 5.7.1 554 5.7.1 go away" },
 	{ "greeting says later", "S:421 busy\n", "trouble deferred 4.3.2 421 busy" },
@@ -166,9 +191,16 @@ static const struct script scripts[] = {
 		  "C:RSET\nS:250 ok\n",
 	    "result 0 failed 5.1.1 550 no|done", "x\r\n.\r\n", .size = 6,
 	    .binary = true },
-	{ "binary, no BINARYMIME", HELLO "S:250-x\nS:250 CHUNKING\n",
-	    "result 0 failed 5.6.3 |done", .binary = true },
-	{ "binary, no CHUNKING", PIPE, "result 0 failed 5.6.3 |done", .binary = true },
+	/* The caller makes it 7-bit then. */
+	{ "binary, no BINARYMIME",
+	    HELLO "S:250-x\nS:250 CHUNKING\nC:MAIL FROM:<s@y.test>\nS:250 ok\n"
+		  "C:RCPT TO:<a@x.test>\nS:250 ok\nC:DATA\nS:354 go\n" BODY "S:250 ok\n",
+	    "content|result 0 delivered 2.0.0 250 ok|done", .binary = true },
+	{ "binary, no CHUNKING",
+	    HELLO "S:250-x\nS:250-SIZE\nS:250 8BITMIME\nC:MAIL FROM:<s@y.test>\n"
+		  "S:250 ok\nC:RCPT TO:<a@x.test>\nS:250 ok\nC:DATA\nS:354 go\n" BODY
+		  "S:250 ok\n",
+	    "content|result 0 delivered 2.0.0 250 ok|done", .binary = true },
 	{ "LMTP lost between the replies",
 	    "S:220 hi\nC:LHLO me.test\nS:250-x\nS:250 PIPELINING\n"
 	    "C:MAIL FROM:<s@y.test>\nC:RCPT TO:<a@x.test>\nC:RCPT TO:<b@x.test>\n"
@@ -222,6 +254,21 @@ drain(struct play *p, size_t chunk)
 		case SMTP_OUT_STARTTLS:
 			note(p, "starttls");
 			p->want_tls = true;
+			break;
+		case SMTP_OUT_LOGIN:
+			snprintf(line, sizeof(line), "login %s", a.text);
+			note(p, line);
+			smtp_out_auth(p->o, "LOGIN", p->s->initial);
+			break;
+		case SMTP_OUT_CHALLENGE:
+			snprintf(line, sizeof(line), "challenge %s", a.reply);
+			note(p, line);
+			smtp_out_auth_answer(
+			    p->o, strcmp(a.reply, "no") == 0 ? NULL : "YW5z");
+			break;
+		case SMTP_OUT_LOGGED_IN:
+			note(p, "in");
+			smtp_out_auth_done(p->o);
 			break;
 		case SMTP_OUT_CONTENT:
 			note(p, "content");
@@ -281,7 +328,7 @@ server_says(struct play *p, const char *line, size_t len, size_t chunk)
 static void
 play(const struct script *s, size_t chunk)
 {
-	struct smtp_out_conf conf = { "me.test", s->lmtp, s->tls };
+	struct smtp_out_conf conf = { "me.test", s->lmtp, s->tls, s->login };
 	bool ext = s->size == 100;
 	struct smtp_out_rcpt rcpts[3];
 	struct smtp_out_message m = { .sender = "s@y.test",
@@ -293,7 +340,8 @@ play(const struct script *s, size_t chunk)
 		.envid = ext ? "e1" : "",
 		.ret = ext ? 2 : 0,
 		.rcpts = rcpts,
-		.n_rcpts = s->rcpts == 0 ? 1 : s->rcpts };
+		.n_rcpts = s->rcpts == 0 ? 1 : s->rcpts,
+		.require_tls = s->require_tls };
 	struct play p = { .s = s };
 
 	for (size_t i = 0; i < 3; i++)

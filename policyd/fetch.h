@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef FIFE_POLICYD_FETCH_H
+#define FIFE_POLICYD_FETCH_H
+
+/*
+ * GET https://mta-sts.DOMAIN/.well-known/mta-sts.txt: addresses from dnsd, one
+ * after another, TLS verified for that name, one document.
+ */
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define FETCHES_MAX 64
+
+struct fetch;
+
+/* text: NULL when it failed, why says how; both die on return. */
+typedef void (*fetch_cb)(const char *text, size_t len, const char *why, void *arg);
+
+/* As root, before the sandbox. 0 or -1 (logged). */
+int fetch_open(const char *ca_file);
+void fetch_settings(uint16_t port, uint32_t timeout_s);
+/* NULL: too many, or no memory; cb is not called then, and never from inside. */
+struct fetch *fetch_start(const char *domain, fetch_cb, void *arg);
+unsigned int fetch_running(void);
+
+#endif
