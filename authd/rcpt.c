@@ -224,7 +224,7 @@ has_route(const char *address)
 	char domain[256], url[512], matched[256];
 
 	return at != NULL && address_domain_ascii(at + 1, domain, sizeof(domain)) != -1 &&
-	       directory_route_find(auth.directory, domain, url, sizeof(url), matched,
+	       directory_route_find(auth.directory, domain, "", url, sizeof(url), matched,
 		   sizeof(matched)) == DIR_OK;
 }
 

@@ -51,7 +51,7 @@ void
 language_want(const char *sender)
 {
 	struct channel *ch = daemon_peer(ROLE_AUTHD);
-	struct msg_domain p = { "" };
+	struct msg_route_ask p = { "" };
 	struct slot *s = slot_of(sender, p.domain, sizeof(p.domain));
 
 	/* One question a slot: the answer refers to it. */

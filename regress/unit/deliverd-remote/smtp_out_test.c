@@ -328,7 +328,9 @@ server_says(struct play *p, const char *line, size_t len, size_t chunk)
 static void
 play(const struct script *s, size_t chunk)
 {
-	struct smtp_out_conf conf = { "me.test", s->lmtp, s->tls, s->login };
+	struct smtp_out_conf conf = {
+		.helo = "me.test", .lmtp = s->lmtp, .tls = s->tls, .login = s->login
+	};
 	bool ext = s->size == 100;
 	struct smtp_out_rcpt rcpts[3];
 	struct smtp_out_message m = { .sender = "s@y.test",
