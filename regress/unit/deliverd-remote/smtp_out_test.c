@@ -23,7 +23,7 @@ struct script {
 	const char *content;  /* NULL: "Subject: x\r\n\r\nhello\r\n" */
 	unsigned int rcpts;   /* 0: 1 */
 	enum smtp_out_tls tls;
-	bool lmtp, utf8, binary, login, require_tls;
+	bool lmtp, utf8, binary, login;
 	const char *initial;
 	uint64_t size;
 	const char *end; /* "lost", "timeout" after the dialogue */
@@ -87,13 +87,6 @@ static const struct script scripts[] = {
 		  "S:501 5.7.0 as you like\n",
 	    "login LOGIN|challenge no|trouble deferred 4.7.8 501 5.7.0 as you like",
 	    .login = true },
-	{ "REQUIRETLS",
-	    HELLO "S:250-x\nS:250 REQUIRETLS\nC:MAIL FROM:<s@y.test> REQUIRETLS\n"
-		  "S:250 ok\nC:RCPT TO:<a@x.test>\nS:250 ok\nC:DATA\nS:354 go\n" BODY
-		  "S:250 ok\n",
-	    "content|result 0 delivered 2.0.0 250 ok|done", .require_tls = true },
-	{ "REQUIRETLS is not promised", PLAIN, "trouble failed 5.7.30 ",
-	    .require_tls = true },
 	{ "greeting says no", "S:554 5.7.1 go away\n",
 	    "trouble failed 5.7.1 554 5.7.1 go away" },
 	{ "greeting says later", "S:421 busy\n", "trouble deferred 4.3.2 421 busy" },
@@ -333,7 +326,8 @@ play(const struct script *s, size_t chunk)
 	};
 	bool ext = s->size == 100;
 	struct smtp_out_rcpt rcpts[3];
-	struct smtp_out_message m = { .sender = "s@y.test",
+	struct smtp_out_message m = {
+		.sender = "s@y.test",
 		.size = s->size,
 		.body = s->binary ? BODY_BINARYMIME
 			: ext     ? BODY_8BITMIME
@@ -343,7 +337,7 @@ play(const struct script *s, size_t chunk)
 		.ret = ext ? 2 : 0,
 		.rcpts = rcpts,
 		.n_rcpts = s->rcpts == 0 ? 1 : s->rcpts,
-		.require_tls = s->require_tls };
+	};
 	struct play p = { .s = s };
 
 	for (size_t i = 0; i < 3; i++)
