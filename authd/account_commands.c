@@ -9,11 +9,13 @@
 #include "authd/account.h"
 #include "authd/auth.h"
 #include "authd/records.h"
+#include "authd/rules.h"
 #include "authd/user_commands.h"
 #include "authd/watch.h"
 #include "common/compat/compat.h"
 #include "common/daemon.h"
 #include "common/log.h"
+#include "common/proto/encoding.h"
 
 #define VALUE_MAX 32768
 
@@ -51,6 +53,7 @@ user_show(struct ctl *c, int argc, char **argv)
 {
 	struct usage *usage = watch_usage();
 	struct user u;
+	char text[sizeof(u.vacation)];
 
 	if (user_arg(c, argv[0], &u) == -1)
 		return;
@@ -62,6 +65,10 @@ user_show(struct ctl *c, int argc, char **argv)
 	ctl_str(c, "group", u.group);
 	ctl_str(c, "forward", u.forward);
 	ctl_bool(c, "forward-keep", u.forward_keep);
+	rules_text(u.vacation, text, sizeof(text));
+	ctl_str(c, "vacation", text);
+	rules_text(u.vacation_subject, text, sizeof(text));
+	ctl_str(c, "vacation-subject", text);
 	ctl_str(c, "send-as", u.send_as);
 	ctl_str(c, "password",
 	    u.password.scram_sha256[0] != '\0' ? "scram"
@@ -119,6 +126,31 @@ set_forward(struct user *u, const char *value)
 		if (strlcat(u->forward, key, sizeof(u->forward)) >= sizeof(u->forward))
 			return "too many addresses";
 	}
+	return NULL;
+}
+
+/* Text of people, as rules.h encodes it: one word of one line. */
+static const char *
+set_text(char *out, size_t cap, const char *value)
+{
+	size_t n = 0;
+
+	if (!utf8_valid(value, strlen(value)))
+		return "expected UTF-8";
+	for (; *value != '\0'; value++) {
+		unsigned char c = (unsigned char)*value;
+
+		if (c == '\r')
+			continue;
+		if (c != '\n' && (c < 0x20 || c == 0x7f))
+			return "expected text without control characters";
+		if (n + 3 > cap)
+			return "the text is too long";
+		if (c == '\n' || c == ' ' || c == '\\')
+			out[n++] = '\\';
+		out[n++] = c == '\n' ? 'n' : c == ' ' ? 's' : c == '\\' ? 'b' : *value;
+	}
+	out[n] = '\0';
 	return NULL;
 }
 
@@ -193,13 +225,18 @@ set_one(struct user *u, const char *key, const char *value)
 	if (strcmp(key, "forward-keep") == 0)
 		return parse_yes(value, &u->forward_keep) == 0 ? NULL
 							       : "expected yes or no";
+	if (strcmp(key, "vacation") == 0)
+		return set_text(u->vacation, sizeof(u->vacation), value);
+	if (strcmp(key, "vacation-subject") == 0)
+		return set_text(u->vacation_subject, sizeof(u->vacation_subject), value);
 	if (strcmp(key, "send-as") == 0)
 		return set_send_as(u->send_as, sizeof(u->send_as), value);
 	if (strcmp(key, "group") == 0)
 		return set_group(u, value);
 	if (strcmp(key, "suspect") == 0)
 		return set_suspect(u, value);
-	return "unknown key: expected disabled, forward, forward-keep, scram, send-as, "
+	return "unknown key: expected disabled, forward, forward-keep, vacation, "
+	       "vacation-subject, scram, send-as, "
 	       "group, suspect or a limit (messages-hour, messages-day, "
 	       "recipients-hour, recipients-day, recipients-message, message-size, "
 	       "quota, sessions)";

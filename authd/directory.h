@@ -38,8 +38,10 @@ struct user {
 	uint32_t uid;
 	int disabled;
 	struct password password;
-	char forward[1024]; /* addresses separated by commas, "" for none */
-	int forward_keep;   /* a copy stays here */
+	char forward[1024];  /* addresses separated by commas, "" for none */
+	int forward_keep;    /* a copy stays here */
+	char vacation[1024]; /* the automatic answer, as rules.h encodes it; "": none */
+	char vacation_subject[256];
 	char send_as[1024]; /* addresses and @domains separated by commas */
 	char apppass[2400]; /* apppass.h */
 	int64_t created;    /* seconds since 1970 */

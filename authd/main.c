@@ -265,10 +265,12 @@ answer_resolve(struct channel *ch, struct msg *m)
 
 		strlcpy(t.address, targets[i].address, sizeof(t.address));
 		strlcpy(t.mailbox, targets[i].mailbox, sizeof(t.mailbox));
+		if (targets[i].rules != NULL)
+			strlcpy(t.rules, targets[i].rules, sizeof(t.rules));
 		if (channel_send(ch, MSG_AUTHD_LDELIVER_TARGET, m->id, &t, -1) == -1)
 			st = RESOLVE_TEMP;
 	}
-	free(targets);
+	resolve_targets_free(targets, n);
 	done.count = (uint32_t)n;
 	done.status = st == RESOLVE_OK         ? MSG_OK
 		      : st == RESOLVE_TEMP     ? MSG_TEMP

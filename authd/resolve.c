@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "authd/rules.h"
 #include "common/compat/compat.h"
 
 #define ROUNDS_MAX 4000 /* addresses looked at for one resolution */
@@ -152,6 +153,14 @@ resolve_class(const struct resolver *r, const char *address)
 	return st;
 }
 
+void
+resolve_targets_free(struct target *t, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		free(t[i].rules);
+	free(t);
+}
+
 static enum resolve_status
 walk_add(struct walk *w, const char *key)
 {
@@ -177,6 +186,7 @@ static enum resolve_status
 walk_target(
     struct walk *w, enum target_kind kind, const char *address, const struct user *u)
 {
+	char rules[RULES_SCRIPT_MAX + 1];
 	struct target *t;
 
 	if (w->n == RESOLVE_TARGETS_MAX)
@@ -196,6 +206,8 @@ walk_target(
 	if (u != NULL) {
 		strlcpy(t->mailbox, u->mailbox, sizeof(t->mailbox));
 		t->uid = u->uid;
+		if (rules_script(u, rules) > 0 && (t->rules = strdup(rules)) == NULL)
+			return RESOLVE_TEMP;
 	}
 	return RESOLVE_OK;
 }
@@ -275,7 +287,7 @@ done:
 		*targets = w.targets;
 		*n = w.n;
 	} else
-		free(w.targets);
+		resolve_targets_free(w.targets, w.n);
 	return st;
 }
 

@@ -24,7 +24,9 @@ struct target {
 	char address[ADDRESS_MAX + 1]; /* printed form */
 	char mailbox[512];
 	uint32_t uid;
+	char *rules; /* a Sieve script of the user's settings, or NULL */
 };
+void resolve_targets_free(struct target *, size_t n);
 
 enum resolve_status {
 	RESOLVE_OK,

@@ -204,6 +204,24 @@ enum mbox_purpose {
 	MBOX_ADMIN
 };
 
+/* outlet.kind: what a script sends */
+enum outlet_kind {
+	OUTLET_REDIRECT = 1, /* the message, or an edited one, from its own sender */
+	OUTLET_REPLY,        /* to the sender of the message, from <> */
+	OUTLET_NOTICE        /* to anybody, from <> */
+};
+
+/* script.verb */
+enum script_verb {
+	SCRIPT_LIST = 1,
+	SCRIPT_GET,
+	SCRIPT_PUT,
+	SCRIPT_CHECK,
+	SCRIPT_DELETE,
+	SCRIPT_RENAME,
+	SCRIPT_ACTIVATE /* no name: none is active */
+};
+
 enum body_type {
 	BODY_7BIT,
 	BODY_8BITMIME,

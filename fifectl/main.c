@@ -29,6 +29,7 @@ usage(FILE *out)
 	      "  why ADDRESS|MESSAGE-ID|QUEUE-ID      log [smtp|delivery|filter|login]\n"
 	      "  resolver lookup|flush|stats          mailbox list|show\n"
 	      "  access list | allow|deny|junk|ban add|del|list [SUBJECT] [--user U]\n"
+	      "  sieve list|get|put|check|del|rename|activate ADDRESS [NAME]\n"
 	      "  filter stats                         dump | load\n",
 	    out);
 	exit(out == stdout ? CTL_OK : CTL_USAGE);

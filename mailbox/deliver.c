@@ -2,9 +2,13 @@
 /* A session of deliverd-local: messages in descriptors, put into INBOX or Junk. */
 #include <sys/queue.h>
 
+#include <fcntl.h>
+
 #include "common/channel.h"
 #include "common/compat/compat.h"
 #include "common/log.h"
+#include "mailbox/filter.h"
+#include "mailbox/scripts.h"
 #include "mailbox/session.h"
 #include "mailbox/store.h"
 
@@ -14,6 +18,8 @@ struct session {
 	struct store *store;
 	void (*ended)(void *);
 	void *arg;
+	uint64_t id; /* of the question that is being answered */
+	char address[321];
 };
 
 static LIST_HEAD(, session) sessions = LIST_HEAD_INITIALIZER(sessions);
@@ -50,29 +56,178 @@ outcome(struct store *store, enum store_error error, const struct msg_deliver *d
 		(void)strlcpy(out->text, store_error_text(error), sizeof(out->text));
 }
 
-static void
-on_message(struct channel *ch, struct msg *m, void *arg)
+/* Something that a script sends goes out before the answer. */
+static int
+send_outlet(const struct msg_outlet *o, int fd, void *arg)
 {
 	struct session *s = arg;
+
+	return channel_send(s->ch, MSG_MAILBOX_LDELIVER_OUTLET, s->id, o, fd);
+}
+
+static void
+on_deliver(struct session *s, struct msg *m)
+{
 	const struct msg_deliver *p = &m->p.deliver;
+	struct filter_owner owner = { s->address, session_hostname() };
 	struct msg_delivered out = { 0 };
 	struct delivery d = { 0 };
 	enum store_error error;
 	int again = 0;
 
-	if (m->type != MSG_LDELIVER_MAILBOX_DELIVER)
-		return;
-	d.queue_id = p->queue_id;
-	d.rcpt = p->rcpt;
-	d.size = p->size;
-	d.crc = p->crc;
-	d.oldest_live = p->oldest_live;
-	error = store_deliver(s->store, p->junk ? "Junk" : "INBOX", &d, p->prefix,
-	    p->prefix_len, m->fd, 0, &again);
-	outcome(s->store, error, p, &out);
-	out.again = (uint8_t)again;
-	if (channel_send(ch, MSG_MAILBOX_LDELIVER_DELIVERED, m->id, &out, -1) == -1)
-		channel_break(ch, "its queue is full");
+	s->id = m->id;
+	if (filter_deliver(s->store, &owner, p, m->fd, send_outlet, s, &out, &error)) {
+		if (error != STORE_OK)
+			outcome(s->store, error, p, &out);
+	} else {
+		d.queue_id = p->queue_id;
+		d.rcpt = p->rcpt;
+		d.size = p->size;
+		d.crc = p->crc;
+		d.oldest_live = p->oldest_live;
+		error = store_deliver(s->store, p->junk ? "Junk" : "INBOX", &d, p->prefix,
+		    p->prefix_len, m->fd, 0, &again);
+		outcome(s->store, error, p, &out);
+		out.again = (uint8_t)again;
+		out.kept = error == STORE_OK;
+	}
+	if (channel_send(s->ch, MSG_MAILBOX_LDELIVER_DELIVERED, m->id, &out, -1) == -1)
+		channel_break(s->ch, "its queue is full");
+}
+
+/* ---- scripts, for fifectl ---- */
+
+static void
+list_scripts(struct session *s, uint64_t id, struct msg_script_done *done)
+{
+	struct script_info *v = NULL;
+	size_t n = 0;
+	enum script_error e = scripts_list(s->store, &v, &n);
+
+	for (size_t i = 0; i < n; i++) {
+		struct msg_script_row row = { .active = (uint8_t)v[i].active,
+			.size = v[i].size,
+			.changed = v[i].changed };
+
+		strlcpy(row.name, v[i].name, sizeof(row.name));
+		(void)channel_send(s->ch, MSG_MAILBOX_LDELIVER_SCRIPT_ROW, id, &row, -1);
+	}
+	free(v);
+	if (e != SCRIPT_OK) {
+		done->status = MSG_TEMP;
+		strlcpy(done->text, script_error_text(e), sizeof(done->text));
+	}
+}
+
+/* The text in a descriptor; free()d by the caller, or NULL. */
+static char *
+read_text(int fd, uint64_t size)
+{
+	char *text;
+	size_t n = 0;
+
+	if (fd == -1 || size > SIEVE_SCRIPT_MAX ||
+	    (text = malloc((size_t)size + 1)) == NULL)
+		return NULL;
+	while (n < size) {
+		ssize_t k = pread(fd, text + n, (size_t)size - n, (off_t)n);
+
+		if (k <= 0)
+			break;
+		n += (size_t)k;
+	}
+	text[n] = '\0';
+	if (n < size) {
+		free(text);
+		return NULL;
+	}
+	return text;
+}
+
+static int
+text_file(struct session *s, const char *text, size_t len)
+{
+	int dir = store_index_dir(s->store),
+	    fd = openat(dir, "outlet", O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+
+	if (fd == -1)
+		return -1;
+	(void)unlinkat(dir, "outlet", 0);
+	if (write(fd, text, len) != (ssize_t)len) {
+		close(fd);
+		return -1;
+	}
+	return fd;
+}
+
+static enum script_error
+script_verb(struct session *s, struct msg *m, struct msg_script_done *done, int *fd)
+{
+	const struct msg_script *p = &m->p.script;
+	struct sieve_errors errors = { 0 };
+	enum script_error e = SCRIPT_IO;
+	char *text = NULL;
+	size_t len = 0;
+
+	switch (p->verb) {
+	case SCRIPT_GET:
+		e = script_get(s->store, p->name, &text, &len);
+		done->size = len;
+		if (e == SCRIPT_OK && (*fd = text_file(s, text, len)) == -1)
+			e = SCRIPT_IO;
+		break;
+	case SCRIPT_PUT:
+	case SCRIPT_CHECK:
+		if ((text = read_text(m->fd, p->size)) == NULL)
+			return p->size > SIEVE_SCRIPT_MAX ? SCRIPT_TOO_LARGE : SCRIPT_IO;
+		e = p->verb == SCRIPT_PUT
+			? script_put(s->store, p->name, text, (size_t)p->size, &errors)
+			: script_check(s->store, text, (size_t)p->size, &errors);
+		script_errors_print(&errors, done->text, sizeof(done->text));
+		break;
+	case SCRIPT_DELETE:
+		e = script_delete(s->store, p->name);
+		break;
+	case SCRIPT_RENAME:
+		e = script_rename(s->store, p->name, p->new_name);
+		break;
+	case SCRIPT_ACTIVATE:
+		e = script_activate(s->store, p->name);
+		break;
+	default:
+		break;
+	}
+	free(text);
+	return e;
+}
+
+static void
+on_script(struct session *s, struct msg *m)
+{
+	struct msg_script_done done = { .status = MSG_OK };
+	enum script_error e;
+	int fd = -1;
+
+	if (m->p.script.verb == SCRIPT_LIST)
+		list_scripts(s, m->id, &done);
+	else if ((e = script_verb(s, m, &done, &fd)) != SCRIPT_OK) {
+		done.status = e == SCRIPT_IO          ? MSG_TEMP
+			      : e == SCRIPT_NOT_FOUND ? MSG_UNKNOWN
+						      : MSG_PERM;
+		if (done.text[0] == '\0')
+			strlcpy(done.text, script_error_text(e), sizeof(done.text));
+	}
+	if (channel_send(s->ch, MSG_MAILBOX_LDELIVER_SCRIPT_DONE, m->id, &done, fd) == -1)
+		channel_break(s->ch, "its queue is full");
+}
+
+static void
+on_message(struct channel *ch, struct msg *m, void *arg)
+{
+	if (m->type == MSG_LDELIVER_MAILBOX_DELIVER)
+		on_deliver(arg, m);
+	else if (m->type == MSG_LDELIVER_MAILBOX_SCRIPT)
+		on_script(arg, m);
 }
 
 static void
@@ -91,12 +246,12 @@ deliver_session_start(struct event_base *base, int fd, struct store *store,
 {
 	struct session *s = calloc(1, sizeof(*s));
 
-	(void)label;
 	if (s == NULL) {
 		close(fd);
 		return -1;
 	}
 	s->store = store;
+	strlcpy(s->address, label->address, sizeof(s->address));
 	s->ended = ended;
 	s->arg = arg;
 	s->ch = channel_new(

@@ -201,9 +201,12 @@ write_all(int fd, struct iovec *iov, int n)
 
 /* prefix and the octets of in to out. STORE_IO also when in is shorter. */
 static enum store_error
-write_content(
-    int out, const struct delivery *d, const void *prefix, size_t prefix_len, int in)
+write_content(int out, const struct delivery *d, const struct delivery_form *form)
 {
+	const void *prefix = form->prefix;
+	size_t prefix_len = form->prefix_len;
+	int in = form->fd;
+
 	static char *buf;
 	uint64_t done = 0;
 
@@ -215,7 +218,8 @@ write_content(
 			{ buf, 0 } };
 		size_t want =
 		    d->size - done < BUFFER_SIZE ? (size_t)(d->size - done) : BUFFER_SIZE;
-		ssize_t n = want == 0 ? 0 : pread(in, buf, want, (off_t)done);
+		ssize_t n =
+		    want == 0 ? 0 : pread(in, buf, want, (off_t)(form->offset + done));
 
 		if (n == -1 && errno == EINTR)
 			continue;
@@ -233,9 +237,25 @@ write_content(
 	return STORE_OK;
 }
 
+/* The bits of keywords in this folder. */
+static uint64_t
+keyword_bits(struct folder *f, const char *list)
+{
+	uint64_t bits = 0;
+
+	while (list != NULL && *list != '\0') {
+		size_t len = strcspn(list, " ");
+		int bit = len > 0 ? folder_keyword_find(f, list, len, 1) : -1;
+
+		if (bit >= 0)
+			bits |= (uint64_t)1 << bit;
+		list += len + (list[len] == ' ');
+	}
+	return bits;
+}
+
 static enum store_error
-deliver_into(struct folder *f, const struct delivery *d, const void *prefix,
-    size_t prefix_len, int in, uint8_t flags)
+deliver_into(struct folder *f, const struct delivery *d, const struct delivery_form *form)
 {
 	char unique[128], tmp[160], name[MAILDIR_NAME_MAX + 1];
 	struct delivered mark = { .queue_id = d->queue_id,
@@ -259,7 +279,7 @@ deliver_into(struct folder *f, const struct delivery *d, const void *prefix,
 		fd = openat(f->dirfd, tmp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	if (fd == -1)
 		return store_errno(tmp);
-	error = write_content(fd, d, prefix, prefix_len, in);
+	error = write_content(fd, d, form);
 	if (close(fd) == -1 && error == STORE_OK)
 		error = store_errno(tmp);
 	if (error != STORE_OK) {
@@ -267,10 +287,10 @@ deliver_into(struct folder *f, const struct delivery *d, const void *prefix,
 		return error;
 	}
 	m.uid = p.uid = mark.uid = f->uidnext;
-	m.size = (uint32_t)(prefix_len + d->size);
+	m.size = (uint32_t)(form->prefix_len + d->size);
 	m.internal = (int64_t)time(NULL);
 	m.modseq = f->modseq + 1;
-	m.flags = p.flags = flags;
+	m.flags = p.flags = form->flags;
 	m.recent = 1;
 	m.saved = (uint32_t)m.internal;
 	p.size = m.size;
@@ -295,20 +315,20 @@ deliver_into(struct folder *f, const struct delivery *d, const void *prefix,
 }
 
 enum store_error
-store_deliver(struct store *s, const char *name, const struct delivery *d,
-    const void *prefix, size_t prefix_len, int fd, uint8_t flags, int *again)
+store_deliver_form(struct store *s, const char *name, const struct delivery *d,
+    const struct delivery_form *form, int *again)
 {
 	struct folder *f;
 	enum store_error error;
+	uint64_t bits;
 
 	*again = 0;
-	if (d->size > INT32_MAX - prefix_len)
+	if (form->prefix_len > INT32_MAX || d->size > INT32_MAX - form->prefix_len)
 		return STORE_LIMIT;
 	/* First: what a killed process has written is noticed by this. */
 	error = folder_open(s, name, &f);
 	if (error == STORE_NOT_FOUND) {
-		error =
-		    store_create(s, name, strcmp(name, "Junk") == 0 ? FOLDER_JUNK : 0);
+		error = store_create(s, name, form->special);
 		if (error == STORE_OK || error == STORE_EXISTS)
 			error = folder_open(s, name, &f);
 	}
@@ -317,10 +337,29 @@ store_deliver(struct store *s, const char *name, const struct delivery *d,
 	prune(s, d->oldest_live);
 	if (known(s, d))
 		*again = 1;
-	else if (s->quota != 0 && store_used(s) + prefix_len + d->size > s->quota)
+	else if (s->quota != 0 && store_used(s) + form->prefix_len + d->size > s->quota)
 		error = STORE_FULL;
 	else
-		error = deliver_into(f, d, prefix, prefix_len, fd, flags);
+		error = deliver_into(f, d, form);
+	if (error == STORE_OK && !*again &&
+	    (bits = keyword_bits(f, form->keywords)) != 0) {
+		uint32_t uid = folder_uidnext(f) - 1;
+
+		(void)folder_store(f, &uid, 1, FLAG_OP_ADD, 0, bits, 0, NULL, NULL, NULL);
+	}
 	folder_close(f);
 	return error;
+}
+
+enum store_error
+store_deliver(struct store *s, const char *name, const struct delivery *d,
+    const void *prefix, size_t prefix_len, int fd, uint8_t flags, int *again)
+{
+	struct delivery_form form = { .prefix = prefix,
+		.prefix_len = prefix_len,
+		.fd = fd,
+		.flags = flags,
+		.special = strcmp(name, "Junk") == 0 ? FOLDER_JUNK : 0 };
+
+	return store_deliver_form(s, name, d, &form, again);
 }

@@ -32,6 +32,7 @@ static struct {
 	struct event *ev_linger;
 	struct timeval linger;
 	const char *name;
+	const char *hostname;
 	uint64_t taken; /* sessions, also those that could not be served */
 	size_t sessions;
 	uint64_t quota;
@@ -203,6 +204,12 @@ on_flush(evutil_socket_t fd, short what, void *arg)
 	event_add(me.ev_flush, more ? &fast : &slow);
 }
 
+const char *
+session_hostname(void)
+{
+	return me.hostname != NULL ? me.hostname : "localhost";
+}
+
 static int
 cell_enter(const struct mailbox_start *start)
 {
@@ -233,6 +240,7 @@ mailbox_main(const struct mailbox_start *start)
 	log_init("mailbox", start->debug);
 	signal(SIGPIPE, SIG_IGN);
 	me.name = start->name;
+	me.hostname = start->hostname;
 	me.quota = start->quota;
 	me.linger.tv_sec = (time_t)start->linger_s;
 	/* Nothing is read from anybody before this. */

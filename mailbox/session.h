@@ -41,11 +41,14 @@ struct mailbox_start {
 	int log_fd;       /* channel to logd, or -1 */
 	const char *root; /* directory of the mailbox */
 	const char *name; /* of the mailbox, for log lines */
+	const char *hostname;
 	unsigned int uid;
 	unsigned int linger_s;
 	unsigned long long quota; /* octets, 0: none */
 	int debug;
 };
+/* This host's name, for what scripts send. */
+const char *session_hostname(void);
 void mailbox_main(const struct mailbox_start *) __attribute__((noreturn));
 
 #endif

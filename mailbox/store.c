@@ -362,3 +362,15 @@ store_set_quota(struct store *s, uint64_t quota)
 {
 	s->quota = quota;
 }
+
+int
+store_root(const struct store *s)
+{
+	return s->dirfd;
+}
+
+int
+store_index_dir(const struct store *s)
+{
+	return s->indexfd;
+}

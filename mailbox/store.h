@@ -223,4 +223,21 @@ enum store_error store_deliver(struct store *, const char *folder,
     const struct delivery *, const void *prefix, size_t prefix_len, int fd, uint8_t flags,
     int *again);
 
+/* The same with more to say about it. */
+struct delivery_form {
+	const void *prefix;
+	size_t prefix_len;
+	int fd;          /* -1: prefix is all of it */
+	uint64_t offset; /* where the content begins in fd: size counts from here */
+	uint8_t flags;
+	const char *keywords; /* separated by a space; those without room are left out */
+	uint32_t special;     /* FOLDER_JUNK…, for a folder that is created; or 0 */
+};
+enum store_error store_deliver_form(struct store *, const char *folder,
+    const struct delivery *, const struct delivery_form *, int *again);
+
+/* The mailbox's own directory, above Maildir and index; the store's. */
+int store_root(const struct store *);
+int store_index_dir(const struct store *);
+
 #endif

@@ -179,6 +179,7 @@ child_main(const struct cell *c, int mboxd_fd, uint64_t quota)
 		.log_fd = -1,
 		.root = root,
 		.name = c->mailbox,
+		.hostname = daemon_conf()->hostname,
 		.uid = c->uid,
 		.linger_s = conf.linger_s,
 		.quota = quota,

@@ -488,6 +488,13 @@ deliver_message(struct channel *ch, struct msg *m)
 	case MSG_LDELIVER_QUEUED_EXPAND:
 		on_expand(ch, &m->p.job_expand);
 		break;
+	case MSG_LDELIVER_QUEUED_OUTLET:
+		j = job_of(ch, m->p.job_outlet.job);
+		if (j != NULL &&
+		    (!j->local || job_rcpt_find(j, m->p.job_outlet.rcpt) == NULL ||
+			outlet_take(j, &m->p.job_outlet, m->fd) == -1))
+			channel_break(ch, "a message of a script that is malformed");
+		break;
 	case MSG_DELIVERD_QUEUED_DONE:
 		j = job_of(ch, m->p.job_id.job);
 		if (j == NULL)

@@ -30,6 +30,15 @@ struct job_expand {
 	char *address;
 };
 
+/* A message that a script of the recipient sends; see outlet.c. */
+struct job_outlet {
+	uint32_t num;
+	uint8_t kind; /* enum outlet_kind */
+	char *address;
+	char *text;
+	size_t len;
+};
+
 struct job {
 	uint64_t id;
 	uint64_t msg;
@@ -41,6 +50,8 @@ struct job {
 	uint32_t nrcpt;
 	struct job_expand *expands;
 	uint32_t nexpands, expands_cap;
+	struct job_outlet *outlets;
+	uint32_t noutlets;
 	uint32_t items[JOB_ITEMS_MAX]; /* of the schedule */
 	uint32_t nitems;
 	char *route; /* of its sender; NULL: the group's */
@@ -61,6 +72,16 @@ void job_result(struct job_rcpt *, uint8_t status, const char *enhanced, const c
 int result_record(struct job *);
 /* A job is over: with its deliverd perhaps. */
 void result_count_loss(struct job *);
+
+/*
+ * outlet.c: take one, from a descriptor that stays the caller's. 0; -1: it is malformed,
+ * or too much.
+ */
+struct msg_job_outlet;
+int outlet_take(struct job *, const struct msg_job_outlet *, int fd);
+void outlet_free(struct job *);
+/* outlet.c: its content with a Received field, in CRLF; free()d by the caller. */
+char *outlet_text(const struct job_outlet *, uint64_t id, int64_t now, size_t *len);
 
 /* deliver.c: live recipients for that destination: how many, and when the first is due.
  */

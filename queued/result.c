@@ -47,6 +47,7 @@ job_free(struct job *j)
 	}
 	for (uint32_t i = 0; i < j->nexpands; i++)
 		free(j->expands[i].address);
+	outlet_free(j);
 	free(j->rcpts);
 	free(j->expands);
 	free(j->route);
@@ -142,6 +143,7 @@ struct record {
 	uint32_t nout;
 	uint32_t nlive;
 	struct note notes[BOUNCE_ACTIONS]; /* by enum bounce_action */
+	struct note *sent;                 /* by scripts, as the job's outlets */
 };
 
 const struct class_times *
@@ -551,6 +553,84 @@ note_make(struct record *r, enum bounce_action action, const uint8_t *content, s
 	return 0;
 }
 
+static int
+has_eightbit(const char *s, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		if ((unsigned char)s[i] > 127)
+			return 1;
+	return 0;
+}
+
+/* A message of a script, which counts with the result of its recipient. */
+static int
+outlet_make(struct record *r, const struct job_outlet *out, struct note *n)
+{
+	const struct job_rcpt *jr = job_rcpt_find(r->job, out->num);
+	struct rec_rcpt to = { 0 };
+	struct bytes_out o = { 0 };
+
+	if (jr == NULL || (jr->status != JOB_DELIVERED && jr->status != JOB_FAILED) ||
+	    r->view.rcpts[out->num].state == RCPT_LIVE)
+		return 0;
+	if ((n->id = spool_id(queued.spool)) == 0 ||
+	    (n->text = outlet_text(out, n->id, r->now, &n->len)) == NULL)
+		return -1;
+	to.state = RCPT_LIVE;
+	to.next = r->now;
+	to.notify = out->kind == OUTLET_REDIRECT ? 0 : NOTIFY_NEVER;
+	to.has = REC_R_ADDRESS;
+	to.address = out->address;
+	to.orcpt = "";
+	rec_rcpt_encode(&to, &o);
+	if ((n->list = malloc(o.len)) == NULL)
+		return -1;
+	o = (struct bytes_out){ .p = n->list, .cap = o.len };
+	rec_rcpt_encode(&to, &o);
+	n->eightbit = has_eightbit(n->text, n->len);
+	n->sm.fd = -1;
+	n->sm.data = (const uint8_t *)n->text;
+	n->sm.rec.created = r->now;
+	n->sm.rec.size = n->len;
+	/* From nobody, or from whom the message is that was edited. */
+	if (out->kind == OUTLET_REDIRECT)
+		n->sm.rec.sender = r->view.rec.sender;
+	n->sm.rec.client = "sieve";
+	n->sm.rec.flags = r->view.rec.flags & QM_SMTPUTF8;
+	n->sm.rec.body = n->eightbit ? BODY_8BITMIME : BODY_7BIT;
+	n->sm.rec.nrcpt = 1;
+	n->sm.rec.rcpts = (struct bytes_in){ .p = n->list, .len = o.len };
+	return 0;
+}
+
+static int
+outlets_make(struct record *r)
+{
+	if (r->job->noutlets == 0)
+		return 0;
+	if ((r->sent = calloc(r->job->noutlets, sizeof(*r->sent))) == NULL)
+		return -1;
+	for (uint32_t i = 0; i < r->job->noutlets; i++)
+		if (outlet_make(r, &r->job->outlets[i], &r->sent[i]) == -1)
+			return -1;
+	return 0;
+}
+
+static void
+log_outlet(const struct record *r, const struct job_outlet *out, const struct note *n)
+{
+	static const char *const kinds[] = { "", "redirect", "reply", "notice" };
+	char qid[QID_SIZE];
+
+	qid_format(n->id, qid);
+	log_fact(LOG_DELIVERY, LOGL_INFO, "sieve", KS("qid", r->qid),
+	    KS("sent", kinds[out->kind]), KS("as", qid),
+	    KS("for", r->view.rcpts[out->num].address), KS("to", out->address));
+	log_fact(LOG_SMTP, LOGL_INFO, "queued", KS("qid", qid),
+	    KS("from", n->sm.rec.sender != NULL ? n->sm.rec.sender : ""),
+	    KU("size", n->len), KU("nrcpt", 1), KS("about", r->qid));
+}
+
 static void
 on_note_durable(int error, void *arg)
 {
@@ -591,6 +671,12 @@ group_write(struct record *r)
 		room += spool_message_len(&r->notes[i].sm);
 		nnotes++;
 	}
+	for (uint32_t i = 0; r->sent != NULL && i < r->job->noutlets; i++) {
+		if (r->sent[i].text == NULL)
+			continue;
+		room += spool_message_len(&r->sent[i].sm);
+		nnotes++;
+	}
 	room += r->nlive == 0 ? spool_removed_len() : spool_state_len(r->out.len);
 	if (spool_room(queued.spool, room, 1) == -1)
 		return -1;
@@ -601,6 +687,11 @@ group_write(struct record *r)
 		    spool_put_message(queued.spool, n->id, &n->sm, 1) == NULL)
 			return -1;
 	}
+	for (uint32_t i = 0; r->sent != NULL && i < r->job->noutlets; i++)
+		if (r->sent[i].text != NULL &&
+		    spool_put_message(queued.spool, r->sent[i].id, &r->sent[i].sm, 1) ==
+			NULL)
+			return -1;
 	if (r->nlive == 0) {
 		if (spool_put_removed(queued.spool, r->m, 0) == -1)
 			return -1;
@@ -618,6 +709,17 @@ group_write(struct record *r)
 		if (id == NULL)
 			continue; /* it is live after the next start */
 		*id = r->notes[i].id;
+		spool_commit(queued.spool, 1, on_note_durable, id);
+	}
+	for (uint32_t i = 0; r->sent != NULL && i < r->job->noutlets; i++) {
+		uint64_t *id;
+
+		if (r->sent[i].text == NULL)
+			continue;
+		log_outlet(r, &r->job->outlets[i], &r->sent[i]);
+		if ((id = malloc(sizeof(*id))) == NULL)
+			continue;
+		*id = r->sent[i].id;
 		spool_commit(queued.spool, 1, on_note_durable, id);
 	}
 	if (nnotes == 0)
@@ -697,7 +799,7 @@ result_record(struct job *j)
 	expands_apply(&r, 1);
 	by_warnings(&r);
 	delay_warnings(&r);
-	if (notes_make(&r) == -1)
+	if (notes_make(&r) == -1 || outlets_make(&r) == -1)
 		goto out;
 	rv = group_write(&r);
 out:
@@ -706,6 +808,11 @@ out:
 		free(r.notes[i].text);
 		free(r.notes[i].list);
 	}
+	for (uint32_t i = 0; r.sent != NULL && i < j->noutlets; i++) {
+		free(r.sent[i].text);
+		free(r.sent[i].list);
+	}
+	free(r.sent);
 	free(r.list);
 	spool_view_clear(&r.view);
 	return rv;

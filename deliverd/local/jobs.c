@@ -23,6 +23,7 @@
 
 #include "common/compat/compat.h"
 #include "common/log.h"
+#include "deliverd/local/outlets.h"
 #include "deliverd/local/prefix.h"
 #include "deliverd/local/targets.h"
 
@@ -53,6 +54,9 @@ struct rcpt {
 	struct outcome deferred; /* the first of its kind; status 0: none */
 	struct outcome failed;
 	size_t failed_target;
+	size_t n_kept;   /* mailboxes that have it */
+	char words[256]; /* what a script did, of the first mailbox */
+	struct outlets outlets;
 	TAILQ_ENTRY(rcpt) entry; /* in work */
 };
 
@@ -112,6 +116,7 @@ rcpt_free(struct rcpt *r)
 		if (r->drops[i].parcel != NULL)
 			mailboxes_cancel(r->drops[i].parcel);
 	targets_clear(&r->targets);
+	outlets_clear(&r->outlets);
 	TAILQ_REMOVE(&r->job->work, r, entry);
 	r->job->n_work--;
 	stats.running--;
@@ -188,9 +193,12 @@ send_expands(struct rcpt *r)
 static void
 say_delivered(const struct rcpt *r, struct outcome *o)
 {
-	char what[160];
+	char what[256];
 
-	if (r->n_delivered == 0)
+	if (r->n_delivered == 1 && r->words[0] != '\0' &&
+	    r->targets.n <= 1 + r->outlets.n_redirects)
+		snprintf(what, sizeof(what), "%s", r->words);
+	else if (r->n_delivered == 0)
 		snprintf(what, sizeof(what), "forwarded to %zu address%s", r->n_forwards,
 		    r->n_forwards == 1 ? "" : "es");
 	else if (r->n_forwards > 0)
@@ -227,7 +235,12 @@ rcpt_finish(struct rcpt *r)
 		    "the address leads to too many others to take in now");
 	else
 		say_delivered(r, &o);
-	send_result(r->job, r->num, r->address, &o, r->n_delivered > 0);
+	if (o.status != JOB_DEFERRED &&
+	    outlets_send(&r->outlets, channel_find(r->job->queued), r->job->id, r->num) ==
+		-1)
+		outcome_set(&o, JOB_DEFERRED, "4.3.0",
+		    "what a script sends cannot be handed to the queue now");
+	send_result(r->job, r->num, r->address, &o, r->n_kept > 0);
 	rcpt_free(r);
 }
 
@@ -236,7 +249,11 @@ rcpt_outcome(struct rcpt *r, size_t target, const struct outcome *o)
 {
 	switch (o->status) {
 	case JOB_DELIVERED:
-		r->n_delivered++;
+		if (r->n_delivered++ == 0)
+			strlcpy(r->words,
+			    strncmp(o->text, "delivered", 9) == 0 ? "" : o->text,
+			    sizeof(r->words));
+		r->n_kept += o->kept != 0;
 		break;
 	case JOB_FAILED:
 		if (r->n_failed++ == 0) {
@@ -296,7 +313,28 @@ fill(struct msg_deliver *d, void *arg)
 						: j->junk;
 	strlcpy(d->sender, j->sender, sizeof(d->sender));
 	strlcpy(d->recipient, r->address, sizeof(d->recipient));
+	if (r->targets.v[drop->target].rules != NULL)
+		strlcpy(d->rules, r->targets.v[drop->target].rules, sizeof(d->rules));
 	return fcntl(j->fd, F_DUPFD_CLOEXEC, 0);
+}
+
+/* A script sends something: the message itself joins the addresses elsewhere. */
+static void
+on_outlet(struct msg *m, void *arg)
+{
+	struct rcpt *r = ((struct drop *)arg)->rcpt;
+	const struct msg_outlet *o = &m->p.outlet;
+
+	if (!outlets_allowed(&r->outlets, o, r->job->sender))
+		log_warnx("%s: <%s>: a script wants to send to %s, which it may not",
+		    r->job->qid, r->address, o->address);
+	else if (m->fd == -1) {
+		if (o->kind != OUTLET_REDIRECT ||
+		    targets_add_forward(&r->targets, o->address) == -1)
+			log_warnx("%s: <%s>: a redirect to %s is left out", r->job->qid,
+			    r->address, o->address);
+	} else
+		outlets_add(&r->outlets, o, msg_take_fd(m));
 }
 
 static void job_advance(struct job *);
@@ -331,7 +369,7 @@ rcpt_deliver(struct rcpt *r, size_t target)
 		drop++;
 	drop->rcpt = r;
 	drop->target = target;
-	drop->parcel = mailboxes_deliver(t->mailbox, fill, on_done, drop);
+	drop->parcel = mailboxes_deliver(t->mailbox, fill, on_outlet, on_done, drop);
 	if (drop->parcel == NULL) {
 		outcome_set(&o, JOB_DEFERRED, "4.3.0", "no memory for a delivery");
 		rcpt_outcome(r, target, &o);

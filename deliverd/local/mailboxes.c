@@ -18,6 +18,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "common/compat/compat.h"
 #include "common/daemon.h"
@@ -35,7 +36,11 @@ struct parcel {
 	TAILQ_ENTRY(parcel) entry; /* waiting or in flight */
 	struct session *session;
 	mailboxes_fill fill;
-	mailboxes_done done; /* NULL: cancelled */
+	mailboxes_outlet outlet;
+	mailboxes_done done;     /* NULL: cancelled */
+	mailboxes_answer answer; /* of a script's parcel */
+	struct msg_script *script;
+	int fd; /* with it */
 	void *arg;
 	uint64_t ask;
 	int in_flight;
@@ -218,6 +223,9 @@ parcel_end(struct parcel *p, const struct outcome *o)
 	mailboxes_done done = p->done;
 	void *arg = p->arg;
 
+	if (p->fd != -1)
+		close(p->fd);
+	free(p->script);
 	free(p);
 	if (done != NULL)
 		done(o, arg);
@@ -281,13 +289,28 @@ on_delivered(struct msg *m, void *arg)
 	struct session *s = p->session;
 	struct outcome o;
 
+	if (m != NULL && m->type == MSG_MAILBOX_LDELIVER_OUTLET && p->script == NULL) {
+		if (p->done != NULL)
+			p->outlet(m, p->arg);
+		return;
+	}
+	if (m != NULL && m->type == MSG_MAILBOX_LDELIVER_SCRIPT_ROW &&
+	    p->script != NULL) {
+		if (p->done != NULL)
+			p->answer(m, p->arg);
+		return;
+	}
 	parcel_remove(p);
 	session_touch(s);
 	if (m == NULL) {
 		outcome_set(
 		    &o, JOB_DEFERRED, "4.3.0", "the mailbox process did not answer");
 		channel_break(s->ch, "no answer in time"); /* no matter if lost already */
-	} else if (m->type == MSG_MAILBOX_LDELIVER_DELIVERED)
+	} else if (m->type == MSG_MAILBOX_LDELIVER_SCRIPT_DONE && p->script != NULL) {
+		outcome_set(&o, JOB_DELIVERED, "2.0.0", "done");
+		if (p->done != NULL)
+			p->answer(m, p->arg);
+	} else if (m->type == MSG_MAILBOX_LDELIVER_DELIVERED && p->script == NULL)
 		outcome_from_mailbox(&o, &m->p.delivered);
 	else
 		outcome_set(
@@ -310,8 +333,12 @@ session_send(struct session *s)
 
 		memset(&d, 0, sizeof(d));
 		parcel_remove(p);
-		fd = p->fill(&d, p->arg);
-		if (fd != -1)
+		if (p->script != NULL) {
+			p->ask = channel_ask(s->ch, MSG_LDELIVER_MAILBOX_SCRIPT,
+			    p->script, p->fd, DELIVER_TIMEOUT_MS, on_delivered, p);
+			p->fd = -1;
+			fd = 0; /* it went along */
+		} else if ((fd = p->fill(&d, p->arg)) != -1)
 			p->ask = channel_ask(s->ch, MSG_LDELIVER_MAILBOX_DELIVER, &d, fd,
 			    DELIVER_TIMEOUT_MS, on_delivered, p);
 		if (fd != -1 && p->ask != 0) {
@@ -487,20 +514,56 @@ on_tick(evutil_socket_t fd, short what, void *arg)
 	arm_tick();
 }
 
-struct parcel *
-mailboxes_deliver(
-    const char *mailbox, mailboxes_fill fill, mailboxes_done done, void *arg)
+static struct parcel *
+parcel_new(const char *mailbox, struct session **s)
 {
-	struct session *s;
 	struct parcel *p = calloc(1, sizeof(*p));
 
 	if (p == NULL)
 		return NULL;
-	if ((s = session_find(mailbox)) == NULL && (s = session_new(mailbox)) == NULL) {
+	if ((*s = session_find(mailbox)) == NULL && (*s = session_new(mailbox)) == NULL) {
 		free(p);
 		return NULL;
 	}
+	p->fd = -1;
+	return p;
+}
+
+struct parcel *
+mailboxes_deliver(const char *mailbox, mailboxes_fill fill, mailboxes_outlet outlet,
+    mailboxes_done done, void *arg)
+{
+	struct session *s;
+	struct parcel *p = parcel_new(mailbox, &s);
+
+	if (p == NULL)
+		return NULL;
 	p->fill = fill;
+	p->outlet = outlet;
+	p->done = done;
+	p->arg = arg;
+	parcel_add(s, p);
+	return p;
+}
+
+struct parcel *
+mailboxes_script(const char *mailbox, const struct msg_script *script, int fd,
+    mailboxes_answer answer, mailboxes_done done, void *arg)
+{
+	struct msg_script *copy = malloc(sizeof(*copy));
+	struct session *s;
+	struct parcel *p = copy != NULL ? parcel_new(mailbox, &s) : NULL;
+
+	if (p == NULL) {
+		free(copy);
+		if (fd != -1)
+			close(fd);
+		return NULL;
+	}
+	*copy = *script;
+	p->script = copy;
+	p->fd = fd;
+	p->answer = answer;
 	p->done = done;
 	p->arg = arg;
 	parcel_add(s, p);
@@ -515,6 +578,9 @@ mailboxes_cancel(struct parcel *p)
 		return;
 	}
 	parcel_remove(p);
+	if (p->fd != -1)
+		close(p->fd);
+	free(p->script);
 	free(p);
 }
 

@@ -33,13 +33,22 @@ struct parcel;
  */
 typedef int (*mailboxes_fill)(struct msg_deliver *d, void *arg);
 typedef void (*mailboxes_done)(const struct outcome *, void *arg);
+/* Before done: something to send, as a script wants it; its descriptor may be taken. */
+typedef void (*mailboxes_outlet)(struct msg *, void *arg);
 
 /*
  * Deliver into that mailbox: fill once the session is there, then done, exactly once,
  * never from inside. NULL: no memory.
  */
-struct parcel *mailboxes_deliver(
-    const char *mailbox, mailboxes_fill fill, mailboxes_done done, void *arg);
+struct parcel *mailboxes_deliver(const char *mailbox, mailboxes_fill fill,
+    mailboxes_outlet outlet, mailboxes_done done, void *arg);
+/*
+ * Ask the mailbox about its scripts; fd (or -1) is taken. answer gets each row and the
+ * last message, and may take its descriptor; then done, as above.
+ */
+typedef void (*mailboxes_answer)(struct msg *, void *arg);
+struct parcel *mailboxes_script(const char *mailbox, const struct msg_script *, int fd,
+    mailboxes_answer answer, mailboxes_done done, void *arg);
 /* Who asked is gone. What the mailbox has already got it may well deliver. */
 void mailboxes_cancel(struct parcel *);
 

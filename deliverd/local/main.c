@@ -10,11 +10,13 @@
 #include "common/log.h"
 #include "deliverd/local/jobs.h"
 #include "deliverd/local/mailboxes.h"
+#include "deliverd/local/sieve_control.h"
 
 static int
 on_start(void)
 {
 	jobs_init(daemon_peer);
+	sieve_control_init(daemon_peer);
 	return mailboxes_init(daemon_base(), daemon_conf()->instance, daemon_peer);
 }
 
@@ -66,6 +68,13 @@ cmd_status(struct ctl *c, int argc, char **argv)
 
 static const struct ctl_command commands[] = {
 	{ "status", 0, 0, cmd_status },
+	{ "sieve list", 1, 1, sieve_control_list },
+	{ "sieve get", 2, 2, sieve_control_get },
+	{ "sieve put", 2, 2, sieve_control_put },
+	{ "sieve check", 1, 1, sieve_control_check },
+	{ "sieve del", 2, 2, sieve_control_del },
+	{ "sieve rename", 3, 3, sieve_control_rename },
+	{ "sieve activate", 1, 2, sieve_control_activate },
 	{ NULL, 0, 0, NULL },
 };
 

@@ -16,6 +16,7 @@ outcome_set(
 	va_list ap;
 
 	o->status = status;
+	o->kept = 0;
 	strlcpy(o->enhanced, enhanced, sizeof(o->enhanced));
 	va_start(ap, fmt);
 	vsnprintf(o->text, sizeof(o->text), fmt, ap);
@@ -86,6 +87,7 @@ outcome_from_mailbox(struct outcome *o, const struct msg_delivered *d)
 	class = status == JOB_DELIVERED ? '2' : status == JOB_FAILED ? '5' : '4';
 	outcome_set(o, status, enhanced_valid(d->enhanced, class) ? d->enhanced : code,
 	    "%s", d->text[0] != '\0' ? d->text : text);
+	o->kept = status == JOB_DELIVERED && d->kept;
 }
 
 void

@@ -10,6 +10,7 @@ struct outcome {
 	enum job_status status;
 	char enhanced[16]; /* RFC 3463; its class fits the status */
 	char text[512];
+	int kept; /* a mailbox has it */
 };
 
 /* printf style. */

@@ -23,8 +23,10 @@ struct resolution {
 void
 targets_clear(struct targets *t)
 {
-	for (size_t i = 0; i < t->n; i++)
+	for (size_t i = 0; i < t->n; i++) {
 		free(t->v[i].mailbox);
+		free(t->v[i].rules);
+	}
 	free(t->v);
 	memset(t, 0, sizeof(*t));
 }
@@ -52,7 +54,29 @@ add_target(struct resolution *r, const struct msg_target *m)
 	strlcpy(t->address, m->address, sizeof(t->address));
 	if (m->kind == TARGET_MAILBOX && (t->mailbox = strdup(m->mailbox)) == NULL)
 		return -1;
+	if (m->rules[0] != '\0' && (t->rules = strdup(m->rules)) == NULL) {
+		free(t->mailbox);
+		t->mailbox = NULL;
+		return -1;
+	}
 	r->targets.n++;
+	return 0;
+}
+
+int
+targets_add_forward(struct targets *t, const char *address)
+{
+	struct target *v;
+
+	if (t->n == TARGETS_MAX)
+		return -1;
+	if ((v = reallocarray(t->v, t->n + 1, sizeof(*v))) == NULL)
+		return -1;
+	t->v = v;
+	v = &t->v[t->n++];
+	memset(v, 0, sizeof(*v));
+	v->kind = TARGET_FORWARD;
+	strlcpy(v->address, address, sizeof(v->address));
 	return 0;
 }
 

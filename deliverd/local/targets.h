@@ -13,6 +13,7 @@ struct target {
 	enum target_kind kind;
 	char address[321];
 	char *mailbox; /* NULL unless kind is TARGET_MAILBOX */
+	char *rules;   /* a Sieve script of the user's settings, or NULL */
 };
 
 struct targets {
@@ -20,6 +21,8 @@ struct targets {
 	size_t n;
 };
 void targets_clear(struct targets *);
+/* One more address elsewhere; -1: no room. */
+int targets_add_forward(struct targets *, const char *address);
 
 struct resolution;
 /* *t is the callback's to keep or clear; with o->status other than JOB_DELIVERED it is

@@ -236,7 +236,7 @@ expansion(void **state)
 	assert_int_equal(t[1].kind, TARGET_FORWARD);
 	assert_string_equal(t[1].address, "far@elsewhere.test");
 	assert_string_equal(t[2].mailbox, "example.test/bob");
-	free(t);
+	resolve_targets_free(t, n);
 	/* nothing but each other */
 	directory_alias_put(d, "a@example.test", "b@example.test");
 	directory_alias_put(d, "b@example.test", "a@example.test");
@@ -245,7 +245,7 @@ expansion(void **state)
 	directory_alias_put(d, "out@example.test", "x@elsewhere.test");
 	assert_int_equal(resolve_targets(&r, "out@example.test", &t, &n), RESOLVE_OK);
 	assert_int_equal(n, 1);
-	free(t);
+	resolve_targets_free(t, n);
 	assert_int_equal(resolve_targets(&r, "x@elsewhere.test", &t, &n), RESOLVE_REMOTE);
 	/* forward with and without a copy */
 	directory_user_get(d, "bob@example.test", &u);
@@ -254,12 +254,12 @@ expansion(void **state)
 	assert_int_equal(resolve_targets(&r, "bob@example.test", &t, &n), RESOLVE_OK);
 	assert_int_equal(n, 1);
 	assert_int_equal(t[0].kind, TARGET_FORWARD);
-	free(t);
+	resolve_targets_free(t, n);
 	u.forward_keep = 1;
 	directory_user_put(d, &u);
 	assert_int_equal(resolve_targets(&r, "bob@example.test", &t, &n), RESOLVE_OK);
 	assert_int_equal(n, 2);
-	free(t);
+	resolve_targets_free(t, n);
 }
 
 static void
