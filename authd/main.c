@@ -382,6 +382,9 @@ on_peer_message(struct channel *ch, struct msg *m)
 	case MSG_QUEUED_AUTHD_REFUSED:
 		watch_refused(m->p.refused.address, m->p.refused.client);
 		break;
+	case MSG_QUEUED_AUTHD_SENDER:
+		rcpt_sender_answer(ch, m);
+		break;
 	case MSG_QUEUED_AUTHD_ROUTE:
 		answer_route(ch, m);
 		break;

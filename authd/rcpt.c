@@ -101,10 +101,9 @@ personal_rcpt(struct msg_rcpt_check *q, struct msg_rcpt_class *r)
 /* The login behind a recipient, into *u; 1: refused. Its word is our record, not smtpd's.
  */
 static int
-login_rcpt(struct channel *ch, const struct msg_rcpt_check *q, struct user *u,
-    struct msg_rcpt_class *r)
+login_may_send(
+    const char *address, const char *sender, struct user *u, struct msg_rcpt_class *r)
 {
-	const char *address = logins_address_of(ch, q->login);
 	struct group g;
 
 	/* We were started anew, or the account has changed: a new login will do. */
@@ -117,9 +116,9 @@ login_rcpt(struct channel *ch, const struct msg_rcpt_check *q, struct user *u,
 		return 1;
 	}
 	/* A null path is for notices that programs send, and always right. */
-	if (q->sender[0] == '\0')
+	if (sender[0] == '\0')
 		return 0;
-	switch (resolve_may_send_as(&auth.resolver, u->address, u->send_as, q->sender)) {
+	switch (resolve_may_send_as(&auth.resolver, u->address, u->send_as, sender)) {
 	case RESOLVE_OK:
 		return 0;
 	case RESOLVE_TEMP:
@@ -127,14 +126,21 @@ login_rcpt(struct channel *ch, const struct msg_rcpt_check *q, struct user *u,
 	default:
 		account_group(u, &g);
 		if (g.send_as[0] != '\0' &&
-		    resolve_may_send_as(
-			&auth.resolver, u->address, g.send_as, q->sender) == RESOLVE_OK)
+		    resolve_may_send_as(&auth.resolver, u->address, g.send_as, sender) ==
+			RESOLVE_OK)
 			return 0;
 		r->rclass = RCLASS_DENIED;
 		snprintf(r->text, sizeof(r->text), "%.110s may not send as %.110s",
-		    u->address, q->sender);
+		    u->address, sender);
 		return 1;
 	}
+}
+
+static int
+login_rcpt(struct channel *ch, const struct msg_rcpt_check *q, struct user *u,
+    struct msg_rcpt_class *r)
+{
+	return login_may_send(logins_address_of(ch, q->login), q->sender, u, r);
 }
 
 /* What an account that looks stolen may still do; 1: nothing more for now. */
@@ -287,5 +293,43 @@ rcpt_answer(struct channel *ch, struct msg *m, struct greylist *greylist)
 		watch_refused(u.address, m->p.rcpt_check.client);
 	if (r.rclass == RCLASS_LOCAL && m->p.rcpt_check.greylist && greylist != NULL)
 		greylist_rcpt(greylist, &m->p.rcpt_check, &r);
+	if (m->p.rcpt_check.login != 0 &&
+	    (r.rclass == RCLASS_LOCAL || r.rclass == RCLASS_REMOTE))
+		login_find(m->p.rcpt_check.login)->granted++;
 	channel_send(ch, MSG_AUTHD_SMTPD_RCPT_CLASS, m->id, &r, -1);
+}
+
+/*
+ * queued asks by the id of the login, whatever smtpd says: no login is invented, and no
+ * recipient comes in that was not asked for here, where its rights and limits are.
+ */
+void
+rcpt_sender_answer(struct channel *ch, struct msg *m)
+{
+	const struct msg_sender_check *q = &m->p.sender_check;
+	struct msg_sender_is a = { .status = MSG_TEMP };
+	struct login *l = login_find(q->login);
+	struct msg_rcpt_class r = { 0 };
+	struct user u;
+
+	if (l == NULL)
+		strlcpy(a.text, "There is no such login (any more)", sizeof(a.text));
+	else if (login_may_send(l->address, q->sender, &u, &r)) {
+		a.status = r.rclass == RCLASS_TEMP ? MSG_TEMP : MSG_DENIED;
+		strlcpy(a.text, r.text, sizeof(a.text));
+	} else if (q->rcpts > l->granted) {
+		log_fact(LOG_LOGIN, LOGL_WARN, "not-granted", KS("user", l->address),
+		    KU("rcpts", q->rcpts), KU("granted", l->granted));
+		strlcpy(a.text, "Recipients that were not granted", sizeof(a.text));
+	} else {
+		l->granted -= q->rcpts;
+		a.status = MSG_OK;
+		strlcpy(a.address, l->address, sizeof(a.address));
+		if (u.suspect[0] != '\0' && auth.watch.action == WATCH_HOLD) {
+			a.hold = 1;
+			snprintf(a.text, sizeof(a.text), "%.90s looks stolen: %.140s",
+			    u.address, u.suspect);
+		}
+	}
+	channel_send(ch, MSG_AUTHD_QUEUED_SENDER_IS, m->id, &a, -1);
 }

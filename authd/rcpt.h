@@ -10,4 +10,7 @@
 /* greylist: NULL while it is off. Answers at once. */
 void rcpt_answer(struct channel *, struct msg *, struct greylist *);
 
+/* queued's question about a message of a login (MSG_QUEUED_AUTHD_SENDER). */
+void rcpt_sender_answer(struct channel *, struct msg *);
+
 #endif

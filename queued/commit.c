@@ -52,7 +52,7 @@ void
 commit_final(struct channel *ch, struct msg *m)
 {
 	const struct msg_txn_final *p = &m->p.txn_final;
-	struct txn *t = txn_find(ch, p->txn);
+	struct txn *t = txn_find(channel_serial(ch), p->txn);
 	struct stat st;
 
 	/* Once a transaction: reading it back costs time. */
@@ -123,6 +123,8 @@ write_message(struct txn *t)
 		sm.rec.flags |= QM_SMTPUTF8;
 	if (t->disposition == DISPOSITION_JUNK)
 		sm.rec.flags |= QM_JUNK;
+	if (t->hold && t->disposition != DISPOSITION_QUARANTINE)
+		sm.rec.flags |= QM_HELD;
 	if (t->disposition == DISPOSITION_QUARANTINE)
 		sm.rec.flags |= QM_QUARANTINE | QM_HELD;
 	sm.rec.body = b->body;
@@ -152,10 +154,8 @@ write_message(struct txn *t)
 	spool_commit(queued.spool, 1, on_durable, t);
 }
 
-/* One thing less to wait for; status not MSG_OK: it ends with that when the others are
- * over, since they refer to it. */
-static void
-waited(struct txn *t, unsigned int what, int status, const char *text)
+void
+commit_waited(struct txn *t, unsigned int what, int status, const char *text)
 {
 	t->waits &= ~what;
 	if (status != MSG_OK && t->failed == MSG_OK) {
@@ -175,7 +175,7 @@ on_body_durable(int error, void *arg)
 {
 	if (error != 0)
 		log_warnx("body file: %s", strerror(error));
-	waited(arg, TXN_WAIT_BODY, error == 0 ? MSG_OK : MSG_TEMP,
+	commit_waited(arg, TXN_WAIT_BODY, error == 0 ? MSG_OK : MSG_TEMP,
 	    "The message could not be written");
 }
 
@@ -188,13 +188,15 @@ on_commit_sum(int error, uint32_t crc, void *arg)
 	t->sum = NULL;
 	t->crc = crc;
 	if (error != 0)
-		waited(t, TXN_WAIT_SUM, MSG_TEMP, "The message could not be read back");
+		commit_waited(
+		    t, TXN_WAIT_SUM, MSG_TEMP, "The message could not be read back");
 	else if (crc != t->final_crc) {
-		waited(t, TXN_WAIT_SUM, MSG_TEMP, "The content is not what was judged");
+		commit_waited(
+		    t, TXN_WAIT_SUM, MSG_TEMP, "The content is not what was judged");
 		if (ch != NULL)
 			channel_break(ch, "a content that changed after its end");
 	} else
-		waited(t, TXN_WAIT_SUM, MSG_OK, "");
+		commit_waited(t, TXN_WAIT_SUM, MSG_OK, "");
 }
 
 /* With the queue id in it, where smtpd did not know it yet. What no job could carry is
@@ -224,7 +226,7 @@ void
 commit_start(struct channel *ch, struct msg *m)
 {
 	const struct msg_txn_commit *p = &m->p.txn_commit;
-	struct txn *t = txn_find(ch, p->txn);
+	struct txn *t = txn_find(channel_serial(ch), p->txn);
 	struct stat st;
 
 	if (t == NULL || t->state != TXN_OPEN) {
@@ -241,7 +243,8 @@ commit_start(struct channel *ch, struct msg *m)
 	t->size = p->size;
 	t->disposition = p->disposition;
 	t->tls_optional = p->tls_optional;
-	strlcpy(t->reason, p->reason, sizeof(t->reason));
+	if (p->reason[0] != '\0' || !t->hold)
+		strlcpy(t->reason, p->reason, sizeof(t->reason));
 	if (t->bad || t->nrcpt == 0) {
 		commit_failed(t, t->bad ? MSG_TEMP : MSG_PERM,
 		    t->bad ? "Too many recipients" : "No recipients");
@@ -257,7 +260,8 @@ commit_start(struct channel *ch, struct msg *m)
 	}
 	if (t->begin.whole) {
 		if (t->content_len == p->size) {
-			write_message(t);
+			if (sender_wait(t) == 0)
+				write_message(t);
 			return;
 		}
 		commit_failed(t, MSG_TEMP, "The content is not what it was said to be");
@@ -274,7 +278,8 @@ commit_start(struct channel *ch, struct msg *m)
 		return;
 	}
 	if (!t->in_file) {
-		write_message(t);
+		if (sender_wait(t) == 0)
+			write_message(t);
 		return;
 	}
 	if (!t->is_final) {
@@ -290,6 +295,8 @@ commit_start(struct channel *ch, struct msg *m)
 		return;
 	}
 	t->waits |= TXN_WAIT_BODY;
+	(void)sender_wait(t);
 	if (spool_body_sync(queued.spool, t->id, t->fd, on_body_durable, t) == -1)
-		waited(t, TXN_WAIT_BODY, MSG_TEMP, "The message could not be written");
+		commit_waited(
+		    t, TXN_WAIT_BODY, MSG_TEMP, "The message could not be written");
 }

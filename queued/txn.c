@@ -26,9 +26,8 @@ static TAILQ_HEAD(, txn) in_order = TAILQ_HEAD_INITIALIZER(in_order);
 static uint32_t ntxns;
 
 struct txn *
-txn_find(struct channel *ch, uint64_t txn)
+txn_find(uint64_t serial, uint64_t txn)
 {
-	uint64_t serial = channel_serial(ch);
 	struct txn *t;
 
 	LIST_FOREACH (t, &txns[(txn ^ serial) % HASH], hash) {
@@ -172,7 +171,7 @@ on_begin(struct channel *ch, struct msg *m)
 	struct txn *t;
 	int fd;
 
-	if (txn_find(ch, p->txn) != NULL) {
+	if (txn_find(channel_serial(ch), p->txn) != NULL) {
 		channel_break(ch, "a transaction's number is used twice");
 		return;
 	}
@@ -206,6 +205,10 @@ on_begin(struct channel *ch, struct msg *m)
 	}
 	txn_insert(t, ch, p);
 	TAILQ_INSERT_TAIL(&in_order, t, order);
+	if (p->login != 0)
+		sender_soon(t);
+	else
+		t->begin.login_address[0] = '\0';
 	if (p->whole)
 		return;
 	fd = content_open(t, p->size_hint > SPOOL_INLINE_MAX);
@@ -221,7 +224,7 @@ on_begin(struct channel *ch, struct msg *m)
 static void
 on_rcpt(struct channel *ch, const struct msg_txn_rcpt *p)
 {
-	struct txn *t = txn_find(ch, p->txn);
+	struct txn *t = txn_find(channel_serial(ch), p->txn);
 	struct rec_rcpt rc = { 0 };
 	struct bytes_out o = { 0 };
 
@@ -268,7 +271,7 @@ on_rcpt(struct channel *ch, const struct msg_txn_rcpt *p)
 static void
 on_content(struct channel *ch, const struct msg_txn_content *p)
 {
-	struct txn *t = txn_find(ch, p->txn);
+	struct txn *t = txn_find(channel_serial(ch), p->txn);
 	size_t len, cap;
 	uint8_t *n;
 
@@ -339,7 +342,7 @@ spill(struct txn *t, int wr, int mem)
 static void
 on_spill(struct channel *ch, struct msg *m)
 {
-	struct txn *t = txn_find(ch, m->p.txn.txn);
+	struct txn *t = txn_find(channel_serial(ch), m->p.txn.txn);
 	int mem, wr;
 
 	if (t == NULL || t->state != TXN_OPEN || t->in_file || t->begin.whole) {
@@ -368,7 +371,7 @@ on_spill(struct channel *ch, struct msg *m)
 static void
 on_abort(struct channel *ch, const struct msg_txn *p)
 {
-	struct txn *t = txn_find(ch, p->txn);
+	struct txn *t = txn_find(channel_serial(ch), p->txn);
 
 	if (t != NULL && t->state == TXN_OPEN)
 		txn_drop(t);

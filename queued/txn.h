@@ -15,7 +15,9 @@
  *
  *	BEGIN, RCPT*, CONTENT*, COMMIT
  *
- * A channel that is lost drops its transactions, but not those committing.
+ * What a login sends is committed only when authd, asked by the id of the login, grants
+ *the sender and as many recipients. A channel that is lost drops its transactions, but
+ *not those committing.
  */
 
 #include "common/channel.h"

@@ -11,8 +11,9 @@
 #include "queued/record.h"
 #include "queued/txn.h"
 
-#define TXN_WAIT_SUM 0x01  /* the file's checksum */
-#define TXN_WAIT_BODY 0x02 /* its sync */
+#define TXN_WAIT_SUM 0x01   /* the file's checksum */
+#define TXN_WAIT_BODY 0x02  /* its sync */
+#define TXN_WAIT_LOGIN 0x04 /* authd's word about it */
 
 enum txn_state {
 	TXN_OPEN,
@@ -37,6 +38,10 @@ struct txn {
 	uint8_t *rcpts;       /* encoded */
 	size_t rcpts_len, rcpts_cap;
 	uint32_t nrcpt;
+	/* of a login */
+	uint32_t nasked;   /* recipients that authd was told of */
+	uint32_t nanswers; /* that have to come */
+	uint8_t hold;
 	/* of COMMIT */
 	unsigned int waits; /* TXN_WAIT_x: what must come before it is written */
 	int failed;         /* then this is the answer (enum answer_status) */
@@ -52,8 +57,8 @@ struct txn {
 	TAILQ_ENTRY(txn) order; /* by id */
 };
 
-/* Of that channel; NULL: none. */
-struct txn *txn_find(struct channel *, uint64_t txn);
+/* Of the channel with that serial number; NULL: none. */
+struct txn *txn_find(uint64_t serial, uint64_t txn);
 void txn_free(struct txn *);
 /* What the extensions ask for, in the record's form; -1: no smtpd says that. */
 int txn_ext(const struct msg_txn_begin *, struct rec_ext *);
@@ -61,6 +66,16 @@ int txn_ext(const struct msg_txn_begin *, struct rec_ext *);
 void txn_drop(struct txn *);
 void txn_status_send(struct channel *, enum msg_type, uint64_t request, uint64_t txn,
     int status, int fd, const char *text);
+
+/* One thing less to wait for; status not MSG_OK: it ends with that, as soon as nothing
+ * refers to it any more. */
+void commit_waited(struct txn *, unsigned int what, int status, const char *text);
+
+/* sender.c: authd decides about what a login sends, by the login's record. */
+/* Soon, when its recipients are there as well: while the content comes. */
+void sender_soon(struct txn *);
+/* COMMIT: 1, and commit_waited() follows; 0: it has the answer already. */
+int sender_wait(struct txn *);
 
 void commit_final(struct channel *, struct msg *);
 void commit_start(struct channel *, struct msg *);

@@ -131,6 +131,10 @@ static struct {
 	char report_action[16]; /* of the last one that is */
 	char text[256];         /* of COMMITTED */
 	int syncs, sync_answers;
+	/* authd and logins: 42 is alice's. */
+	int sender_asks, sender_mute;
+	uint8_t sender_hold;
+	uint32_t granted;
 	uint64_t sync_id;
 } seen;
 
@@ -174,6 +178,7 @@ their_message(struct channel *ch, struct msg *m, void *arg)
 	int who = (int)(intptr_t)arg;
 	struct msg_route route = { .rclass = seen.route };
 	struct msg_status ok = { .status = MSG_OK };
+	struct msg_sender_is sender = { .status = MSG_OK };
 	int fd;
 
 	switch (m->type) {
@@ -185,6 +190,24 @@ their_message(struct channel *ch, struct msg *m, void *arg)
 		else
 			strlcpy(route.url, seen.url, sizeof(route.url));
 		channel_send(ch, MSG_AUTHD_QUEUED_ROUTE_IS, m->id, &route, -1);
+		break;
+	case MSG_QUEUED_AUTHD_SENDER:
+		seen.sender_asks++;
+		if (seen.sender_mute)
+			break;
+		if (m->p.sender_check.login != 42) {
+			sender.status = MSG_TEMP;
+		} else if (strcmp(m->p.sender_check.sender, "alice@example.test") != 0)
+			sender.status = MSG_DENIED;
+		else if (m->p.sender_check.rcpts > seen.granted)
+			sender.status = MSG_TEMP;
+		else {
+			seen.granted -= m->p.sender_check.rcpts;
+			strlcpy(
+			    sender.address, "alice@example.test", sizeof(sender.address));
+			sender.hold = seen.sender_hold;
+		}
+		channel_send(ch, MSG_AUTHD_QUEUED_SENDER_IS, m->id, &sender, -1);
 		break;
 	case MSG_QUEUED_DELIVERD_JOB:
 		seen.job = m->p.job;
@@ -402,16 +425,23 @@ final(uint64_t size)
 }
 
 static __attribute__((unused)) void
-begin(const char *sender, uint64_t hint)
+begin_as(const char *sender, uint64_t hint, uint64_t login)
 {
 	struct msg_txn_begin b = asks;
 
 	b.txn = next_txn++;
 	b.size_hint = hint;
+	b.login = login;
 	strlcpy(b.sender, sender, sizeof(b.sender));
 	seen.opened = seen.committed = 0;
 	channel_ask(theirs[SMTPD], MSG_SMTPD_QUEUED_BEGIN, &b, -1, 5000, on_opened, NULL);
 	UNTIL(seen.opened);
+}
+
+static __attribute__((unused)) void
+begin(const char *sender, uint64_t hint)
+{
+	begin_as(sender, hint, 0);
 }
 
 static __attribute__((unused)) void
