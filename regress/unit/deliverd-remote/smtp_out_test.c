@@ -488,6 +488,73 @@ test_line_end_in_address(void **state)
 	smtp_out_free(o);
 }
 
+/* What some server takes for the end of data never leaves, however content has it and in
+ * whatever pieces it comes: the only end is our own. */
+static void
+test_smuggling(void **state)
+{
+#define OCTETS(s) s, sizeof(s) - 1
+	static const struct {
+		const char *s;
+		size_t len;
+	} ends[] = { { OCTETS("\n.\n") }, { OCTETS("\n.\r\n") }, { OCTETS("\r\n.\n") },
+		{ OCTETS("\r\n.\r") }, { OCTETS("\r.\r") }, { OCTETS("\r.\r\n") },
+		{ OCTETS("\r.\n") }, { OCTETS("\n.\r") }, { OCTETS("\r\n.\r\n") },
+		{ OCTETS("\r\n\0.\r\n") }, { OCTETS("\r\n.\0\r\n") },
+		{ OCTETS("\r\r\n.\r\r\n") }, { OCTETS("\r\n.\r\r\n") },
+		{ OCTETS("\r\n..\r\n") }, { OCTETS("\r\n.\r\n.\r\n") },
+		{ OCTETS("\n\n.\n\n") }, { OCTETS("\r\n\r.\r\n") },
+		{ OCTETS("\n.\r\r\n") } };
+	static const char evil[] = "MAIL FROM:<evil@b.c>\r\nDATA\r\n.";
+	static const char dialogue[] = "220 x\r\n250 x\r\n250 x\r\n250 x\r\n354 x\r\n";
+
+	for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++)
+		for (size_t cut = 0; cut < ends[i].len + 5; cut++) {
+			struct smtp_out_conf conf = { "me.test", false, SMTP_OUT_TLS_NO };
+			struct smtp_out_rcpt r = {
+				.number = 1, .address = "a@x.test", .orcpt = ""
+			};
+			struct smtp_out_message m = { .sender = "s@y.test",
+				.envid = "",
+				.rcpts = &r,
+				.n_rcpts = 1 };
+			struct smtp_out *o = smtp_out_new(&conf);
+			char content[200] = "first", said[400];
+			size_t len = 5, ended = 0, n;
+			struct smtp_out_action a;
+
+			memcpy(content + len, ends[i].s, ends[i].len);
+			len += ends[i].len;
+			memcpy(content + len, evil, sizeof(evil) - 1);
+			len += sizeof(evil) - 1;
+			assert_int_equal(smtp_out_message(o, &m), 0);
+			(void)smtp_out_input(
+			    o, (const uint8_t *)dialogue, sizeof(dialogue) - 1);
+			smtp_out_next(o, &a);
+			assert_int_equal(a.kind, SMTP_OUT_CONTENT);
+			evbuffer_drain(
+			    smtp_out_output(o), evbuffer_get_length(smtp_out_output(o)));
+			assert_int_equal(smtp_out_content(o, content, cut), 0);
+			assert_int_equal(
+			    smtp_out_content(o, content + cut, len - cut), 0);
+			assert_int_equal(smtp_out_content_end(o), 0);
+			n = (size_t)evbuffer_remove(
+			    smtp_out_output(o), said, sizeof(said));
+			assert_true(n > 5 && n < sizeof(said));
+			for (size_t at = 0; at < n; at++) {
+				if (said[at] == '\r')
+					assert_true(at + 1 < n && said[at + 1] == '\n');
+				if (said[at] == '\n')
+					assert_true(at > 0 && said[at - 1] == '\r');
+				if (n - at >= 5 && memcmp(said + at, "\r\n.\r\n", 5) == 0)
+					ended++;
+			}
+			assert_int_equal(ended, 1);
+			assert_memory_equal(said + n - 5, "\r\n.\r\n", 5);
+			smtp_out_free(o);
+		}
+}
+
 int
 main(void)
 {
@@ -496,6 +563,7 @@ main(void)
 		cmocka_unit_test(test_reuse),
 		cmocka_unit_test(test_early_reply),
 		cmocka_unit_test(test_line_end_in_address),
+		cmocka_unit_test(test_smuggling),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

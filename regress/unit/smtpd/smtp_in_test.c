@@ -268,6 +268,42 @@ test_smuggling(void **state)
 				    d.out);
 			dialogue_clear(&d);
 		}
+	/* Cut in two at every octet; by LMTP; and as a chunk, whose length says where it
+	 * ends. */
+	for (size_t i = 0; i < N(ends); i++) {
+		size_t head = strlen(ENVELOPE "DATA\r\nfirst"), n, whole;
+		struct dialogue d;
+
+		memcpy(in, ENVELOPE "DATA\r\nfirst", head);
+		memcpy(in + head, ends[i].s, ends[i].len);
+		n = head + ends[i].len;
+		memcpy(in + n, evil, sizeof(evil) - 1);
+		n += sizeof(evil) - 1;
+		for (size_t cut = 1; cut < n; cut++) {
+			dialogue_init(&d, LISTENER_SMTP, 0);
+			dialogue_feed(&d, in, cut, 0);
+			dialogue_feed(&d, in + cut, n - cut, 0);
+			codes(d.out, got, sizeof(got));
+			if (strcmp(got, "250 250 250 354 550 221 ") != 0 ||
+			    d.committed != 0)
+				fail_msg("variant %zu cut at %zu: %s", i, cut, d.out);
+			dialogue_clear(&d);
+		}
+		whole = 5 + ends[i].len + sizeof(evil) - 1;
+		head = (size_t)snprintf(
+		    in, sizeof(in), ENVELOPE "BDAT %zu LAST\r\nfirst", whole);
+		memcpy(in + head, ends[i].s, ends[i].len);
+		memcpy(in + head + ends[i].len, evil, sizeof(evil) - 1);
+		n = head + ends[i].len + sizeof(evil) - 1;
+		for (size_t p = 0; p < N(pieces); p++) {
+			dialogue_init(&d, LISTENER_SMTP, 0);
+			dialogue_feed(&d, in, n, pieces[p]);
+			codes(d.out, got, sizeof(got));
+			if (strcmp(got, "250 250 250 550 ") != 0 || d.committed != 0)
+				fail_msg("variant %zu as a chunk: %s", i, d.out);
+			dialogue_clear(&d);
+		}
+	}
 	/* The lonely real one. */
 	for (size_t p = 0; p < N(pieces); p++) {
 		struct dialogue d;
