@@ -31,6 +31,10 @@ static const struct {
 		    "][, {size} octets][: " WORDS "]" },
 	{ "refused", "refused[ {what}][ " CLIENT "][ from " FROM "][ to " TO
 		     "][, Message-ID {msgid}][ with {code}][ {enhanced}][: " WORDS "]" },
+	{ "connection-refused",
+	    "refused a connection[ from " CLIENT "][ with {code}][: " WORDS "]" },
+	{ "connection-ended", "ended the connection[ from " CLIENT "][, sender " FROM
+			      "][ with {code}][ {enhanced}][: " WORDS "]" },
 	{ "rejected",
 	    "rejected the message[ {qid}][ from " FROM "][ for " TO
 	    "][, Message-ID {msgid}][, sent by " CLIENT

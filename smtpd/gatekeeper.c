@@ -497,9 +497,6 @@ gatekeeper_refused(struct session *s)
 	if (g == NULL || g->conf->c.refused_rcpts_max == 0 ||
 	    ++g->refused < g->conf->c.refused_rcpts_max)
 		return;
-	log_fact(LOG_SMTP, LOGL_INFO, "refused", KS("from", smtp_in_sender(s->in)),
-	    KS("client", s->client), KU("code", 421), KS("enhanced", "4.7.0"),
-	    KS("reason", "too many refused recipients"));
 	smtp_in_refused_too_many(s->in);
 }
 

@@ -239,6 +239,27 @@ start_tls(struct session *s)
 	s->handshake = 1;
 }
 
+/* 421: the connection ends, for a reason that the client's people may ask about. */
+static void
+log_ended(const struct session *s, const char *reply, size_t len)
+{
+	char line[200], *text;
+
+	if (len < 10 || len >= sizeof(line) || memcmp(reply, "421 ", 4) != 0)
+		return;
+	memcpy(line, reply + 4, len - 4);
+	line[len - 4] = '\0';
+	line[strcspn(line, "\r")] = '\0';
+	/* When we stop, that is none of the client's doing. */
+	if ((text = strchr(line, ' ')) == NULL || strncmp(line, "4.3.2", 5) == 0)
+		return;
+	*text++ = '\0';
+	log_fact(LOG_SMTP, LOGL_INFO, "connection-ended",
+	    KS("from", smtp_in_sender(s->in)), KS("client", s->client),
+	    KS("helo", smtp_in_helo(s->in)), KU("code", 421), KS("enhanced", line),
+	    KS("reason", text));
+}
+
 static void
 perform(struct session *s, const struct smtp_action *a)
 {
@@ -247,6 +268,7 @@ perform(struct session *s, const struct smtp_action *a)
 		if (conn_write(s->conn, a->data, a->len) == -1)
 			s->closing = 1;
 		s->bye = a->len > 3 && memcmp(a->data, "221", 3) == 0;
+		log_ended(s, a->data, a->len);
 		gatekeeper_replied(s, a->data, a->len);
 		break;
 	case SMTP_ACT_STARTTLS:

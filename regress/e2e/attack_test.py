@@ -143,6 +143,7 @@ def test_idle_commands():
         said = rest(s)
         assert said.endswith(b"too many errors, closing connection\r\n"), (command, said[-300:])
         s.close()
+    wait_for(lambda: "too many errors" in fife.ctl("why", "127.0.0.1", check=False)[1], "the reason by why")
     # Who sends mail in between may say a few more.
     s = fife.smtp()
     for i in range(4):

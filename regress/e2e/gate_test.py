@@ -390,6 +390,7 @@ def test_tarpit():
     assert s.rcpt("nobody6@example.test")[0] == 550
     code, text = s.getreply()
     assert code == 421 and b"too many refused recipients" in text, (code, text)
+    why("127.0.0.70", "too many refused recipients")
     s.close()
 
 
