@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: ISC
 """Logins: every mechanism at every door, guessing, access lists, what a login may send."""
+import glob
+import os
+import re
 import smtplib
 import subprocess
 import sys
@@ -154,6 +157,23 @@ def test_saslprep():
     line.scram("SCRAM-SHA-256", user, "\U0001f434\u5bc6\u7801")
     line.close()
     fife.ctl("user", "del", user)
+
+
+def test_failures_are_logged_for_fail2ban():
+    """The expression of authd(8), against a name that pretends to be another client."""
+    rule = re.compile(r"^\S+ \S+ login-failed proto=.* client=(\S+) method=")
+    lie = "me client=192.0.2.66 method=LOGIN"
+    for protocol, port, tls in DOORS[:3]:
+        line = door(protocol, port, tls)
+        refused(lambda: line.authenticate("PLAIN", b"\0" + lie.encode() + b"\0wrong"))
+        line.close()
+    path = os.path.join(fife.run, "log")
+
+    def hosts():
+        lines = [x for f in glob.glob(path + "/login-*.log") for x in open(f) if "192.0.2.66" in x]
+        return [m.group(1) for m in map(rule.match, lines) if m]
+    suite.wait_for(lambda: len(hosts()) == 3, "three lines")
+    assert set(hosts()) == {"127.0.0.1"}, hosts()
 
 
 def refusal(sender, rcpt=ALICE, port=25, login=None):
