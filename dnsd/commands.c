@@ -10,6 +10,7 @@
 #include "common/daemon.h"
 #include "common/proto/address.h"
 #include "common/proto/dnshosts.h"
+#include "dnsd/health.h"
 #include "dnsd/resolve.h"
 
 struct question {
@@ -103,14 +104,61 @@ resolver_lookup(struct ctl *c, int argc, char **argv)
 static void
 resolver_flush(struct ctl *c, int argc, char **argv)
 {
-	if (resolve_flush() == -1) {
+	char name[256];
+	bool all = argc == 0 || strcmp(argv[0], "all") == 0;
+	size_t n;
+
+	if (!all && address_domain_ascii(argv[0], name, sizeof(name)) == -1)
+		strlcpy(name, argv[0], sizeof(name));
+	if (!all && (n = strlen(name)) > 1 && name[n - 1] == '.')
+		name[n - 1] = '\0';
+	if ((all ? resolve_flush() : resolve_flush_name(name)) == -1) {
 		ctl_done(c, CTL_TEMPFAIL, "no new cache could be made: see the log");
 		return;
 	}
-	/* The library forgets all or nothing. */
-	if (argc > 0 && strcmp(argv[0], "all") != 0)
-		ctl_text(c, "the whole cache was emptied, %s with it", argv[0]);
 	ctl_done(c, CTL_OK, NULL);
+}
+
+static void
+resolver_servers(struct ctl *c, int argc, char **argv)
+{
+	static const char *const words[] = { "unknown", "up", "down" };
+	struct health_row r;
+
+	for (size_t i = 0; health_at(i, &r); i++) {
+		ctl_row(c, CTL_TABLE);
+		ctl_str(c, "server", r.address);
+		ctl_u64(c, "port", r.port);
+		ctl_str(c, "zone", r.zone);
+		ctl_str(c, "health", words[r.health]);
+		ctl_time(c, "since", r.since);
+		ctl_u64(c, "ms", r.took_ms);
+		ctl_row_end(c);
+	}
+	ctl_done(c, CTL_OK, NULL);
+}
+
+/* "192.0.2.53 does not answer", or how many. */
+static void
+name_the_down(struct ctl *c)
+{
+	struct health_row r;
+	char text[600] = "";
+
+	for (size_t i = 0; health_at(i, &r); i++) {
+		char one[100];
+
+		if (r.health != HEALTH_DOWN)
+			continue;
+		snprintf(one, sizeof(one), "%s%s port %u", text[0] != '\0' ? ", " : "",
+		    r.address, r.port);
+		strlcat(text, one, sizeof(text));
+	}
+	if (text[0] == '\0')
+		return;
+	strlcat(text, health_down() == 1 ? " does not answer" : " do not answer",
+	    sizeof(text));
+	ctl_str(c, "degraded", text);
 }
 
 static void
@@ -164,6 +212,8 @@ status(struct ctl *c, int argc, char **argv)
 		ctl_str(c, "degraded", "the name servers do not answer");
 	else if (s.dnssec && s.anchors == 0 && !s.own_root)
 		ctl_str(c, "degraded", "DNSSEC is on, but there are no trust anchors");
+	else
+		name_the_down(c);
 	told_ok = s.ok + s.nodata + s.nxdomain;
 	told_timeouts = s.timeouts;
 	ctl_row_end(c);
@@ -173,6 +223,7 @@ status(struct ctl *c, int argc, char **argv)
 const struct ctl_command dnsd_commands[] = {
 	{ "resolver lookup", 1, 2, resolver_lookup },
 	{ "resolver flush", 0, 1, resolver_flush },
+	{ "resolver servers", 0, 0, resolver_servers },
 	{ "resolver stats", 0, 0, resolver_stats },
 	{ "status", 0, 0, status },
 	{ NULL, 0, 0, NULL },

@@ -8,6 +8,7 @@
 #include "common/log.h"
 #include "common/proto/address.h"
 #include "dnsd/commands.h"
+#include "dnsd/health.h"
 #include "dnsd/hosts.h"
 #include "dnsd/resolve.h"
 
@@ -32,6 +33,7 @@ on_conf(struct msg *m)
 		conf.dnsd.dnssec = m->p.conf_dnsd.dnssec;
 		conf.dnsd.cache_bytes = m->p.conf_dnsd.cache_bytes;
 		conf.dnsd.timeout_ms = m->p.conf_dnsd.timeout_ms;
+		conf.dnsd.serve_stale_s = m->p.conf_dnsd.serve_stale_s;
 		strlcpy(conf.dnsd.anchor_file, m->p.conf_dnsd.anchor_file,
 		    sizeof(conf.dnsd.anchor_file));
 		break;
@@ -68,15 +70,28 @@ on_open(void)
 	return resolve_open(&conf);
 }
 
+static int
+on_start(void)
+{
+	health_start(&conf);
+	return 0;
+}
+
 static void
 on_reload(void)
 {
+	static struct resolve_conf last;
+
 	/* Files cannot be read any more: fifed starts us anew, and those who wait
 	 * ask again. */
 	if (resolve_reconfigure(&conf) == 1) {
 		log_info("starting anew to read the resolver's files");
 		daemon_stopped();
+		return;
 	}
+	if (memcmp(&last, &conf, sizeof(conf)) != 0)
+		health_start(&conf);
+	last = conf;
 }
 
 static struct asker *
@@ -170,6 +185,7 @@ static const struct daemon dnsd = {
 	.role = ROLE_DNSD,
 	.conf = on_conf,
 	.open = on_open,
+	.start = on_start,
 	.reload = on_reload,
 	.peer_message = on_peer_message,
 	.commands = dnsd_commands,

@@ -57,10 +57,18 @@ TAILQ_HEAD(lookup_list, lookup);
 
 struct ask {
 	LIST_ENTRY(ask) entry;
+	struct ub_ctx *ctx;    /* that it was asked of */
 	struct lookup *lookup; /* NULL: nobody waits any more */
 };
 
 static struct ub_ctx *ctx;
+/*
+ * The library forgets nothing by name. What is to be forgotten is from then on asked of
+ * another context, which is made anew with each such wish.
+ */
+static struct ub_ctx *side;
+static char *flushed[RESOLVE_FLUSHED_MAX];
+static size_t n_flushed;
 static LIST_HEAD(, ask) asks = LIST_HEAD_INITIALIZER(asks);
 static int asking;   /* inside ub_resolve_event() */
 static int deleting; /* inside ub_ctx_delete() */
@@ -218,6 +226,12 @@ configure(struct ub_ctx *c, const struct resolve_conf *rc)
 	size_t n_servers = rc->n_servers > 0 ? rc->n_servers : n_system_servers;
 	int r, loopback = 0;
 
+	/* RFC 8767: an old answer rather than none, when nobody gives another in time. */
+	if (rc->dnsd.serve_stale_s > 0 &&
+	    (option(c, "serve-expired:", "yes") == -1 ||
+		option_num(c, "serve-expired-ttl:", rc->dnsd.serve_stale_s) == -1 ||
+		option_num(c, "serve-expired-client-timeout:", 1800) == -1))
+		return -1;
 	for (size_t i = 0; i < sizeof(fixed) / sizeof(fixed[0]); i++)
 		if (option(c, fixed[i].name, fixed[i].value) == -1)
 			return -1;
@@ -455,6 +469,15 @@ on_answer(void *arg, int rcode, void *pkt, int len, int sec, char *why, int limi
 	take_answer(l, rcode, pkt, len, sec, why);
 }
 
+static struct ub_ctx *
+context_for(const char *name)
+{
+	for (size_t i = 0; i < n_flushed; i++)
+		if (below(name, flushed[i]))
+			return side;
+	return ctx;
+}
+
 static int
 ask(struct lookup *l)
 {
@@ -463,11 +486,12 @@ ask(struct lookup *l)
 
 	if (a == NULL)
 		return -1;
+	a->ctx = context_for(l->name);
 	a->lookup = l;
 	l->ask = a;
 	LIST_INSERT_HEAD(&asks, a, entry);
 	asking++;
-	r = ub_resolve_event(ctx, l->name, l->type, CLASS_IN, a, on_answer, NULL);
+	r = ub_resolve_event(a->ctx, l->name, l->type, CLASS_IN, a, on_answer, NULL);
 	asking--;
 	if (r == 0)
 		return 0;
@@ -580,18 +604,22 @@ resolve_lookup(const char *name, uint16_t type, resolve_cb cb, void *arg)
 
 /* ---- other settings ---- */
 
+/* Its questions under way are asked anew, of whoever is right for them now. */
 static void
-replace_context(struct ub_ctx *fresh)
+delete_context(struct ub_ctx *old)
 {
-	struct ub_ctx *old = ctx;
 	struct lookup *l, *next;
-	struct ask *a;
+	struct ask *a, *next_ask;
 
-	ctx = fresh;
+	if (old == NULL)
+		return;
 	deleting = 1;
 	ub_ctx_delete(old);
 	deleting = 0;
-	while ((a = LIST_FIRST(&asks)) != NULL) {
+	for (a = LIST_FIRST(&asks); a != NULL; a = next_ask) {
+		next_ask = LIST_NEXT(a, entry);
+		if (a->ctx != old)
+			continue;
 		LIST_REMOVE(a, entry);
 		if (a->lookup != NULL)
 			a->lookup->ask = NULL;
@@ -599,9 +627,23 @@ replace_context(struct ub_ctx *fresh)
 	}
 	for (l = TAILQ_FIRST(&running); l != NULL; l = next) {
 		next = TAILQ_NEXT(l, entry);
-		if (ask(l) == -1)
+		if (l->ask == NULL && ask(l) == -1)
 			settle(l, DNS_TEMP, "out of memory");
 	}
+}
+
+/* All that was known goes, of both contexts. */
+static void
+replace_context(struct ub_ctx *fresh)
+{
+	struct ub_ctx *old = ctx, *old_side = side;
+
+	while (n_flushed > 0)
+		free(flushed[--n_flushed]);
+	ctx = fresh;
+	side = NULL;
+	delete_context(old);
+	delete_context(old_side);
 }
 
 int
@@ -630,6 +672,33 @@ resolve_flush(void)
 	if (fresh == NULL)
 		return -1;
 	replace_context(fresh);
+	stats.flushes++;
+	return 0;
+}
+
+int
+resolve_flush_name(const char *name)
+{
+	struct ub_ctx *fresh, *old = side;
+	size_t i;
+	char *copy;
+
+	for (i = 0; i < n_flushed && strcasecmp(flushed[i], name) != 0; i++)
+		;
+	if (i == RESOLVE_FLUSHED_MAX || strcmp(name, ".") == 0)
+		return resolve_flush();
+	if ((copy = strdup(name)) == NULL)
+		return -1;
+	if ((fresh = make_context(&conf)) == NULL) {
+		free(copy);
+		return -1;
+	}
+	free(i < n_flushed ? flushed[i] : NULL);
+	flushed[i] = copy;
+	if (i == n_flushed)
+		n_flushed++;
+	side = fresh;
+	delete_context(old);
 	stats.flushes++;
 	return 0;
 }

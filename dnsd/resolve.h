@@ -17,6 +17,7 @@
 #define RESOLVE_SERVERS_MAX 16
 #define RESOLVE_STUBS_MAX 256
 #define RESOLVE_LOOKUPS_MAX 4096
+#define RESOLVE_FLUSHED_MAX 256 /* names; more empty the whole cache */
 
 struct resolve_conf {
 	struct msg_conf_dnsd dnsd;
@@ -57,6 +58,8 @@ int resolve_open(const struct resolve_conf *);
 int resolve_reconfigure(const struct resolve_conf *);
 /* Empty the cache. Questions under way are asked anew. 0 or -1 (logged). */
 int resolve_flush(void);
+/* The same for a name and what is below it. */
+int resolve_flush_name(const char *name);
 /* 0, or -1: no memory; cb is not called then. Everything else is an answer. */
 int resolve_lookup(const char *name, uint16_t type, resolve_cb, void *arg);
 void resolve_get_stats(struct resolve_stats *);

@@ -16,6 +16,8 @@ static const struct conf_setting settings[] = {
 	{ "cache", CONF_SIZE32, CONF_AT(msg_conf_dnsd, cache_bytes), 64 * 1024, 1u << 30,
 	    "8m" },
 	{ "timeout", CONF_MS, CONF_AT(msg_conf_dnsd, timeout_ms), 100, 300000, "20s" },
+	{ "serve-stale", CONF_TIME, CONF_AT(msg_conf_dnsd, serve_stale_s), 0, 7 * 86400,
+	    "0s" },
 	{ "anchors", CONF_PATH, CONF_AT(msg_conf_dnsd, anchor_file) },
 	{ NULL },
 };
