@@ -14,6 +14,7 @@
 struct append {
 	struct folder *folder;
 	uint64_t size;
+	int16_t zone;
 	int fd;
 	char unique[128];
 	char tmp[160]; /* below the folder's directory */
@@ -77,6 +78,13 @@ append_write(struct append *a, const void *data, size_t len)
 }
 
 void
+append_set_zone(struct append *a, int minutes)
+{
+	if (minutes > -24 * 60 && minutes < 24 * 60)
+		a->zone = (int16_t)minutes;
+}
+
+void
 append_abort(struct append *a)
 {
 	if (a == NULL)
@@ -110,6 +118,7 @@ append_commit(
 	m.uid = p.uid = f->uidnext;
 	m.size = (uint32_t)a->size;
 	m.internal = internal == -1 ? (int64_t)time(NULL) : internal;
+	m.zone = internal == -1 ? 0 : a->zone;
 	m.modseq = f->modseq + 1;
 	m.flags = p.flags = flags;
 	m.keywords = keywords;

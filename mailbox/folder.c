@@ -468,6 +468,7 @@ folder_insert(struct folder *f, const struct message *m, const char *name)
 	f->msgs[i].keywords = m->keywords;
 	f->msgs[i].flags = m->flags;
 	f->msgs[i].recent = m->recent;
+	f->msgs[i].zone = m->zone;
 	f->msgs[i].saved = m->saved;
 	f->n++;
 	f->octets += m->size;
@@ -616,6 +617,7 @@ folder_add(struct folder *f, const struct message *m, const char *name,
 	log_u64(&r, m->keywords);
 	log_u8(&r, m->flags);
 	log_u8(&r, m->recent);
+	log_u32(&r, (uint32_t)(int32_t)m->zone);
 	log_u32(&r, m->saved);
 	log_bytes(&r, name, strlen(name));
 	log_u8(&r, d != NULL);

@@ -31,6 +31,7 @@ struct message_in {
 	uint8_t flags;
 	uint64_t keywords;
 	int64_t internal;
+	int zone_min;
 };
 
 struct imap_append {
@@ -271,6 +272,7 @@ options(struct imap_args *a, struct imap_append *p, bool dry)
 		if (date_parse_imap(v.s, v.len, &d) == -1)
 			return imap_fail(a, "Invalid date-time");
 		m->internal = d.time;
+		m->zone_min = d.zone_min;
 		if (imap_sp(a) == -1)
 			return -1;
 	}
@@ -568,6 +570,7 @@ commit(struct imap_append *p, uint32_t *uids)
 		struct append *a = m->append;
 
 		m->append = NULL;
+		append_set_zone(a, m->zone_min);
 		e = append_commit(a, m->flags, m->keywords, m->internal, &uids[done]);
 	}
 	if (e != STORE_OK && done > 1)

@@ -266,11 +266,11 @@ section_piece(struct imap *s, struct fetch *f)
 }
 
 static void
-print_date(struct evbuffer *out, const char *item, int64_t t)
+print_date(struct evbuffer *out, const char *item, int64_t t, int zone)
 {
 	char date[DATE_MAX];
 
-	if (date_format_imap(t, 0, date, sizeof(date)) == -1)
+	if (date_format_imap(t, zone, date, sizeof(date)) == -1)
 		(void)strlcpy(date, " 1-Jan-1970 00:00:00 +0000", sizeof(date));
 	evbuffer_add_printf(out, "%s \"%s\"", item, date);
 }
@@ -295,7 +295,7 @@ item_begin(struct imap *s, struct fetch *f, const struct imap_item *it)
 		evbuffer_add_printf(s->out, "UID %u", m->uid);
 		break;
 	case IMAP_ITEM_INTERNALDATE:
-		print_date(s->out, "INTERNALDATE", m->internal);
+		print_date(s->out, "INTERNALDATE", m->internal, m->zone);
 		break;
 	case IMAP_ITEM_SIZE:
 		evbuffer_add_printf(s->out, "RFC822.SIZE %u", m->size);
@@ -329,7 +329,7 @@ item_begin(struct imap *s, struct fetch *f, const struct imap_item *it)
 		cached_item(s, f, it->kind, uid);
 		break;
 	case IMAP_ITEM_SAVEDATE:
-		print_date(s->out, "SAVEDATE", m->saved);
+		print_date(s->out, "SAVEDATE", m->saved, 0);
 		break;
 	case IMAP_ITEM_PREVIEW:
 	case IMAP_ITEM_PREVIEW_LAZY:

@@ -48,6 +48,13 @@ day_of(int64_t t)
 	return t - ((t % DAY) + DAY) % DAY;
 }
 
+/* Midnight of INTERNALDATE's day, in the zone that it was given in. */
+static int64_t
+internal_day(const struct message *m)
+{
+	return day_of(m->internal + m->zone * INT64_C(60));
+}
+
 /* Midnight of the day that Date: names, in its own zone. */
 static bool
 sent_day(const char *header, size_t len, int64_t *day)
@@ -164,11 +171,11 @@ imap_match_keys(struct imap_match *q, const struct imap_key *k)
 	case IMAP_KEY_SMALLER:
 		return q->m.size < k->number;
 	case IMAP_KEY_BEFORE:
-		return day_of(q->m.internal) < k->day;
+		return internal_day(&q->m) < k->day;
 	case IMAP_KEY_ON:
-		return day_of(q->m.internal) == k->day;
+		return internal_day(&q->m) == k->day;
 	case IMAP_KEY_SINCE:
-		return day_of(q->m.internal) >= k->day;
+		return internal_day(&q->m) >= k->day;
 	case IMAP_KEY_SAVEDBEFORE:
 		return day_of(q->m.saved) < k->day;
 	case IMAP_KEY_SAVEDON:

@@ -3,9 +3,12 @@
  * Text search in headers and bodies. Bodies are decoded and compared piece by piece: the
  * memory needed depends on the text that is looked for, not on the message.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
+#include "common/proto/addrlist.h"
 #include "common/proto/charset.h"
 #include "common/proto/encoding.h"
 #include "common/proto/header.h"
@@ -152,6 +155,51 @@ find_in_fields(struct window *w, const char *header, size_t len, const char *nam
 	}
 }
 
+static bool
+is_address_field(const char *name)
+{
+	static const char *const names[] = { "From", "To", "Cc", "Bcc", "Sender",
+		"Reply-To" };
+
+	for (size_t i = 0; name != NULL && i < sizeof(names) / sizeof(names[0]); i++)
+		if (strcasecmp(name, names[i]) == 0)
+			return true;
+	return false;
+}
+
+/* Addresses as ENVELOPE has them, without comments and quotes inside: what people look
+ * for (RFC 3501, 6.4.4: "in the envelope structure's FROM field"). */
+static void
+find_in_addresses(struct window *w, const char *header, size_t len, const char *name)
+{
+	struct header_scan scan;
+	struct header_field f;
+	struct addrlist_item it;
+	struct addrlist l;
+	char text[1100];
+
+	header_scan_init(&scan, header, len, true);
+	while (!w->found && header_next(&scan, &f) == HEADER_FIELD) {
+		if (f.name_len == 0 || !header_name_is(&f, name) ||
+		    (memchr(f.value, '(', f.value_len) == NULL &&
+			memchr(f.value, '"', f.value_len) == NULL))
+			continue;
+		addrlist_init(
+		    &l, f.value, f.value_len < FIELD_MAX ? f.value_len : FIELD_MAX);
+		while (!w->found && addrlist_next(&l, &it) == 1) {
+			int n;
+
+			if (it.kind != ADDRLIST_MAILBOX)
+				continue;
+			n = snprintf(text, sizeof(text), it.has_host ? "<%s@%s>" : "<%s>",
+			    it.local, it.host);
+			window_restart(w);
+			if (n > 0 && (size_t)n < sizeof(text))
+				window_feed(w, text, (size_t)n);
+		}
+	}
+}
+
 bool
 imap_header_find(
     const char *header, size_t len, const char *name, const char *text, size_t text_len)
@@ -163,6 +211,8 @@ imap_header_find(
 	if (window_init(&w, text, text_len) == -1)
 		return false;
 	find_in_fields(&w, header, len, name);
+	if (!w.found && is_address_field(name))
+		find_in_addresses(&w, header, len, name);
 	free(w.buf);
 	return w.found;
 }

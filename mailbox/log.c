@@ -269,6 +269,7 @@ apply_add(struct store *s, struct folder *f, struct reader *r)
 	m.keywords = take(r, 8);
 	m.flags = (uint8_t)take(r, 1);
 	m.recent = take(r, 1) != 0;
+	m.zone = (int16_t)(int32_t)take(r, 4);
 	m.saved = (uint32_t)take(r, 4);
 	if (!take_text(r, name, sizeof(name)) || !file_name_ok(name) || m.uid == 0 ||
 	    m.uid > UINT32_MAX - RESERVE_UIDS)

@@ -120,6 +120,7 @@ struct message {
 	uint64_t keywords; /* bit i: folder_keyword(f, i) */
 	uint8_t flags;     /* FLAG_* */
 	uint8_t recent;    /* not seen by any read-write session yet */
+	int16_t zone;      /* of INTERNALDATE as it was given, minutes east of UTC */
 	uint32_t saved;    /* SAVEDATE (RFC 8514), seconds since 1970 */
 };
 /* Messages in order of UID. Pointers are valid until the folder changes. */
@@ -201,6 +202,8 @@ enum store_error append_write(struct append *, const void *, size_t);
  * before it returns. Frees the append in any case. */
 enum store_error append_commit(
     struct append *, uint8_t flags, uint64_t keywords, int64_t internal, uint32_t *uid);
+/* The zone that internal came in, before the commit. */
+void append_set_zone(struct append *, int minutes);
 void append_abort(struct append *);
 
 /* ---- delivery ---- */

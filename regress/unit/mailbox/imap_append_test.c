@@ -72,7 +72,7 @@ several(size_t step)
 	    "* 1 FETCH (FLAGS (\\Seen \\Recent) RFC822.SIZE 8)\r\n"
 	    "* 2 FETCH (FLAGS (\\Recent) RFC822.SIZE 8)\r\n"
 	    "* 3 FETCH (FLAGS (\\Flagged \\Recent x) RFC822.SIZE 9)\r\na OK FETCH "
-	    "completed\r\n* 2 FETCH (INTERNALDATE \"17-Jul-1996 09:44:25 +0000\")\r\n"
+	    "completed\r\n* 2 FETCH (INTERNALDATE \"17-Jul-1996 02:44:25 -0700\")\r\n"
 	    "b OK FETCH completed\r\n");
 	/* all or nothing */
 	say(s, step,

@@ -108,7 +108,7 @@ messages(size_t step)
 	    "a OK [APPENDUID # 2] APPEND completed\r\n");
 	say(s, step, "a FETCH 1 (UID FLAGS INTERNALDATE RFC822.SIZE ENVELOPE)\r\n",
 	    "* 1 FETCH (UID 1 FLAGS (\\Seen \\Recent) INTERNALDATE \"17-Jul-1996 "
-	    "09:44:25 +0000\" "
+	    "02:44:25 -0700\" "
 	    "RFC822.SIZE 78 ENVELOPE (\"Mon, 7 Feb 1994 21:52:25 -0800\" \"one\" "
 	    "((NIL NIL \"a\" \"b.c\")) ((NIL NIL \"a\" \"b.c\")) ((NIL NIL \"a\" "
 	    "\"b.c\")) NIL NIL "
