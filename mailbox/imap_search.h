@@ -95,8 +95,9 @@ int imap_search_parse_program(
 int imap_search_parse(struct imap_args *, struct imap_search *);
 void imap_search_clear(struct imap_search *);
 
-/* Folds UTF-8 for comparison; out has room for len * 2 + 1 octets. *space: the last octet
- * before was white space. Returns the octets written. */
+/* Folds UTF-8 for comparison; out has room for IMAP_FOLD_SIZE(len). *space: the last
+ * octet before was white space. Returns the octets written. */
+#define IMAP_FOLD_SIZE(len) ((len)*6 + 1)
 size_t imap_fold(const char *in, size_t len, char *out, bool *space);
 
 /* Is text (folded) in a field of that name (NULL: in any field)? */

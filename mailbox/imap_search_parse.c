@@ -149,7 +149,7 @@ key_text(struct parser *p, struct imap_key *k, const struct imap_str *v)
 		    p->charset, p->charset_len, v->s, v->len, utf8, cap, &len);
 		s = utf8;
 	}
-	if ((k->text = malloc(len * 2 + 1)) == NULL) {
+	if ((k->text = malloc(IMAP_FOLD_SIZE(len))) == NULL) {
 		free(utf8);
 		return imap_fail(p->a, "Out of memory");
 	}

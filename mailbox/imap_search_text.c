@@ -13,41 +13,35 @@
 #include "common/proto/encoding.h"
 #include "common/proto/header.h"
 #include "mailbox/imap_search.h"
+#include "mailbox/sieve/casemap.h"
 
 #define PIECE 8192
 #define FIELD_MAX 65536
 
-/*
- * Case of the scripts that have it and that mail uses most: Latin, Greek, Cyrillic,
- * Armenian. One character to one character (RFC 5051 in small).
- */
-static uint32_t
-fold_char(uint32_t c)
+/* Han, Kana, Hangul and what lies between: no case, and never taken apart here. */
+static bool
+is_plain(uint32_t c)
 {
-	if (c < 0x80)
-		return c >= 'A' && c <= 'Z' ? c + 32 : c;
-	if (c >= 0xc0 && c <= 0xde && c != 0xd7)
-		return c + 32;
-	if ((c >= 0x100 && c <= 0x12f) || (c >= 0x132 && c <= 0x137) ||
-	    (c >= 0x14a && c <= 0x177) || (c >= 0x460 && c <= 0x481) ||
-	    (c >= 0x48a && c <= 0x4bf) || (c >= 0x4d0 && c <= 0x52f) ||
-	    (c >= 0x1e00 && c <= 0x1e95) || (c >= 0x1ea0 && c <= 0x1eff))
-		return c | 1;
-	if ((c >= 0x139 && c <= 0x148) || (c >= 0x179 && c <= 0x17e))
-		return c & 1 ? c + 1 : c;
-	if (c == 0x178)
-		return 0xff;
-	if (c >= 0x391 && c <= 0x3ab && c != 0x3a2)
-		return c + 32;
-	if (c == 0x3c2) /* final sigma */
-		return 0x3c3;
-	if (c >= 0x410 && c <= 0x42f)
-		return c + 32;
-	if (c >= 0x400 && c <= 0x40f)
-		return c + 80;
-	if (c >= 0x531 && c <= 0x556)
-		return c + 48;
-	return c;
+	return (c >= 0x3130 && c <= 0xa63f) || (c >= 0xac00 && c <= 0xd7ff);
+}
+
+/* i;unicode-casemap (RFC 5051); ASCII comes out small, which is as good. */
+static size_t
+fold_char(uint32_t c, char *out)
+{
+	uint32_t to[CASEMAP_MAX];
+	size_t n = 0, k = 1;
+
+	if (is_plain(c))
+		to[0] = c;
+	else
+		k = casemap_fold(c, to);
+	for (size_t i = 0; i < k; i++) {
+		if (to[i] >= 'A' && to[i] <= 'Z')
+			to[i] += 'a' - 'A';
+		n += utf8_put(to[i], out + n);
+	}
+	return n;
 }
 
 size_t
@@ -56,9 +50,17 @@ imap_fold(const char *in, size_t len, char *out, bool *space)
 	size_t n = 0;
 
 	for (size_t i = 0; i < len;) {
+		unsigned char a = (unsigned char)in[i];
+		size_t used;
 		uint32_t c;
-		size_t used = utf8_get(in + i, len - i, &c);
 
+		if (a > ' ' && a < 0x80) {
+			out[n++] = (char)(a >= 'A' && a <= 'Z' ? a + ('a' - 'A') : a);
+			*space = false;
+			i++;
+			continue;
+		}
+		used = utf8_get(in + i, len - i, &c);
 		if (used == 0) { /* not UTF-8: as it is */
 			out[n++] = in[i++];
 			*space = false;
@@ -72,7 +74,7 @@ imap_fold(const char *in, size_t len, char *out, bool *space)
 			continue;
 		}
 		*space = false;
-		n += utf8_put(fold_char(c), out + n);
+		n += fold_char(c, out + n);
 	}
 	return n;
 }
@@ -81,7 +83,7 @@ imap_fold(const char *in, size_t len, char *out, bool *space)
 struct window {
 	const char *text;
 	size_t text_len;
-	char *buf; /* text_len + 2 * PIECE * 2 */
+	char *buf; /* what is kept, and a folded piece */
 	size_t len;
 	bool space;
 	bool found;
@@ -94,7 +96,7 @@ window_init(struct window *w, const char *text, size_t text_len)
 	w->text = text;
 	w->text_len = text_len;
 	w->found = text_len == 0;
-	w->buf = malloc(text_len + 2 * PIECE + 1);
+	w->buf = malloc(text_len + IMAP_FOLD_SIZE(PIECE));
 	return w->buf == NULL ? -1 : 0;
 }
 

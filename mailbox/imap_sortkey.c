@@ -151,7 +151,7 @@ put_text(struct evbuffer *out, const char *s, size_t len)
 static void
 put_folded(struct evbuffer *out, const char *s, size_t len)
 {
-	char buf[IMAP_SORT_TEXT_MAX * 2 + 1];
+	char buf[IMAP_FOLD_SIZE(IMAP_SORT_TEXT_MAX)];
 	bool space = false;
 	size_t n;
 

@@ -327,6 +327,33 @@ find(const struct mime_tree *tree, bool headers, const char *text)
 }
 
 static void
+test_addresses(void **state)
+{
+	static const char header[] =
+	    "From: <us-er (comment)@ (other) domain.org>\r\n"
+	    "To: \"a\"@x, group: b@y (Bee);\r\nX: <q (c)@z>\r\n\r\n";
+	static const struct {
+		const char *field, *text;
+		bool found;
+	} rows[] = {
+		{ "From", "us-er@domain.org", true },
+		{ "From", "comment", true },
+		{ "From", "r@dom", true },
+		{ "To", "a@x", true },
+		{ "To", "bee", true },
+		{ "To", "b@y", true },
+		{ "To", "a@y", false },
+		{ "X", "q@z", false }, /* no field of addresses */
+		{ "Cc", "a@x", false },
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		if (imap_header_find(header, sizeof(header) - 1, rows[i].field,
+			rows[i].text, strlen(rows[i].text)) != rows[i].found)
+			fail_msg("%s %s", rows[i].field, rows[i].text);
+}
+
+static void
 test_text(void **state)
 {
 	struct mime_tree *tree = mime_parse(message, sizeof(message) - 1, NULL);
@@ -337,6 +364,8 @@ test_text(void **state)
 	assert_true(find(tree, false, "inner text"));
 	assert_true(find(tree, false, "subject: inner"));
 	assert_true(find(tree, false, ""));
+	/* taken apart, and in title case (RFC 5051) */
+	assert_true(find(tree, false, "A\xcc\x88PFEL"));
 	assert_false(find(tree, false, "terry"));
 	assert_true(find(tree, true, "terry"));
 	assert_true(find(tree, true,
@@ -427,6 +456,7 @@ main(void)
 		cmocka_unit_test(test_envelope),
 		cmocka_unit_test(test_structure),
 		cmocka_unit_test(test_text),
+		cmocka_unit_test(test_addresses),
 		cmocka_unit_test(test_search_syntax),
 	};
 

@@ -91,8 +91,8 @@ sorting(size_t step)
 	    "none\r\n\r\n333");
 	put(s, step, "\r\n4");
 	selected(s, step);
-	ask(s, step, "SORT (SUBJECT) UTF-8 ALL", "SORT 4 2 1 3");
-	ask(s, step, "SORT (REVERSE SUBJECT) US-ASCII ALL", "SORT 3 1 2 4");
+	ask(s, step, "SORT (SUBJECT) UTF-8 ALL", "SORT 4 2 3 1");
+	ask(s, step, "SORT (REVERSE SUBJECT) US-ASCII ALL", "SORT 1 3 2 4");
 	ask(s, step, "SORT (FROM) UTF-8 ALL", "SORT 4 1 3 2");
 	ask(s, step, "SORT (DISPLAYFROM) UTF-8 ALL", "SORT 4 2 3 1");
 	ask(s, step, "SORT (DISPLAYTO) UTF-8 ALL", "SORT 3 4 2 1");
@@ -103,11 +103,11 @@ sorting(size_t step)
 	ask(s, step, "UID SORT (ARRIVAL) UTF-8 NOT 2", "SORT 1 3 4");
 	ask(s, step, "SORT (CC) UTF-8 NOT ALL", "SORT");
 	ask(s, step, "SORT RETURN (MIN MAX COUNT ALL) (SUBJECT) UTF-8 ALL",
-	    "ESEARCH (TAG \"a\") MIN 4 MAX 3 ALL 4,2,1,3 COUNT 4");
+	    "ESEARCH (TAG \"a\") MIN 4 MAX 1 ALL 4,2:3,1 COUNT 4");
 	ask(s, step, "UID SORT RETURN (PARTIAL 2:3) (SUBJECT) UTF-8 ALL",
-	    "ESEARCH (TAG \"a\") UID PARTIAL (2:3 2,1)");
+	    "ESEARCH (TAG \"a\") UID PARTIAL (2:3 2:3)");
 	ask(s, step, "SORT (SUBJECT) UTF-8 RETURN (PARTIAL -1:-2) ALL",
-	    "ESEARCH (TAG \"a\") PARTIAL (-1:-2 1,3)");
+	    "ESEARCH (TAG \"a\") PARTIAL (-1:-2 3,1)");
 	say(s, step,
 	    "a SORT () UTF-8 ALL\r\nb SORT (REVERSE) UTF-8 ALL\r\nc SORT (SUBJECT) X-NO "
 	    "ALL\r\nd SORT (SUBJECT) ALL\r\ne SORT (REVERSE REVERSE SIZE) UTF-8 ALL\r\n",
