@@ -80,6 +80,8 @@ struct imap_task {
 	/* 1: more to do; 0: done, has replied. */
 	int (*step)(struct imap *, struct imap_task *, size_t unsent);
 	void (*free)(struct imap_task *);
+	/* How far it is; NULL: it may not be interrupted by a response. */
+	void (*progress)(struct imap_task *, size_t *done, size_t *goal);
 };
 
 struct imap_append; /* imap_cmd_append.c */
@@ -93,6 +95,8 @@ struct imap {
 	void *wake_arg;
 	unsigned int bad; /* in a row */
 	unsigned int enabled;
+	int64_t progress_ms;   /* after so long a client is told of progress */
+	int64_t progress_last; /* when the task began, or was told of; monotonic */
 
 	/* the running command */
 	char tag[IMAP_TAG_MAX + 1];
@@ -197,7 +201,8 @@ void imap_idle_line(struct imap *, const char *, size_t);
 	X(fetch) X(store) X(search) X(sort) X(thread) X(append) X(replace) X(copy) X(move) \
 	X(expunge) X(close) X(unselect) X(create) X(delete) X(rename) \
 	X(subscribe) X(unsubscribe) X(idle) X(compress) \
-	X(getquota) X(getquotaroot) X(setquota)
+	X(getquota) X(getquotaroot) X(setquota) \
+	X(getmetadata) X(setmetadata)
 /* clang-format on */
 #define X(name) void imap_cmd_##name(struct imap *, struct imap_args *);
 IMAP_COMMANDS(X)

@@ -297,6 +297,16 @@ answer(struct imap *s, struct search *q)
 		    s, "%s%s completed", q->uid_command ? "UID " : "", names[q->kind]);
 }
 
+/* Matching is one half of the way, records are the other. */
+static void
+search_progress(struct imap_task *t, size_t *done, size_t *goal)
+{
+	struct search *q = (struct search *)t;
+
+	*done = q->i + q->loaded;
+	*goal = q->n + (q->kind == SEARCH ? 0 : q->n_found);
+}
+
 static int
 search_step(struct imap *s, struct imap_task *t, size_t unsent)
 {
@@ -426,6 +436,7 @@ start(struct imap *s, struct imap_args *a, enum kind kind)
 	}
 	q->task.step = search_step;
 	q->task.free = search_free;
+	q->task.progress = search_progress;
 	q->kind = kind;
 	q->n = s->n_view;
 	q->uid_command = s->uid;

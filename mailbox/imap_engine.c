@@ -7,11 +7,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "common/compat/compat.h"
 #include "mailbox/imap.h"
 
 #define ANY (IMAP_AUTHENTICATED | IMAP_SELECTED)
+#define PROGRESS_MS 10000
 #define UID_TOO 1    /* also as UID ... */
 #define NO_EXPUNGE 2 /* without UID: sequence numbers must not change */
 #define BY_NUMBER 4  /* without UID it takes sequence numbers */
@@ -45,6 +47,8 @@ static const struct command {
 	{ "GETQUOTA", ANY, 0, imap_cmd_getquota },
 	{ "GETQUOTAROOT", ANY, 0, imap_cmd_getquotaroot },
 	{ "SETQUOTA", ANY, 0, imap_cmd_setquota },
+	{ "GETMETADATA", ANY, 0, imap_cmd_getmetadata },
+	{ "SETMETADATA", ANY, 0, imap_cmd_setmetadata },
 	{ "CHECK", IMAP_SELECTED, 0, imap_cmd_check },
 	{ "CLOSE", IMAP_SELECTED, 0, imap_cmd_close },
 	{ "UNSELECT", IMAP_SELECTED, 0, imap_cmd_unselect },
@@ -71,6 +75,7 @@ imap_new(struct store *store, void (*wake)(void *), void *arg)
 	}
 	s->store = store;
 	s->state = IMAP_AUTHENTICATED;
+	s->progress_ms = PROGRESS_MS;
 	s->wake = wake;
 	s->wake_arg = arg;
 	imap_lex_init(&s->lex, IMAP_LINE_MAX, IMAP_LITERAL_MAX, IMAP_COMMAND_MAX);
@@ -108,12 +113,23 @@ imap_idle(const struct imap *s)
 	return s->task == NULL && s->state != IMAP_ENDED;
 }
 
+static int64_t
+now_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
 void
 imap_set_task(struct imap *s, struct imap_task *t)
 {
 	if (s->task != NULL)
 		s->task->free(s->task);
 	s->task = t;
+	if (t != NULL && t->progress != NULL)
+		s->progress_last = now_ms();
 }
 
 /* ---- replies ---- */
@@ -357,6 +373,23 @@ imap_take_compress(struct imap *s)
 	return 1;
 }
 
+/* A client that waits long may think that the connection is dead (RFC 9585). */
+static void
+tell_progress(struct imap *s)
+{
+	size_t done = 0, goal = 0;
+	int64_t now;
+
+	if (s->task->progress == NULL ||
+	    (now = now_ms()) - s->progress_last < s->progress_ms)
+		return;
+	s->progress_last = now;
+	s->task->progress(s->task, &done, &goal);
+	evbuffer_add_printf(s->out, "* OK [INPROGRESS (");
+	imap_print_nstring(s->out, s->tag);
+	evbuffer_add_printf(s->out, " %zu %zu)] Still at it\r\n", done, goal);
+}
+
 int
 imap_run(struct imap *s, size_t unsent)
 {
@@ -373,7 +406,8 @@ imap_run(struct imap *s, size_t unsent)
 	if (s->task->step(s, s->task, unsent) == 0) {
 		imap_set_task(s, NULL);
 		s->no_expunge = false;
-	}
+	} else
+		tell_progress(s);
 	return s->task != NULL && evbuffer_get_length(s->out) + unsent < IMAP_HIGH_WATER;
 }
 

@@ -66,6 +66,88 @@ compress(size_t step)
 }
 
 static void
+metadata(size_t step)
+{
+	struct imap *s = imap_new(store, NULL, NULL);
+
+	for (int i = 0; i < 2; i++) {
+		say(s, step,
+		    "a SETMETADATA INBOX (/private/comment \"My \\\"own\" /SHARED/x/y "
+		    "{3}\r\na\"b /shared/x/y/z \"\")\r\nb SETMETADATA \"\" "
+		    "(/shared/Admin "
+		    "mailto:x)\r\nc SETMETADATA \"\" (/shared/admin "
+		    "{8+}\r\nmailto:x)\r\n",
+		    "+ Ready for literal\r\na OK SETMETADATA completed\r\nb BAD NIL or a "
+		    "string expected\r\nc OK SETMETADATA completed\r\n");
+		say(s, step,
+		    "a GETMETADATA INBOX (/private/comment /shared/x/y /shared/none)\r\n"
+		    "b GETMETADATA \"\" /shared/admin\r\nc GETMETADATA (DEPTH 1) INBOX "
+		    "/shared/x\r\nd GETMETADATA INBOX (DEPTH infinity MAXSIZE 2) "
+		    "/shared/x\r\n",
+		    "* METADATA INBOX (/private/comment \"My \\\"own\" /shared/x/y "
+		    "\"a\\\"b\" /shared/none NIL)\r\na OK GETMETADATA completed\r\n"
+		    "* METADATA \"\" (/shared/admin \"mailto:x\")\r\nb OK GETMETADATA "
+		    "completed\r\n* METADATA INBOX (/shared/x/y \"a\\\"b\")\r\nc OK "
+		    "GETMETADATA completed\r\n* METADATA INBOX (/shared/x/y/z \"\")\r\nd "
+		    "OK "
+		    "[METADATA LONGENTRIES 3] GETMETADATA completed\r\n");
+		imap_free(s);
+		store_close(store);
+		assert_int_equal(store_open(dirfd_, 0, &store), STORE_OK);
+		s = imap_new(store, NULL, NULL);
+	}
+	say(s, step,
+	    "a SETMETADATA INBOX (/private/comment NIL)\r\nb GETMETADATA INBOX "
+	    "/private/comment\r\nc CREATE q\r\nd SETMETADATA q (/private/c \"1\")\r\ne "
+	    "RENAME q r\r\nf GETMETADATA r /private/c\r\n",
+	    "a OK SETMETADATA completed\r\n* METADATA INBOX (/private/comment NIL)\r\n"
+	    "b OK GETMETADATA completed\r\nc OK @\r\nd OK @\r\ne OK @\r\n"
+	    "* METADATA r (/private/c \"1\")\r\nf OK GETMETADATA completed\r\n");
+	say(s, step,
+	    "a GETMETADATA none /private/c\r\nb SETMETADATA none (/private/c NIL)\r\nc "
+	    "GETMETADATA INBOX /other/c\r\nd GETMETADATA INBOX /private/a*\r\ne "
+	    "GETMETADATA "
+	    "INBOX /private/a//b\r\nf GETMETADATA INBOX (X 1) /private/a\r\ng "
+	    "SETMETADATA "
+	    "INBOX (/private/c)\r\nh SETMETADATA INBOX ()\r\ni GETMETADATA INBOX "
+	    "/private/\r\n",
+	    "a NO [NONEXISTENT] @\r\nb NO [NONEXISTENT] @\r\nc BAD Invalid entry name\r\n"
+	    "d BAD @\r\ne BAD Invalid entry name\r\nf BAD @\r\ng BAD @\r\nh BAD @\r\ni "
+	    "BAD "
+	    "Invalid entry name\r\n");
+	imap_free(s);
+}
+
+static void
+progress(size_t step)
+{
+	struct imap *s = imap_new(store, NULL, NULL);
+	struct evbuffer *out = evbuffer_new();
+	char *got;
+
+	/* More than one slice. */
+	for (int i = 0; i < 3; i++) {
+		static const char head[] = "a APPEND INBOX {2000000+}\r\n";
+		static char text[2000000];
+
+		memset(text, 'x', sizeof(text));
+		drive(s, head, sizeof(head) - 1, step, out);
+		drive(s, text, sizeof(text), 100000, out);
+		drive(s, "\r\n", 2, step, out);
+	}
+	drive(s, "b SELECT INBOX\r\n", 16, step, out);
+	evbuffer_drain(out, evbuffer_get_length(out));
+	s->progress_ms = 0;
+	drive(s, "c SEARCH BODY y\r\n", 17, step, out);
+	evbuffer_add(out, "", 1);
+	got = (char *)evbuffer_pullup(out, -1);
+	assert_non_null(strstr(got, "* OK [INPROGRESS (\"c\" 2 3)] "));
+	assert_non_null(strstr(got, "* SEARCH\r\nc OK SEARCH completed\r\n"));
+	evbuffer_free(out);
+	imap_free(s);
+}
+
+static void
 utf8_accept(size_t step)
 {
 	struct imap *s = imap_new(store, NULL, NULL);
@@ -96,6 +178,8 @@ utf8_accept(size_t step)
 
 TEST(quota)
 TEST(compress)
+TEST(metadata)
+TEST(progress)
 TEST(utf8_accept)
 
 int
@@ -104,6 +188,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_quota, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_compress, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_metadata, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_progress, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_utf8_accept, setup, teardown),
 	};
 
