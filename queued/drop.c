@@ -183,6 +183,7 @@ take(int dir, const char *name)
 	s.nrcpt = e->nrcpt;
 	s.client = client;
 	s.content = buf + e->content_off;
+	s.judge = 1;
 	s.len = (size_t)st.st_size - e->content_off;
 	s.hostname = daemon_conf()->hostname;
 	/* The same as smtpd's for one that comes by the socket. */

@@ -6,21 +6,27 @@
 #include <sys/queue.h>
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "common/compat/compat.h"
 #include "common/log.h"
 #include "common/msg.h"
 #include "common/proto/date.h"
 #include "queued/crc32c.h"
 #include "queued/deliver.h"
+#include "queued/internal.h"
+#include "queued/job.h"
 #include "queued/qid.h"
 #include "queued/record.h"
 #include "queued/spool.h"
 #include "queued/submit.h"
 #include "queued/sys.h"
+
+#define JUDGE_MS 240000
 
 struct pending {
 	TAILQ_ENTRY(pending) entry; /* by id */
@@ -30,7 +36,9 @@ struct pending {
 	struct spool_message sm;
 	char sender[321];
 	char client[64];
-	char prefix[1024];
+	char prefix[1024 + 8192]; /* with the fields of filterd */
+	int judge, rejected;
+	char enhanced[16], words[512]; /* of a rejection */
 	uint8_t *list;
 	char *text;
 	submit_cb cb;
@@ -51,6 +59,27 @@ pending_free(struct pending *p)
 	free(p);
 }
 
+/* All of its recipients have failed: its sender is told. */
+static void
+bounce(const struct pending *p)
+{
+	struct qmsg *m = index_find(spool_index(p->spool), p->id);
+	struct job *j = m != NULL ? calloc(1, sizeof(*j)) : NULL;
+
+	if (j == NULL || (j->rcpts = calloc(m->nrcpt, sizeof(*j->rcpts))) == NULL) {
+		job_free(j);
+		return; /* it is held until somebody looks at it */
+	}
+	m->flags &= ~(uint32_t)QM_PENDING;
+	j->msg = p->id;
+	for (; j->nrcpt < m->nrcpt; j->nrcpt++) {
+		j->rcpts[j->nrcpt].num = j->nrcpt;
+		job_result(
+		    &j->rcpts[j->nrcpt], JOB_FAILED, p->enhanced, "", "", p->words);
+	}
+	job_expired(j);
+}
+
 static void
 on_durable(int error, void *arg)
 {
@@ -62,7 +91,10 @@ on_durable(int error, void *arg)
 		log_fact(LOG_SMTP, LOGL_INFO, "queued", KS("qid", qid),
 		    KS("from", p->sender), KU("size", p->sm.rec.size),
 		    KU("nrcpt", p->sm.rec.nrcpt), KS("client", p->client));
-		deliver_admit(p->id);
+		if (p->rejected)
+			bounce(p);
+		else
+			deliver_admit(p->id);
 	}
 	p->cb(error, p->arg);
 	pending_free(p);
@@ -81,17 +113,122 @@ message_write(struct pending *p)
 }
 
 static void
+failed(struct pending *p, int error)
+{
+	if (p->rd != -1)
+		spool_body_unlink(p->spool, p->id);
+	p->cb(error, p->arg);
+	pending_free(p);
+}
+
+/* Not twice by one channel that is lost: a late answer is dropped there. */
+static void
+on_verdict(struct msg *m, void *arg)
+{
+	struct pending *p = arg;
+	const struct msg_filter_verdict *v = m != NULL ? &m->p.filter_verdict : NULL;
+	size_t len = strlen(p->prefix);
+	int error = 0;
+
+	if (v == NULL || v->action == VERDICT_DEFER || queued.spool == NULL ||
+	    len + v->headers_len >= sizeof(p->prefix)) {
+		failed(p, EAGAIN);
+		return;
+	}
+	if (v->headers_len > 0) {
+		memmove(p->prefix + v->headers_len, p->prefix, len + 1);
+		memcpy(p->prefix, v->headers, v->headers_len);
+		p->sm.rec.prefix_len += v->headers_len;
+	}
+	strlcpy(p->words,
+	    v->text[0] != '\0' ? v->text : "The message is refused by this system",
+	    sizeof(p->words));
+	strlcpy(p->enhanced, v->enhanced[0] == '5' ? v->enhanced : "5.7.1",
+	    sizeof(p->enhanced));
+	switch (v->action) {
+	case VERDICT_ACCEPT:
+		break;
+	case VERDICT_JUNK:
+		p->sm.rec.flags |= QM_JUNK;
+		break;
+	case VERDICT_QUARANTINE:
+		p->sm.rec.flags |= QM_QUARANTINE | QM_HELD;
+		p->sm.rec.reason = p->words;
+		break;
+	case VERDICT_REJECT:
+		p->rejected = 1;
+		p->sm.rec.flags |= QM_HELD;
+		break;
+	default:
+		error = EAGAIN;
+	}
+	if (error == 0)
+		error = message_write(p);
+	if (error != 0)
+		failed(p, error);
+}
+
+/* Sealed memory with the content, or the file to read from; -1. */
+static int
+content_fd(const struct pending *p)
+{
+	int fd;
+
+	if (p->rd != -1)
+		return fcntl(p->rd, F_DUPFD_CLOEXEC, 0);
+	fd = compat_memfd_create("fife-message");
+	if (fd != -1 && (sys_pwrite(fd, p->text, (size_t)p->sm.rec.size, 0) == -1 ||
+			    compat_seal(fd) == -1)) {
+		close(fd);
+		fd = -1;
+	}
+	return fd;
+}
+
+/* As every message, however it came: 0, or an errno. */
+static int
+judge(struct pending *p)
+{
+	struct channel *ch = daemon_peer(ROLE_FILTERD);
+	struct msg_filter_check q = { .size = p->sm.rec.size, .rcpts = p->sm.rec.nrcpt };
+	struct bytes_in walk = p->sm.rec.rcpts;
+	struct rec_rcpt rc;
+	uint8_t list[8192];
+	int fd;
+
+	if (!p->judge)
+		return message_write(p);
+	if (ch == NULL || (fd = content_fd(p)) == -1)
+		return EAGAIN;
+	qid_format(p->id, q.qid);
+	/* It was written on this host. */
+	strlcpy(q.client, "127.0.0.1", sizeof(q.client));
+	strlcpy(q.sender, p->sender, sizeof(q.sender));
+	q.rcpt_list = list;
+	while (rec_rcpt_next(&walk, &rc) == 1) {
+		size_t n = strlen(rc.address);
+
+		if (n + 1 > sizeof(list) - q.rcpt_list_len)
+			break;
+		memcpy(list + q.rcpt_list_len, rc.address, n);
+		list[q.rcpt_list_len + n] = '\n';
+		q.rcpt_list_len += n + 1;
+	}
+	return channel_ask(
+		   ch, MSG_SMTPD_FILTERD_CHECK, &q, fd, JUDGE_MS, on_verdict, p) == 0
+		   ? EAGAIN
+		   : 0;
+}
+
+static void
 on_body(int error, void *arg)
 {
 	struct pending *p = arg;
 
 	if (error == 0)
-		error = message_write(p);
-	if (error != 0) {
-		spool_body_unlink(p->spool, p->id);
-		p->cb(error, p->arg);
-		pending_free(p);
-	}
+		error = judge(p);
+	if (error != 0)
+		failed(p, error);
 }
 
 /* Lines end in CRLF from here on: a CR or LF alone would be read as a line's end by
@@ -199,6 +336,7 @@ submit_message(
 	p->cb = cb;
 	p->arg = arg;
 	p->id = s->id;
+	p->judge = s->judge;
 	TAILQ_INSERT_TAIL(&pendings, p, entry);
 	qid_format(p->id, qid);
 	errno = 0;
@@ -225,7 +363,7 @@ submit_message(
 	p->sm.rec.prefix = (const uint8_t *)p->prefix;
 	p->sm.rec.prefix_len = strlen(p->prefix);
 	if (len <= SPOOL_INLINE_MAX) {
-		error = message_write(p);
+		error = judge(p);
 		if (error != 0)
 			goto fail;
 		return 0;

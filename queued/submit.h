@@ -26,12 +26,14 @@ struct submit {
 	size_t len;
 	const char *hostname;
 	const char *domain; /* for addresses without one */
+	int judge;          /* filterd is asked first: EAGAIN while it cannot be, or defers */
 };
 
 /*
  * Take a message of this host itself: Received header, CRLF line ends (a CR or LF alone
  * is one too), body file when large. Everything is copied. 0, or -1 with errno: cb is
- * not called; EINVAL: it can never be taken (an address is too long, or a NUL).
+ * not called; EINVAL: it can never be taken (an address is too long, or a NUL). What
+ * filterd rejects is taken and comes back as a bounce.
  */
 int submit_message(
     struct spool *, const struct submit *, int64_t now, submit_cb, void *arg);

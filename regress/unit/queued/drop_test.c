@@ -83,6 +83,31 @@ test_drop_hostile(void **state)
 	    system("ls drop | grep -c '^bad[.]q[.][^.]*[.]m[.][12]$' | grep -qx 2"), 0);
 }
 
+/* Mail of the drop directory is judged as all mail is. */
+static void
+test_drop_is_judged(void **state)
+{
+	static const char text[] = "F bob@example.test\nR x@remote.test\n\nS: x\n\nhi\n";
+
+	(void)state;
+	seen.result = JOB_DELIVERED;
+	seen.verdict = VERDICT_DEFER;
+	drop_put("drop/m.1", text, sizeof(text) - 1);
+	UNTIL(seen.checks == 1);
+	turn(20);
+	assert_int_equal(nmsgs(), 0);
+	/* Rejected: its writer is told. */
+	seen.verdict = VERDICT_REJECT;
+	for (int i = 0; i < 8000 && seen.njobs == 0; i++)
+		turn(1);
+	assert_int_equal(seen.njobs, 1);
+	assert_string_equal(seen.job.sender, "");
+	assert_string_equal(seen.rcpts[0].address, "bob@example.test");
+	assert_non_null(strstr(seen.content, "no such thing here"));
+	UNTIL(nmsgs() == 0);
+	UNTIL(system("test -z \"$(ls drop)\"") == 0);
+}
+
 int
 main(void)
 {
@@ -90,6 +115,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_drop, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_drop_after_a_crash, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_drop_hostile, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_drop_is_judged, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

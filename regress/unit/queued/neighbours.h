@@ -39,10 +39,11 @@ enum {
 	LOCAL,
 	REMOTE,
 	MBOXD,
+	FILTERD,
 	NPEERS
 };
 static const enum role roles[NPEERS] = { ROLE_SMTPD, ROLE_AUTHD, ROLE_DELIVERD_LOCAL,
-	ROLE_DELIVERD_REMOTE, ROLE_MBOXD };
+	ROLE_DELIVERD_REMOTE, ROLE_MBOXD, ROLE_FILTERD };
 
 static struct event_base *base;
 static struct msg_conf conf = { .hostname = "mail.example.test" };
@@ -133,6 +134,9 @@ static struct {
 	int syncs, sync_answers;
 	/* authd and logins: 42 is alice's. */
 	int sender_asks, sender_mute;
+	/* filterd */
+	int checks;
+	uint8_t verdict;
 	uint8_t sender_hold;
 	uint32_t granted;
 	uint64_t sync_id;
@@ -178,6 +182,7 @@ their_message(struct channel *ch, struct msg *m, void *arg)
 	int who = (int)(intptr_t)arg;
 	struct msg_route route = { .rclass = seen.route };
 	struct msg_status ok = { .status = MSG_OK };
+	struct msg_filter_verdict verdict = { 0 };
 	struct msg_sender_is sender = { .status = MSG_OK };
 	int fd;
 
@@ -190,6 +195,15 @@ their_message(struct channel *ch, struct msg *m, void *arg)
 		else
 			strlcpy(route.url, seen.url, sizeof(route.url));
 		channel_send(ch, MSG_AUTHD_QUEUED_ROUTE_IS, m->id, &route, -1);
+		break;
+	case MSG_SMTPD_FILTERD_CHECK:
+		seen.checks++;
+		close(msg_take_fd(m));
+		verdict.action = seen.verdict;
+		strlcpy(verdict.text, "no such thing here", sizeof(verdict.text));
+		verdict.headers = (const uint8_t *)"X-Judged: yes\r\n";
+		verdict.headers_len = 15;
+		channel_send(ch, MSG_FILTERD_SMTPD_VERDICT, m->id, &verdict, -1);
 		break;
 	case MSG_QUEUED_AUTHD_SENDER:
 		seen.sender_asks++;
@@ -337,6 +351,7 @@ setup(void **state)
 	tls_optional = 0;
 	seen.fd = -1;
 	seen.route = RCLASS_REMOTE;
+	seen.verdict = VERDICT_ACCEPT;
 	seen.sync_answers = 1;
 	return start();
 }
