@@ -4,6 +4,8 @@
  *
  * SPDX-License-Identifier: ISC
  */
+#include <event2/event.h>
+
 #include "common/log.h"
 #include "queued/deliver.h"
 #include "queued/internal.h"
@@ -11,16 +13,22 @@
 
 #define SYNC_TIMEOUT_MS 60000
 #define SYNC_FAILURES_MAX 3
+/* Under load a sync begins so long after the one before, or when so many wait: nobody but
+ * the queue waits for it, and each costs the disk and the processor the same. */
+#define SYNC_SPACING_MS 10
+#define SYNC_WAITING_MAX 64
 
 static struct job_list sync_next = TAILQ_HEAD_INITIALIZER(sync_next);
 static struct job_list sync_now = TAILQ_HEAD_INITIALIZER(sync_now);
 static int syncing, sync_failures;
-static uint64_t sync_retry_ms;
+static uint64_t sync_retry_ms, sync_began_ms;
+static unsigned int n_next;
+static int sync_timer;
 
 void
 mbox_sync_start(void)
 {
-	syncing = sync_failures = 0;
+	syncing = sync_failures = sync_timer = 0;
 }
 
 void
@@ -39,6 +47,7 @@ void
 mbox_sync_add(struct job *j)
 {
 	TAILQ_INSERT_TAIL(&sync_next, j, entry);
+	n_next++;
 	deliver_wake();
 }
 
@@ -83,13 +92,40 @@ on_mbox_synced(struct msg *m, void *arg)
 	deliver_wake();
 }
 
+static void
+on_spacing(evutil_socket_t fd, short what, void *arg)
+{
+	sync_timer = 0;
+	deliver_wake();
+}
+
+/* 1: it is too early for the next one, and deliver_wake() comes when it is not. */
+static int
+sync_waits(uint64_t now)
+{
+	struct timeval tv = { 0, 0 };
+	uint64_t since = now - sync_began_ms;
+
+	/* Those that wait count as running: they must not be all that may. */
+	if (since >= SYNC_SPACING_MS || n_next >= SYNC_WAITING_MAX ||
+	    n_next >= queued.conf.jobs_max / 2)
+		return 0;
+	if (sync_timer)
+		return 1;
+	tv.tv_usec = (suseconds_t)(SYNC_SPACING_MS - since) * 1000;
+	sync_timer =
+	    event_base_once(daemon_base(), -1, EV_TIMEOUT, on_spacing, NULL, &tv) == 0;
+	return sync_timer;
+}
+
 void
 mbox_sync_pump(void)
 {
 	struct channel *ch;
 	struct msg_none none = {};
+	uint64_t now = now_ms();
 
-	if (syncing || TAILQ_EMPTY(&sync_next) || now_ms() < sync_retry_ms)
+	if (syncing || TAILQ_EMPTY(&sync_next) || now < sync_retry_ms || sync_waits(now))
 		return;
 	ch = daemon_peer(ROLE_MBOXD);
 	if (ch == NULL || channel_ask(ch, MSG_QUEUED_MBOXD_SYNC, &none, -1,
@@ -98,5 +134,7 @@ mbox_sync_pump(void)
 		return;
 	}
 	syncing = 1;
+	sync_began_ms = now;
+	n_next = 0;
 	TAILQ_CONCAT(&sync_now, &sync_next, entry);
 }
