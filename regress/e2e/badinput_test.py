@@ -204,6 +204,16 @@ def test_loop_of_received_headers():
     t.close()
 
 
+def test_loop_of_delivered_to():
+    """RFC 9228: a message that was in this mailbox already goes back to its sender."""
+    fife.send(ALICE, ["bob@example.test"], "Delivered-To: bob@example.test\r\nSubject: round\r\n\r\nx\r\n", 587, ALICE)
+    m = fife.wait_message("Status: 5.4.6")
+    assert b"Final-Recipient: rfc822; bob@example.test" in m, m
+    assert not [x for x in fife.messages("bob@example.test") if b"Subject: round" in x]
+    fife.send(ALICE, ["bob@example.test"], "Delivered-To: other@example.test\r\nSubject: no round\r\n\r\nx\r\n", 587, ALICE)
+    fife.wait_message("Subject: no round", user="bob@example.test")
+
+
 def imap_login():
     t = Talk(143)
     assert t.line().startswith("* OK")
