@@ -162,6 +162,10 @@ run: setup
 bench: setup
 	$(MAKE) all
 	sh regress/bench/run.sh
+# A long queue and new mail beside it: takes some minutes.
+bench-queue:
+	$(MAKE) all
+	FIFE_BUILD=$(CURDIR)/build/prod python3 regress/bench/queue.py
 lint:
 	for m in man/*.[1-9]; do mandoc -Tlint -Wwarning $$m || exit 1; done
 format:
@@ -199,6 +203,6 @@ uninstall:
 clean:
 	rm -rf build
 
-.PHONY: all unit fuzz-build fuzz setup check unit-check run bench lint format install uninstall clean FORCE
+.PHONY: all unit fuzz-build fuzz setup check unit-check run bench bench-queue lint format install uninstall clean FORCE
 .SECONDARY:
 -include $(shell find build -name '*.d' 2>/dev/null)
