@@ -132,6 +132,7 @@ write_message(struct txn *t)
 	sm.rec.login = b->login;
 	(void)txn_ext(b, &sm.rec.ext);
 	/* RFC 8689, 4.1: the parameter counts before the field. */
+	sm.rec.ext.utf8_header = b->smtputf8 && t->utf8_header;
 	if (t->tls_optional && !b->require_tls)
 		sm.rec.ext.tls = REC_TLS_OPTIONAL;
 	sm.rec.sender = b->sender;
@@ -245,6 +246,7 @@ commit_start(struct channel *ch, struct msg *m)
 	t->tls_optional = p->tls_optional;
 	if (p->reason[0] != '\0' || !t->hold)
 		strlcpy(t->reason, p->reason, sizeof(t->reason));
+	t->utf8_header = p->utf8_header;
 	if (t->bad || t->nrcpt == 0) {
 		commit_failed(t, t->bad ? MSG_TEMP : MSG_PERM,
 		    t->bad ? "Too many recipients" : "No recipients");

@@ -68,6 +68,7 @@ send_job(
 	strlcpy(job.envid, v->rec.envid, sizeof(job.envid));
 	job.ret = v->rec.ret;
 	job.require_tls = v->rec.ext.tls == REC_TLS_REQUIRED;
+	job.utf8_header = v->rec.ext.utf8_header;
 	job.tls_optional = v->rec.ext.tls == REC_TLS_OPTIONAL;
 	job.priority = (uint8_t)v->rec.ext.priority;
 	job.by = v->rec.ext.by;

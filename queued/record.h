@@ -100,6 +100,7 @@ struct rec_ext {
 	int64_t by;       /* deliver by, wall seconds, may have passed */
 	uint8_t by_mode;  /* one of REC_BY_; 0: none */
 	uint8_t by_trace;
+	uint8_t utf8_header; /* of a message with QM_SMTPUTF8: its header needs that */
 };
 
 enum rcpt_state {

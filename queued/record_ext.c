@@ -10,13 +10,15 @@ enum field {
 	FIELD_PRIORITY = 1, /* (1) */
 	FIELD_TLS,          /* (1) */
 	FIELD_RELEASE,      /* time (8), and the parameter as a string */
-	FIELD_BY            /* time (8), mode (1), trace (1) */
+	FIELD_BY,           /* time (8), mode (1), trace (1) */
+	FIELD_UTF8          /* nothing more */
 };
 
 int
 rec_ext_is_empty(const struct rec_ext *x)
 {
-	return x->priority == 0 && x->tls == 0 && x->release == 0 && x->by_mode == 0;
+	return x->priority == 0 && x->tls == 0 && x->release == 0 && x->by_mode == 0 &&
+	       !x->utf8_header;
 }
 
 static void
@@ -41,6 +43,8 @@ fields_put(const struct rec_ext *x, struct bytes_out *o)
 		bytes_put_int(o, x->by_mode, 1);
 		bytes_put_int(o, x->by_trace, 1);
 	}
+	if (x->utf8_header)
+		bytes_put_int(o, FIELD_UTF8, 1);
 }
 
 void
@@ -78,6 +82,9 @@ field_get(struct bytes_in *in, uint8_t field, struct rec_ext *x)
 			       x->by_trace <= 1
 			   ? 0
 			   : -1;
+	case FIELD_UTF8:
+		x->utf8_header = 1;
+		return 0;
 	default:
 		return -1;
 	}

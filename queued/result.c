@@ -548,6 +548,7 @@ note_make(struct record *r, enum bounce_action action, const uint8_t *content, s
 	/* RFC 8689, 5 and 6; RFC 6710, 4.6. */
 	n->sm.rec.ext.tls = rec->ext.tls;
 	n->sm.rec.ext.priority = rec->ext.priority;
+	n->sm.rec.ext.utf8_header = !address_is_ascii(sender);
 	n->sm.rec.nrcpt = 1;
 	n->sm.rec.rcpts = (struct bytes_in){ .p = n->list, .len = o.len };
 	return 0;

@@ -50,6 +50,7 @@ struct txn {
 	uint32_t crc;
 	uint8_t disposition;
 	uint8_t tls_optional;
+	uint8_t utf8_header;
 	char reason[256];
 	uint8_t *prefix;
 	size_t prefix_len;

@@ -362,9 +362,10 @@ illegal(const struct smtp_in *e, const struct row *row)
 		return SMTP_REPLY_HELLO_FIRST;
 	if (e->state == ST_CHUNKS)
 		return SMTP_REPLY_IN_CHUNKS;
-	/* RFC 2920, 3.1: DATA that was pipelined behind recipients none of which was
-	 * accepted. */
-	if (row->verb == SMTP_DATA && e->state == ST_MAIL && e->refused_rcpt)
+	/* RFC 2033, 4.2, wants 503. RFC 2920, 3.1: DATA that was pipelined behind
+	 * recipients none of which was accepted. */
+	if (row->verb == SMTP_DATA && e->state == ST_MAIL && e->refused_rcpt &&
+	    e->facts.kind != LISTENER_LMTP)
 		return SMTP_REPLY_NO_VALID_RCPT;
 	if (row->verb == SMTP_DATA && e->state == ST_HELLO)
 		return SMTP_REPLY_MAIL_FIRST;

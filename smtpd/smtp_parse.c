@@ -394,6 +394,12 @@ parse_anything(struct smtp_command *cmd, struct cursor *c, unsigned int flags)
 	return SMTP_REPLY_NONE;
 }
 
+static enum smtp_reply
+parse_something(struct smtp_command *cmd, struct cursor *c, unsigned int flags)
+{
+	return c->len > 0 ? SMTP_REPLY_NONE : SMTP_REPLY_NEEDS_ARGUMENT;
+}
+
 /* RFC 1985, 5.3; neither subdomains ("@") nor queues ("#") can be asked for. */
 static enum smtp_reply
 parse_etrn(struct smtp_command *cmd, struct cursor *c, unsigned int flags)
@@ -430,7 +436,7 @@ static const struct {
 	{ "rset", SMTP_RSET, parse_nothing },
 	{ "quit", SMTP_QUIT, parse_nothing },
 	{ "noop", SMTP_NOOP, parse_anything },
-	{ "vrfy", SMTP_VRFY, parse_anything },
+	{ "vrfy", SMTP_VRFY, parse_something },
 	{ "expn", SMTP_EXPN, parse_anything },
 	{ "help", SMTP_HELP, parse_anything },
 	{ "starttls", SMTP_STARTTLS, parse_nothing },

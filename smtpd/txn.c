@@ -402,6 +402,25 @@ log_forwarded(const struct session *s)
 	    KS("ident", x->ident), KS("source", x->source));
 }
 
+/* What extensions ask for (RFC 6710, 4.1, wants it so). */
+static void
+log_asked(const struct session *s)
+{
+	const struct smtp_in_ext *x = smtp_in_ext(s->in);
+	char priority[8] = "", by[40] = "";
+
+	if (!x->has_priority && !x->require_tls && x->release == 0 && x->by_mode == 0)
+		return;
+	if (x->has_priority)
+		snprintf(priority, sizeof(priority), "%d", x->priority);
+	if (x->by_mode != 0)
+		snprintf(by, sizeof(by), "%lld;%c%s", (long long)x->by, x->by_mode,
+		    x->by_trace ? "T" : "");
+	log_fact(LOG_SMTP, LOGL_INFO, "asked", KS("qid", s->txn.qid),
+	    KS("tls", x->require_tls ? "required" : ""), KS("priority", priority),
+	    KS("hold", x->hold), KS("by", by));
+}
+
 static void
 on_committed(struct msg *m, void *arg)
 {
@@ -418,6 +437,7 @@ on_committed(struct msg *m, void *arg)
 		smtpd_stats.messages++;
 		log_received(s);
 		log_forwarded(s);
+		log_asked(s);
 		snprintf(text, sizeof(text), "Ok: queued as %s", s->txn.qid);
 		txn_clear(s);
 		finish(s, 250, "2.0.0", text);
@@ -447,6 +467,7 @@ txn_commit_now(struct session *s)
 
 	gatekeeper_mark(s);
 	q.disposition = s->held ? DISPOSITION_QUARANTINE : s->txn.disposition;
+	q.utf8_header = smtp_in_content(s->in)->fields.eightbit;
 	q.tls_optional =
 	    (uint8_t)smtp_fields_tls_optional(&smtp_in_content(s->in)->fields);
 	n = make_prefix(s, prefix, sizeof(prefix), &qid_at);

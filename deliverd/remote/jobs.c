@@ -158,6 +158,7 @@ take_job(struct channel *ch, struct msg *m)
 	j->size = p->size;
 	j->body = (enum body_type)p->body;
 	j->smtputf8 = p->smtputf8 != 0;
+	j->utf8_header = p->utf8_header != 0;
 	j->ret = p->ret;
 	j->require_tls = p->require_tls != 0;
 	j->tls_optional = p->tls_optional != 0;
@@ -242,6 +243,7 @@ take_go(struct channel *ch, const struct msg_job_go *p)
 		.size = j->size + j->prefix_len,
 		.body = j->body,
 		.smtputf8 = j->smtputf8,
+		.utf8_header = j->utf8_header,
 		.envid = j->envid,
 		.ret = j->ret,
 		.require_tls = j->require_tls,

@@ -69,6 +69,7 @@ struct job {
 	size_t prefix_len;
 	enum body_type body;
 	bool smtputf8;
+	bool utf8_header;
 	uint8_t ret;
 	bool require_tls;  /* REQUIRETLS */
 	bool tls_optional; /* "TLS-Required: No" */

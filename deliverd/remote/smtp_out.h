@@ -61,6 +61,7 @@ struct smtp_out_message {
 	uint64_t size;
 	enum body_type body;
 	bool smtputf8;
+	bool utf8_header;  /* needs it (RFC 6531, 3.2), whatever the addresses do */
 	const char *envid; /* in xtext */
 	uint8_t ret;       /* 1 FULL, 2 HDRS */
 	bool require_tls;  /* RFC 8689 */

@@ -91,6 +91,13 @@ smtp_out_suits(struct smtp_out *o)
 		    "a link.");
 		return false;
 	}
+	if (o->m->utf8_header && !(o->ext & EXT_SMTPUTF8)) {
+		smtp_out_settle_waiting(o, "5.6.7",
+		    "The header of the message has letters beyond ASCII, which the "
+		    "remote "
+		    "host cannot handle: write it in ASCII, or encoded.");
+		return false;
+	}
 	refuse_unknown_owners(o);
 	return o->n_unsettled > 0;
 }

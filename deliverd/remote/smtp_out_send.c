@@ -8,6 +8,7 @@
 #include "common/compat/compat.h"
 #include "common/proto/address.h"
 #include "common/proto/date.h"
+#include "common/proto/encoding.h"
 #include "deliverd/remote/smtp_out_int.h"
 
 void
@@ -65,6 +66,18 @@ smtp_out_binary(const struct smtp_out *o)
 	return (~o->ext & (EXT_CHUNKING | EXT_BINARYMIME)) == 0;
 }
 
+/* An alias may have brought an address in UTF-8 to a message that had none. */
+static bool
+needs_utf8(const struct smtp_out_message *m)
+{
+	if (m->smtputf8 || !is_ascii(m->sender))
+		return true;
+	for (size_t i = 0; i < m->n_rcpts; i++)
+		if (!is_ascii(m->rcpts[i].address))
+			return true;
+	return false;
+}
+
 static int
 send_mail(struct smtp_out *o)
 {
@@ -81,7 +94,7 @@ send_mail(struct smtp_out *o)
 		smtp_out_say(o, " BODY=BINARYMIME");
 	else if ((o->ext & EXT_8BITMIME) && m->body == BODY_8BITMIME)
 		smtp_out_say(o, " BODY=8BITMIME");
-	if ((o->ext & EXT_SMTPUTF8) && m->smtputf8)
+	if ((o->ext & EXT_SMTPUTF8) && needs_utf8(m))
 		smtp_out_say(o, " SMTPUTF8");
 	if (o->ext & EXT_DSN) {
 		if (m->ret == 1 || m->ret == 2)
@@ -113,6 +126,32 @@ notify_of(const struct smtp_out *o, uint8_t notify)
 			   : notify | SMTP_OUT_NOTIFY_DELAY;
 }
 
+/* RFC 6533, 3: letters beyond ASCII as they are only where SMTPUTF8 is offered. */
+static void
+say_orcpt(struct smtp_out *o, const char *orcpt)
+{
+	const char *end = orcpt + strlen(orcpt);
+	uint32_t u;
+	size_t n;
+
+	if (is_ascii(orcpt) || (o->ext & EXT_SMTPUTF8)) {
+		smtp_out_say(o, " ORCPT=%s", orcpt);
+		return;
+	}
+	if (!utf8_valid(orcpt, (size_t)(end - orcpt)))
+		return;
+	smtp_out_say(o, " ORCPT=");
+	for (const char *p = orcpt; p < end; p += n) {
+		n = utf8_get(p, (size_t)(end - p), &u);
+		if (n == 0)
+			break;
+		if (n > 1)
+			smtp_out_say(o, "\\x{%02X}", u);
+		else
+			smtp_out_say(o, "%c", *p);
+	}
+}
+
 static int
 send_rcpt(struct smtp_out *o, const struct smtp_out_rcpt *r)
 {
@@ -134,7 +173,7 @@ send_rcpt(struct smtp_out *o, const struct smtp_out_rcpt *r)
 				sep = ",";
 			}
 		if (r->orcpt[0] != '\0' && strpbrk(r->orcpt, " \r\n") == NULL)
-			smtp_out_say(o, " ORCPT=%s", r->orcpt);
+			say_orcpt(o, r->orcpt);
 	}
 	if ((o->ext & EXT_RRVS) && r->rrvs_action != 0 &&
 	    date_format_iso(r->rrvs, since, sizeof(since)) != -1)

@@ -349,6 +349,21 @@ def test_null_mx_of_a_recipient():
             s.quit()
 
 
+def test_utf8_header():
+    """A header in UTF-8 goes only to who offers SMTPUTF8 (RFC 6531, 3.2)."""
+    with Wordy("SMTPUTF8") as knows, Sink() as plain:
+        route("knows.test", knows)
+        route("plain.test", plain)
+        for text, to, want in (("Subject: gr\u00fcn", "knows", True), ("Subject: gr\u00fcn", "plain", False),
+                               ("Subject: green", "plain", True)):
+            submit([(f"x@{to}.test", [])], f"{text}\r\n\r\nx\r\n".encode(), ["SMTPUTF8", "BODY=8BITMIME", f"ENVID={to}-{want}"])
+            if want:
+                wait_for(lambda: {"knows": knows, "plain": plain}[to].messages, "the message")
+            else:
+                assert "Status: 5.6.7\r\n" in report(f"Original-Envelope-Id: {to}-{want}")[0]
+        assert len(plain.messages) == 1 and knows.mail()[0].endswith(" SMTPUTF8"), knows.mail()
+
+
 def edit(conf, run):
     return re.sub(r"(\nsmtp \{)", r"\1\n\tfuture-release-max 1h\n\tmt-priority mixer\n\tpriority-login-max 2", conf) + f"""
 listen smtp on 127.0.0.1 port {run.port(26)} priority-from 127.0.0.1

@@ -28,6 +28,8 @@ struct script {
 	bool by_trace;
 	uint8_t rrvs_action;
 	uint8_t notify;
+	bool utf8_header;
+	const char *rcpt, *orcpt; /* NULL: "a@x.test", "" */
 };
 
 #define EHLO(e) "S:220 x\nC:EHLO me.test\n" e
@@ -108,6 +110,23 @@ static const struct script scripts[] = {
 	{ EHLO("S:250 x\n"), "failed 5.7.19|done", .rrvs_action = 'R' },
 	{ EHLO("S:250 x\nC:MAIL FROM:<s@y.test>\nS:250 ok\nC:RCPT TO:<a@x.test>\n") REST,
 	    SENT, .rrvs_action = 'C' },
+	/* RFC 6531, 3.2: a header in UTF-8 goes nowhere else. */
+	{ EHLO("S:250 8BITMIME\n"), "failed 5.6.7|done", .utf8_header = true },
+	{ EHLO("S:250-x\nS:250 SMTPUTF8\nC:MAIL FROM:<s@y.test>\nS:250 ok\nC:RCPT "
+	       "TO:<a@x.test>\n") REST,
+	    SENT, .utf8_header = true },
+	/* An address that came by an alias. */
+	{ EHLO("S:250-x\nS:250 SMTPUTF8\nC:MAIL FROM:<s@y.test> SMTPUTF8\nS:250 "
+	       "ok\nC:RCPT "
+	       "TO:<\xc3\xbc@x.test>\n") REST,
+	    SENT, .rcpt = "\xc3\xbc@x.test" },
+	/* RFC 6533, 3 */
+	{ EHLO("S:250-x\nS:250 DSN\nC:MAIL FROM:<s@y.test>\nS:250 ok\nC:RCPT "
+	       "TO:<a@x.test> ORCPT=utf-8;\\x{FC}@x.test\n") REST,
+	    SENT, .orcpt = "utf-8;\xc3\xbc@x.test" },
+	{ EHLO("S:250-x\nS:250 DSN\nC:MAIL FROM:<s@y.test>\nS:250 ok\nC:RCPT "
+	       "TO:<a@x.test> ORCPT=utf-8;\\x{FC}@x.test\n") REST,
+	    SENT, .orcpt = "utf-8;\\x{FC}@x.test" },
 	/* RFC 7504 */
 	{ "S:521 no mail here\n", "trouble failed 5.3.2" },
 	{ EHLO("S:521 no mail here\n"), "trouble failed 5.3.2" },
@@ -200,8 +219,8 @@ play(const struct script *s, size_t chunk)
 						     : SMTP_OUT_TLS_OFFERED,
 		.verified = s->verified,
 		.now = now };
-	struct smtp_out_rcpt r = { .address = "a@x.test",
-		.orcpt = "",
+	struct smtp_out_rcpt r = { .address = s->rcpt != NULL ? s->rcpt : "a@x.test",
+		.orcpt = s->orcpt != NULL ? s->orcpt : "",
 		.notify = s->notify,
 		.rrvs = 1396566060,
 		.rrvs_action = s->rrvs_action };
@@ -210,6 +229,7 @@ play(const struct script *s, size_t chunk)
 		.envid = "",
 		.require_tls = s->require_tls,
 		.priority = s->priority,
+		.utf8_header = s->utf8_header,
 		.by = NOW + s->by,
 		.by_mode = s->by_mode,
 		.by_trace = s->by_trace,

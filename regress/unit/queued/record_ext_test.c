@@ -26,7 +26,8 @@ static const struct rec_ext all = { .priority = -9,
 	.hold = "until;2027-01-15T08:00:00Z",
 	.by = 1800003600,
 	.by_mode = REC_BY_RETURN,
-	.by_trace = 1 };
+	.by_trace = 1,
+	.utf8_header = 1 };
 
 static int
 setup(void **state)
@@ -66,6 +67,7 @@ check_all(const struct rec_ext *x)
 	assert_int_equal(x->by, all.by);
 	assert_int_equal(x->by_mode, all.by_mode);
 	assert_int_equal(x->by_trace, all.by_trace);
+	assert_int_equal(x->utf8_header, all.utf8_header);
 }
 
 static void

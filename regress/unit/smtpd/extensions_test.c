@@ -397,6 +397,74 @@ test_valid_since(void **state)
 	free(many);
 }
 
+/* Single commands that the standards want answered so. */
+static void
+test_replies(void **state)
+{
+	static const struct {
+		enum listener_kind kind;
+		const char *before, *line, *reply;
+	} lines[] = {
+		/* RFC 2033, 4.2; RFC 2920, 3.1 */
+		{ LISTENER_LMTP,
+		    "LHLO x\r\nMAIL FROM:<a@b.test>\r\nRCPT "
+		    "TO:<no@example.test>\r\n",
+		    "DATA\r\n", "503 " },
+		{ LISTENER_SMTP,
+		    "EHLO x\r\nMAIL FROM:<a@b.test>\r\nRCPT "
+		    "TO:<no@example.test>\r\n",
+		    "DATA\r\n", "554 " },
+		{ LISTENER_SMTP, "EHLO x\r\n", "VRFY\r\n", "501 5.5.4" },
+		{ LISTENER_SMTP, "EHLO x\r\n", "VRFY alice\r\n", "252 " },
+		/* RFC 4954, 5 */
+		{ LISTENER_SMTP, "EHLO x\r\n", "MAIL FROM:<a@b.test> AUTH=<>\r\n",
+		    "250 " },
+		{ LISTENER_SMTP, "EHLO x\r\n",
+		    "MAIL FROM:<a@b.test> AUTH=e+3Dmc2@x.test\r\n", "250 " },
+		{ LISTENER_SMTP, "EHLO x\r\n", "MAIL FROM:<a@b.test> AUTH=a=b\r\n",
+		    "501 5.5.4" },
+		{ LISTENER_SMTP, "EHLO x\r\n", "MAIL FROM:<a@b.test> AUTH=\r\n",
+		    "501 5.5.4" },
+		{ LISTENER_SMTP, "EHLO x\r\n", "MAIL FROM:<a@b.test> SIZE=100001\r\n",
+		    "552 5.3.4" },
+		{ LISTENER_SMTP, "EHLO x\r\n",
+		    "MAIL FROM:<a@b.test> SIZE=99999999999999999999\r\n", "552 5.3.4" },
+		{ LISTENER_SMTP, "EHLO x\r\n",
+		    "MAIL FROM:<a@b.test> SIZE=999999999999999999999\r\n", "501 5.5.4" },
+		/* RFC 3030: chunks behind refused recipients are read. */
+		{ LISTENER_SMTP,
+		    "EHLO x\r\nMAIL FROM:<a@b.test>\r\nRCPT "
+		    "TO:<no@example.test>\r\n",
+		    "BDAT 6 LAST\r\nQUIT\r\n", "554 " },
+		{ LISTENER_SMTP,
+		    "EHLO x\r\nMAIL FROM:<a@b.test>\r\nRCPT "
+		    "TO:<alice@example.test>\r\nBDAT 0\r\n",
+		    "BDAT 0 LAST\r\n", "250 " },
+		{ LISTENER_SMTP,
+		    "EHLO x\r\nMAIL FROM:<a@b.test>\r\nRCPT "
+		    "TO:<alice@example.test>\r\nBDAT 0\r\n",
+		    "DATA\r\n", "503 " },
+		{ LISTENER_SMTP,
+		    "EHLO x\r\nMAIL FROM:<a@b.test>\r\nRCPT "
+		    "TO:<alice@example.test>\r\nBDAT 3\r\nabc",
+		    "RCPT TO:<alice@example.test>\r\n", "503 " },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < N(lines); i++)
+		for (size_t piece = 0; piece < 3; piece++) {
+			struct dialogue d;
+
+			start(&d, lines[i].kind, 0, 0);
+			say(&d, lines[i].before, piece);
+			say(&d, lines[i].line, piece);
+			if (strncmp(d.out, lines[i].reply, strlen(lines[i].reply)) != 0)
+				fail_msg("%s: %s", lines[i].line, d.out);
+			assert_false(d.closed);
+			dialogue_clear(&d);
+		}
+}
+
 int
 main(void)
 {
@@ -406,6 +474,7 @@ main(void)
 		cmocka_unit_test(test_rrvs),
 		cmocka_unit_test(test_tls_required),
 		cmocka_unit_test(test_valid_since),
+		cmocka_unit_test(test_replies),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
