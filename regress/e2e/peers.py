@@ -21,7 +21,7 @@ DOMAIN = "peer.test"
 START = r"""
 set -e
 mount --make-rprivate /
-mount -t overlay overlay -o "lowerdir=/,upperdir=$ROOT/upper,workdir=$ROOT/work" "$ROOT/all"
+mount -t overlay overlay -o "lowerdir=/,upperdir=$ROOT/upper,workdir=$ROOT/work" "$ROOT/all" || exit 77
 mount --rbind /dev "$ROOT/all/dev"
 mount -t proc proc "$ROOT/all/proc"
 exec chroot "$ROOT/all" "$@"
@@ -121,6 +121,8 @@ class Peer:
             stdout=self.output, stderr=subprocess.STDOUT, start_new_session=True)
 
         def greets():
+            if self.process.poll() == 77:
+                raise Missing("(no file system can be laid above this one)")
             if self.process.poll() is not None:
                 raise AssertionError("the peer ended: " + self.said())
             try:
