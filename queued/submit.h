@@ -26,7 +26,7 @@ struct submit {
 	size_t len;
 	const char *hostname;
 	const char *domain; /* for addresses without one */
-	int judge;          /* filterd is asked first: EAGAIN while it cannot be, or defers */
+	int judge; /* filterd is asked first: EAGAIN while it cannot be, or defers */
 };
 
 /*
