@@ -15,12 +15,12 @@
 #define SALT_LEN 16
 #define HASH_LEN 32
 
-static const char *const services[] = { "all", "smtp", "imap", "pop3" };
+static const char *const services[] = { "all", "smtp", "imap", "pop3", "sieve" };
 
 int
 apppass_service(const char *word)
 {
-	for (int i = 0; i < 4; i++)
+	for (int i = 0; i < 5; i++)
 		if (strcmp(services[i], word) == 0)
 			return i;
 	return -1;
@@ -29,7 +29,7 @@ apppass_service(const char *word)
 const char *
 apppass_service_word(int service)
 {
-	return service >= 0 && service < 4 ? services[service] : "?";
+	return service >= 0 && service < 5 ? services[service] : "?";
 }
 
 /* salt is the first SALT_LEN octets of out. */

@@ -330,7 +330,10 @@ admit(struct exchange *x)
 	/* What is not needed any more must not wait for mboxd. */
 	explicit_bzero(x->sasl.password, sizeof(x->sasl.password));
 	x->at_work = AT_MBOXD;
-	if (auth_open_mailbox(ch, x->service == SERVICE_IMAP ? MBOX_IMAP : MBOX_POP3,
+	if (auth_open_mailbox(ch,
+		x->service == SERVICE_IMAP    ? MBOX_IMAP
+		: x->service == SERVICE_SIEVE ? MBOX_SIEVE
+					      : MBOX_POP3,
 		l->id, &x->user, x->client, on_mailbox, x) == -1)
 		finish(x, SASL_TEMP, "the mailbox cannot be opened now");
 }
@@ -547,9 +550,10 @@ logins_sasl(struct channel *ch, struct msg *m)
 		}
 		x->channel = channel_serial(ch);
 		x->session = s->session;
-		x->service = channel_role(ch) == ROLE_SMTPD   ? SERVICE_SMTP
-			     : channel_role(ch) == ROLE_IMAPD ? SERVICE_IMAP
-							      : SERVICE_POP3;
+		x->service = channel_role(ch) == ROLE_SMTPD    ? SERVICE_SMTP
+			     : channel_role(ch) == ROLE_IMAPD  ? SERVICE_IMAP
+			     : channel_role(ch) == ROLE_SIEVED ? SERVICE_SIEVE
+							       : SERVICE_POP3;
 		strlcpy(x->client, s->client, sizeof(x->client));
 		strlcpy(x->method, s->mechanism, sizeof(x->method));
 		strlcpy(x->tls, s->tls ? s->tls_version : "no", sizeof(x->tls));

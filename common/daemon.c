@@ -234,8 +234,9 @@ first_start(void)
 	}
 	/* lmdb and virus signatures need address space by design. */
 	if (self->role == ROLE_SMTPD || self->role == ROLE_IMAPD ||
-	    self->role == ROLE_POP3D || self->role == ROLE_KEYD ||
-	    self->role == ROLE_DELIVERD_LOCAL || self->role == ROLE_DELIVERD_REMOTE)
+	    self->role == ROLE_POP3D || self->role == ROLE_SIEVED ||
+	    self->role == ROLE_KEYD || self->role == ROLE_DELIVERD_LOCAL ||
+	    self->role == ROLE_DELIVERD_REMOTE)
 		sandbox.memory_max = MEMORY_MAX;
 	if (sandbox_enter(&sandbox, &what) == -1)
 		fatal("sandbox: %s", what);

@@ -116,7 +116,7 @@ get_bytes(struct ibuf *b, const uint8_t **p, size_t *plen, size_t max)
 
 #define R(x) ROLE_BIT(ROLE_##x)
 #define R_ANY (~0u)
-#define R_FRONT (R(SMTPD) | R(IMAPD) | R(POP3D))
+#define R_FRONT (R(SMTPD) | R(IMAPD) | R(POP3D) | R(SIEVED))
 #define R_DELIVERD (R(DELIVERD_REMOTE) | R(DELIVERD_LOCAL))
 #define R_DAEMON (R_ANY & ~(R(FIFED) | R(MAILBOX) | R(FIFECTL) | R(AUTHD_WORKER)))
 #define R_CTL (R_DAEMON | R(FIFED))

@@ -120,7 +120,8 @@ enum listener_kind {
 	LISTENER_LOCAL,      /* Unix socket of sendmail(8): peer credentials */
 	LISTENER_LMTP,
 	LISTENER_IMAP,
-	LISTENER_POP3
+	LISTENER_POP3,
+	LISTENER_SIEVE /* ManageSieve */
 };
 
 /* MT-PRIORITY and the name of its policy (RFC 6710, 9.2). */
@@ -141,7 +142,8 @@ enum listener_tls {
 enum service {
 	SERVICE_SMTP = 1,
 	SERVICE_IMAP,
-	SERVICE_POP3
+	SERVICE_POP3,
+	SERVICE_SIEVE
 };
 
 /* conf_gate: a check that refuses whatever the score is */
@@ -201,7 +203,8 @@ enum mbox_purpose {
 	MBOX_IMAP = 1,
 	MBOX_POP3,
 	MBOX_DELIVER,
-	MBOX_ADMIN
+	MBOX_ADMIN,
+	MBOX_SIEVE
 };
 
 /* outlet.kind: what a script sends */

@@ -90,6 +90,7 @@ listen imap on 127.0.0.1, ::1 port $(port 143) auth-without-tls
 listen imap on 127.0.0.1, ::1 port $(port 993) tls implicit
 listen pop3 on 127.0.0.1, ::1 port $(port 110) auth-without-tls
 listen pop3 on 127.0.0.1, ::1 port $(port 995) tls implicit
+listen managesieve on 127.0.0.1, ::1 port $(port 4190) auth-without-tls
 listen local
 
 tls {
@@ -113,6 +114,10 @@ imap {
 }
 
 pop3 {
+	connections-per-address 1000
+}
+
+managesieve {
 	connections-per-address 1000
 }
 END

@@ -22,7 +22,7 @@ usage(FILE *out)
 	      "commands:\n"
 	      "  status [--check] | reload | stop | check | setup HOSTNAME | dns DOMAIN\n"
 	      "  domain add|del|list      user add|del|list|show|set|rename|passwd\n"
-	      "  user apppass add|del|list ADDRESS [NAME [smtp|imap|pop3]]\n"
+	      "  user apppass add|del|list ADDRESS [NAME [smtp|imap|pop3|sieve]]\n"
 	      "  alias add|del|list       route add|del|list|explain\n"
 	      "  queue list|show|retry|hold|release|remove|bounce|set|stats\n"
 	      "  queue verify [--offline] [--repair] | queue freeze add|del|list\n"

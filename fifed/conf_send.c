@@ -246,11 +246,17 @@ conf_send(struct suite *s, struct child *c)
 		break;
 	case ROLE_IMAPD:
 	case ROLE_POP3D:
+	case ROLE_SIEVED:
 		(void)channel_send(c->ch, MSG_FIFED_FRONT_CONF, 0,
-		    c->role == ROLE_IMAPD ? &conf->imap : &conf->pop3, -1);
+		    c->role == ROLE_IMAPD   ? &conf->imap
+		    : c->role == ROLE_POP3D ? &conf->pop3
+					    : &conf->managesieve,
+		    -1);
 		send_certificates(s, c);
-		send_listeners(
-		    s, c, 1u << (c->role == ROLE_IMAPD ? LISTENER_IMAP : LISTENER_POP3));
+		send_listeners(s, c,
+		    1u << (c->role == ROLE_IMAPD   ? LISTENER_IMAP
+			   : c->role == ROLE_POP3D ? LISTENER_POP3
+						   : LISTENER_SIEVE));
 		break;
 	case ROLE_MBOXD:
 		(void)channel_send(c->ch, MSG_FIFED_MBOXD_CONF, 0, &conf->mailbox, -1);

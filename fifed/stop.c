@@ -17,7 +17,7 @@ static const struct {
 	uint32_t roles;
 	int wait_s;
 } phases[STOP_PHASES] = {
-	{ R(SMTPD) | R(IMAPD) | R(POP3D), 5 },
+	{ R(SMTPD) | R(IMAPD) | R(POP3D) | R(SIEVED), 5 },
 	{ R(DELIVERD_REMOTE) | R(DELIVERD_LOCAL), 5 },
 	{ R(MBOXD) | R(AUTHD) | R(FILTERD) | R(SCAND) | R(DNSD) | R(POLICYD) | R(KEYD),
 	    5 },

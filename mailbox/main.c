@@ -49,6 +49,7 @@ stop(const char *why)
 	log_debug("%s: ends: %s", me.name, why);
 	imap_sessions_stop();
 	pop3_sessions_stop();
+	sieve_sessions_stop();
 	deliver_sessions_stop();
 	event_base_loopbreak(me.base);
 }
@@ -118,6 +119,10 @@ session_start(struct msg *m)
 		break;
 	case MBOX_POP3:
 		r = pop3_session_start(me.base, fd, me.store, label, session_ended, NULL);
+		break;
+	case MBOX_SIEVE:
+		r = sieve_session_start(
+		    me.base, fd, me.store, label, session_ended, NULL);
 		break;
 	case MBOX_DELIVER:
 		r = deliver_session_start(

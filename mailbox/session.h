@@ -24,12 +24,15 @@ int imap_session_start(struct event_base *, int fd, struct store *,
     const struct msg_mbox_label *, void (*ended)(void *), void *arg);
 int pop3_session_start(struct event_base *, int fd, struct store *,
     const struct msg_mbox_label *, void (*ended)(void *), void *arg);
+int sieve_session_start(struct event_base *, int fd, struct store *,
+    const struct msg_mbox_label *, void (*ended)(void *), void *arg);
 int deliver_session_start(struct event_base *, int fd, struct store *,
     const struct msg_mbox_label *, void (*ended)(void *), void *arg);
 
 /* End all of them now, saying so to the client where the protocol can. */
 void imap_sessions_stop(void);
 void pop3_sessions_stop(void);
+void sieve_sessions_stop(void);
 void deliver_sessions_stop(void);
 
 /*

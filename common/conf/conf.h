@@ -91,6 +91,7 @@ struct conf {
 	struct msg_conf_mboxd mailbox;
 	struct msg_conf_front imap;
 	struct msg_conf_front pop3;
+	struct msg_conf_front managesieve;
 	struct msg_conf_authd directory;
 	char client_ca[CONF_PATH_MAX + 1]; /* empty: none */
 	struct msg_conf_limits limits;

@@ -21,6 +21,7 @@ static const struct conf_choice kinds[] = {
 	{ "lmtp", LISTENER_LMTP },
 	{ "imap", LISTENER_IMAP },
 	{ "pop3", LISTENER_POP3 },
+	{ "managesieve", LISTENER_SIEVE },
 	{ "local", LISTENER_LOCAL },
 	{ NULL, 0 },
 };
@@ -59,6 +60,8 @@ default_port(uint8_t kind, uint8_t tls)
 		return implicit ? 993 : 143;
 	case LISTENER_POP3:
 		return implicit ? 995 : 110;
+	case LISTENER_SIEVE:
+		return 4190;
 	}
 	return 0;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* fife.conf: mailbox { }, imap { }, pop3 { } and directory { }. */
+/* fife.conf: mailbox { }, imap { }, pop3 { }, managesieve { } and directory { }. */
 #include "common/conf/conf_int.h"
 
 static const struct conf_setting mailbox_settings[] = {
@@ -36,6 +36,11 @@ const struct conf_section conf_section_imap = { "imap", imap_settings, NULL, NUL
 	offsetof(struct conf, imap) };
 const struct conf_section conf_section_pop3 = { "pop3", pop3_settings, NULL, NULL,
 	offsetof(struct conf, pop3) };
+
+/* RFC 5804, 1.2: at least 30 minutes. */
+static const struct conf_setting managesieve_settings[] = { FRONT("30m") };
+const struct conf_section conf_section_managesieve = { "managesieve",
+	managesieve_settings, NULL, NULL, offsetof(struct conf, managesieve) };
 
 static const struct conf_setting directory_settings[] = {
 	{ "iterations", CONF_COUNT, CONF_AT(conf, directory.iterations), 4096, 10000000,

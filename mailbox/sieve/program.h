@@ -4,7 +4,7 @@
 
 /* A checked script with those that it includes. */
 
-#include "mailbox/sieve/extension.h"
+#include "common/sieve/sieve_extension.h"
 #include "mailbox/sieve/syntax.h"
 
 #define SIEVE_VARIABLE_NAME_MAX 64

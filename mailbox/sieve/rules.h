@@ -4,7 +4,7 @@
 
 /* Commands and tests as rows: which arguments they take, and what they become. */
 
-#include "mailbox/sieve/extension.h"
+#include "common/sieve/sieve_extension.h"
 #include "mailbox/sieve/syntax.h"
 
 enum sieve_op {

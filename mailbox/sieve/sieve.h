@@ -61,7 +61,7 @@ struct sieve_compile {
 	    enum sieve_location, const char *name, char **text, size_t *len, void *arg);
 	void *arg;
 	bool upload;      /* a script that is missing may still come */
-	uint64_t without; /* extensions that are not offered, bits of extension.h */
+	uint64_t without; /* extensions that are not offered, bits of sieve_extension.h */
 	/* For tests: more commands, ended by a row without a name. */
 	const struct sieve_rule *host_rules;
 };
@@ -71,9 +71,6 @@ struct sieve_program;
 struct sieve_program *sieve_compile(const char *name, const char *text, size_t len,
     const struct sieve_compile *, struct sieve_errors *);
 void sieve_free(struct sieve_program *);
-
-/* Names for "require" that are offered, separated by a space. */
-void sieve_extensions_print(uint64_t without, char *out, size_t cap);
 
 /* ---- running ---- */
 

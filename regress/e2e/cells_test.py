@@ -12,7 +12,7 @@ from suite import wait_for
 
 fife = None
 DAEMONS = ("logd", "authd", "keyd", "dnsd", "smtpd", "queued", "deliverd-remote", "deliverd-local",
-           "filterd", "scand", "imapd", "pop3d", "mboxd", "policyd")
+           "filterd", "scand", "imapd", "pop3d", "sieved", "mboxd", "policyd")
 ROOTS = {"logd": "log", "keyd": "key", "authd": "auth", "queued": "spool", "filterd": "filter", "scand": "scan", "mboxd": "mail",
          "policyd": "policy"}
 # Offsets in the uid range: common/role.def.
@@ -149,7 +149,7 @@ def test_descriptors_follow_the_graph():
                 # theirs with those they serve
                 if len(pair) == 1 and a in ("authd", "mboxd"):
                     continue
-                if pair & {"mailbox"} or (pair & {"mboxd"} and pair & {"imapd", "pop3d", "deliverd-local"}):
+                if pair & {"mailbox"} or (pair & {"mboxd"} and pair & {"imapd", "pop3d", "sieved", "deliverd-local"}):
                     continue
                 assert pair in EDGES, f"a channel that the graph has not: {a} - {b}"
                 checked += 1

@@ -1,5 +1,11 @@
 # SPDX-License-Identifier: ISC
 """Sieve: scripts put by fifectl, and what becomes of the mail."""
+import base64
+import os
+import re
+import shutil
+import socket
+import subprocess
 import sys
 
 import suite
@@ -8,6 +14,51 @@ from suite import Sink, wait_for
 fife = None
 ALICE = "alice@example.test"
 BOB = "bob@example.test"
+
+
+class ManageSieve:
+    """A small client of RFC 5804."""
+
+    def __init__(self, tls=False, login=ALICE):
+        self.sock = socket.create_connection(("127.0.0.1", fife.port(4190)), timeout=suite.PATIENCE)
+        self.file = self.sock.makefile("rwb")
+        self.capabilities = self.read()[1]
+        if tls:
+            assert self.do("STARTTLS")[0] == "OK"
+            self.sock = suite.no_verify().wrap_socket(self.sock)
+            self.file = self.sock.makefile("rwb")
+            self.capabilities = self.read()[1]
+        if login:
+            plain = base64.b64encode(f"\0{login}\0{fife.passwords[login]}".encode()).decode()
+            assert self.do(f'AUTHENTICATE "PLAIN" "{plain}"')[0] == "OK"
+
+    def read(self):
+        """(status, lines before, the status line with its literal)."""
+        lines = []
+        while True:
+            line = self.file.readline().decode()
+            assert line, "the connection was closed"
+            m = re.search(r"\{(\d+)\}\r\n$", line)
+            if m:
+                line = line[:m.start()] + self.file.read(int(m.group(1))).decode() + self.file.readline().decode()
+            word = line.split(" ", 1)[0].strip()
+            if word in ("OK", "NO", "BYE"):
+                return word, lines, line
+            lines.append(line)
+
+    def do(self, line, literal=None):
+        data = line.encode()
+        if literal is not None:
+            literal = literal.encode() if isinstance(literal, str) else literal
+            data += b" {%d+}\r\n" % len(literal) + literal
+        self.file.write(data + b"\r\n")
+        self.file.flush()
+        return self.read()
+
+    def close(self):
+        assert self.do("LOGOUT")[0] == "OK"
+        self.file.close()
+        self.sock.close()
 
 
 def message(subject, to=ALICE, body="Hello.\r\n", extra=""):
@@ -152,6 +203,79 @@ def test_failing_script_keeps_the_mail():
         wait_for(lambda: "the script failed" in fife.ctl("why", ALICE), "the reason in why")
     finally:
         off()
+
+
+def test_managesieve_before_login():
+    c = ManageSieve(login=None)
+    text = "".join(c.capabilities)
+    assert '"SIEVE" "fileinto ' in text and '"VERSION" "1.0"' in text and "STARTTLS" in text, text
+    assert '"SASL" "' in text and "PLAIN" in text and "SCRAM-SHA-256" in text, text
+    assert c.do("LISTSCRIPTS")[0] == "NO"
+    assert c.do('NOOP "tag"')[2].startswith('OK (TAG "tag")')
+    assert c.do('AUTHENTICATE "PLAIN" "AGFsaWNlAHdyb25n"')[0] == "NO"
+    assert c.do('AUTHENTICATE "NONSENSE"')[0] == "NO"
+    c.close()
+
+
+def test_managesieve_scripts():
+    for tls in (False, True):
+        c = ManageSieve(tls=tls, login=BOB)
+        assert c.do('HAVESPACE "s" 1000')[0] == "OK"
+        assert "QUOTA/MAXSIZE" in c.do('HAVESPACE "s" 99999999')[2]
+        status, _, line = c.do('PUTSCRIPT "s"', 'require "nope";\r\nfoo;\r\n')
+        assert status == "NO" and "line 1, column 9" in line and "line 2" in line, line
+        text = 'require "fileinto";\r\nfileinto "By Wire";\r\n\r\n'
+        assert c.do('PUTSCRIPT "s"', text)[0] == "OK"
+        assert c.do('PUTSCRIPT "quoted" "keep;"')[0] == "OK"
+        assert c.do("CHECKSCRIPT", "keep;")[0] == "OK"
+        assert c.do("CHECKSCRIPT", "keep")[0] == "NO"
+        assert "".join(c.do('GETSCRIPT "s"')[1]) == text + "\r\n"
+        assert c.do('SETACTIVE "s"')[0] == "OK"
+        assert c.do("LISTSCRIPTS")[1] == ['"quoted"\r\n', '"s" ACTIVE\r\n']
+        assert "ACTIVE" in c.do('DELETESCRIPT "s"')[2]
+        assert "ALREADYEXISTS" in c.do('RENAMESCRIPT "s" "quoted"')[2]
+        assert c.do('RENAMESCRIPT "s" "t"')[0] == "OK"
+        assert c.do("LISTSCRIPTS")[1] == ['"quoted"\r\n', '"t" ACTIVE\r\n']
+        assert "NONEXISTENT" in c.do('GETSCRIPT "s"')[2]
+        assert "NONEXISTENT" in c.do('SETACTIVE "s"')[2]
+        assert c.do('PUTSCRIPT "a/b" "keep;"')[0] == "NO"
+        assert c.do('PUTSCRIPT "big"', "#" + "x" * (2 * 1024 * 1024))[2].startswith("NO (QUOTA/MAXSIZE)")
+        fife.send("eve@elsewhere.test", [BOB], message(f"by wire {tls}", to=BOB))
+        folder_has(f"by wire {tls}", "By Wire", user=BOB)
+        assert c.do('SETACTIVE ""')[0] == "OK"
+        for name in ("t", "quoted"):
+            assert c.do(f'DELETESCRIPT "{name}"')[0] == "OK"
+        assert c.do("LISTSCRIPTS")[1] == []
+        c.close()
+
+
+def test_managesieve_in_pieces():
+    c = ManageSieve(login=None)
+    plain = base64.b64encode(f"\0{ALICE}\0{fife.passwords[ALICE]}".encode())
+    data = (b'AUTHENTICATE "PLAIN" {%d+}\r\n' % len(plain) + plain + b"\r\n"
+            b'PUTSCRIPT "p" {5+}\r\nkeep;\r\nLISTSCRIPTS\r\nDELETESCRIPT {1+}\r\np\r\n')
+    for i in range(len(data)):
+        c.sock.sendall(data[i:i + 1])
+    assert [c.read()[0] for _ in range(4)] == ["OK", "OK", "OK", "OK"]
+    c.close()
+
+
+def test_sieve_connect():
+    if not shutil.which("sieve-connect"):
+        return
+    path = os.path.join(fife.run, "mine.sieve")
+    with open(path, "w") as f:
+        f.write('require "fileinto"; fileinto "X";\n')
+    env = dict(os.environ, SIEVE_PASSWORD=fife.passwords[BOB])
+    base = ["sieve-connect", "--server", "127.0.0.1", "--port", str(fife.port(4190)), "--user", BOB,
+            "--notlsverify", "--nosslverify", "--passwordfd", "0", "--authmech", "PLAIN"]
+    for words in (["--upload", "--localsieve", path, "--remotesieve", "mine"],
+                  ["--activate", "--remotesieve", "mine"], ["--list"]):
+        p = subprocess.run(base + words, input=fife.passwords[BOB] + "\n", env=env, stdout=subprocess.PIPE,
+                           stderr=subprocess.STDOUT, text=True, timeout=60)
+        assert p.returncode == 0, p.stdout
+    assert "mine" in p.stdout, p.stdout
+    off(BOB)
 
 
 if __name__ == "__main__":

@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: ISC */
-/* The table of extensions; see extension.h. */
-#include "mailbox/sieve/extension.h"
+/* The table of extensions; see sieve_extension.h. */
+#include "common/sieve/sieve_extension.h"
 
 #include <stdio.h>
 #include <string.h>
-
-#include "mailbox/sieve/sieve.h"
 
 static const struct {
 	const char *name;

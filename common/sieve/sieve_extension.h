@@ -56,5 +56,7 @@ int sieve_extension_find(const char *name, size_t len);
 const char *sieve_extension_name(enum sieve_extension);
 /* Those that come along with it, itself included. */
 uint64_t sieve_extension_implies(enum sieve_extension);
+/* Names for "require" that are offered, separated by a space. */
+void sieve_extensions_print(uint64_t without, char *out, size_t cap);
 
 #endif
