@@ -262,7 +262,7 @@ def test_managesieve_in_pieces():
 
 def test_sieve_connect():
     if not shutil.which("sieve-connect"):
-        return
+        return "sieve-connect is not installed"
     path = os.path.join(fife.run, "mine.sieve")
     with open(path, "w") as f:
         f.write('require "fileinto"; fileinto "X";\n')

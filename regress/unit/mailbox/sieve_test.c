@@ -544,6 +544,50 @@ test_bounds(void **state)
 	free(s);
 }
 
+/* The scripts in the manual compile. */
+static void
+test_manual(void **state)
+{
+	FILE *f = fopen("man/fife-sieve.7", "r");
+	char line[512], script[8192] = "";
+	struct sieve_errors e;
+	int inside = 0, seen = 0;
+
+	assert_non_null(f);
+	while (fgets(line, sizeof(line), f) != NULL) {
+		if (strncmp(line, ".Bd -literal", 12) == 0) {
+			inside = 1;
+			script[0] = '\0';
+		} else if (strncmp(line, ".Ed", 3) == 0) {
+			struct sieve_program *p;
+
+			inside = 0;
+			if (strncmp(script, "require", 7) != 0)
+				continue;
+			p = sieve_compile("manual", script, strlen(script), &env, &e);
+			if (p == NULL)
+				sieve_errors_print(&e, line, sizeof(line));
+			if (p == NULL)
+				print_error("%s\n", line);
+			assert_non_null(p);
+			sieve_free(p);
+			seen++;
+		} else if (inside) {
+			size_t n = strlen(script);
+			const char *s = strncmp(line, "\\&", 2) == 0 ? line + 2 : line;
+
+			for (; *s != '\0' && n + 1 < sizeof(script); s++) {
+				script[n++] = *s;
+				if (s[0] == '\\' && s[1] == 'e')
+					s++;
+			}
+			script[n] = '\0';
+		}
+	}
+	fclose(f);
+	assert_int_equal(seen, 4);
+}
+
 int
 main(void)
 {
@@ -556,6 +600,7 @@ main(void)
 		cmocka_unit_test(test_vacation),
 		cmocka_unit_test(test_errors),
 		cmocka_unit_test(test_bounds),
+		cmocka_unit_test(test_manual),
 	};
 
 	charset_preload();
