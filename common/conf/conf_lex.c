@@ -96,6 +96,17 @@ string(struct conf_lex *l)
 	return l->token = TOK_STRING;
 }
 
+/* Nothing could be written in quotes that reads as such a word. */
+static int
+ends_in_backslash(const struct conf_lex *l)
+{
+	size_t n = 0;
+
+	while (n < l->len && l->text[l->len - 1 - n] == '\\')
+		n++;
+	return n % 2 == 1;
+}
+
 enum conf_token
 conf_lex_next(struct conf_lex *l)
 {
@@ -134,6 +145,8 @@ conf_lex_next(struct conf_lex *l)
 			return bad(l, "word is too long");
 		l->p++;
 	}
+	if (ends_in_backslash(l))
+		return bad(l, "a backslash at the end of a word");
 	l->text[l->len] = '\0';
 	return l->token = TOK_WORD;
 }
