@@ -16,6 +16,7 @@
 #include "authd/greylist.h"
 #include "authd/logins.h"
 #include "authd/rcpt.h"
+#include "authd/srs.h"
 #include "authd/verified.h"
 #include "authd/watch.h"
 #include "authd/worker.h"
@@ -151,6 +152,7 @@ take_conf(void)
 	auth.resolver.directory = auth.directory;
 	auth.resolver.hostname = daemon_conf()->hostname;
 	auth.resolver.postmaster = daemon_conf()->postmaster;
+	auth.resolver.secret = auth.secret;
 	greylist_begin();
 }
 
@@ -215,6 +217,24 @@ on_reload(void)
 	auth_changed("");
 }
 
+/* RFC 7208, 11.4 and D: of a sender elsewhere, an address here (SRS). */
+static void
+sender_of_forward(const char *sender, char *out, size_t cap)
+{
+	const char *at = strrchr(sender, '@');
+	char domain[256];
+
+	out[0] = '\0';
+	if (at == NULL || (address_domain_ascii(at + 1, domain, sizeof(domain)) != -1 &&
+			      (resolve_domain_is_local(&auth.resolver, domain) ||
+				  strcmp(domain, auth.resolver.hostname) == 0)))
+		return;
+	/* What does not fit goes as it is. */
+	if (srs_forward(
+		auth.secret, wall_s(), sender, auth.resolver.hostname, out, cap) == -1)
+		out[0] = '\0';
+}
+
 static void
 answer_route(struct channel *ch, struct msg *m)
 {
@@ -239,6 +259,8 @@ answer_route(struct channel *ch, struct msg *m)
 		r.rclass = st == DIR_OK || st == DIR_NONE ? RCLASS_REMOTE : RCLASS_TEMP;
 		if (st != DIR_OK)
 			r.url[0] = '\0';
+		if (m->p.route_ask.forward)
+			sender_of_forward(m->p.route_ask.sender, r.srs, sizeof(r.srs));
 		/* The sender may turn it: of no route, or of the default. */
 		r.by_sender = (st == DIR_NONE || matched[0] == '*') &&
 			      directory_route_by_sender(auth.directory);

@@ -4,8 +4,11 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
+#include <time.h>
 
 #include "authd/rules.h"
+#include "authd/srs.h"
 #include "common/compat/compat.h"
 
 #define ROUNDS_MAX 4000 /* addresses looked at for one resolution */
@@ -138,13 +141,31 @@ start_key(const struct resolver *r, const char *address, char *key, size_t cap)
 	return 0;
 }
 
+/* A bounce to a sender that was rewritten here: where it goes. 0 or -1. */
+static int
+rewritten(const struct resolver *r, const char *address, char *original, size_t cap)
+{
+	const char *at = strrchr(address, '@');
+
+	if (r->secret == NULL || !srs_is(address) || at == NULL ||
+	    strcasecmp(at + 1, r->hostname) != 0)
+		return -1;
+	return srs_reverse(r->secret, time(NULL), address, original, cap);
+}
+
 enum resolve_status
 resolve_class(const struct resolver *r, const char *address)
 {
+	char original[ADDRESS_MAX + 1];
+
 	struct step *s = malloc(sizeof(*s));
 	char key[ADDRESS_MAX + 1];
 	enum resolve_status st = RESOLVE_UNKNOWN;
 
+	if (rewritten(r, address, original, sizeof(original)) == 0) {
+		free(s);
+		return RESOLVE_OK;
+	}
 	if (s == NULL)
 		return RESOLVE_TEMP;
 	if (start_key(r, address, key, sizeof(key)) == 0)
@@ -262,6 +283,10 @@ resolve_targets(
 	*n = 0;
 	if (s == NULL)
 		return RESOLVE_TEMP;
+	if (rewritten(r, address, key, sizeof(key)) == 0) {
+		st = walk_target(&w, TARGET_FORWARD, key, NULL);
+		goto done;
+	}
 	if (start_key(r, address, key, sizeof(key)) == -1)
 		goto done;
 	st = walk_add(&w, key);

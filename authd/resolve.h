@@ -17,6 +17,7 @@ struct resolver {
 	struct directory *directory;
 	const char *hostname;   /* postmaster@ of it works too */
 	const char *postmaster; /* "" for the first user */
+	const uint8_t *secret;  /* of rewritten senders (srs.h); NULL: there are none */
 };
 
 struct target {

@@ -169,9 +169,11 @@ items_end(struct job *j)
 	/* With another way to go the dead host keeps nobody waiting; nor does a dead
 	 * relay of one sender's keep the others. */
 	if (j->nitems > 0 &&
-	    (j->route != NULL || strstr(sched_group_key(queued.sched,
-					    sched_dest(queued.sched, j->items[0])),
-				     " fallback=") != NULL))
+	    ((j->route != NULL &&
+		 sched_by_sender(queued.sched, sched_dest(queued.sched, j->items[0]))) ||
+		strstr(
+		    sched_group_key(queued.sched, sched_dest(queued.sched, j->items[0])),
+		    " fallback=") != NULL))
 		away = 0;
 
 	for (uint32_t i = 0; i < j->nitems; i++) {

@@ -51,7 +51,8 @@ send_job(
 	    j->route != NULL ? j->route : sched_group_key(queued.sched, dest);
 
 	qid_format(m->id, job.qid);
-	strlcpy(job.sender, v->rec.sender, sizeof(job.sender));
+	strlcpy(job.sender, j->sender != NULL ? j->sender : v->rec.sender,
+	    sizeof(job.sender));
 	job.body = v->rec.body;
 	job.smtputf8 = (m->flags & QM_SMTPUTF8) != 0;
 	strlcpy(job.domain, index_dest_name(ix, dest), sizeof(job.domain));
@@ -86,7 +87,7 @@ send_job(
 		const struct rec_rcpt *rc = &v->rcpts[j->rcpts[i].num];
 		struct msg_job_rcpt r = { .job = j->id,
 			.rcpt = rc->num,
-			.notify = rc->notify,
+			.notify = rc->notify & (uint8_t)~NOTIFY_FORWARDED,
 			.rrvs = rc->rrvs,
 			.rrvs_action = rc->rrvs_action };
 
@@ -98,6 +99,26 @@ send_job(
 	return channel_send(ch, MSG_QUEUED_DELIVERD_GO, 0, &go, -1);
 }
 
+/* authd has to be asked: the sender may turn the route, or a forward needs another
+ * sender. */
+static int
+must_ask(const struct qmsg *m, uint32_t item)
+{
+	uint32_t dest = sched_dest(queued.sched, item);
+
+	if (sched_class(queued.sched, dest) != SCHED_REMOTE)
+		return 0;
+	if (sched_by_sender(queued.sched, dest))
+		return 1;
+	if (m->flags & QM_BOUNCE)
+		return 0;
+	for (uint32_t i = 0; i < m->nrcpt; i++)
+		if (m->rcpt[i].dest == dest && m->rcpt[i].state == RCPT_LIVE &&
+		    m->rcpt[i].notify & NOTIFY_FORWARDED)
+			return 1;
+	return 0;
+}
+
 /* Other ready items of the same message that go the same way. */
 static void
 job_join(struct job *j, struct qmsg *m)
@@ -105,9 +126,7 @@ job_join(struct job *j, struct qmsg *m)
 	for (uint32_t i = m->items; i != 0 && j->nitems < JOB_ITEMS_MAX;
 	     i = sched_next_of(queued.sched, i)) {
 		/* Of one group they may have another route all the same. */
-		if (i != j->items[0] &&
-		    sched_by_sender(queued.sched, sched_dest(queued.sched, i)) ==
-			(j->route != NULL) &&
+		if (i != j->items[0] && must_ask(m, i) == (j->route != NULL) &&
 		    sched_join(queued.sched, i, j->items[0]) == 0)
 			j->items[j->nitems++] = i;
 	}
@@ -301,7 +320,7 @@ give_stop(void)
 }
 
 void
-job_start(uint32_t item, int local, char *route)
+job_start(uint32_t item, int local, char *route, char *sender)
 {
 	struct qmsg *m =
 	    index_find(spool_index(queued.spool), sched_id(queued.sched, item));
@@ -315,16 +334,19 @@ job_start(uint32_t item, int local, char *route)
 		sched_job_end(queued.sched, item, 0, 0, now);
 		sched_remove(queued.sched, item, m != NULL ? &m->items : &none);
 		free(route);
+		free(sender);
 		return;
 	}
 	j = calloc(1, sizeof(*j));
 	if (j == NULL) {
 		free(route);
+		free(sender);
 		sched_job_end(queued.sched, item, 0, 0, now);
 		sched_requeue(queued.sched, item, now + 10, now);
 		return;
 	}
 	j->route = route;
+	j->sender = sender;
 	j->items[j->nitems++] = item;
 	j->local = (uint8_t)local;
 	j->msg = m->id;
@@ -354,6 +376,7 @@ give_pump(enum sched_class class, enum role role)
 {
 	for (int n = 0; n < STARTS_MAX; n++) {
 		struct channel *ch = daemon_peer(role);
+		struct qmsg *m;
 		uint32_t item;
 
 		if (ch == NULL || channel_queued(ch) > QUEUED_MAX)
@@ -361,11 +384,10 @@ give_pump(enum sched_class class, enum role role)
 		item = sched_pop(queued.sched, class);
 		if (item == 0)
 			return;
-		if (class == SCHED_REMOTE &&
-		    sched_by_sender(queued.sched, sched_dest(queued.sched, item)) &&
-		    route_ask_sender(item) == 0)
+		m = index_find(spool_index(queued.spool), sched_id(queued.sched, item));
+		if (m != NULL && must_ask(m, item) && route_ask_sender(item) == 0)
 			continue;
-		job_start(item, class == SCHED_LOCAL, NULL);
+		job_start(item, class == SCHED_LOCAL, NULL, NULL);
 	}
 	deliver_wake();
 }

@@ -37,6 +37,7 @@ job_free(struct job *j)
 	free(j->rcpts);
 	free(j->expands);
 	free(j->route);
+	free(j->sender);
 	free(j);
 }
 

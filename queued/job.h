@@ -54,7 +54,8 @@ struct job {
 	uint32_t noutlets;
 	uint32_t items[JOB_ITEMS_MAX]; /* of the schedule */
 	uint32_t nitems;
-	char *route; /* of its sender; NULL: the group's */
+	char *route;  /* of its sender; NULL: the group's */
+	char *sender; /* of a forward (SRS); NULL: the message's */
 	LIST_ENTRY(job) hash;
 	TAILQ_ENTRY(job) entry; /* in one of the lists of what waits */
 };
@@ -100,8 +101,8 @@ void job_frozen(struct job *, struct qmsg *, const struct spool_view *, int64_t 
 /* The class of one of its recipients. */
 const struct class_times *job_class(const struct spool_view *, uint32_t rcpt);
 /* give.c: start an item that was popped. route: of its sender, taken; NULL: the
- * group's. */
-void job_start(uint32_t item, int local, char *route);
+ * group's. sender: for a forward, taken; NULL: the message's. */
+void job_start(uint32_t item, int local, char *route, char *sender);
 
 /* deliver.c */
 /* Nothing speaks against trying it now. */

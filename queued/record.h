@@ -76,7 +76,8 @@ int rec_check(const uint8_t *rec, size_t avail, uint32_t seed, struct rec_header
 #define NOTIFY_FAILURE 0x02
 #define NOTIFY_DELAY 0x04
 #define NOTIFY_NEVER 0x08
-/* The rest of the octet is RCPT_FILING. */
+/* The rest of the octet is RCPT_FILING, and: */
+#define NOTIFY_FORWARDED 0x20 /* an alias or a user's forward led here */
 #define NOTIFY_WISH 0x0f
 
 /* RET of RFC 3461, 4.3. */

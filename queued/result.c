@@ -328,7 +328,7 @@ expands_apply(struct record *r, int pass)
 			continue;
 		rc.num = num++;
 		rc.state = RCPT_LIVE;
-		rc.notify = expanded_notify(r, jr);
+		rc.notify = expanded_notify(r, jr) | NOTIFY_FORWARDED;
 		rc.next = r->now;
 		rc.has = REC_R_ADDRESS;
 		rc.address = e->address;
@@ -494,7 +494,7 @@ outlet_make(struct record *r, const struct job_outlet *out, struct note *n)
 		return -1;
 	to.state = RCPT_LIVE;
 	to.next = r->now;
-	to.notify = out->kind == OUTLET_REDIRECT ? 0 : NOTIFY_NEVER;
+	to.notify = out->kind == OUTLET_REDIRECT ? NOTIFY_FORWARDED : NOTIFY_NEVER;
 	to.has = REC_R_ADDRESS;
 	to.address = out->address;
 	to.orcpt = "";

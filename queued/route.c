@@ -85,7 +85,7 @@ on_sender_route(struct msg *m, void *arg)
 	struct sender_question *q = arg;
 	struct channel *ch = daemon_peer(ROLE_DELIVERD_REMOTE);
 	uint32_t item = q->item, none = 0;
-	char *route = NULL;
+	char *route = NULL, *sender = NULL;
 	struct qmsg *qm =
 	    index_find(spool_index(queued.spool), sched_id(queued.sched, item));
 	int64_t now = queue_now();
@@ -93,9 +93,15 @@ on_sender_route(struct msg *m, void *arg)
 	free(q);
 	if (m != NULL && m->p.route.rclass == RCLASS_REMOTE)
 		route = strdup(m->p.route.url[0] != '\0' ? m->p.route.url : "mx");
+	if (route != NULL && m->p.route.srs[0] != '\0' &&
+	    (sender = strdup(m->p.route.srs)) == NULL) {
+		free(route);
+		route = NULL;
+	}
 	/* Without an answer, a domain that has become ours, no deliverd: again soon. */
 	if (route == NULL || ch == NULL || spool_held(queued.spool)) {
 		free(route);
+		free(sender);
 		sched_job_end(queued.sched, item, 0, 0, now);
 		if (qm == NULL)
 			sched_remove(queued.sched, item, &none);
@@ -103,7 +109,7 @@ on_sender_route(struct msg *m, void *arg)
 			sched_requeue(queued.sched, item, now + 5, now);
 		return;
 	}
-	job_start(item, 0, route);
+	job_start(item, 0, route, sender);
 }
 
 int
@@ -126,6 +132,10 @@ route_ask_sender(uint32_t item)
 	    index_dest_name(spool_index(queued.spool), sched_dest(queued.sched, item)),
 	    sizeof(p.domain));
 	strlcpy(p.sender, v.rec.sender, sizeof(p.sender));
+	for (uint32_t i = 0; i < m->nrcpt; i++)
+		if (m->rcpt[i].dest == sched_dest(queued.sched, item) &&
+		    m->rcpt[i].notify & NOTIFY_FORWARDED)
+			p.forward = 1;
 	ask = channel_ask(
 	    ch, MSG_QUEUED_AUTHD_ROUTE, &p, -1, TIMEOUT_MS, on_sender_route, q);
 out:
