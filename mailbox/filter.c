@@ -22,6 +22,7 @@
 #include "common/log.h"
 #include "common/proto/date.h"
 #include "common/proto/encoding.h"
+#include "mailbox/annotations.h"
 #include "mailbox/crc.h"
 #include "mailbox/replies.h"
 #include "mailbox/scripts.h"
@@ -134,6 +135,31 @@ duplicate(const uint8_t key[32], void *arg)
 	struct run *r = arg;
 
 	return replies_has(r->store, key, r->now, &r->delivery);
+}
+
+/* RFC 5490, 3 and 4: what IMAP keeps (RFC 5464). */
+static char *
+metadata(const char *mailbox, const char *name, void *arg)
+{
+	struct run *r = arg;
+	struct annotations *list = calloc(1, sizeof(*list));
+	char key[ANNOTATION_NAME_MAX + 1], *value = NULL;
+	struct folder *f = NULL;
+
+	if (list == NULL)
+		return NULL;
+	if (annotation_name(name, strlen(name), key) != -1 &&
+	    (mailbox == NULL || folder_open(r->store, mailbox, &f) == STORE_OK) &&
+	    annotations_load(r->store, f, list) == STORE_OK)
+		for (size_t i = 0; i < list->n && value == NULL; i++)
+			if (strcmp(list->v[i].name, key) == 0)
+				value = strndup(
+				    (const char *)list->v[i].value, list->v[i].len);
+	annotations_clear(list);
+	if (f != NULL)
+		folder_close(f);
+	free(list);
+	return value;
 }
 
 /* ---- actions ---- */
@@ -431,6 +457,7 @@ fill_input(struct run *r, struct sieve_input *in)
 		.mailbox_exists = mailbox_exists,
 		.special_use = special_use,
 		.duplicate = duplicate,
+		.metadata = metadata,
 		.arg = r };
 }
 

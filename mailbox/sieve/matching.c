@@ -135,8 +135,10 @@ compare_numeric(const struct sieve_value *a, const struct sieve_value *b)
 static int
 octet(enum sieve_comparator comparator, const char *s)
 {
-	return comparator == COMPARATOR_OCTET ? (unsigned char)*s
-					      : ascii_lower((unsigned char)*s);
+	unsigned char c = (unsigned char)*s;
+
+	/* Capitals, which has a say in the order (RFC 4790, 9.2.1). */
+	return comparator != COMPARATOR_OCTET && c >= 'a' && c <= 'z' ? c - 32 : c;
 }
 
 int

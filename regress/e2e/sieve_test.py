@@ -205,6 +205,25 @@ def test_failing_script_keeps_the_mail():
         off()
 
 
+def test_metadata_and_special_use():
+    c = fife.imap()
+    c.create("Noted")
+    typ, data = c.xatom("SETMETADATA", "Noted", '(/private/comment "take it")')
+    assert typ == "OK", data
+    c.logout()
+    put('''require ["fileinto", "mboxmetadata", "mailbox", "special-use"];
+if allof (mailboxexists "Noted", not mailboxexists "Not there",
+          metadata :contains "Noted" "/private/comment" "take") {
+    fileinto :specialuse "\\\\Nope" "Noted";
+}
+''')
+    try:
+        fife.send("eve@elsewhere.test", [ALICE], message("sieve noted"))
+        folder_has("sieve noted", "Noted")
+    finally:
+        off()
+
+
 def test_managesieve_before_login():
     c = ManageSieve(login=None)
     text = "".join(c.capabilities)
