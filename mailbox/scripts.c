@@ -29,8 +29,7 @@ script_error_text(enum script_error e)
 		"done",
 		"there is no script of that name",
 		"there is a script of that name already",
-		"a script's name has 1 to 128 octets of UTF-8, no slash or control "
-		"character, and no dot in front",
+		"a name has 1 to 128 octets, no slash, control character or dot in front",
 		"there are too many scripts",
 		"the scripts are too large",
 		"the script has errors",
