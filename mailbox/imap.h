@@ -84,7 +84,8 @@ struct imap_task {
 	void (*progress)(struct imap_task *, size_t *done, size_t *goal);
 };
 
-struct imap_append; /* imap_cmd_append.c */
+struct imap_append;  /* imap_cmd_append.c */
+struct imap_context; /* imap_context.h */
 
 struct imap {
 	struct store *store;
@@ -124,6 +125,7 @@ struct imap {
 	int n_keywords;       /* told in FLAGS */
 	uint32_t *saved; /* the result of SEARCH that was saved (RFC 5182), ascending */
 	size_t n_saved;
+	struct imap_context *contexts;
 };
 
 typedef void (*imap_command_fn)(struct imap *, struct imap_args *);
@@ -202,7 +204,7 @@ void imap_idle_line(struct imap *, const char *, size_t);
 	X(expunge) X(close) X(unselect) X(create) X(delete) X(rename) \
 	X(subscribe) X(unsubscribe) X(idle) X(compress) \
 	X(getquota) X(getquotaroot) X(setquota) \
-	X(getmetadata) X(setmetadata)
+	X(getmetadata) X(setmetadata) X(cancelupdate)
 /* clang-format on */
 #define X(name) void imap_cmd_##name(struct imap *, struct imap_args *);
 IMAP_COMMANDS(X)

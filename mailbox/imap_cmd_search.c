@@ -13,6 +13,7 @@
 #include "common/compat/compat.h"
 #include "common/proto/header.h"
 #include "mailbox/imap.h"
+#include "mailbox/imap_context.h"
 #include "mailbox/imap_fetch.h"
 #include "mailbox/imap_match.h"
 #include "mailbox/imap_results.h"
@@ -110,6 +111,32 @@ resolve(struct imap *s, struct imap_key *k)
 		else if (k->kind == IMAP_KEY_UID)
 			imap_set_resolve(&k->set, last);
 		if (resolve(s, k->child) == -1)
+			return -1;
+	}
+	return 0;
+}
+
+/* A search that lives on means the messages that have those numbers now. */
+static int
+numbers_to_uids(struct imap *s, struct imap_key *k)
+{
+	for (; k != NULL; k = k->next) {
+		if (k->kind == IMAP_KEY_SEQ) {
+			struct imap_set set = { 0 };
+
+			set.r = reallocarray(NULL, s->n_view + 1, sizeof(*set.r));
+			if (set.r == NULL)
+				return -1;
+			for (size_t i = 0; i < s->n_view; i++)
+				if (imap_set_has(&k->set, (uint32_t)i + 1))
+					set.r[set.n++] =
+					    (struct imap_range){ s->view[i].uid,
+						    s->view[i].uid };
+			imap_set_clear(&k->set);
+			k->set = set;
+			k->kind = IMAP_KEY_UID;
+		}
+		if (numbers_to_uids(s, k->child) == -1)
 			return -1;
 	}
 	return 0;
@@ -290,6 +317,15 @@ answer(struct imap *s, struct search *q)
 		rv = threads(s, q);
 	else if (rv == 0)
 		imap_results_print(s, &q->keys, &r);
+	if (rv == 0 && (q->keys.result & IMAP_RETURN_UPDATE)) {
+		if (!imap_context_room(s)) {
+			evbuffer_add_printf(s->out, "* NO [NOUPDATE ");
+			imap_print_nstring(s->out, s->tag);
+			evbuffer_add_printf(s->out, "] Too many contexts\r\n");
+		} else
+			rv = imap_context_add(
+			    s, &q->keys, q->uid_command, q->found, q->n_found);
+	}
 	if (rv == -1)
 		imap_no(s, "[UNAVAILABLE] Out of memory");
 	else
@@ -452,11 +488,18 @@ start(struct imap *s, struct imap_args *a, enum kind kind)
 		    a, "[UIDREQUIRED] Message numbers are not used in this session");
 		return;
 	}
+	if (kind != SEARCH && (q->keys.result & IMAP_RETURN_UPDATE)) {
+		search_free(&q->task);
+		imap_fail(a, "UPDATE is for SEARCH");
+		return;
+	}
 	if (q->keys.modseq)
 		imap_use_condstore(s);
 	if (q->keys.bad_charset)
 		no = "[BADCHARSET (US-ASCII UTF-8)] Charset not supported";
 	else if (resolve(s, q->keys.root) == -1 ||
+		 ((q->keys.result & IMAP_RETURN_UPDATE) &&
+		     numbers_to_uids(s, q->keys.root) == -1) ||
 		 (q->found = reallocarray(NULL, q->n + 1, sizeof(*q->found))) == NULL)
 		no = "[UNAVAILABLE] Out of memory";
 	if (no == NULL) {

@@ -49,6 +49,7 @@ static const struct command {
 	{ "SETQUOTA", ANY, 0, imap_cmd_setquota },
 	{ "GETMETADATA", ANY, 0, imap_cmd_getmetadata },
 	{ "SETMETADATA", ANY, 0, imap_cmd_setmetadata },
+	{ "CANCELUPDATE", IMAP_SELECTED, 0, imap_cmd_cancelupdate },
 	{ "CHECK", IMAP_SELECTED, 0, imap_cmd_check },
 	{ "CLOSE", IMAP_SELECTED, 0, imap_cmd_close },
 	{ "UNSELECT", IMAP_SELECTED, 0, imap_cmd_unselect },

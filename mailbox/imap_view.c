@@ -10,6 +10,7 @@
 
 #include "common/compat/compat.h"
 #include "mailbox/imap.h"
+#include "mailbox/imap_context.h"
 
 static void
 changed(struct folder *f, void *arg)
@@ -75,6 +76,7 @@ imap_view_close(struct imap *s)
 	free(s->view);
 	s->view = NULL;
 	s->n_view = s->view_cap = 0;
+	imap_contexts_clear(s);
 	free(s->saved);
 	s->saved = NULL;
 	s->n_saved = 0;
@@ -373,8 +375,10 @@ imap_view_sync(struct imap *s, bool expunge)
 		tell_flags(s);
 		s->modseq = s->walked = now;
 	}
+	imap_contexts_changed(s, expunge);
 	if (expunge && s->expunge_pending)
 		tell_expunged(s);
 	/* Also without a new modseq: the count is cheap, and mail must not be missed. */
 	tell_new(s);
+	imap_contexts_new(s);
 }

@@ -343,6 +343,56 @@ test_long_threads(void **state)
 }
 
 static void
+contexts(size_t step)
+{
+	struct imap *s = imap_new(store, NULL, NULL), *t = imap_new(store, NULL, NULL);
+	char cmd[200], want[200];
+
+	for (int i = 0; i < 5; i++)
+		put(s, step, M2);
+	selected(s, step);
+	say(s, step, "c1 SEARCH RETURN (UPDATE) SEEN\r\n",
+	    "* ESEARCH (TAG \"c1\")\r\nc1 OK SEARCH completed\r\n");
+	say(s, step, "a STORE 1:2,5 +FLAGS.SILENT (\\Seen)\r\n",
+	    "* ESEARCH (TAG \"c1\") ADDTO (0 1:2,5)\r\na OK STORE completed\r\n");
+	say(s, step, "c2 UID SEARCH RETURN (UPDATE COUNT) 2:5 SEEN\r\n",
+	    "* ESEARCH (TAG \"c2\") UID COUNT 2\r\nc2 OK UID SEARCH completed\r\n");
+	selected(t, step);
+	say(t, step,
+	    "a STORE 2 -FLAGS.SILENT (\\Seen)\r\nb STORE 4:5 +FLAGS.SILENT "
+	    "(\\Deleted)\r\nc EXPUNGE\r\nd APPEND INBOX (\\Seen) {24+}\r\n" M2 "\r\n",
+	    "a OK STORE completed\r\nb OK STORE completed\r\n* 4 EXPUNGE\r\n* 4 "
+	    "EXPUNGE\r\nc OK EXPUNGE completed\r\n* 4 EXISTS\r\n* # RECENT\r\nd OK "
+	    "[APPENDUID # 6] APPEND completed\r\n");
+	/* without EXPUNGE the numbers stay, and so does the result */
+	say(s, step, "a FETCH 1 UID\r\n",
+	    "* 1 FETCH (UID 1)\r\n* 2 FETCH (UID 2 FLAGS (\\Recent))\r\n"
+	    "* ESEARCH (TAG \"c2\") UID REMOVEFROM (0 2)\r\n"
+	    "* ESEARCH (TAG \"c1\") REMOVEFROM (0 2)\r\n* 6 EXISTS\r\n* # RECENT\r\n"
+	    "* ESEARCH (TAG \"c1\") ADDTO (0 6)\r\na OK FETCH completed\r\n");
+	say(s, step, "a NOOP\r\n",
+	    "* ESEARCH (TAG \"c2\") UID REMOVEFROM (0 5)\r\n"
+	    "* ESEARCH (TAG \"c1\") REMOVEFROM (0 5)\r\n* 4 EXPUNGE\r\n* 4 EXPUNGE\r\n"
+	    "a OK NOOP completed\r\n");
+	say(s, step,
+	    "a CANCELUPDATE \"c1\" \"c2\" \"x\"\r\nb STORE 3 +FLAGS.SILENT "
+	    "(\\Seen)\r\nc CANCELUPDATE\r\nd SORT RETURN (UPDATE) (SIZE) UTF-8 ALL\r\n",
+	    "a OK CANCELUPDATE completed\r\nb OK STORE completed\r\nc BAD @\r\nd BAD "
+	    "UPDATE is for SEARCH\r\n");
+	for (int i = 0; i < 11; i++) {
+		snprintf(
+		    cmd, sizeof(cmd), "d%d SEARCH RETURN (UPDATE MIN) DELETED\r\n", i);
+		snprintf(want, sizeof(want),
+		    "* ESEARCH (TAG \"d%d\")\r\n%sd%d OK SEARCH completed\r\n", i,
+		    i == 10 ? "* NO [NOUPDATE \"d10\"] Too many contexts\r\n" : "", i);
+		say(s, step, cmd, want);
+	}
+	say(s, step, "a UNSELECT\r\n", "a OK UNSELECT completed\r\n");
+	imap_free(t);
+	imap_free(s);
+}
+
+static void
 threading(size_t step)
 {
 	struct imap *s = imap_new(store, NULL, NULL);
@@ -369,6 +419,7 @@ threading(size_t step)
 TEST(sorting)
 TEST(results)
 TEST(keys)
+TEST(contexts)
 TEST(threading)
 
 int
@@ -381,6 +432,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_sorting, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_results, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_keys, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_contexts, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_threading, setup, teardown),
 	};
 
