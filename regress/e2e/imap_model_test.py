@@ -383,6 +383,8 @@ class Model:
         if len(self.folders) < 6:
             name = self.rnd.choice(["", "m&AOQ-.x ", "deep/er/", "INBOX/"]) + f"f{self.count}"
             self.count += 1
+            if name in self.folders:
+                return
             c.ok(f'CREATE "{name}"')
             for part in [name[:i] for i, ch in enumerate(name) if ch == "/"] + [name]:
                 if part not in self.folders:
