@@ -58,6 +58,16 @@ sieve_message_open(struct sieve_run *run)
 }
 
 int
+sieve_message_again(struct sieve_run *run)
+{
+	mime_free(run->tree);
+	run->tree = NULL;
+	run->n_fields = 0;
+	run->edited = false;
+	return sieve_message_open(run);
+}
+
+int
 sieve_part_fields(struct sieve_run *run, int part, struct sieve_field **fields, size_t *n)
 {
 	const struct mime_part *p;

@@ -118,6 +118,8 @@ int sieve_match_end(struct sieve_match *, int r);
 
 /* ---- mailmsg.c: the message ---- */
 int sieve_message_open(struct sieve_run *);
+/* The input has another message from now on; for hosts. */
+int sieve_message_again(struct sieve_run *);
 /* Field's value without folds, trimmed; decoded: RFC 2047 as well. */
 int sieve_field_text(
     struct sieve_run *, const struct sieve_field *, bool decoded, struct sieve_value *);

@@ -363,7 +363,7 @@ def installed(top, prefix):
         w = line.split()
         if w[:1] == ["listen"] and w[1] != "local":
             base = {("smtp", False): 25, ("submission", False): 587, ("submission", True): 465, ("imap", False): 143,
-                    ("imap", True): 993, ("pop3", False): 110, ("pop3", True): 995}[w[1], "implicit" in w]
+                    ("imap", True): 993, ("pop3", False): 110, ("pop3", True): 995, ("managesieve", False): 4190}[w[1], "implicit" in w]
             line = f"listen {w[1]} on 127.0.0.1 port {ports + base}" + (" tls implicit" if "implicit" in w else "")
         lines.append(line)
     open(os.path.join(prefix, "etc/fife.conf"), "w").write("\n".join(lines))

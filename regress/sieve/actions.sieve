@@ -1,0 +1,7 @@
+require ["fileinto", "copy", "editheader", "vacation"];
+
+addheader "X-Sorted" "yes";
+fileinto "Folder";
+redirect :copy "other@example.net";
+vacation "Away.";
+keep;

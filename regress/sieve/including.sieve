@@ -1,0 +1,5 @@
+require ["include", "variables", "fileinto"];
+
+global "where";
+include "sets";
+fileinto "${where}";
