@@ -287,9 +287,9 @@ copy_all(struct folder *from, const uint32_t *uids, size_t n, struct folder *to,
 	return sync_copies(to, names, n) == -1 ? store_errno("COPY") : STORE_OK;
 }
 
-enum store_error
-folder_copy(struct folder *from, const uint32_t *uids, size_t n, struct folder *to,
-    uint32_t *new_uids)
+static enum store_error
+copy(struct folder *from, const uint32_t *uids, size_t n, struct folder *to,
+    uint32_t *new_uids, bool moving)
 {
 	struct store *s = to->store;
 	struct message *copies;
@@ -306,7 +306,7 @@ folder_copy(struct folder *from, const uint32_t *uids, size_t n, struct folder *
 
 		octets += m == NULL ? 0 : m->size;
 	}
-	if (s->quota != 0 && store_used(s) + octets > s->quota)
+	if (!moving && s->quota != 0 && store_used(s) + octets > s->quota)
 		return STORE_FULL;
 	if ((error = folder_reserve(to, n)) != STORE_OK)
 		return error;
@@ -350,4 +350,18 @@ done:
 	free(copies);
 	folder_changed(to);
 	return error;
+}
+
+enum store_error
+folder_copy(struct folder *from, const uint32_t *uids, size_t n, struct folder *to,
+    uint32_t *new_uids)
+{
+	return copy(from, uids, n, to, new_uids, false);
+}
+
+enum store_error
+folder_copy_to_move(struct folder *from, const uint32_t *uids, size_t n,
+    struct folder *to, uint32_t *new_uids)
+{
+	return copy(from, uids, n, to, new_uids, true);
 }

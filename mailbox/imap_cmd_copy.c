@@ -40,7 +40,8 @@ transfer(struct imap *s, const uint32_t *uids, size_t n, struct folder *to, bool
 
 	if (new_uids == NULL || code == NULL)
 		imap_no(s, "[UNAVAILABLE] Out of memory");
-	else if ((e = folder_copy(s->folder, uids, n, to, new_uids)) != STORE_OK)
+	else if ((e = move ? folder_copy_to_move(s->folder, uids, n, to, new_uids)
+			   : folder_copy(s->folder, uids, n, to, new_uids)) != STORE_OK)
 		imap_no_store(s, e);
 	else {
 		copied = copyuid(code, to, uids, new_uids, n, new_uids + n);

@@ -193,6 +193,10 @@ enum store_error folder_expunge(
  * order of uids; keywords are mapped by name. Unknown UIDs: new UID 0. */
 enum store_error folder_copy(struct folder *from, const uint32_t *uids, size_t n,
     struct folder *to, uint32_t *new_uids);
+/* The same for messages that are expunged right after: a full mailbox can be tidied up.
+ */
+enum store_error folder_copy_to_move(struct folder *from, const uint32_t *uids, size_t n,
+    struct folder *to, uint32_t *new_uids);
 
 /* Appending, also large messages piece by piece: begin, write…, then commit or abort. */
 struct append;

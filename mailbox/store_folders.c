@@ -541,7 +541,7 @@ rename_inbox(struct store *s, const char *to)
 	}
 	for (size_t i = 0; i < n; i++)
 		uids[i] = from->msgs[i].uid;
-	if ((error = folder_copy(from, uids, n, dst, new_uids)) == STORE_OK)
+	if ((error = folder_copy_to_move(from, uids, n, dst, new_uids)) == STORE_OK)
 		error = folder_expunge(from, uids, n, 1, NULL);
 done:
 	free(uids);

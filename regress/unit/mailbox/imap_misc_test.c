@@ -37,13 +37,21 @@ quota(size_t step)
 	for (int i = 0; i < 60; i++)
 		drive(s, "12345678\r\n", 10, step, out);
 	drive(s, "\r\n", 2, step, out);
-	evbuffer_free(out);
 	say(s, step, "b STATUS INBOX (MESSAGES)\r\n",
 	    "* STATUS INBOX (MESSAGES 1)\r\nb OK STATUS completed\r\n");
-	say(s, step, "a CREATE x\r\nb SELECT INBOX\r\n",
-	    "a OK CREATE completed\r\n" FLAGS PERMANENT
-	    "* 1 EXISTS\r\n* 1 RECENT\r\n* OK [UNSEEN 1] @\r\n" UIDS
-	    "b OK [READ-WRITE] @\r\n");
+	/* What is moved takes no more room than before. */
+	drive(s, "a APPEND INBOX {1500+}\r\n", 24, step, out);
+	for (int i = 0; i < 150; i++)
+		drive(s, "12345678\r\n", 10, step, out);
+	drive(s, "\r\nb SELECT INBOX\r\n", 18, step, out);
+	evbuffer_free(out);
+	say(s, step,
+	    "a CREATE x\r\nb COPY 2 x\r\nc MOVE 2 x\r\nd STATUS x (MESSAGES)\r\n",
+	    "a OK CREATE completed\r\nb NO [OVERQUOTA] @\r\n* OK [COPYUID # # 1] "
+	    "Moved\r\n"
+	    "* 2 EXPUNGE\r\nc OK MOVE completed\r\n* STATUS x (MESSAGES 1)\r\nd OK "
+	    "STATUS "
+	    "completed\r\n");
 	imap_free(s);
 }
 
