@@ -55,9 +55,13 @@ commit_final(struct channel *ch, struct msg *m)
 	struct txn *t = txn_find(channel_serial(ch), p->txn);
 	struct stat st;
 
-	/* Once a transaction: reading it back costs time. */
+	/* Once a transaction: reading it back costs time, and of a file with holes, which
+	 * costs its writer nothing, for ever. */
 	if (t != NULL && t->state == TXN_OPEN && t->in_file && !t->is_final &&
-	    t->sum == NULL && fstat(t->fd, &st) == 0 && (uint64_t)st.st_size == p->size) {
+	    t->sum == NULL &&
+	    (queued.conf.message_size_max == 0 ||
+		p->size <= queued.conf.message_size_max) &&
+	    fstat(t->fd, &st) == 0 && (uint64_t)st.st_size == p->size) {
 		t->answer = m->id;
 		t->sum = checksum_start(t->fd, p->size, on_final_sum, t);
 		if (t->sum != NULL)

@@ -12,7 +12,7 @@
 #include "queued/internal.h"
 #include "queued/job.h"
 
-#define FROZEN_AGAIN_S 60
+#define AGAIN_S 60
 
 struct deadline {
 	uint32_t by;
@@ -22,6 +22,7 @@ struct deadline {
 /* A heap, the earliest first. */
 static struct deadline *heap;
 static size_t nheap, heap_cap;
+static uint64_t at_work; /* the message whose time is over just now */
 
 static void
 up(size_t i)
@@ -72,7 +73,10 @@ watch(struct qmsg *m, uint32_t by)
 void
 deadline_watch(struct qmsg *m)
 {
-	if (m->by != 0 && (m->flags & (QM_BY_WATCHED | QM_BY_TOLD)) == 0)
+	/* A result that cannot be written is kept and comes later: watched again at once,
+	 * it would be over again at once. */
+	if (m->by != 0 && m->id != at_work &&
+	    (m->flags & (QM_BY_WATCHED | QM_BY_TOLD)) == 0)
 		watch(m, m->by);
 }
 
@@ -93,14 +97,26 @@ give_up(struct job *j, const struct qmsg *m)
 	return j->nrcpt > 0 ? 0 : -1;
 }
 
+/* Nothing can be recorded about a message that cannot be read. */
+static int
+is_readable(const struct qmsg *m)
+{
+	struct spool_view v;
+
+	if (spool_view(queued.spool, m, &v) == -1)
+		return 0;
+	spool_view_clear(&v);
+	return 1;
+}
+
 static void
 is_over(struct qmsg *m)
 {
-	struct job *j = calloc(1, sizeof(*j));
+	struct job *j = is_readable(m) ? calloc(1, sizeof(*j)) : NULL;
 	uint64_t id = m->id;
 
 	if (j == NULL) {
-		watch(m, m->by + 1);
+		watch(m, (uint32_t)queue_now() + AGAIN_S);
 		return;
 	}
 	j->msg = id;
@@ -109,11 +125,13 @@ is_over(struct qmsg *m)
 		job_free(j);
 		return;
 	}
+	at_work = id;
 	deliver_unschedule(m);
 	job_expired(j);
 	m = index_find(spool_index(queued.spool), id);
 	if (m != NULL)
 		deliver_schedule(m);
+	at_work = 0;
 }
 
 void
@@ -132,7 +150,7 @@ deadline_tick(void)
 		if (!job_may_run(m))
 			continue;
 		if (m->flags & QM_FROZEN)
-			watch(m, (uint32_t)now + FROZEN_AGAIN_S);
+			watch(m, (uint32_t)now + AGAIN_S);
 		else
 			is_over(m);
 	}

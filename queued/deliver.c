@@ -300,7 +300,9 @@ deliver_tick(void)
 	if (!no_new)
 		deadline_tick();
 	if (++ticks % 60 == 0 && !no_new) {
-		expire_sweep();
+		/* What is kept already would be kept twice. */
+		if (TAILQ_EMPTY(&stuck))
+			expire_sweep();
 		jobs_sweep();
 	}
 	deliver_wake();

@@ -514,6 +514,8 @@ outlet_make(struct record *r, const struct job_outlet *out, struct note *n)
 	n->sm.rec.client = "sieve";
 	n->sm.rec.flags = r->view.rec.flags & QM_SMTPUTF8;
 	n->sm.rec.body = n->eightbit ? BODY_8BITMIME : BODY_7BIT;
+	/* RFC 8689, 6: what is sent on, or about it, is as secret as itself. */
+	n->sm.rec.ext.tls = r->view.rec.ext.tls;
 	n->sm.rec.nrcpt = 1;
 	n->sm.rec.rcpts = (struct bytes_in){ .p = n->list, .len = o.len };
 	return 0;

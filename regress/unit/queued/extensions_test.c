@@ -66,6 +66,45 @@ test_by_return_unroutable(void **state)
 	assert_int_equal(seen.njobs, 0);
 }
 
+/* The journal's octets on the disk: kept aside and wiped, or put back. */
+static void
+journal_wipe(int back)
+{
+	const char *cmd = back
+			      ? "for f in */*.kept; do cp \"$f\" \"${f%.kept}\"; done"
+			      : "for f in $(find . -type f -size +0 -path '*journal*'); do "
+				"cp --sparse=always $f $f.kept; "
+				"dd if=/dev/zero of=$f bs=64k count=1 conv=notrunc "
+				"2>/dev/null; done";
+
+	assert_int_equal(system(cmd), 0);
+}
+
+/* A message that cannot be read now: the others go on, and its time comes again. */
+static void
+test_by_return_unreadable(void **state)
+{
+	(void)state;
+	seen.result = JOB_DEFERRED;
+	by('R', 2, 0);
+	submit("bob@example.test", "far@remote.test", 0);
+	UNTIL(seen.njobs == 1);
+	turn(20);
+	journal_wipe(0);
+	alarm(60);
+	UNTIL2(queue_now() > asks.by + 2);
+	turn(20);
+	alarm(0);
+	assert_int_equal(nmsgs(), 1);
+	assert_string_equal(deliver_degraded(), "");
+	journal_wipe(1);
+	deliver_hurry(index_next(spool_index(queued.spool), 0));
+	UNTIL(seen.njobs >= 2);
+	seen.result = JOB_DELIVERED;
+	UNTIL2(seen.job_role == LOCAL);
+	assert_says("Status: 5.4.7\r\n");
+}
+
 /* Told once, and tried on. */
 static void
 test_by_notify(void **state)
@@ -274,6 +313,8 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_by_return, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 		    test_by_return_unroutable, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+		    test_by_return_unreadable, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_by_notify, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_relayed, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_release, setup, teardown),
