@@ -154,6 +154,10 @@ finish(struct exchange *x, enum sasl_status status, const char *text)
 		if (l != NULL)
 			login_free(l);
 		l = NULL;
+	} else if (l == NULL) {
+		/* Ended by somebody while its mailbox was being opened. */
+		status = SASL_TEMP;
+		text = "the login has been ended";
 	}
 	if (ch != NULL)
 		answer(ch, x->request, status, l != NULL ? l->id : 0,

@@ -188,7 +188,7 @@ void
 store_put(const struct stored *s, const char *text, size_t len)
 {
 	char head[HEAD_MAX];
-	int n, fd;
+	int n, fd, bad;
 
 	if (!is_name(s->domain) || insert(s) == NULL)
 		return;
@@ -199,8 +199,10 @@ store_put(const struct stored *s, const char *text, size_t len)
 		log_warn("policy of %s cannot be kept", s->domain);
 		return;
 	}
-	if (write_all(fd, head, (size_t)n) == -1 || write_all(fd, text, len) == -1 ||
-	    fsync(fd) == -1 || close(fd) == -1 || rename(".new", s->domain) == -1) {
+	bad = write_all(fd, head, (size_t)n) == -1 || write_all(fd, text, len) == -1 ||
+	      fsync(fd) == -1;
+	bad |= close(fd) == -1;
+	if (bad || rename(".new", s->domain) == -1) {
 		log_warn("policy of %s cannot be kept", s->domain);
 		(void)unlink(".new");
 	}

@@ -78,15 +78,14 @@ log_change(const struct qmsg *m, const char *event)
 static void
 start(struct ctl *c, int argc, char **argv,
     int (*each)(struct walk *, struct qmsg *, const struct spool_view *),
-    void (*end)(struct walk *), int need_view)
+    void (*end)(struct walk *), int need_some)
 {
-	struct walk *w = walk_new(c, argc, argv, 1);
+	struct walk *w = walk_new(c, argc, argv, need_some);
 
 	if (w == NULL)
 		return;
 	w->each = each;
 	w->end = end;
-	w->need_view = need_view;
 }
 
 /* queue retry */
@@ -111,7 +110,7 @@ retry_end(struct walk *w)
 void
 queue_retry(struct ctl *c, int argc, char **argv)
 {
-	start(c, argc, argv, retry_each, retry_end, 0);
+	start(c, argc, argv, retry_each, retry_end, 1);
 }
 
 /* queue hold, queue release */
@@ -284,7 +283,7 @@ remove_end(struct walk *w)
 void
 queue_remove(struct ctl *c, int argc, char **argv)
 {
-	start(c, argc, argv, remove_each, remove_end, 0);
+	start(c, argc, argv, remove_each, remove_end, 1);
 }
 
 static int
@@ -382,7 +381,7 @@ queue_set(struct ctl *c, int argc, char **argv)
 {
 	for (int i = 0; i < argc; i++) {
 		if (strcmp(argv[i], "--priority") == 0) {
-			start(c, argc, argv, set_each, set_end, 0);
+			start(c, argc, argv, set_each, set_end, WALK_SETS);
 			return;
 		}
 	}

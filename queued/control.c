@@ -203,6 +203,12 @@ walk_new(struct ctl *c, int argc, char **argv, int need_some)
 		walk_free(w);
 		return NULL;
 	}
+	/* No choice of messages: all would be meant that the rest chooses. */
+	if (w->sel.has_priority && need_some != WALK_SETS) {
+		ctl_done(c, CTL_USAGE, "--priority belongs to queue set");
+		walk_free(w);
+		return NULL;
+	}
 	if (need_some && select_is_empty(&w->sel)) {
 		ctl_done(c, CTL_USAGE,
 		    "say which messages: ids, --to, --from, --state, --older, "

@@ -29,6 +29,10 @@ struct walk {
 	struct event *ev;
 };
 
+/* need_some: 1, a choice of messages has to be made; WALK_SETS: and it may say what to set.
+ */
+#define WALK_SETS 2
+
 /* Takes over the command; NULL: it has been answered. The caller sets each and end. */
 struct walk *walk_new(struct ctl *, int argc, char **argv, int need_some);
 /* Is that one of the recipients that are meant: live, and as --to says. */

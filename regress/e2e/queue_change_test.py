@@ -133,6 +133,11 @@ def test_priority_by_hand():
     fife.ctl("queue", "set", "--priority", "0", qid)
     restart()
     assert '"-4"' not in fife.ctl("-j", "queue", "show", qid)
+    # It chooses no messages: what would all be meant stays.
+    for verb in ("remove", "bounce", "hold", "release", "retry"):
+        status, words = fife.ctl("queue", verb, "--all", "--priority", "-4", check=False)
+        assert status == 2 and "--priority belongs to queue set" in words, (status, words)
+    assert len(rows()) == 1
     fife.ctl("queue", "remove", qid)
     fife.ctl("queue", "release", "--all")
 

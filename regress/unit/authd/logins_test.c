@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: ISC */
-/* Exchanges of a front that was taken over leave room for those of the others. */
+/* Exchanges of a front that was taken over leave room for those of the others, and a
+ * login that is ended while its mailbox is being opened does not come to be. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -16,7 +17,10 @@
 
 #include "authd/auth.h"
 #include "authd/logins.h"
+#include "authd/records.h"
+#include "authd/verified.h"
 #include "common/compat/compat.h"
+#include "common/daemon.h"
 #include "common/log.h"
 
 struct auth auth;
@@ -24,6 +28,9 @@ static struct event_base *base;
 static struct channel *ours[2], *theirs[2];
 static int status[2];
 static unsigned int answers[2];
+static channel_answer_cb mailbox_cb; /* NULL: none is being opened */
+static void *mailbox_arg;
+static int mailboxes; /* they can be opened */
 
 /* In place of main.c. */
 void
@@ -35,7 +42,9 @@ int
 auth_open_mailbox(struct channel *for_whom, enum mbox_purpose purpose, uint64_t token,
     const struct user *u, const char *client, channel_answer_cb cb, void *arg)
 {
-	return -1;
+	mailbox_cb = cb;
+	mailbox_arg = arg;
+	return mailboxes ? 0 : -1;
 }
 
 static void
@@ -129,10 +138,57 @@ shares(void **state)
 	assert_int_equal(begin(0, 9001), SASL_CONTINUE);
 }
 
+static void
+ended_meanwhile(void **state)
+{
+	struct msg_sasl m = { .session = 9500, .first = 1, .tls = 1, .mechanism = "PLAIN",
+		.client = "192.0.2.1" };
+	struct msg opened = { .type = MSG_MBOXD_AUTHD_OPENED, .fd = -1 };
+	struct user u = { .address = "alice@example.test" };
+	struct password *pw = &u.password;
+	char dir[] = "/tmp/fife-logins.XXXXXX", path[64];
+	unsigned int before = answers[0];
+
+	assert_non_null(mkdtemp(dir));
+	snprintf(path, sizeof(path), "%s/directory", dir);
+	auth.directory = directory_open(path, 50050, 50053);
+	assert_non_null(auth.directory);
+	assert_int_equal(directory_domain_add(auth.directory, "example.test"), DIR_OK);
+	strlcpy(pw->crypt, "$y$none", sizeof(pw->crypt));
+	assert_int_equal(directory_user_add(auth.directory, &u), DIR_OK);
+	limit_parse(LIMIT_SESSIONS, "default", &auth.limits.v[LIMIT_SESSIONS]);
+	assert_int_equal(verified_init(), 0);
+	verified_set_life(60000);
+	verified_add(u.address, "secret", pw, now_ms());
+	mailboxes = 1;
+	m.data = (const uint8_t *)"\0alice@example.test\0secret";
+	m.data_len = 26;
+	assert_int_not_equal(channel_ask(theirs[0], MSG_FRONT_AUTHD_SASL, &m, -1, 10000,
+				 on_answer, NULL),
+	    0);
+	for (int i = 0; i < 100 && mailbox_cb == NULL; i++)
+		turn(1);
+	assert_non_null(mailbox_cb);
+	assert_int_equal(logins_count_of(u.address), 1);
+	assert_int_equal(logins_forget(u.address, NULL), 1);
+	opened.p.status.status = MSG_OK;
+	mailbox_cb(&opened, mailbox_arg);
+	for (int i = 0; i < 100 && answers[0] == before; i++)
+		turn(1);
+	assert_int_equal(status[0], SASL_TEMP);
+	assert_int_equal(logins_count(), 0);
+	directory_close(auth.directory);
+	unlink(path);
+	strlcat(path, "-lock", sizeof(path));
+	unlink(path);
+	rmdir(dir);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(ended_meanwhile),
 		cmocka_unit_test(shares),
 	};
 
