@@ -29,7 +29,8 @@ struct walk {
 	struct event *ev;
 };
 
-/* need_some: 1, a choice of messages has to be made; WALK_SETS: and it may say what to set.
+/* need_some: 1, a choice of messages has to be made; WALK_SETS: and it may say what to
+ * set.
  */
 #define WALK_SETS 2
 

@@ -141,7 +141,10 @@ shares(void **state)
 static void
 ended_meanwhile(void **state)
 {
-	struct msg_sasl m = { .session = 9500, .first = 1, .tls = 1, .mechanism = "PLAIN",
+	struct msg_sasl m = { .session = 9500,
+		.first = 1,
+		.tls = 1,
+		.mechanism = "PLAIN",
 		.client = "192.0.2.1" };
 	struct msg opened = { .type = MSG_MBOXD_AUTHD_OPENED, .fd = -1 };
 	struct user u = { .address = "alice@example.test" };
@@ -163,8 +166,8 @@ ended_meanwhile(void **state)
 	mailboxes = 1;
 	m.data = (const uint8_t *)"\0alice@example.test\0secret";
 	m.data_len = 26;
-	assert_int_not_equal(channel_ask(theirs[0], MSG_FRONT_AUTHD_SASL, &m, -1, 10000,
-				 on_answer, NULL),
+	assert_int_not_equal(
+	    channel_ask(theirs[0], MSG_FRONT_AUTHD_SASL, &m, -1, 10000, on_answer, NULL),
 	    0);
 	for (int i = 0; i < 100 && mailbox_cb == NULL; i++)
 		turn(1);

@@ -70,12 +70,12 @@ test_by_return_unroutable(void **state)
 static void
 journal_wipe(int back)
 {
-	const char *cmd = back
-			      ? "for f in */*.kept; do cp \"$f\" \"${f%.kept}\"; done"
-			      : "for f in $(find . -type f -size +0 -path '*journal*'); do "
-				"cp --sparse=always $f $f.kept; "
-				"dd if=/dev/zero of=$f bs=64k count=1 conv=notrunc "
-				"2>/dev/null; done";
+	const char *cmd =
+	    back ? "for f in */*.kept; do cp \"$f\" \"${f%.kept}\"; done"
+		 : "for f in $(find . -type f -size +0 -path '*journal*'); do "
+		   "cp --sparse=always $f $f.kept; "
+		   "dd if=/dev/zero of=$f bs=64k count=1 conv=notrunc "
+		   "2>/dev/null; done";
 
 	assert_int_equal(system(cmd), 0);
 }
