@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * Facts as sentences, by a table of events. In a sentence {a|b} is the value of
- * the first of these keys that the line has, {<a} is it as an address, and what
- * stands in [] is left out when none of the keys in it is there. Daemons differ
- * a little in the names of keys, hence the alternatives.
+ * the first of these keys that the line has, {<a} is it as an address, {+a} a time as so
+ * long after the line, and what stands in [] is left out when none of the keys in it is
+ * there. Daemons differ a little in the names of keys, hence the alternatives.
  */
 #include "logd/explain.h"
 
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define FROM "{<from|sender|mail_from}"
@@ -44,7 +45,7 @@ static const struct {
 	{ "stored",
 	    "put[ {qid}] into the mailbox[ of " TO "][ from " FROM "][: " WORDS "]" },
 	{ "deferred", "could not deliver[ {qid}][ to " TO "][ at " WHERE
-		      "] for now[, next try at {next}][, next try in "
+		      "] for now[, next try {+next} later][, next try in "
 		      "{next_s|retry_s|wait_s} s][: " WORDS "]" },
 	{ "failed", "failed to deliver[ {qid}][ to " TO "][ at " WHERE
 		    "] for good[: " WORDS "]" },
@@ -68,6 +69,12 @@ static const struct {
 	    "forwarded[ {qid}][ from " FROM "][ to " TO "][ as {new_qid}][: " WORDS "]" },
 	{ "expanded",
 	    "replaced the recipient[ {address|of}] of[ {qid}] by[ " TO "][: " WORDS "]" },
+	{ "frozen",
+	    "keeps[ {qid}] back[ for " TO "][ by rule {rule}][ of {by}][: " WORDS "]" },
+	{ "given-up", "gave[ {qid}] up[, on the word of an {by}]" },
+	{ "priority", "gave[ {qid}] the priority[ {priority}]" },
+	{ "host-failed", "tried[ {qid}] in vain[ at " WHERE "][: " WORDS "]" },
+	{ "asked", "noted what the sender of[ {qid}] asks for" },
 	{ "done", "finished with[ {qid}][: " WORDS "]" },
 	{ "removed", "removed[ {qid}] from the queue[ (recipient " TO ")][: " WORDS "]" },
 	{ "held", "holds[ {qid}] until it is released[: " WORDS "]" },
@@ -93,6 +100,7 @@ struct out {
 };
 
 struct fact {
+	int64_t time; /* of the line, seconds since 1970 */
 	struct line_kv kv[KV_MAX];
 	size_t n;
 	uint64_t used;
@@ -133,6 +141,37 @@ put_address(struct out *o, const struct line_kv *kv)
 	put(o, ">", 1);
 }
 
+/* "1h 4m": how long after time. */
+static void
+put_span(struct out *o, const struct line_kv *kv, int64_t time)
+{
+	static const struct {
+		char unit;
+		int64_t s;
+	} units[] = { { 'd', 86400 }, { 'h', 3600 }, { 'm', 60 }, { 's', 1 } };
+	char text[24], *end;
+	int64_t left;
+	int said = 0;
+
+	line_value(kv, text, sizeof(text));
+	left = strtoll(text, &end, 10);
+	if (*end != '\0' || end == text || left < time || left > time + 1000 * 86400ll) {
+		put_value(o, kv);
+		return;
+	}
+	left -= time;
+	for (size_t i = 0; i < 4 && said < 2; i++) {
+		if (left < units[i].s && said == 0 && i < 3)
+			continue;
+		snprintf(text, sizeof(text), "%s%lld%c", said++ > 0 ? " " : "",
+		    (long long)(left / units[i].s), units[i].unit);
+		put(o, text, strlen(text));
+		left %= units[i].s;
+		if (left == 0)
+			break;
+	}
+}
+
 /* names: "a|b|c" up to end. Index of the value, or -1. An empty value says nothing, but
  * for an empty reverse-path. */
 static int
@@ -157,13 +196,16 @@ static const char *
 put_key(struct out *o, struct fact *f, const char *p, int *found)
 {
 	const char *end = strchr(p, '}');
-	int address = p[1] == '<', i = find(f, p + 1 + address, end);
+	int address = p[1] == '<', span = p[1] == '+',
+	    i = find(f, p + 1 + (address || span), end);
 
 	*found = i != -1;
 	if (i != -1) {
 		f->used |= 1ull << i;
 		if (address)
 			put_address(o, &f->kv[i]);
+		else if (span)
+			put_span(o, &f->kv[i], f->time);
 		else
 			put_value(o, &f->kv[i]);
 	}
@@ -222,7 +264,7 @@ size_t
 explain_line(const struct line *l, char *buf, size_t cap)
 {
 	struct out o = { buf, 0, cap };
-	struct fact f = { .n = 0 };
+	struct fact f = { .time = l->time_us / 1000000 };
 	size_t pos = 0;
 
 	buf[0] = '\0';
