@@ -144,20 +144,26 @@ name_the_down(struct ctl *c)
 {
 	struct health_row r;
 	char text[600] = "";
+	int n = 0;
 
 	for (size_t i = 0; health_at(i, &r); i++) {
 		char one[100];
 
 		if (r.health != HEALTH_DOWN)
 			continue;
-		snprintf(one, sizeof(one), "%s%s port %u", text[0] != '\0' ? ", " : "",
-		    r.address, r.port);
+		/* One server may be there for several zones. */
+		snprintf(one, sizeof(one), "%s port %u,", r.address, r.port);
+		if (strstr(text, one) != NULL)
+			continue;
+		if (text[0] != '\0')
+			strlcat(text, " ", sizeof(text));
 		strlcat(text, one, sizeof(text));
+		n++;
 	}
 	if (text[0] == '\0')
 		return;
-	strlcat(text, health_down() == 1 ? " does not answer" : " do not answer",
-	    sizeof(text));
+	text[strlen(text) - 1] = '\0';
+	strlcat(text, n == 1 ? " does not answer" : " do not answer", sizeof(text));
 	ctl_str(c, "degraded", text);
 }
 
