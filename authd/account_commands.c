@@ -53,6 +53,7 @@ user_show(struct ctl *c, int argc, char **argv)
 {
 	struct usage *usage = watch_usage();
 	struct user u;
+	struct group g;
 	char text[sizeof(u.vacation)];
 
 	if (user_arg(c, argv[0], &u) == -1)
@@ -70,6 +71,9 @@ user_show(struct ctl *c, int argc, char **argv)
 	rules_text(u.vacation_subject, text, sizeof(text));
 	ctl_str(c, "vacation-subject", text);
 	ctl_str(c, "send-as", u.send_as);
+	account_group(&u, &g);
+	if (g.send_as[0] != '\0')
+		ctl_str(c, "send-as-of-group", g.send_as);
 	ctl_str(c, "password",
 	    u.password.scram_sha256[0] != '\0' ? "scram"
 	    : u.password.crypt[0] != '\0'      ? "yescrypt"

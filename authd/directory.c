@@ -556,14 +556,19 @@ directory_user_rename(struct directory *d, const char *key, const char *new_key)
 	MDB_val ok = val(key), nk = val(new_key), v;
 	enum dir_status st;
 	const char *at = strrchr(new_key, '@');
-	int rc;
+	int rc, was_alias = 0;
 
 	if (at == NULL || directory_domain_get(d, at + 1) != DIR_OK)
 		return DIR_NONE;
 	if ((st = directory_user_get(d, key, &u)) != DIR_OK)
 		return st;
-	if (get(d, DIR_ALIASES, new_key, text, sizeof(text)) == DIR_OK)
-		return DIR_EXISTS;
+	/* Back to the old name: the alias that the renaming left is in the way no more.
+	 */
+	if (get(d, DIR_ALIASES, new_key, text, sizeof(text)) == DIR_OK) {
+		if (strcmp(text, key) != 0)
+			return DIR_EXISTS;
+		was_alias = 1;
+	}
 	strlcpy(u.address, new_key, sizeof(u.address));
 	u.since = time(NULL); /* somebody else may have had it before */
 	if (mailbox_path(new_key, u.mailbox, sizeof(u.mailbox)) == -1 ||
@@ -578,7 +583,8 @@ directory_user_rename(struct directory *d, const char *key, const char *new_key)
 		return rc == MDB_KEYEXIST ? DIR_EXISTS : failed("rename", rc);
 	}
 	v = val(new_key);
-	if ((rc = mdb_put(txn, d->dbi[DIR_ALIASES], &ok, &v, 0)) != 0 ||
+	if ((was_alias && (rc = mdb_del(txn, d->dbi[DIR_ALIASES], &nk, NULL)) != 0) ||
+	    (rc = mdb_put(txn, d->dbi[DIR_ALIASES], &ok, &v, 0)) != 0 ||
 	    (rc = move_personal(d, txn, key, new_key)) != 0 ||
 	    (rc = certs_of(d, txn, key, new_key)) != 0) {
 		mdb_txn_abort(txn);

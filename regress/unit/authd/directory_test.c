@@ -120,6 +120,17 @@ rename_keeps_the_record(void **state)
 	assert_int_equal(
 	    directory_alias_get(d, "a@example.test", targets, sizeof(targets)), DIR_OK);
 	assert_string_equal(targets, "z@example.test");
+	/* And back, which takes the alias's place; but no other alias's. */
+	directory_alias_put(d, "y@example.test", "b@example.test");
+	assert_int_equal(
+	    directory_user_rename(d, "z@example.test", "y@example.test"), DIR_EXISTS);
+	assert_int_equal(
+	    directory_user_rename(d, "z@example.test", "a@example.test"), DIR_OK);
+	assert_int_equal(
+	    directory_alias_get(d, "a@example.test", targets, sizeof(targets)), DIR_NONE);
+	assert_int_equal(
+	    directory_alias_get(d, "z@example.test", targets, sizeof(targets)), DIR_OK);
+	assert_string_equal(targets, "a@example.test");
 }
 
 static void
