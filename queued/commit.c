@@ -87,6 +87,13 @@ commit_failed(struct txn *t, int status, const char *text)
 	txn_drop(t);
 }
 
+/* By the filter, or since the account that sends it looks stolen. */
+static int
+is_quarantined(const struct txn *t)
+{
+	return t->disposition == DISPOSITION_QUARANTINE || t->hold;
+}
+
 static void
 on_durable(int error, void *arg)
 {
@@ -104,6 +111,9 @@ on_durable(int error, void *arg)
 	committed(t, MSG_OK, t->begin.whole ? qid : "");
 	log_fact(LOG_SMTP, LOGL_INFO, "queued", KS("qid", qid),
 	    KS("from", t->begin.sender), KU("size", t->size), KU("nrcpt", t->nrcpt));
+	if (is_quarantined(t))
+		log_fact(LOG_DELIVERY, LOGL_INFO, "quarantined", KS("qid", qid),
+		    KS("from", t->begin.sender), KS("why", t->reason));
 	if (t->fd != -1 && !t->in_file && !spool_held(queued.spool)) {
 		spool_keep(queued.spool, t->id, t->fd);
 		t->fd = -1;
@@ -127,9 +137,7 @@ write_message(struct txn *t)
 		sm.rec.flags |= QM_SMTPUTF8;
 	if (t->disposition == DISPOSITION_JUNK)
 		sm.rec.flags |= QM_JUNK;
-	if (t->hold && t->disposition != DISPOSITION_QUARANTINE)
-		sm.rec.flags |= QM_HELD;
-	if (t->disposition == DISPOSITION_QUARANTINE)
+	if (is_quarantined(t))
 		sm.rec.flags |= QM_QUARANTINE | QM_HELD;
 	sm.rec.body = b->body;
 	sm.rec.ret = b->ret;

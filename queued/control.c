@@ -99,24 +99,42 @@ view_matches(const struct select *s, const struct spool_view *v)
 	return 0;
 }
 
+static const struct freeze_rule *
+frozen_by(const struct spool_view *v)
+{
+	for (uint32_t i = 0; queued.freeze.n > 0 && i < v->nrcpt; i++) {
+		const struct freeze_rule *r;
+
+		if (v->rcpts[i].state != RCPT_LIVE)
+			continue;
+		r = freeze_match(
+		    &queued.freeze, v->rec.sender, v->rcpts[i].address, queue_now());
+		if (r != NULL)
+			return r;
+	}
+	return NULL;
+}
+
 static void
 walk_one(struct walk *w, struct qmsg *m)
 {
 	struct spool_view v;
-	int have = 0;
+	int have = 0, need = w->need_view || w->sel.to != NULL || w->sel.from != NULL ||
+			     w->sel.state == SELECT_FROZEN;
 
 	if (m->flags & (QM_DEAD | QM_PENDING) ||
 	    !select_quick(&w->sel, m->id, flags_now(m), is_deferred(m), is_running(m),
 		is_scheduled(m), queue_now() - (int64_t)m->created))
 		return;
-	if (w->need_view || w->sel.to != NULL || w->sel.from != NULL) {
+	if (need) {
 		if (spool_view(queued.spool, m, &v) == -1) {
 			w->failed++;
-			if (w->need_view || w->sel.to != NULL || w->sel.from != NULL)
-				return;
-		} else
-			have = 1;
-		if (have && !view_matches(&w->sel, &v)) {
+			return;
+		}
+		have = 1;
+		if (!view_matches(&w->sel, &v) ||
+		    (w->sel.state == SELECT_FROZEN &&
+			(m->flags & QM_HELD || frozen_by(&v) == NULL))) {
 			spool_view_clear(&v);
 			return;
 		}
@@ -243,22 +261,6 @@ no_memory:
 }
 
 /* The rule that keeps one of its recipients back. */
-static const struct freeze_rule *
-frozen_by(const struct spool_view *v)
-{
-	for (uint32_t i = 0; queued.freeze.n > 0 && i < v->nrcpt; i++) {
-		const struct freeze_rule *r;
-
-		if (v->rcpts[i].state != RCPT_LIVE)
-			continue;
-		r = freeze_match(
-		    &queued.freeze, v->rec.sender, v->rcpts[i].address, queue_now());
-		if (r != NULL)
-			return r;
-	}
-	return NULL;
-}
-
 static const char *
 state_word(const struct qmsg *m, const struct freeze_rule *frozen)
 {
@@ -504,10 +506,10 @@ status(struct ctl *c, int argc, char **argv)
 	text = spool_low(queued.spool, 0);
 	if (text == NULL)
 		text = spool_degraded(queued.spool);
+	if (text == NULL && spool_held(queued.spool))
+		text = "the whole queue is held";
 	if (text == NULL)
 		text = deliver_degraded();
-	if (text[0] == '\0' && spool_held(queued.spool))
-		text = "the whole queue is held";
 	if (text[0] != '\0')
 		ctl_str(c, "degraded", text);
 	ctl_row_end(c);

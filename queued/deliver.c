@@ -533,10 +533,12 @@ deliver_degraded(void)
 		    sizeof(degraded));
 	else if (mbox_sync_fails())
 		strlcpy(degraded, "mboxd cannot sync the mailboxes", sizeof(degraded));
-	else if (st.blocked > 0)
+	/* The host of a stranger's domain may be down without concern to anybody. */
+	else if (st.routes_down > 0)
 		snprintf(degraded, sizeof(degraded),
-		    "%u destination%s do%s not answer and wait%s for the next probe",
-		    st.blocked, st.blocked == 1 ? "" : "s", st.blocked == 1 ? "es" : "",
-		    st.blocked == 1 ? "s" : "");
+		    "%u route%s of fifectl route list do%s not answer and wait%s for the "
+		    "next probe",
+		    st.routes_down, st.routes_down == 1 ? "" : "s",
+		    st.routes_down == 1 ? "es" : "", st.routes_down == 1 ? "s" : "");
 	return degraded;
 }

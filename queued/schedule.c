@@ -552,6 +552,15 @@ sched_blocked_until(const struct sched *s, uint32_t dest)
 	return s->groups[s->dests[dest].group].blocked_until;
 }
 
+/* "smtp://host tls=required", not "mx example.org fallback=smtp://host". */
+static int
+is_url(const char *route)
+{
+	const char *scheme = strstr(route, "://");
+
+	return scheme != NULL && (size_t)(scheme - route) < strcspn(route, " ");
+}
+
 void
 sched_stats(const struct sched *s, struct sched_stats *out)
 {
@@ -560,6 +569,13 @@ sched_stats(const struct sched *s, struct sched_stats *out)
 	out->ready = s->nready;
 	out->running = s->nrunning;
 	out->blocked = s->nblocked;
-	for (uint32_t i = 0; i < s->ngroups; i++)
-		out->groups += s->groups[i].key != NULL;
+	for (uint32_t i = 0; i < s->ngroups; i++) {
+		const struct group *g = &s->groups[i];
+
+		if (g->key == NULL)
+			continue;
+		out->groups++;
+		out->routes_down +=
+		    g->blocked_until != 0 && !g->throttled && is_url(g->key);
+	}
 }

@@ -100,6 +100,8 @@ int64_t sched_blocked_until(const struct sched *, uint32_t dest);
 struct sched_stats {
 	uint64_t waiting, ready, running;
 	uint32_t groups, blocked;
+	/* Of the blocked ones: URLs that an administrator has set, which fail. */
+	uint32_t routes_down;
 };
 void sched_stats(const struct sched *, struct sched_stats *);
 

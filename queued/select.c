@@ -21,7 +21,8 @@ state_parse(const char *s, enum select_state *out)
 		enum select_state state;
 	} words[] = { { "ready", SELECT_READY }, { "deferred", SELECT_DEFERRED },
 		{ "held", SELECT_HELD }, { "active", SELECT_ACTIVE },
-		{ "scheduled", SELECT_SCHEDULED } };
+		{ "scheduled", SELECT_SCHEDULED }, { "frozen", SELECT_FROZEN },
+		{ "quarantined", SELECT_QUARANTINED } };
 
 	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
 		if (strcasecmp(s, words[i].word) == 0) {
@@ -80,8 +81,8 @@ select_parse(int argc, char **argv, struct select *s, char *why, size_t why_cap)
 		else if (strcmp(w, "--state") == 0) {
 			if (state_parse(v, &s->state) == -1) {
 				snprintf(why, why_cap,
-				    "%s is no state: ready, deferred, held, active or "
-				    "scheduled",
+				    "%s is no state: ready, deferred, active, "
+				    "scheduled, held, quarantined or frozen",
 				    v);
 				return -1;
 			}
@@ -168,7 +169,10 @@ select_quick(const struct select *s, uint64_t id, uint32_t flags, int deferred,
 		return 0;
 	switch (s->state) {
 	case SELECT_ANY:
+	case SELECT_FROZEN: /* the recipients tell */
 		break;
+	case SELECT_QUARANTINED:
+		return (flags & QM_HELD) != 0 && (flags & QM_QUARANTINE) != 0;
 	case SELECT_HELD:
 		return (flags & QM_HELD) != 0;
 	case SELECT_ACTIVE:

@@ -17,7 +17,9 @@ enum select_state {
 	SELECT_DEFERRED,
 	SELECT_HELD,
 	SELECT_ACTIVE,
-	SELECT_SCHEDULED /* its time of release (RFC 4865) is to come */
+	SELECT_SCHEDULED, /* its time of release (RFC 4865) is to come */
+	SELECT_FROZEN,    /* a freeze rule concerns it: the caller's to check */
+	SELECT_QUARANTINED
 };
 
 struct select {

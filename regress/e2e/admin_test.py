@@ -213,11 +213,19 @@ def test_queue():
         assert queue_ids("--from", ALICE) == ids and queue_ids("--older", "1h") == []
         assert facts("queue", "show", ids[0])[0]["state"] == "held"
         assert "--all" in ctl("queue", "release", ids[0], status=1)
+        assert "the whole queue is held" in ctl("status")
     finally:
         ctl("queue", "release", "--all")
     wait_for(lambda: len(queue_ids("--state", "deferred")) == 3, "three deferred messages")
     ctl("queue", "hold", ids[0])
     assert queue_ids("--state", "held") == ids[:1]
+    # A rule of freezing: told apart from what somebody has held, and from the quarantine.
+    ctl("queue", "freeze", "add", "--to", "u1@far.test", "--reason", "a test")
+    assert queue_ids("--state", "frozen") == ids[1:2] and queue_ids("--state", "quarantined") == []
+    ctl("queue", "freeze", "del", str(facts("queue", "freeze", "list")[0]["rule"]))
+    assert queue_ids("--state", "frozen") == []
+    assert "scheduled, held, quarantined or frozen" in ctl("queue", "list", "--state", "nonsense", status=2)
+    assert "next try 1m" in ctl("why", ids[1]), ctl("why", ids[1])
     ctl("queue", "retry", "--to", "far.test")
     ctl("queue", "release", ids[0])
     ctl("queue", "remove", ids[0])

@@ -350,8 +350,14 @@ test_small_things(void **state)
 
 		assert_int_equal(select_parse(5, set, &s, why, sizeof(why)), 0);
 		assert_true(s.dry_run && s.has_priority && s.priority == -9);
-		assert_true(select_quick(&s, 1, 0, 0, 0, 7200));
-		assert_false(select_quick(&s, 1, 0, 0, 0, 7201));
+		assert_true(select_quick(&s, 1, 0, 0, 0, 0, 7200));
+		assert_false(select_quick(&s, 1, 0, 0, 0, 0, 7201));
+		set[0] = (char *)"--state";
+		set[1] = (char *)"quarantined";
+		assert_int_equal(select_parse(2, set, &s, why, sizeof(why)), 0);
+		assert_true(select_quick(&s, 1, QM_HELD | QM_QUARANTINE, 0, 0, 0, 0));
+		assert_false(select_quick(&s, 1, QM_HELD, 0, 0, 0, 0));
+		set[0] = (char *)"--priority";
 		set[1] = (char *)"-10";
 		assert_int_equal(select_parse(2, set, &s, why, sizeof(why)), -1);
 		set[1] = (char *)"1x";

@@ -82,6 +82,7 @@ static void
 test_backoff(void **state)
 {
 	struct sched *s = sched_new(100, 10);
+	struct sched_stats st;
 	uint32_t item;
 
 	(void)state;
@@ -96,6 +97,22 @@ test_backoff(void **state)
 		sched_requeue(s, item, 1000, 10);
 	}
 	/* Left alone, then one probe at a time. */
+	sched_stats(s, &st);
+	assert_int_equal(st.blocked, 1);
+	assert_int_equal(st.routes_down, 0);
+	assert_int_equal(
+	    sched_set_route(s, 2, SCHED_REMOTE, "smtp://relay:25 rate=5"), 0);
+	for (int i = 0; i < 2; i++) {
+		uint32_t own = 0;
+
+		item = sched_add(s, 90, 2, 0, 0, 10, &own);
+		assert_int_equal(sched_pop(s, SCHED_REMOTE), item);
+		sched_job_end(s, item, 1, 0, 10);
+		sched_remove(s, item, &own);
+	}
+	sched_stats(s, &st);
+	assert_int_equal(st.blocked, 2);
+	assert_int_equal(st.routes_down, 1);
 	assert_int_equal(sched_pop(s, SCHED_REMOTE), 0);
 	assert_int_equal(sched_blocked_until(s, 1), 70);
 	assert_int_equal(sched_next_due(s), 70);
