@@ -21,16 +21,26 @@ usage(FILE *out)
 	fputs("usage: fifectl [-j] [-f file] command [argument ...]\n"
 	      "commands:\n"
 	      "  status [--check] | reload | stop | check | setup HOSTNAME | dns DOMAIN\n"
-	      "  domain add|del|list      user add|del|list|show|set|rename|passwd\n"
+	      "  domain add|del|list DOMAIN | domain set DOMAIN language=en|zh\n"
+	      "  user add|del|list|show|set|rename|passwd|sessions|kick ADDRESS ...\n"
 	      "  user apppass add|del|list ADDRESS [NAME [smtp|imap|pop3|sieve]]\n"
-	      "  alias add|del|list       route add|del|list|explain\n"
-	      "  queue list|show|retry|hold|release|remove|bounce|set|stats\n"
+	      "  user cert add|del|list ADDRESS [NAME [FINGERPRINT]]\n"
+	      "  group add|del|list|show|set NAME [KEY=VALUE ...]\n"
+	      "  alias add|del|list ADDRESS [TARGET ...]\n"
+	      "  route add|del|list|explain DOMAIN [URL [SETTING=VALUE ...]]\n"
+	      "  secret add|del|list NAME | policy list | policy remove DOMAIN\n"
+	      "  access list | access ban list|del SUBJECT\n"
+	      "  access allow|deny|junk add|del|list SUBJECT [REASON] [--user ADDRESS]\n"
+	      "  queue list|retry|hold|release|remove|bounce [ID ...] [--to PATTERN]\n"
+	      "      [--from PATTERN] [--state S] [--older T] [--newer T] [--all] "
+	      "[--dry-run]\n"
+	      "  queue show ID | queue set --priority N ID ... | queue stats\n"
 	      "  queue verify [--offline] [--repair] | queue freeze add|del|list\n"
-	      "  why ADDRESS|MESSAGE-ID|QUEUE-ID      log [smtp|delivery|filter|login]\n"
-	      "  resolver lookup|flush|stats          mailbox list|show\n"
-	      "  access list | allow|deny|junk|ban add|del|list [SUBJECT] [--user U]\n"
+	      "  why ADDRESS|MESSAGE-ID|QUEUE-ID | dump [--secrets] | load\n"
+	      "  log [host|smtp|delivery|filter|login] [--day D] [--match RE] [-f]\n"
 	      "  sieve list|get|put|check|del|rename|activate ADDRESS [NAME]\n"
-	      "  filter stats                         dump | load\n",
+	      "  mailbox list|show ADDRESS | filter stats\n"
+	      "  resolver lookup|flush NAME | resolver stats|servers\n",
 	    out);
 	exit(out == stdout ? CTL_OK : CTL_USAGE);
 }

@@ -13,6 +13,8 @@ import sys
 import tempfile
 import time
 
+import manual
+
 TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 STAGES = ("unit", "fuzz", "lint", "e2e", "e2e-san")
 counts = {"passed": 0, "failed": 0, "skipped": 0}
@@ -103,6 +105,8 @@ def lint_tests(words):
         p = subprocess.run(["mandoc", "-Tlint", "-Wwarning", "man/" + page], cwd=TOP,
                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         report("passed" if p.returncode == 0 else "failed", "man " + page, p.stdout[:400])
+    for name, wrong in manual.checks():
+        report("failed" if wrong else "passed", name, wrong)
     if shutil.which("clang-format"):
         files = subprocess.run(["git", "ls-files", "*.c", "*.h"], cwd=TOP, text=True,
                                stdout=subprocess.PIPE).stdout.split()
