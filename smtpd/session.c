@@ -354,7 +354,7 @@ set_deadline(struct session *s)
 	} else if (smtp_in_waiting(s->in) || s->txn.spilling || gatekeeper_holds(s))
 		conn_deadline(s->conn, 0); /* it is our turn */
 	else if (s->progress) {
-		if (!smtp_in_in_data(s->in) && s->txn.id == 0)
+		if (!smtp_in_in_data(s->in) && s->txn.id == 0 && !s->txn.whole)
 			s->data_since_ms = 0;
 		/* Not at every octet: a command has to be complete in time. */
 		conn_deadline(s->conn,

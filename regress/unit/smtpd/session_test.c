@@ -733,6 +733,38 @@ test_whole(void **state)
 	hang_up(fd);
 }
 
+/* A chunk does not start the clock of its message anew, wherever that is kept. */
+static void
+slow_chunks(void)
+{
+	int fd = client(LISTENER_SMTP), i;
+
+	say(fd,
+	    "EHLO client.example\r\nMAIL FROM:<bob@remote.test>\r\n"
+	    "RCPT TO:<alice@example.test>\r\n",
+	    4);
+	for (i = 0; i < 60 && strstr(got, "\r\n421 ") == NULL; i++) {
+		const char *part = i % 2 == 0 ? "BDAT 2\r\nx" : "y";
+		uint64_t end = now_ms() + 100;
+
+		if (write(fd, part, strlen(part)) == -1)
+			break;
+		while (now_ms() < end && strstr(got, "\r\n421 ") == NULL)
+			turn(fd);
+	}
+	expect("\r\n421 ");
+	hang_up(fd);
+}
+
+static void
+test_slow_chunks(void **state)
+{
+	conf.timeout_data_s = 1;
+	slow_chunks();
+	filter_wants(0);
+	slow_chunks();
+}
+
 static unsigned int stopped;
 
 static void
@@ -763,7 +795,7 @@ main(void)
 		T(test_spill_at_the_end), T(test_verdicts), T(test_queue_full),
 		T(test_lost_peers), T(test_client_vanishes), T(test_submission),
 		T(test_local), T(test_deaf_client), T(test_half_closed), T(test_whole),
-		T(test_stop) };
+		T(test_slow_chunks), T(test_stop) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
