@@ -14,6 +14,7 @@
 
 #define KEYD_TIMEOUT_MS 10000
 #define DATA_MAX 4096
+#define COMMAND_MAX 400 /* octets of base64 in AUTH */
 
 struct login {
 	struct session *s;
@@ -21,6 +22,7 @@ struct login {
 	uint64_t exchange;
 	bool begun;
 	bool proved; /* the server knows the secret, or need not */
+	char *later; /* what is too long for the command, until the server asks for it */
 };
 
 void
@@ -30,6 +32,8 @@ login_free(struct login *l)
 		return;
 	if (l->ask != 0)
 		channel_forget(channel_find(l->channel), l->ask);
+	if (l->later != NULL)
+		freezero(l->later, strlen(l->later));
 	free(l);
 }
 
@@ -72,11 +76,17 @@ got_answer(struct msg *m, void *arg)
 	}
 	if (!l->begun) {
 		l->begun = true;
+		/* RFC 4954, 4: the command would be too long. */
+		if (a->has_data && strlen(text) > COMMAND_MAX &&
+		    (l->later = strdup(text)) == NULL) {
+			explicit_bzero(text, sizeof(text));
+			failed(s, "out of memory");
+			return;
+		}
 		smtp_out_auth(s->engine, a->mechanism,
-		    !a->has_data         ? NULL
-		    : a->data_len == 0   ? "="
-		    : strlen(text) > 400 ? NULL /* RFC 4954, 4: it would be too long */
-					 : text);
+		    !a->has_data || l->later != NULL ? NULL
+		    : a->data_len == 0               ? "="
+						     : text);
 	} else
 		smtp_out_auth_answer(s->engine, text);
 	explicit_bzero(text, sizeof(text));
@@ -141,9 +151,18 @@ void
 login_challenge(struct session *s, const char *base64)
 {
 	struct msg_relay_next q = { .exchange = s->login->exchange };
+	char *later = s->login->later;
 	uint8_t data[DATA_MAX];
-	int n = base64_decode(base64, strlen(base64), data, sizeof(data));
+	int n;
 
+	if (later != NULL) {
+		s->login->later = NULL;
+		smtp_out_auth_answer(s->engine, later);
+		freezero(later, strlen(later));
+		session_run(s);
+		return;
+	}
+	n = base64_decode(base64, strlen(base64), data, sizeof(data));
 	if (n == -1) {
 		failed(s, "the server's challenge is malformed");
 		return;
