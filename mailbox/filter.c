@@ -400,6 +400,17 @@ carry_out(struct run *r, const struct sieve_result *res, bool only_sent,
 			copy = k == 1;
 			break;
 		case SIEVE_REDIRECT:
+			/* To oneself: it is here already. */
+			if (strcasecmp(a->address, r->owner->address) == 0 ||
+			    strcasecmp(a->address, r->d->recipient) == 0) {
+				if (r->kept == 0)
+					e = keep(r, NULL, 0);
+				break;
+			}
+			if (send_out(r, a, res->body_off) == -1)
+				return -1;
+			copy = true;
+			break;
 		case SIEVE_NOTIFY:
 			if (send_out(r, a, res->body_off) == -1)
 				return -1;

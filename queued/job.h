@@ -28,6 +28,8 @@ struct job_rcpt {
 struct job_expand {
 	uint32_t num; /* of the recipient that stands for it */
 	char *address;
+	uint8_t skip; /* the message has that recipient already */
+	uint8_t loop; /* and it has sent the message on */
 };
 
 /* A message that a script of the recipient sends; see outlet.c. */
@@ -83,6 +85,10 @@ int outlet_take(struct job *, const struct msg_job_outlet *, int fd);
 void outlet_free(struct job *);
 /* outlet.c: its content with a Received field, in CRLF; free()d by the caller. */
 char *outlet_text(const struct job_outlet *, uint64_t id, int64_t now, size_t *len);
+
+/* loops.c: which addresses are not added, and which recipients fail for it. */
+struct spool_view;
+void expands_check(struct job *, const struct spool_view *);
 
 /* deliver.c: live recipients for that destination: how many, and when the first is due.
  */

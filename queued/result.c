@@ -324,7 +324,8 @@ expands_apply(struct record *r, int pass)
 		const struct job_rcpt *jr = job_rcpt_find(r->job, e->num);
 		struct rec_rcpt rc = { 0 };
 
-		if (jr == NULL || jr->status != JOB_DELIVERED || num >= REC_RCPTS_MAX)
+		if (jr == NULL || jr->status != JOB_DELIVERED || e->skip ||
+		    num >= REC_RCPTS_MAX)
 			continue;
 		rc.num = num++;
 		rc.state = RCPT_LIVE;
@@ -700,6 +701,7 @@ result_record(struct job *j)
 		if (r.m->rcpt[i].state == RCPT_LIVE && job_rcpt_find(j, i) == NULL)
 			r.nlive++;
 	}
+	expands_check(j, &r.view);
 	for (uint32_t i = 0; i < j->nrcpt; i++)
 		rcpt_apply(&r, &j->rcpts[i], 0);
 	expands_apply(&r, 0);

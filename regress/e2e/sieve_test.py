@@ -195,6 +195,20 @@ def test_redirect_to_another_user_and_out():
             fife.ctl("route", "del", "far.test")
 
 
+def test_redirects_in_a_ring_end():
+    put('redirect "bob@example.test";')
+    put('redirect "alice@example.test";', user=BOB)
+    try:
+        fife.send("carol@example.test", [ALICE], message("sieve ring", extra="X-Ring: 1\r\n"))
+        wait_for(lambda: "5.4.6" in fife.ctl("why", ALICE), "the end of the ring")
+        put('redirect "alice@example.test";')
+        fife.send("eve@elsewhere.test", [ALICE], message("sieve self"))
+        folder_has("sieve self", "INBOX")
+    finally:
+        off()
+        off(BOB)
+
+
 def test_failing_script_keeps_the_mail():
     put('require ["variables", "fileinto"]; set "a" "no address"; redirect "${a}";')
     try:
