@@ -101,6 +101,79 @@ resolver_lookup(struct ctl *c, int argc, char **argv)
 	}
 }
 
+/* One name again and again, some at a time: how many answers a second. */
+struct measure {
+	struct ctl *ctl;
+	char name[256];
+	uint64_t left, running, began, count;
+};
+
+#define MEASURE_AT_A_TIME 64
+
+static void measured(const struct resolve_answer *, void *);
+
+static void
+measure_more(struct measure *m)
+{
+	while (m->ctl != NULL && m->left > 0 && m->running < MEASURE_AT_A_TIME &&
+	       resolve_lookup(m->name, DNSRR_A, measured, m) == 0) {
+		m->left--;
+		m->running++;
+	}
+	if (m->running > 0)
+		return;
+	if (m->ctl != NULL) {
+		uint64_t ms = now_ms() - m->began;
+
+		ctl_row(m->ctl, CTL_FACTS);
+		ctl_u64(m->ctl, "lookups", m->count);
+		ctl_u64(m->ctl, "ms", ms);
+		ctl_u64(m->ctl, "a-second", ms > 0 ? m->count * 1000 / ms : 0);
+		ctl_row_end(m->ctl);
+		ctl_done(m->ctl, CTL_OK, NULL);
+	}
+	free(m);
+}
+
+static void
+measured(const struct resolve_answer *a, void *arg)
+{
+	struct measure *m = arg;
+
+	m->running--;
+	if (m->running < MEASURE_AT_A_TIME / 2)
+		measure_more(m);
+}
+
+static void
+measure_gone(struct ctl *c, void *arg)
+{
+	((struct measure *)arg)->ctl = NULL;
+}
+
+static void
+resolver_measure(struct ctl *c, int argc, char **argv)
+{
+	const char *bad = NULL;
+	long long n = argc > 1 ? strtonum(argv[1], 1, 10000000, &bad) : 100000;
+	struct measure *m;
+
+	if (bad != NULL) {
+		ctl_done(c, CTL_USAGE, "%s: expected a number of lookups", argv[1]);
+		return;
+	}
+	if ((m = calloc(1, sizeof(*m))) == NULL) {
+		ctl_done(c, CTL_TEMPFAIL, "out of memory");
+		return;
+	}
+	m->ctl = c;
+	m->left = m->count = (uint64_t)n;
+	m->began = now_ms();
+	strlcpy(m->name, argv[0], sizeof(m->name));
+	ctl_on_gone(c, measure_gone, m);
+	measure_more(m);
+}
+
 static void
 resolver_flush(struct ctl *c, int argc, char **argv)
 {
@@ -230,6 +303,7 @@ const struct ctl_command dnsd_commands[] = {
 	{ "resolver lookup", 1, 2, resolver_lookup },
 	{ "resolver flush", 0, 1, resolver_flush },
 	{ "resolver servers", 0, 0, resolver_servers },
+	{ "resolver measure", 1, 2, resolver_measure },
 	{ "resolver stats", 0, 0, resolver_stats },
 	{ "status", 0, 0, status },
 	{ NULL, 0, 0, NULL },
