@@ -33,7 +33,8 @@ apppass_cmd_add(struct ctl *c, int argc, char **argv)
 	if (user_arg(c, argv[0], &u) == -1)
 		return;
 	if (service == -1) {
-		ctl_done(c, CTL_USAGE, "%s: expected smtp, imap, pop3, sieve or all", argv[2]);
+		ctl_done(
+		    c, CTL_USAGE, "%s: expected smtp, imap, pop3, sieve or all", argv[2]);
 		return;
 	}
 	if ((st = apppass_add(&u, argv[1], service, wall_s(), plain)) != DIR_OK ||

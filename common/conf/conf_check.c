@@ -134,8 +134,8 @@ conf_check(struct conf *c, char *err, size_t cap)
 	c->scan.scan_size_max = c->filter.scan_size_max;
 	c->scan.timeout_ms = c->filter.timeout_ms;
 	c->directory.trust_loopback = c->smtp.trust_loopback;
-	c->imap.trust_loopback = c->pop3.trust_loopback =
-	    c->managesieve.trust_loopback = c->smtp.trust_loopback;
+	c->imap.trust_loopback = c->pop3.trust_loopback = c->managesieve.trust_loopback =
+	    c->smtp.trust_loopback;
 	if (c->delivery.helo[0] == '\0')
 		strlcpy(c->delivery.helo, c->hostname, sizeof(c->delivery.helo));
 	return 0;

@@ -3,9 +3,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "mailbox/sieve/regex.h"
 #include "mailbox/sieve/run.h"
+
+#define REGEX_NS_MAX 5000000000 /* of a run */
 
 int
 sieve_match_begin(struct sieve_run *run, const struct sieve_node *node,
@@ -63,6 +66,7 @@ match_regex(struct sieve_match *m, size_t i, const struct sieve_value *v,
     struct sieve_matches *found)
 {
 	void *regex = m->arg->v[i].regex != NULL ? m->arg->v[i].regex : m->regexes[i];
+	struct timespec before, after;
 	char error[160];
 	int r;
 
@@ -76,7 +80,14 @@ match_regex(struct sieve_match *m, size_t i, const struct sieve_value *v,
 	}
 	if (sieve_spend(m->run, 50 + v->len / 64) == -1)
 		return -1;
+	clock_gettime(CLOCK_MONOTONIC, &before);
 	r = sieve_regex_match(regex, v, found);
+	clock_gettime(CLOCK_MONOTONIC, &after);
+	/* What a match costs is not known by its length. */
+	m->run->regex_ns += (int64_t)(after.tv_sec - before.tv_sec) * 1000000000 +
+			    (after.tv_nsec - before.tv_nsec);
+	if (m->run->regex_ns > REGEX_NS_MAX)
+		r = -1;
 	return r == -1 ? sieve_fail(m->run, "a regular expression takes too much work")
 		       : r;
 }

@@ -221,6 +221,9 @@ static const struct sieve_rule rules[] = {
 	    0 },
 	{ "return", OP_RETURN, 0, X(INCLUDE), "", { NULL }, NULL, 0 },
 	{ "global", OP_GLOBAL, 0, X(INCLUDE), "l", { NULL }, check_global, 0 },
+	/* Names of its drafts, which old scripts have. */
+	{ "import", OP_GLOBAL, 0, X(INCLUDE), "l", { NULL }, check_global, 0 },
+	{ "export", OP_GLOBAL, 0, X(INCLUDE), "l", { NULL }, check_global, 0 },
 
 	{ "address", OP_ADDRESS, RULE_TEST, 0, "ll",
 	    { address_options, MATCH, index_options, mime_options }, check_address, 0 },

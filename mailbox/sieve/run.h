@@ -67,6 +67,7 @@ struct sieve_run {
 	int part; /* of the innermost foreverypart, or -1 */
 	struct sieve_node *breaking;
 	unsigned int redirects;
+	int64_t regex_ns;              /* time that expressions took */
 	const struct sieve_node *node; /* for the place of a failure */
 };
 
