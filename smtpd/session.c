@@ -356,9 +356,11 @@ set_deadline(struct session *s)
 	else if (s->progress) {
 		if (!smtp_in_in_data(s->in) && s->txn.id == 0 && !s->txn.whole)
 			s->data_since_ms = 0;
-		/* Not at every octet: a command has to be complete in time. */
-		conn_deadline(s->conn,
-		    smtp_in_in_data(s->in) ? data_ms(s) : command_ms(s, UINT32_MAX));
+		/* Not at every octet: a command has to be complete in time. Between two
+		 * chunks a message goes on. */
+		conn_deadline(s->conn, smtp_in_in_data(s->in) || s->data_since_ms != 0
+					   ? data_ms(s)
+					   : command_ms(s, UINT32_MAX));
 	} else
 		return;
 	/* An answer that comes counts as progress of the client's. */

@@ -735,7 +735,7 @@ test_whole(void **state)
 
 /* A chunk does not start the clock of its message anew, wherever that is kept. */
 static void
-slow_chunks(void)
+slow_chunks(const char *first, const char *second)
 {
 	int fd = client(LISTENER_SMTP), i;
 
@@ -744,7 +744,7 @@ slow_chunks(void)
 	    "RCPT TO:<alice@example.test>\r\n",
 	    4);
 	for (i = 0; i < 60 && strstr(got, "\r\n421 ") == NULL; i++) {
-		const char *part = i % 2 == 0 ? "BDAT 2\r\nx" : "y";
+		const char *part = i % 2 == 0 ? first : second;
 		uint64_t end = now_ms() + 100;
 
 		if (write(fd, part, strlen(part)) == -1)
@@ -760,9 +760,11 @@ static void
 test_slow_chunks(void **state)
 {
 	conf.timeout_data_s = 1;
-	slow_chunks();
+	slow_chunks("BDAT 2\r\nx", "y");
+	slow_chunks("BDAT 1\r\nx", "BDAT 0\r\n");
 	filter_wants(0);
-	slow_chunks();
+	slow_chunks("BDAT 2\r\nx", "y");
+	slow_chunks("BDAT 0\r\n", "BDAT 0\r\n");
 }
 
 static unsigned int stopped;
