@@ -25,6 +25,7 @@
 #include "queued/spool.h"
 #include "queued/submit.h"
 #include "queued/sys.h"
+#include "queued/txn.h"
 
 #define JUDGE_MS 240000
 
@@ -130,8 +131,9 @@ on_verdict(struct msg *m, void *arg)
 	size_t len = strlen(p->prefix);
 	int error = 0;
 
+	/* What no job could carry is not taken. */
 	if (v == NULL || v->action == VERDICT_DEFER || queued.spool == NULL ||
-	    len + v->headers_len >= sizeof(p->prefix)) {
+	    len + v->headers_len > TXN_PREFIX_MAX) {
 		failed(p, EAGAIN);
 		return;
 	}

@@ -96,6 +96,14 @@ test_drop_is_judged(void **state)
 	UNTIL(seen.checks == 1);
 	turn(20);
 	assert_int_equal(nmsgs(), 0);
+	/* With more fields than a job can carry it would stay in the queue for ever. */
+	seen.verdict = VERDICT_ACCEPT;
+	seen.long_headers = 1;
+	for (int i = 0; i < 8000 && seen.checks == 1; i++)
+		turn(1);
+	turn(20);
+	assert_int_equal(nmsgs(), 0);
+	seen.long_headers = 0;
 	/* Rejected: its writer is told. */
 	seen.verdict = VERDICT_REJECT;
 	for (int i = 0; i < 8000 && seen.njobs == 0; i++)

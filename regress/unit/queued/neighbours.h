@@ -137,6 +137,7 @@ static struct {
 	/* filterd */
 	int checks;
 	uint8_t verdict;
+	int long_headers; /* filterd adds as many as there may be */
 	uint8_t sender_hold;
 	uint32_t granted;
 	uint64_t sync_id;
@@ -203,6 +204,15 @@ their_message(struct channel *ch, struct msg *m, void *arg)
 		strlcpy(verdict.text, "no such thing here", sizeof(verdict.text));
 		verdict.headers = (const uint8_t *)"X-Judged: yes\r\n";
 		verdict.headers_len = 15;
+		if (seen.long_headers) {
+			static uint8_t more[8192];
+
+			memset(more, 'x', sizeof(more));
+			memcpy(more, "X-Judged: ", 10);
+			memcpy(more + sizeof(more) - 2, "\r\n", 2);
+			verdict.headers = more;
+			verdict.headers_len = sizeof(more);
+		}
 		channel_send(ch, MSG_FILTERD_SMTPD_VERDICT, m->id, &verdict, -1);
 		break;
 	case MSG_QUEUED_AUTHD_SENDER:
