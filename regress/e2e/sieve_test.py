@@ -188,8 +188,24 @@ def test_redirect_to_another_user_and_out():
         try:
             fife.send("eve@elsewhere.test", [ALICE], message("sieve onward"))
             fife.wait_message("Subject: sieve onward", user=BOB)
-            wait_for(lambda: sink.messages, "redirect at the sink")
+            sender = wait_for(lambda: sink.messages, "redirect at the sink")[0][0]
+            assert sender == "eve@elsewhere.test" or sender.startswith("SRS0"), sender
             assert not any(b"sieve onward" in m for m in fife.messages())
+        finally:
+            off()
+            fife.ctl("route", "del", "far.test")
+
+
+def test_edited_redirect():
+    with Sink() as sink:
+        fife.ctl("route", "add", "far.test", f"smtp://127.0.0.1:{sink.port}")
+        put('require "editheader"; addheader "X-Via" "alice"; redirect "someone@far.test";')
+        try:
+            fife.send("eve@elsewhere.test", [ALICE], message("sieve edited onward"))
+            sender, rcpts, text = wait_for(lambda: sink.messages, "redirect at the sink")[0]
+            assert b"X-Via: alice\r\n" in text and text.count(b"Subject:") == 1, text
+            assert sender.startswith("SRS0="), sender
+            assert rcpts == ["someone@far.test"], rcpts
         finally:
             off()
             fife.ctl("route", "del", "far.test")
