@@ -289,7 +289,7 @@ sieve_do_set(struct sieve_run *run, struct sieve_node *node)
 		/* An included script runs outside of the loop that includes it. */
 		if (run->part == -1)
 			return sieve_fail(run, "extracttext outside of foreverypart");
-		if (sieve_part_text(run, run->part, false, &v) == -1)
+		if (sieve_part_text(run, run->part, true, &v) == -1)
 			return -1;
 		first = sieve_option(node, OPT_FIRST);
 		if (first != NULL) {

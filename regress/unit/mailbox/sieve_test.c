@@ -258,7 +258,7 @@ test_control(void **state)
 	    "set \"n\" \"\"; foreverypart { set \"n\" \"${n}i\"; }", "${n}", "iiiiii");
 	value_is("foreverypart { if header :mime :subtype \"content-type\" \"html\" { "
 		 "extracttext :first 10 \"t\"; break; } }",
-	    "${t}", "<style>x{}");
+	    "${t}", "Para bold ");
 	value_is("foreverypart :name \"o\" { foreverypart { set \"n\" \"x${n}\"; "
 		 "break :name \"o\"; } }",
 	    "${n}", "x");
