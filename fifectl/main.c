@@ -40,7 +40,7 @@ usage(FILE *out)
 	      "  log [host|smtp|delivery|filter|login] [--day D] [--match RE] [-f]\n"
 	      "  sieve list|get|put|check|del|rename|activate ADDRESS [NAME]\n"
 	      "  mailbox list|show ADDRESS | filter stats\n"
-	      "  resolver lookup|flush NAME | resolver stats|servers\n",
+	      "  resolver lookup|flush|measure NAME | resolver stats|servers\n",
 	    out);
 	exit(out == stdout ? CTL_OK : CTL_USAGE);
 }
