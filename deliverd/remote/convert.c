@@ -235,8 +235,11 @@ text(struct convert *c, const char *p, size_t len)
 {
 	if (c->scanning) {
 		c->column += len;
-		if (c->mode != IN_LEAF)
+		if (c->mode != IN_LEAF) {
+			for (size_t i = 0; i < len; i++)
+				c->any |= (unsigned char)p[i] >= 0x80 || p[i] == '\0';
 			return 0;
+		}
 		for (size_t i = 0; i < len; i++)
 			if ((unsigned char)p[i] >= 0x80 || p[i] == '\0')
 				mark(c);
@@ -520,17 +523,16 @@ static int
 boundary_line(struct convert *c, int which, bool closing, const char *p, size_t len,
     const char *eol, size_t eol_len)
 {
-	static const char crlf[] = "\r\n";
 	/* Encoded text ends its own last line but for quoted-printable. */
 	bool ended = c->mode == IN_LEAF && c->encoding == TO_BASE64 && !c->scanning;
-	bool held = c->eol_len > 0;
+	size_t held = c->eol_len;
 
 	if (c->mode == IN_HEADER && header_end(c, NULL, 0) == -1)
 		return -1;
 	if (leaf_end(c) == -1)
 		return -1;
 	c->eol_len = 0;
-	if (held && !ended && out(c, crlf, 2) == -1)
+	if (held > 0 && !ended && out(c, c->eol, held) == -1)
 		return -1;
 	c->depth = (unsigned int)which + (closing ? 0 : 1);
 	c->mode = closing ? IN_MULTI : IN_HEADER;
