@@ -46,7 +46,9 @@ int imap_run(struct imap *, size_t unsent);
 int imap_idle(const struct imap *);
 struct evbuffer *imap_output(struct imap *);
 int imap_ended(const struct imap *);
-/* Looks for changes from outside while in IDLE; by a timer. */
+/* Name of the folder that is selected in IDLE, or NULL. */
+const char *imap_idle_folder(const struct imap *);
+/* Looks for changes from outside while in IDLE; by a timer or a watch. */
 void imap_poll(struct imap *);
 /* 1, once: what follows the output that is there now is compressed, and so is the input
  * that was not taken yet (RFC 4978). */

@@ -412,6 +412,12 @@ imap_run(struct imap *s, size_t unsent)
 	return s->task != NULL && evbuffer_get_length(s->out) + unsent < IMAP_HIGH_WATER;
 }
 
+const char *
+imap_idle_folder(const struct imap *s)
+{
+	return s->idling && s->folder != NULL ? folder_name(s->folder) : NULL;
+}
+
 void
 imap_poll(struct imap *s)
 {

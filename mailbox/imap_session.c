@@ -1,25 +1,31 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * An IMAP session on its socket: the machine (imap.h) in the glue of session_conn.h, with
- * compression between them when the client wants it, and a timer that looks for changes
- * from outside.
+ * compression between them when the client wants it, and what looks for changes from
+ * outside during IDLE: a watch on the folder's directories, and a timer.
  */
 #include <event2/buffer.h>
 #include <event2/event.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "common/compat/compat.h"
 #include "common/log.h"
 #include "common/msg.h"
 #include "mailbox/imap.h"
 #include "mailbox/imap_deflate.h"
+#include "mailbox/maildir.h"
 #include "mailbox/session.h"
 #include "mailbox/session_conn.h"
 
-#define POLL_S 10 /* changes from outside, while in IDLE */
+#define POLL_S 10  /* changes from outside, while in IDLE, where nothing watches */
+#define SOON_MS 30 /* several files come at once */
+#define WATCHES_MAX 400
 
 struct session {
+	LIST_ENTRY(session) entry;
 	struct session_conn *sc;
 	struct imap *imap;
 	struct event *poll;
@@ -28,9 +34,106 @@ struct session {
 	struct evbuffer *plain; /* input that was inflated and is not taken yet */
 	struct evbuffer *out;   /* output as it goes to the socket */
 	bool broken;            /* the client's stream makes no sense, or no memory */
+	bool watched;           /* the folder of this IDLE is */
 };
 
+/* Directories of folders in IDLE, for what other programs do there. */
+static struct {
+	int fd;
+	size_t n;
+	struct event *ev, *soon;
+	struct event_base *base;
+} watch = { .fd = -1 };
+
+static LIST_HEAD(, session) all = LIST_HEAD_INITIALIZER(all);
+
 static struct session_conns sessions = LIST_HEAD_INITIALIZER(sessions);
+
+/* ---- changes from outside ---- */
+
+static void
+soon_cb(int fd, short what, void *arg)
+{
+	struct session *s;
+
+	LIST_FOREACH (s, &all, entry) {
+		imap_poll(s->imap);
+		if (evbuffer_get_length(imap_output(s->imap)) > 0)
+			session_conn_wake(s->sc);
+	}
+}
+
+static void
+watch_cb(int fd, short what, void *arg)
+{
+	static const struct timeval soon = { 0, SOON_MS * 1000 };
+
+	compat_dirwatch_drain(fd);
+	if (!evtimer_pending(watch.soon, NULL))
+		event_add(watch.soon, &soon);
+}
+
+static void
+watch_close(void)
+{
+	if (watch.ev != NULL)
+		event_free(watch.ev);
+	if (watch.soon != NULL)
+		event_free(watch.soon);
+	if (watch.fd != -1)
+		close(watch.fd);
+	watch.ev = watch.soon = NULL;
+	watch.fd = -1;
+	watch.n = 0;
+}
+
+static int
+watch_open(void)
+{
+	if (watch.fd != -1)
+		return 0;
+	if ((watch.fd = compat_dirwatch_open()) == -1)
+		return -1;
+	watch.ev = event_new(watch.base, watch.fd, EV_READ | EV_PERSIST, watch_cb, NULL);
+	watch.soon = event_new(watch.base, -1, 0, soon_cb, NULL);
+	if (watch.ev != NULL && watch.soon != NULL && event_add(watch.ev, NULL) == 0)
+		return 0;
+	watch_close();
+	return -1;
+}
+
+/* Once for each IDLE; what cannot be watched is looked at by the timer. */
+static void
+watch_folder(struct session *s)
+{
+	static const char *const subs[] = { "new", "cur" };
+	char dir[MAILDIR_NAME_MAX + 1], path[MAILDIR_NAME_MAX + 32];
+	const char *name = imap_idle_folder(s->imap);
+
+	if (name == NULL) {
+		s->watched = false;
+		return;
+	}
+	if (s->watched)
+		return;
+	s->watched = true;
+	/* Rather than to know who still needs which: begin anew. */
+	if (watch.n >= WATCHES_MAX) {
+		struct session *other;
+
+		watch_close();
+		LIST_FOREACH (other, &all, entry)
+			if (other != s)
+				other->watched = false;
+	}
+	if (watch_open() == -1 || maildir_folder_dir(name, dir, sizeof(dir)) == -1)
+		return;
+	for (size_t i = 0; i < 2; i++) {
+		(void)snprintf(path, sizeof(path), "Maildir/%s/%s", dir, subs[i]);
+		if (compat_dirwatch_add(watch.fd, path) == 0)
+			watch.n++;
+	}
+}
 
 /* Inflated input to the machine, as far as it takes it. */
 static void
@@ -95,6 +198,8 @@ run(void *m, size_t unsent)
 	struct session *s = m;
 	int more = imap_run(s->imap, unsent);
 
+	watch_folder(s);
+
 	if (s->deflate == NULL || s->broken || unsent >= IMAP_HIGH_WATER ||
 	    !imap_idle(s->imap))
 		return more;
@@ -140,6 +245,10 @@ session_free(void *m)
 {
 	struct session *s = m;
 
+	if (s->sc != NULL)
+		LIST_REMOVE(s, entry);
+	if (LIST_EMPTY(&all))
+		watch_close();
 	imap_free(s->imap);
 	imap_deflate_free(s->deflate);
 	if (s->plain != NULL)
@@ -198,6 +307,8 @@ imap_session_start(struct event_base *base, int fd, struct store *store,
 		session_free(s);
 		return -1;
 	}
+	watch.base = base;
+	LIST_INSERT_HEAD(&all, s, entry);
 	return 0;
 }
 

@@ -78,4 +78,10 @@ void compat_closefrom(int fd);
  */
 int compat_boot_id(char buf[COMPAT_BOOT_ID_SIZE]);
 
+/* A descriptor that becomes readable when an entry of a watched directory comes or goes;
+ * -1 with ENOSYS where there is no such thing. */
+int compat_dirwatch_open(void);
+int compat_dirwatch_add(int fd, const char *path);
+void compat_dirwatch_drain(int fd);
+
 #endif

@@ -3,6 +3,7 @@
 pipelined, some with extensions enabled and compressed. Every connection checks what it is told:
 no EXPUNGE where none may be, numbers within bounds, UIDs that stay with their numbers, modification
 sequences that grow, and at the end that it was told of every change of flags."""
+import glob
 import os
 import random
 import re
@@ -348,6 +349,26 @@ def test_idle_at_once():
     a.finish(tag, verb)
     print(f"# APPEND to EXISTS in IDLE: median {sorted(times)[10] * 1000:.1f} ms", flush=True)
     assert sorted(times)[10] < 1
+    # another program, in less time than a poll would take
+    a.ok("SELECT INBOX")
+    n = len(a.view)
+    tag, verb, data = a.start("IDLE")
+    a.send(data)
+    while not (line := a.line()).startswith(b"+"):
+        a.untagged(line, verb)
+    top = glob.glob(os.path.join(fife.run, "**/example.test/bob/Maildir"), recursive=True)[0]
+    with open(top + "/tmp/outside", "wb") as f:
+        f.write(b.message())
+    os.chown(top + "/tmp/outside", os.stat(top).st_uid, -1)
+    t = time.monotonic()
+    os.rename(top + "/tmp/outside", top + "/new/1.outside")
+    while len(a.view) == n:
+        a.untagged(a.line(), verb)
+    t = time.monotonic() - t
+    print(f"# a file in new/ to EXISTS in IDLE: {t * 1000:.0f} ms", flush=True)
+    assert t < 8
+    a.send(b"DONE\r\n")
+    a.finish(tag, verb)
     a.close()
     b.close()
 
