@@ -587,7 +587,8 @@ smtp_in_login_ended(struct smtp_in *e)
 void
 smtp_in_limit_size(struct smtp_in *e, uint64_t size_max)
 {
-	e->login_size_max = size_max;
+	/* No octets at all is a limit as well. */
+	e->login_size_max = size_max == 0 ? 1 : size_max;
 }
 
 uint64_t

@@ -465,6 +465,22 @@ test_replies(void **state)
 		}
 }
 
+/* What an account may send: to send nothing is not to send everything. */
+static void
+test_size_of_login(void **state)
+{
+	struct dialogue d;
+
+	(void)state;
+	start(&d, LISTENER_SUBMISSION, 1, 0);
+	say(&d, "EHLO x\r\n" LOGIN, 0);
+	smtp_in_limit_size(d.e, 0);
+	say(&d, "MAIL FROM:<alice@example.test>\r\n" TO DATA, 0);
+	assert_int_equal(d.committed, 0);
+	assert_non_null(strstr(d.out, "552 5.3.4 "));
+	dialogue_clear(&d);
+}
+
 int
 main(void)
 {
@@ -472,6 +488,7 @@ main(void)
 		cmocka_unit_test(test_offered),
 		cmocka_unit_test(test_mail),
 		cmocka_unit_test(test_rrvs),
+		cmocka_unit_test(test_size_of_login),
 		cmocka_unit_test(test_tls_required),
 		cmocka_unit_test(test_valid_since),
 		cmocka_unit_test(test_replies),
