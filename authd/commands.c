@@ -317,6 +317,11 @@ route_add(struct ctl *c, int argc, char **argv)
 		    len >= sizeof(text) ? "the route is too long" : why);
 		return;
 	}
+	if (resolve_domain_is_local(&auth.resolver, key))
+		ctl_text(c,
+		    "%s is a domain of this host: its mail stays here, and the route has "
+		    "no effect",
+		    key);
 	done_with(c, directory_route_put(auth.directory, key, text), argv[0]);
 	auth_changed("");
 }

@@ -201,7 +201,9 @@ def test_dump_and_load():
 
 
 def test_queue():
-    ctl("route", "add", "far.test", "smtp://127.0.0.1:1")
+    assert ctl("route", "add", "far.test", "smtp://127.0.0.1:1") == ""
+    assert "no effect" in ctl("route", "add", "example.test", "smtp://127.0.0.1:1")
+    ctl("route", "del", "example.test")
     ctl("queue", "hold", "--all")
     try:
         for n in range(3):
