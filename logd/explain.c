@@ -69,8 +69,9 @@ static const struct {
 	    "forwarded[ {qid}][ from " FROM "][ to " TO "][ as {new_qid}][: " WORDS "]" },
 	{ "expanded",
 	    "replaced the recipient[ {address|of}] of[ {qid}] by[ " TO "][: " WORDS "]" },
-	{ "frozen",
-	    "keeps[ {qid}] back[ for " TO "][ by rule {rule}][ of {by}][: " WORDS "]" },
+	{ "warned", "told the sender[ " TO "] that[ {qid}] is late[ (notice {notice})]" },
+	{ "frozen", "keeps[ {qid}] back[ for " TO "][, {+until} at most,][ by rule "
+		    "{rule}][ of {by}][: " WORDS "]" },
 	{ "given-up", "gave[ {qid}] up[, on the word of an {by}]" },
 	{ "priority", "gave[ {qid}] the priority[ {priority}]" },
 	{ "host-failed", "tried[ {qid}] in vain[ at " WHERE "][: " WORDS "]" },
@@ -199,6 +200,11 @@ put_key(struct out *o, struct fact *f, const char *p, int *found)
 	int address = p[1] == '<', span = p[1] == '+',
 	    i = find(f, p + 1 + (address || span), end);
 
+	/* No time at all. */
+	if (span && i != -1 && f->kv[i].val_len == 1 && f->kv[i].val[0] == '0') {
+		f->used |= 1ull << i;
+		i = -1;
+	}
 	*found = i != -1;
 	if (i != -1) {
 		f->used |= 1ull << i;

@@ -79,7 +79,8 @@ is_scheduled(const struct qmsg *m)
 	if (!(m->ext & QX_RELEASE) || (int64_t)m->created <= now)
 		return 0;
 	for (uint32_t i = 0; i < m->nrcpt; i++) {
-		if (m->rcpt[i].state == RCPT_LIVE && m->rcpt[i].next <= now)
+		if (m->rcpt[i].state == RCPT_LIVE &&
+		    (m->rcpt[i].next <= now || m->rcpt[i].attempts > 0))
 			return 0;
 	}
 	return 1;
@@ -309,7 +310,11 @@ list_each(struct walk *w, struct qmsg *m, const struct spool_view *v)
 	ctl_time(w->ctl, "next", next > queue_now() ? next : queue_now());
 	if (frozen != NULL)
 		freeze_describe(frozen, to, sizeof(to));
-	ctl_str(w->ctl, "reason", frozen != NULL ? to : first != NULL ? first->text : "");
+	ctl_str(w->ctl, "reason",
+	    m->flags & QM_HELD && m->flags & QM_QUARANTINE ? v->rec.reason
+	    : frozen != NULL                               ? to
+	    : first != NULL                                ? first->text
+							   : "");
 	ctl_row_end(w->ctl);
 	return 1;
 }
@@ -453,7 +458,9 @@ facts(struct ctl *c)
 	ctl_time(c, "oldest", oldest != NULL ? (int64_t)oldest->created : 0);
 	ctl_u64(c, "disk-free", spool_disk_free(queued.spool));
 	if (spool_disk_free(queued.spool) < queued.conf.disk_reserve)
-		ctl_str(c, "degraded", "the disk is full: new mail is answered with 452");
+		ctl_str(c, "degraded",
+		    "less than disk-reserve is free on the disk: new mail is answered "
+		    "with 452");
 }
 
 static void

@@ -144,7 +144,7 @@ freeze_add_run(struct ctl *c, int argc, char **argv)
 static void
 freeze_del_run(struct ctl *c, int argc, char **argv)
 {
-	uint32_t num = (uint32_t)strtonum(argv[0], 1, UINT32_MAX, NULL);
+	uint32_t num = (uint32_t)strtonum(argv[0], 1, UINT32_MAX, NULL), n;
 	struct freeze_rule *r = NULL;
 
 	(void)argc;
@@ -169,8 +169,9 @@ freeze_del_run(struct ctl *c, int argc, char **argv)
 		    "spool");
 		return;
 	}
-	ctl_text(c, "rule %u is deleted, %u messages are looked at again", num,
-	    deliver_thaw());
+	n = deliver_thaw();
+	ctl_text(c, "rule %u is deleted, %u message%s looked at again", num, n,
+	    n == 1 ? " is" : "s are");
 	ctl_done(c, CTL_OK, NULL);
 }
 

@@ -174,6 +174,13 @@ def test_futurerelease():
         # The administrator may let it go before.
         fife.ctl("queue", "retry", far)
         wait_for(lambda: len(sink.messages) == 2, "the other")
+    # One that has been let go and failed is a deferred one like all others.
+    fife.ctl("route", "add", "gone.test", "smtp://127.0.0.1:1")
+    far, _ = submit([("x@gone.test", [])], "Subject: far\r\n\r\nx\r\n", ["HOLDFOR=3000"])
+    fife.ctl("queue", "retry", far)
+    wait_for(lambda: far in fife.ctl("queue", "list", "--state", "deferred"), "a deferred message")
+    assert far not in fife.ctl("queue", "list", "--state", "scheduled")
+    fife.ctl("queue", "remove", far)
     s = fife.smtp(587, ALICE)
     s.ehlo()
     for options in (["HOLDFOR=3601"], ["HOLDFOR=0"], ["HOLDUNTIL=2000-01-01T00:00:00Z"], ["HOLDFOR=9", "BY=8;R"]):
