@@ -223,6 +223,7 @@ def test_redirects_in_a_ring_end():
     finally:
         off()
         off(BOB)
+        fife.ctl("sieve", "del", BOB, "main")
 
 
 def test_failing_script_keeps_the_mail():
