@@ -105,7 +105,14 @@ static void
 tell_postmaster(const struct user *u)
 {
 	struct msg_notice n = { 0 };
+	char held[900] = "";
 
+	if (auth.watch.action == WATCH_HOLD)
+		snprintf(held, sizeof(held),
+		    "What was held stays so until you let it go, or throw it away:\r\n"
+		    "    fifectl queue release --from %s --state quarantined\r\n"
+		    "    fifectl queue remove --from %s --state quarantined\r\n",
+		    u->address, u->address);
 	snprintf(n.subject, sizeof(n.subject), "Is %.200s stolen?", u->address);
 	snprintf(n.text, sizeof(n.text),
 	    "The account %s sends as if somebody else had its password:\r\n"
@@ -116,9 +123,9 @@ tell_postmaster(const struct user *u)
 	    "If it is stolen, give it a new password, which ends all its sessions and\r\n"
 	    "lets it send again:\r\n"
 	    "                       fifectl user passwd %s\r\n"
-	    "If all is well:        fifectl user set %s suspect=no\r\n",
+	    "If all is well:        fifectl user set %s suspect=no\r\n%s",
 	    u->address, u->suspect, consequence(), u->address, u->address, u->address,
-	    u->address, u->address);
+	    u->address, u->address, held);
 	tell(&n);
 }
 

@@ -299,8 +299,15 @@ def test_stolen_account_is_held():
         assert "aside" in why and "looks stolen" in why, why
         assert not [m for m in fife.messages(ALICE) if b"held spam" in m]
         ctl("user", "set", erin, "suspect=no")
-        ctl("queue", "release", "--from", erin)
+        ctl("queue", "release", "--from", erin, "--state", "quarantined")
         fife.wait_message("Subject: held spam", ALICE)
+        # The notice says what to do with what is held.
+        frank = "frank@example.test"
+        ctl("user", "add", frank, input="secret\n")
+        fife.passwords[frank] = "secret"
+        rcpts(frank, *[f"alice+{i}@example.test" for i in range(7)])
+        notice = fife.wait_message(f"Subject: Is {frank} stolen?", ALICE).decode()
+        assert f"fifectl queue release --from {frank} --state quarantined" in notice, notice
     finally:
         open(path, "w").write(text)
         ctl("reload")
