@@ -273,6 +273,33 @@ test_carried(void **state)
 	assert_int_equal(seen.rcpts[0].rrvs_action, 0);
 }
 
+/* RFC 8689, 6: what a script sends on of it needs TLS as well. */
+static void
+test_script_sends_on(void **state)
+{
+	static const char text[] = "Subject: edited\r\n\r\nhi\r\n";
+	struct msg_job_outlet o = { .kind = OUTLET_REDIRECT,
+		.size = sizeof(text) - 1,
+		.address = "far@remote.test" };
+	int fd = compat_memfd_create("outlet");
+
+	(void)state;
+	assert_int_equal(write(fd, text, sizeof(text) - 1), sizeof(text) - 1);
+	asks.require_tls = 1;
+	submit("bob@example.test", "alice@example.test", 0);
+	UNTIL(seen.njobs == 1);
+	o.job = seen.job.job;
+	o.rcpt = seen.rcpts[0].rcpt;
+	channel_send(theirs[LOCAL], MSG_LDELIVER_QUEUED_OUTLET, 0, &o, fd);
+	job_answer(theirs[LOCAL], seen.job.job, JOB_DELIVERED);
+	UNTIL(seen.njobs == 2);
+	assert_string_equal(seen.rcpts[0].address, "far@remote.test");
+	assert_string_equal(seen.job.sender, "bob@example.test");
+	assert_int_equal(seen.job.require_tls, 1);
+	job_answer(theirs[REMOTE], seen.job.job, JOB_DELIVERED);
+	UNTIL(nmsgs() == 0);
+}
+
 /* An smtpd that says what no smtpd says is cut off. */
 static void
 hostile(void)
@@ -320,6 +347,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_release, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_release_and_expiry, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_carried, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_script_sends_on, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_hostile, setup, teardown),
 	};
 
