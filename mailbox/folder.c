@@ -7,6 +7,7 @@
 
 #include "common/log.h"
 #include "common/proto/encoding.h"
+#include "mailbox/fts.h"
 #include "mailbox/store_int.h"
 
 /* ---- loading ---- */
@@ -101,6 +102,7 @@ folder_recover_bounds(struct folder *f)
 void
 folder_unload(struct folder *f)
 {
+	fts_close(f);
 	if (f->dirfd != -1)
 		close(f->dirfd);
 	if (f->curfd != -1)

@@ -6,6 +6,7 @@
 
 #include "common/proto/date.h"
 #include "common/proto/header.h"
+#include "mailbox/fts.h"
 #include "mailbox/imap_fetch.h"
 
 #define DAY 86400
@@ -105,12 +106,17 @@ match_content(struct imap_match *q, const struct imap_key *k)
 	size_t header, len;
 	int64_t day;
 
+	if ((k->kind == IMAP_KEY_BODY || k->kind == IMAP_KEY_TEXT ||
+		k->kind == IMAP_KEY_HEADER) &&
+	    fts_rules_out(q->folder, &q->m, k->query))
+		return false;
 	if ((msg = imap_match_content(q, &len)) == NULL)
 		return false;
 	if (k->kind == IMAP_KEY_BODY || k->kind == IMAP_KEY_TEXT) {
 		q->work += len;
 		if (q->tree == NULL && (q->tree = mime_parse(msg, len, NULL)) == NULL)
 			return false;
+		q->work += fts_learn(q->folder, &q->m, msg, len, q->tree);
 		return imap_text_find(
 		    msg, len, q->tree, k->kind == IMAP_KEY_TEXT, k->text, k->text_len);
 	}

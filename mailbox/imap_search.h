@@ -49,6 +49,8 @@ enum imap_key_kind {
 	IMAP_KEY_TEXT,
 };
 
+struct fts_query;
+
 struct imap_key {
 	enum imap_key_kind kind;
 	int cost; /* 0 the index, 1 the header, 2 the body: cheap ones are asked first */
@@ -61,6 +63,7 @@ struct imap_key {
 	char *name;
 	char *text; /* folded */
 	size_t text_len;
+	struct fts_query *query; /* of text, made when it is first needed (fts.h) */
 };
 
 enum imap_return {

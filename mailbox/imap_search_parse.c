@@ -6,6 +6,7 @@
 #include "common/compat/compat.h"
 #include "common/proto/charset.h"
 #include "common/proto/date.h"
+#include "mailbox/fts.h"
 #include "mailbox/imap_search.h"
 #include "mailbox/store.h"
 
@@ -96,6 +97,7 @@ key_free(struct imap_key *k)
 		imap_set_clear(&k->set);
 		free(k->name);
 		free(k->text);
+		free(k->query);
 		free(k);
 		k = next;
 	}
@@ -154,6 +156,7 @@ key_text(struct parser *p, struct imap_key *k, const struct imap_str *v)
 		return imap_fail(p->a, "Out of memory");
 	}
 	k->text_len = imap_fold(s, len, k->text, &space);
+	k->query = fts_query_new(k->text, k->text_len);
 	k->text[k->text_len] = '\0';
 	free(utf8);
 	return 0;

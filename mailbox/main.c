@@ -16,6 +16,7 @@
 #include "common/compat/compat.h"
 #include "common/log.h"
 #include "common/sandbox.h"
+#include "mailbox/fts.h"
 #include "mailbox/session.h"
 #include "mailbox/store.h"
 
@@ -204,7 +205,7 @@ on_flush(evutil_socket_t fd, short what, void *arg)
 
 	if (me.store != NULL) {
 		store_flush(me.store);
-		more = store_busy(me.store);
+		more = store_busy(me.store) | fts_work(me.store);
 	}
 	event_add(me.ev_flush, more ? &fast : &slow);
 }

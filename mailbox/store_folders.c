@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 
 #include "common/log.h"
+#include "mailbox/fts.h"
 #include "mailbox/store_int.h"
 
 #define SUBSCRIPTIONS "subscriptions"
@@ -442,6 +443,7 @@ store_delete(struct store *s, const char *name)
 		return has_children(s, canonical) ? STORE_HAS_CHILDREN : STORE_NOT_FOUND;
 	if ((error = to_trash(s, canonical)) != STORE_OK)
 		return error;
+	fts_remove(f);
 	table_drop(s, f);
 	if (fstat(s->mailfd, &st) == 0)
 		s->list_time = st.st_mtim;

@@ -70,6 +70,8 @@ struct expunged_record {
 	uint32_t total;
 };
 
+struct folder_fts; /* fts.c */
+
 struct folder_watch {
 	LIST_ENTRY(folder_watch) entry;
 	struct folder *folder;
@@ -130,6 +132,7 @@ struct folder {
 	struct expunged *expunged; /* not in the index yet */
 	size_t n_expunged, expunged_cap;
 	LIST_HEAD(, folder_watch) watches;
+	struct folder_fts *fts; /* its search index; NULL: not used yet */
 };
 
 struct delivered {
@@ -182,6 +185,7 @@ struct store {
 	bool trash;
 	unsigned int trash_counter;
 	struct timespec checkpoint_failed;
+	bool fts_swept;
 };
 
 #define INDEX_BLOCK 48u /* UIDs a record */
