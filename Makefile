@@ -166,6 +166,10 @@ bench: setup
 bench-queue:
 	$(MAKE) all
 	FIFE_BUILD=$(CURDIR)/build/prod python3 regress/bench/queue.py
+# SEARCH in a large folder.
+bench-search:
+	$(MAKE) all
+	sh regress/bench/search.sh
 lint:
 	for m in man/*.[1-9]; do mandoc -Tlint -Wwarning $$m || exit 1; done
 format:

@@ -49,9 +49,12 @@ void
 fts_grams_init(struct fts_grams *g)
 {
 	memset(g, 0, sizeof(*g));
-	if ((g->slots = calloc(CAP_FIRST, sizeof(*g->slots))) == NULL)
+	g->slots = calloc(CAP_FIRST, sizeof(*g->slots));
+	g->list = calloc(CAP_FIRST / 2, sizeof(*g->list));
+	if (g->slots == NULL || g->list == NULL) {
+		fts_grams_clear(g);
 		g->full = true;
-	else
+	} else
 		g->cap = CAP_FIRST;
 }
 
@@ -59,8 +62,9 @@ void
 fts_grams_clear(struct fts_grams *g)
 {
 	free(g->slots);
-	g->slots = NULL;
-	g->cap = 0;
+	free(g->list);
+	g->slots = g->list = NULL;
+	g->cap = g->n = 0;
 }
 
 void
@@ -100,15 +104,18 @@ static void
 grow(struct fts_grams *g)
 {
 	size_t cap = g->cap * 4;
-	uint32_t *slots = g->n >= FTS_SET_MAX ? NULL : calloc(cap, sizeof(*slots));
+	uint32_t *slots = calloc(cap, sizeof(*slots)),
+		 *list = reallocarray(g->list, cap / 2, sizeof(*list));
 
-	if (slots == NULL) {
+	if (list != NULL)
+		g->list = list;
+	if (slots == NULL || list == NULL) {
+		free(slots);
 		g->full = true;
 		return;
 	}
-	for (size_t i = 0; i < g->cap; i++)
-		if (g->slots[i] != 0)
-			*slot_of(slots, cap, g->slots[i]) = g->slots[i];
+	for (size_t i = 0; i < g->n; i++)
+		*slot_of(slots, cap, list[i]) = list[i];
 	free(g->slots);
 	g->slots = slots;
 	g->cap = cap;
@@ -125,11 +132,11 @@ insert(struct fts_grams *g, uint32_t h)
 	if (*slot == h)
 		return;
 	*slot = h;
-	g->n++;
+	g->list[g->n++] = h;
 	g->bits += h & TWICE ? 2 : 1;
 	if (g->n >= FTS_SET_MAX)
 		g->full = true;
-	else if (g->n * 2 > g->cap)
+	else if (g->n * 2 >= g->cap)
 		grow(g);
 }
 
@@ -255,13 +262,10 @@ void
 fts_grams_sign(const struct fts_grams *g, uint64_t *words, size_t n)
 {
 	memset(words, 0, n * sizeof(*words));
-	for (size_t i = 0; i < g->cap; i++) {
-		uint32_t h = g->slots[i];
-		size_t bit;
+	for (size_t i = 0; i < g->n; i++) {
+		uint32_t h = g->list[i];
+		size_t bit = bit_of(h, n, false);
 
-		if (h == 0)
-			continue;
-		bit = bit_of(h, n, false);
 		words[bit / 64] |= UINT64_C(1) << bit % 64;
 		if (!(h & TWICE))
 			continue;

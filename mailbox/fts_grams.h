@@ -23,6 +23,7 @@
 
 struct fts_grams {
 	uint32_t *slots; /* a hash of hashes, 0 is free */
+	uint32_t *list;  /* the same in a row, n of them, room for cap / 2 */
 	size_t cap, n;
 	size_t bits;   /* that the set asks for */
 	size_t octets; /* of text */
