@@ -344,6 +344,25 @@ test_gone_while_read(void **state)
 	UNTIL(txn_count() == 0);
 }
 
+/* A file of holes costs its writer nothing, and is not read. */
+static void
+test_huge_is_not_read(void **state)
+{
+	struct msg_txn_final f = { .size = UINT64_C(1) << 40 };
+	uint64_t before = checksum_slices();
+
+	(void)state;
+	begin("a@x.test", 100000);
+	assert_int_equal(ftruncate(seen.fd, (off_t)f.size), 0);
+	close(seen.fd);
+	f.txn = next_txn - 1;
+	large.answers = 0;
+	channel_ask(theirs[SMTPD], MSG_SMTPD_QUEUED_FINAL, &f, -1, 60000, on_large, NULL);
+	UNTIL(large.answers == 1);
+	assert_int_equal(large.status, MSG_TEMP);
+	assert_int_equal(checksum_slices(), before);
+}
+
 int
 main(void)
 {
@@ -358,6 +377,7 @@ main(void)
 		    test_large_is_read_in_slices, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_altered_is_held, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_gone_while_read, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_huge_is_not_read, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
