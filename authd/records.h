@@ -20,7 +20,7 @@ struct login {
 	int64_t since;
 	uint64_t message_size_max;
 	uint32_t granted; /* recipients, and not yet in a message of the queue */
-	uint8_t service; /* enum service */
+	uint8_t service;  /* enum service */
 	char address[ADDRESS_MAX + 1];
 	char client[64];
 	char method[32];
