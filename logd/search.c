@@ -252,7 +252,7 @@ show_why_line(struct job *j, const struct line *l, enum log_kind kind)
 	int n;
 
 	line_stamp(stamp, l->time_us);
-	n = snprintf(text, 1024, "%.10s %.8s %.*s ", stamp, stamp + 11,
+	n = snprintf(text, 1024, "%.10s %.8sZ %.*s ", stamp, stamp + 11,
 	    (int)(l->name_len < 600 ? l->name_len : 600), l->name);
 	explain_line(l, text + n, sizeof(text) - (size_t)n);
 	send_row(j, l, kind, text);
