@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: ISC
 """Routes with settings: logins at relays with secrets that keyd keeps, routes by sender,
 fallbacks, limits; and what is done for hosts that lack extensions."""
+import atexit
 import base64
 import hashlib
 import hmac
 import os
 import re
+import shutil
 import ssl
 import subprocess
 import sys
@@ -25,6 +27,7 @@ ALICE, BOB = "alice@example.test", "bob@example.test"
 class Pki:
     def __init__(self):
         self.dir = tempfile.mkdtemp(prefix="fife-pki-")
+        atexit.register(shutil.rmtree, self.dir, True)
         self.ca = os.path.join(self.dir, "relay.pem")
         subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
                         "-days", "9", "-subj", "/CN=relay.test", "-addext", "subjectAltName=DNS:relay.test", "-keyout",

@@ -6,8 +6,10 @@
         dns.add(...); dns.spoil(name, "A")     # its signature is wrong from now on
         dns.anchor_file                        # for anchors of resolver { }
 """
+import atexit
 import base64
 import os
+import shutil
 import struct
 import subprocess
 import tempfile
@@ -33,6 +35,7 @@ def der_to_raw(der):
 class SignedZones(Zones):
     def __init__(self, zones, ttl=5):
         self.dir = tempfile.mkdtemp(prefix="fife-zones-")
+        atexit.register(shutil.rmtree, self.dir, True)
         self.signed = [z for z, s in zones.items() if s]
         self.key = os.path.join(self.dir, "zone.key")
         self.lock = threading.Lock()

@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: ISC
 """Which TLS mail goes out with: each policy (of the route, by DANE, by MTA-STS, of the sender)
 against peers whose TLS is good, wrong, expired, absent, broken; the outcome of each pair."""
+import atexit
 import datetime
 import hashlib
 import http.server
 import os
 import re
+import shutil
 import ssl
 import subprocess
 import sys
@@ -28,6 +30,7 @@ class Pki:
 
     def __init__(self):
         self.dir = tempfile.mkdtemp(prefix="fife-pki-")
+        atexit.register(shutil.rmtree, self.dir, True)
         self.made = {}
         for ca in ("ca", "otherca"):
             self.run("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "30",
