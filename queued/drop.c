@@ -255,14 +255,12 @@ scan(void)
 			take(fd, e->d_name);
 			n++;
 		} else if (taken_name(e->d_name, &id) != NULL) {
-			if (is_flying(e->d_name))
+			/* One whose message is in the queue could not be removed. */
+			if (is_flying(e->d_name) ||
+			    index_find(spool_index(spool), id) != NULL)
 				continue;
 			n++;
-			/* In the queue: only its name outlived a crash. */
-			if (index_find(spool_index(spool), id) == NULL)
-				take(fd, e->d_name);
-			else if (sys_unlink(fd, e->d_name) == -1 || sys_fsync(fd) == -1)
-				log_warn("drop: cannot unlink %s", e->d_name);
+			take(fd, e->d_name);
 		} else if (strncmp(e->d_name, DROP_TMP_PREFIX, strlen(DROP_TMP_PREFIX)) ==
 			       0 &&
 			   fstatat(fd, e->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
@@ -285,12 +283,49 @@ on_scan(evutil_socket_t fd, short what, void *arg)
 	event_add(ev, &tv);
 }
 
+/*
+ * Files whose messages are in the queue, of which a crash left the name: removed before
+ * anything is delivered. Later such a message may be gone, and its file would be taken
+ * again. 0 or -1.
+ */
+static int
+remove_taken(void)
+{
+	DIR *d;
+	struct dirent *e;
+	uint64_t id;
+	int fd, n = 0, rv = 0;
+
+	fd = drop_open();
+	if (fd == -1)
+		return 0; /* fifed has not made one */
+	d = fdopendir(fd);
+	if (d == NULL) {
+		close(fd);
+		return -1;
+	}
+	while (rv == 0 && (e = readdir(d)) != NULL) {
+		if (taken_name(e->d_name, &id) == NULL ||
+		    index_find(spool_index(spool), id) == NULL)
+			continue;
+		n++;
+		if ((rv = sys_unlink(fd, e->d_name)) == -1)
+			log_warn("drop: cannot unlink %s", e->d_name);
+	}
+	if (n > 0 && rv == 0 && (rv = sys_fsync(fd)) == -1)
+		log_warn("drop: cannot sync the directory");
+	closedir(d);
+	return rv;
+}
+
 int
 drop_start(struct spool *sp)
 {
 	struct timeval tv = { 1, 0 };
 
 	spool = sp;
+	if (remove_taken() == -1)
+		return -1;
 	ev = event_new(daemon_base(), -1, 0, on_scan, NULL);
 	return ev == NULL || event_add(ev, &tv) == -1 ? -1 : 0;
 }

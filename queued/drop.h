@@ -47,7 +47,8 @@ int drop_parse(const char *buf, size_t len, struct drop_envelope *, const char *
 
 struct spool;
 
-/* Scan now and every few seconds; spool must be open. 0 or -1. */
+/* Scan soon and every few seconds; spool must be open, and nothing delivered from it
+ * yet. 0, or -1: the queue must not start, a message could be doubled. */
 int drop_start(struct spool *);
 void drop_stop(void);
 
