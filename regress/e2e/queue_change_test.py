@@ -124,6 +124,7 @@ def test_bounce_in_chinese():
 
 
 def test_priority_by_hand():
+    wait_for(lambda: not rows(), "an empty queue")
     fife.ctl("queue", "hold", "--all")
     submit(ALICE, ["p@far.test"], "not so urgent")
     qid = rows()[0]["qid"]
