@@ -302,7 +302,7 @@ def test_stolen_account_is_held():
         ctl("queue", "release", "--from", erin, "--state", "quarantined")
         fife.wait_message("Subject: held spam", ALICE)
         # The notice says what to do with what is held.
-        frank = "frank@example.test"
+        frank = "fritz@example.test"
         ctl("user", "add", frank, input="secret\n")
         fife.passwords[frank] = "secret"
         rcpts(frank, *[f"alice+{i}@example.test" for i in range(7)])
