@@ -207,6 +207,17 @@ enum mbox_purpose {
 	MBOX_SIEVE
 };
 
+/* mbox_admin.verb */
+enum mbox_admin_verb {
+	MBOX_PURGE = 1,
+	MBOX_REINDEX,
+	MBOX_EXPORT, /* to the descriptor that came along */
+	MBOX_IMPORT  /* from it */
+};
+/* mbox_admin.options */
+#define MBOX_ADMIN_DRY_RUN 0x01
+#define MBOX_ADMIN_MBOX 0x02 /* mbox rather than a tar of a Maildir */
+
 /* outlet.kind: what a script sends */
 enum outlet_kind {
 	OUTLET_REDIRECT = 1, /* the message, or an edited one, from its own sender */

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <event2/event.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -16,6 +17,8 @@
 
 #define WITH_SECRET 1
 #define WITH_STDIN 2
+#define STREAM_IN 4  /* standard input, piece by piece */
+#define STREAM_OUT 8 /* standard output is the daemon's; facts go beside it */
 
 static const struct route {
 	const char *first;
@@ -51,7 +54,8 @@ static const struct route {
 	{ "sieve", "put", "deliverd-local", WITH_STDIN, NULL },
 	{ "sieve", "check", "deliverd-local", WITH_STDIN, NULL },
 	{ "sieve", NULL, "deliverd-local", 0, NULL },
-	{ "mailbox", "import", "mboxd", WITH_STDIN, NULL },
+	{ "mailbox", "import", "mboxd", STREAM_IN, NULL },
+	{ "mailbox", "export", "mboxd", STREAM_OUT, NULL },
 	{ "mailbox", NULL, "mboxd", 0, NULL },
 	{ "filter", "learn", "filterd", WITH_STDIN, NULL },
 	{ "filter", "test", "filterd", WITH_STDIN, NULL },
@@ -89,10 +93,6 @@ static const struct {
 	{ "list", NULL },
 	{ "backup", NULL },
 	{ "restore", NULL },
-	{ "mailbox", "purge" },
-	{ "mailbox", "reindex" },
-	{ "mailbox", "export" },
-	{ "mailbox", "import" },
 	{ "filter", "learn" },
 	{ "filter", "test" },
 };
@@ -209,6 +209,8 @@ ask_daemon(struct context *cx, const struct route *route, int argc, char **argv)
 	};
 	struct output o = { NULL, NULL, 0 };
 	struct client_answer a = { .status = CTL_TEMPFAIL };
+	struct stream stream = { .pid = -1 };
+	int out = route->flags & STREAM_OUT;
 	char words[WORDS_MAX], secret[1024] = "";
 	int r;
 
@@ -233,8 +235,15 @@ ask_daemon(struct context *cx, const struct route *route, int argc, char **argv)
 		fprintf(stderr, "fifectl: standard input: %s\n", strerror(errno));
 		return CTL_REFUSED;
 	}
-	if ((o.render = render_new(stdout, cx->json)) == NULL)
+	if ((route->flags & (STREAM_IN | STREAM_OUT)) &&
+	    (q.fd = stream_start(&stream, !!out)) == -1) {
+		fprintf(stderr, "fifectl: %s\n", strerror(errno));
 		return CTL_TEMPFAIL;
+	}
+	if ((o.render = render_new(out ? stderr : stdout, cx->json)) == NULL) {
+		fprintf(stderr, "fifectl: no memory\n");
+		exit(CTL_TEMPFAIL);
+	}
 	o.idle = event_new(cx->base, -1, 0, on_idle, &o);
 	client_run(cx->base, &q, on_row, &o, &a);
 	explicit_bzero(secret, sizeof(secret));
@@ -243,6 +252,13 @@ ask_daemon(struct context *cx, const struct route *route, int argc, char **argv)
 	if (o.idle != NULL)
 		event_free(o.idle);
 	render_free(o.render);
+	if (stream_end(&stream) == -1 && a.status == CTL_OK) {
+		a.status = CTL_REFUSED;
+		strlcpy(a.text,
+		    out ? "standard output cannot be written to its end"
+			: "standard input cannot be read to its end",
+		    sizeof(a.text));
+	}
 	if (a.text[0] != '\0')
 		fprintf(stderr, "fifectl: %s\n", a.text);
 	return ferror(stdout) ? CTL_REFUSED : a.status;

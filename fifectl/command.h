@@ -2,6 +2,8 @@
 #ifndef FIFE_FIFECTL_COMMAND_H
 #define FIFE_FIFECTL_COMMAND_H
 
+#include <sys/types.h>
+
 #include "fifectl/render.h"
 
 struct event_base;
@@ -36,5 +38,18 @@ int secret_read(const char *what, char *buf, size_t cap);
  * beyond SPOOL_MAX octets. */
 #define SPOOL_MAX (64u * 1024 * 1024)
 int spool_input(int from);
+
+/*
+ * Standard input or output as a pipe: a process of its own carries the octets, so that
+ * the daemon never holds a descriptor of the terminal. start: the daemon's end, which
+ * does not block; -1 with errno. end: after the command; -1 when what was to be read or
+ * written was not all. A stream with pid -1 was not started.
+ */
+struct stream {
+	pid_t pid;
+	int out;
+};
+int stream_start(struct stream *, int out);
+int stream_end(struct stream *);
 
 #endif

@@ -40,6 +40,10 @@ usage(FILE *out)
 	      "  log [host|smtp|delivery|filter|login] [--day D] [--match RE] [-f]\n"
 	      "  sieve list|get|put|check|del|rename|activate ADDRESS [NAME]\n"
 	      "  mailbox list|show ADDRESS | filter stats\n"
+	      "  mailbox purge ADDRESS [--folder F] [--older T] [--larger SIZE]\n"
+	      "      [--from PATTERN] [--flag F] [--unflag F] [--dry-run]\n"
+	      "  mailbox reindex ADDRESS | mailbox import ADDRESS [--folder F]\n"
+	      "  mailbox export ADDRESS [--folder F] [--mbox]\n"
 	      "  resolver lookup|flush|measure NAME | resolver stats|servers\n",
 	    out);
 	exit(out == stdout ? CTL_OK : CTL_USAGE);

@@ -16,6 +16,7 @@ struct append {
 	uint64_t size;
 	int16_t zone;
 	int fd;
+	bool lazy;
 	char unique[128];
 	char tmp[160]; /* below the folder's directory */
 	enum store_error error;
@@ -85,6 +86,12 @@ append_set_zone(struct append *a, int minutes)
 }
 
 void
+append_set_lazy(struct append *a)
+{
+	a->lazy = true;
+}
+
+void
 append_abort(struct append *a)
 {
 	if (a == NULL)
@@ -138,8 +145,8 @@ append_commit(
 		(void)futimens(a->fd, times);
 	}
 	folder_times_before(f);
-	if (renameat(f->dirfd, a->tmp, f->curfd, name) == -1 || fsync(a->fd) == -1 ||
-	    fsync(f->curfd) == -1) {
+	if (renameat(f->dirfd, a->tmp, f->curfd, name) == -1 ||
+	    (!a->lazy && (fsync(a->fd) == -1 || fsync(f->curfd) == -1))) {
 		error = store_errno(name);
 		(void)unlinkat(f->curfd, name, 0);
 	} else if ((error = folder_add(f, &m, name, NULL)) != STORE_OK)

@@ -258,12 +258,29 @@ put_expunged(MDB_txn *txn, struct folder *f)
 	return rc;
 }
 
+/* What is written anew from memory, and what was derived. */
+static int
+del_records(MDB_txn *txn, struct folder *f)
+{
+	static const char kinds[] = { 'B', 'N', 'C' };
+	struct key k;
+	int rc = 0;
+
+	for (size_t i = 0; i < sizeof(kinds) && rc == 0; i++) {
+		key_make(&k, kinds[i], f->id, 0, 0, KEY_FOLDER);
+		rc = del_prefix(txn, f->store, &k, KEY_FOLDER);
+	}
+	return rc;
+}
+
 static int
 put_folder(MDB_txn *txn, struct folder *f)
 {
 	struct key k;
 	int rc;
 
+	if (f->rebuild && (rc = del_records(txn, f)) != 0)
+		return rc;
 	if ((rc = put_expunged(txn, f)) != 0 || (rc = folder_put(txn, f)) != 0 ||
 	    (rc = put_blocks(txn, f)) != 0 || (rc = del_messages(txn, f)) != 0 ||
 	    (rc = put_map(txn, f, &f->names, 'N')) != 0 ||

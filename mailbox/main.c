@@ -52,6 +52,7 @@ stop(const char *why)
 	pop3_sessions_stop();
 	sieve_sessions_stop();
 	deliver_sessions_stop();
+	admin_sessions_stop();
 	event_base_loopbreak(me.base);
 }
 
@@ -111,9 +112,11 @@ session_start(struct msg *m)
 			event_add(me.ev_linger, &me.linger);
 		return;
 	}
-	/* authd may have another by now. */
-	me.quota = label->quota;
-	store_set_quota(me.store, label->quota);
+	/* authd may have another by now; mboxd does not know it when root asks. */
+	if (label->purpose != MBOX_ADMIN) {
+		me.quota = label->quota;
+		store_set_quota(me.store, label->quota);
+	}
 	switch (label->purpose) {
 	case MBOX_IMAP:
 		r = imap_session_start(me.base, fd, me.store, label, session_ended, NULL);
@@ -127,6 +130,10 @@ session_start(struct msg *m)
 		break;
 	case MBOX_DELIVER:
 		r = deliver_session_start(
+		    me.base, fd, me.store, label, session_ended, NULL);
+		break;
+	case MBOX_ADMIN:
+		r = admin_session_start(
 		    me.base, fd, me.store, label, session_ended, NULL);
 		break;
 	default:

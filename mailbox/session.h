@@ -29,11 +29,16 @@ int sieve_session_start(struct event_base *, int fd, struct store *,
 int deliver_session_start(struct event_base *, int fd, struct store *,
     const struct msg_mbox_label *, void (*ended)(void *), void *arg);
 
+/* Root's commands on the mailbox, from mboxd (mailbox/admin.c). */
+int admin_session_start(struct event_base *, int fd, struct store *,
+    const struct msg_mbox_label *, void (*ended)(void *), void *arg);
+
 /* End all of them now, saying so to the client where the protocol can. */
 void imap_sessions_stop(void);
 void pop3_sessions_stop(void);
 void sieve_sessions_stop(void);
 void deliver_sessions_stop(void);
+void admin_sessions_stop(void);
 
 /*
  * The life of a mailbox process, called by mboxd in the forked child: enters the

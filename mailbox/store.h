@@ -208,6 +208,8 @@ enum store_error append_commit(
     struct append *, uint8_t flags, uint64_t keywords, int64_t internal, uint32_t *uid);
 /* The zone that internal came in, before the commit. */
 void append_set_zone(struct append *, int minutes);
+/* Not durable until the caller has synced the file system. */
+void append_set_lazy(struct append *);
 void append_abort(struct append *);
 
 /* ---- delivery ---- */

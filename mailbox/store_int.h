@@ -109,6 +109,7 @@ struct folder {
 	bool detached;     /* not in the table any more; goes with its last reference */
 	bool dirty;        /* differs from the index */
 	bool notify;
+	bool rebuild; /* the next checkpoint drops its records first */
 	int refs;
 	int dirfd, curfd;
 

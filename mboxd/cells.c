@@ -41,6 +41,8 @@ struct request {
 	uint64_t deadline;
 	struct msg_mbox_open open; /* of AUTHD_MBOXD_OPEN */
 	struct msg_mbox_dir dir;   /* of the others */
+	cells_given given;         /* or NULL: asked by authd */
+	void *given_arg;
 };
 
 struct cell {
@@ -251,7 +253,10 @@ request_done(struct request *r, enum answer_status status, const char *text)
 	struct msg_status s = { .status = (uint8_t)status };
 
 	strlcpy(s.text, text == NULL ? "" : text, sizeof(s.text));
-	if (ch != NULL)
+	if (r->given != NULL) {
+		if (status != MSG_OK)
+			r->given(-1, s.text, r->given_arg);
+	} else if (ch != NULL)
 		channel_send(ch,
 		    r->type == MSG_AUTHD_MBOXD_OPEN ? MSG_MBOXD_AUTHD_OPENED
 						    : MSG_MBOXD_AUTHD_DONE,
@@ -296,7 +301,7 @@ do_open(struct request *r)
 
 	if (c != NULL && c->leaving)
 		return 0;
-	if (asker == NULL) {
+	if (asker == NULL && r->given == NULL) {
 		request_done(r, MSG_TEMP, "who asked is gone");
 		return 1;
 	}
@@ -343,6 +348,11 @@ do_open(struct request *r)
 	c->sessions_given++;
 	TAILQ_REMOVE(&cells, c, entry);
 	TAILQ_INSERT_TAIL(&cells, c, entry);
+	if (r->given != NULL) {
+		r->given(pair[1], NULL, r->given_arg);
+		request_done(r, MSG_OK, "");
+		return 1;
+	}
 	if (channel_send(asker, MSG_MBOXD_FRONT_SESSION, 0, &session, pair[1]) == -1)
 		request_done(r, MSG_TEMP, "who asked does not listen");
 	else
@@ -485,6 +495,49 @@ cells_request(struct channel *authd, struct msg *m)
 		return;
 	}
 	sweep();
+}
+
+void
+cells_admin(
+    const char *mailbox, const char *address, uint32_t uid, cells_given given, void *arg)
+{
+	struct request *r = NULL;
+
+	if (uid < conf.uid_first || uid > conf.uid_last) {
+		given(-1, "its directory belongs to no mailbox", arg);
+		return;
+	}
+	if (n_requests >= REQUESTS_MAX || stop_done != NULL ||
+	    (r = calloc(1, sizeof(*r))) == NULL) {
+		given(-1, "too busy", arg);
+		return;
+	}
+	r->type = MSG_AUTHD_MBOXD_OPEN;
+	r->deadline = now_ms() + REQUEST_PATIENCE_MS;
+	r->open.purpose = MBOX_ADMIN;
+	r->open.uid = uid;
+	strlcpy(r->open.mailbox, mailbox, sizeof(r->open.mailbox));
+	strlcpy(r->open.address, address, sizeof(r->open.address));
+	r->given = given;
+	r->given_arg = arg;
+	TAILQ_INSERT_TAIL(&requests, r, entry);
+	n_requests++;
+	sweep();
+}
+
+void
+cells_admin_forget(void *arg)
+{
+	struct request *r, *next;
+
+	for (r = TAILQ_FIRST(&requests); r != NULL; r = next) {
+		next = TAILQ_NEXT(r, entry);
+		if (r->given == NULL || r->given_arg != arg)
+			continue;
+		TAILQ_REMOVE(&requests, r, entry);
+		n_requests--;
+		free(r);
+	}
 }
 
 void

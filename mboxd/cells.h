@@ -31,6 +31,14 @@ void cells_configure(const struct cells_conf *);
 
 /* Requests of authd, answered by MBOXD_AUTHD_OPENED or MBOXD_AUTHD_DONE. */
 void cells_request(struct channel *authd, struct msg *);
+/*
+ * A session for root's own command: given() gets its descriptor, or -1 and why not;
+ * perhaps before this returns. forget: what waits with that arg is not wanted any more.
+ */
+typedef void (*cells_given)(int fd, const char *why, void *arg);
+void cells_admin(
+    const char *mailbox, const char *address, uint32_t uid, cells_given, void *arg);
+void cells_admin_forget(void *arg);
 /* End the sessions of a mailbox now. */
 void cells_kick(const char *mailbox);
 /* A new logd: the processes get new channels. */

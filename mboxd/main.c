@@ -17,6 +17,7 @@
 #include "common/log.h"
 #include "common/proto/charset.h"
 #include "mailbox/store.h"
+#include "mboxd/admin.h"
 #include "mboxd/cells.h"
 #include "mboxd/dirs.h"
 #include "mboxd/sync.h"
@@ -141,42 +142,38 @@ cmd_list(struct ctl *ctl, int argc, char **argv)
 	ctl_done(ctl, CTL_OK, NULL);
 }
 
-/* "alice@example.test" or "example.test/alice" */
 static void
 cmd_show(struct ctl *ctl, int argc, char **argv)
 {
 	char name[512];
-	const char *at = strrchr(argv[0], '@');
 	struct cell_facts f;
-	struct stat st;
+	uint32_t uid;
 
-	if (at != NULL) {
-		strlcpy(name, at + 1, sizeof(name));
-		strlcat(name, "/", sizeof(name));
-		if (strlen(name) + (size_t)(at - argv[0]) < sizeof(name))
-			strncat(name, argv[0], (size_t)(at - argv[0]));
-	} else
-		strlcpy(name, argv[0], sizeof(name));
+	if (admin_find(argv[0], name, sizeof(name), &uid) == -1) {
+		ctl_done(ctl, CTL_REFUSED, "%s: there is no such mailbox", argv[0]);
+		return;
+	}
 	for (size_t i = 0; cells_at(i, &f); i++)
 		if (strcmp(f.mailbox, name) == 0) {
 			cell_row(ctl, &f, CTL_FACTS);
 			ctl_done(ctl, CTL_OK, NULL);
 			return;
 		}
-	if (mailbox_name_valid(name) && stat(name, &st) == 0) {
-		memset(&f, 0, sizeof(f));
-		f.mailbox = name;
-		f.uid = st.st_uid;
-		cell_row(ctl, &f, CTL_FACTS);
-		ctl_done(ctl, CTL_OK, NULL);
-	} else
-		ctl_done(ctl, CTL_REFUSED, "%s: there is no such mailbox", argv[0]);
+	memset(&f, 0, sizeof(f));
+	f.mailbox = name;
+	f.uid = uid;
+	cell_row(ctl, &f, CTL_FACTS);
+	ctl_done(ctl, CTL_OK, NULL);
 }
 
 static const struct ctl_command commands[] = {
 	{ "status", 0, 0, cmd_status },
 	{ "mailbox list", 0, 0, cmd_list },
 	{ "mailbox show", 1, 1, cmd_show },
+	{ "mailbox purge", 1, -1, admin_purge },
+	{ "mailbox reindex", 1, 1, admin_reindex },
+	{ "mailbox export", 1, -1, admin_export },
+	{ "mailbox import", 1, -1, admin_import },
 	{ NULL, 0, 0, NULL },
 };
 
