@@ -117,6 +117,9 @@ match_content(struct imap_match *q, const struct imap_key *k)
 		if (q->tree == NULL && (q->tree = mime_parse(msg, len, NULL)) == NULL)
 			return false;
 		q->work += fts_learn(q->folder, &q->m, msg, len, q->tree);
+		/* It was new: now the index can tell. */
+		if (fts_rules_out(q->folder, &q->m, k->query))
+			return false;
 		return imap_text_find(
 		    msg, len, q->tree, k->kind == IMAP_KEY_TEXT, k->text, k->text_len);
 	}
