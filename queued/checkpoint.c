@@ -10,6 +10,7 @@
 #include <lmdb.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "common/log.h"
 #include "queued/checkpoint.h"
@@ -210,14 +211,27 @@ load_meta(struct checkpoint *c, MDB_txn *txn, struct index *ix, struct loc *at)
 	return index_set_rules(ix, v.mv_data, v.mv_size) == -1 ? -1 : 1;
 }
 
+/*
+ * What was read once need not stay mapped in: the pages of the records from the lowest
+ * to the highest. mdb_env_info() tells the map's address only of a fixed one.
+ */
+static void
+unmap_read(uintptr_t low, uintptr_t high)
+{
+	uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+
+	low &= ~(page - 1);
+	if (low < high && madvise((void *)low, high - low, MADV_DONTNEED) == -1)
+		log_debug("checkpoint: madvise: %s", strerror(errno));
+}
+
 int
 checkpoint_load(struct checkpoint *c, struct index *ix, struct loc *at)
 {
 	MDB_txn *txn;
 	MDB_cursor *cur = NULL;
 	MDB_val k, v;
-	MDB_envinfo info;
-	MDB_stat st;
+	uintptr_t low = UINTPTR_MAX, high = 0;
 	int rv, result = -1;
 
 	rv = mdb_txn_begin(c->env, NULL, MDB_RDONLY, &txn);
@@ -246,17 +260,19 @@ checkpoint_load(struct checkpoint *c, struct index *ix, struct loc *at)
 		goto fail;
 	while ((rv = mdb_cursor_get(cur, &k, &v, MDB_NEXT)) == 0) {
 		struct qmsg *m = msg_decode_value(key_get(&k), &v);
+		uintptr_t at_data = (uintptr_t)v.mv_data;
 
 		if (m == NULL || index_add_loaded(ix, m) == -1)
 			goto unusable;
+		if (at_data < low)
+			low = at_data;
+		if (at_data + v.mv_size > high)
+			high = at_data + v.mv_size;
 	}
 	if (rv != MDB_NOTFOUND)
 		goto fail;
 	result = 1;
-	/* What was read once need not stay mapped in. */
-	if (mdb_env_info(c->env, &info) == 0 && mdb_env_stat(c->env, &st) == 0)
-		(void)madvise(info.me_mapaddr, (info.me_last_pgno + 1) * st.ms_psize,
-		    MADV_DONTNEED);
+	unmap_read(low, high);
 	goto out;
 unusable:
 	log_warnx("checkpoint: not usable, the journal is read whole");
