@@ -162,7 +162,7 @@ run: setup
 bench: setup
 	$(MAKE) all
 	sh regress/bench/run.sh
-# A long queue and new mail beside it: takes some minutes.
+# A long queue and new mail beside it: takes some minutes; QUEUE_MESSAGES, see queue.py.
 bench-queue:
 	$(MAKE) all
 	FIFE_BUILD=$(CURDIR)/build/prod python3 regress/bench/queue.py
@@ -207,6 +207,12 @@ uninstall:
 clean:
 	rm -rf build
 
-.PHONY: all unit fuzz-build fuzz setup check unit-check run bench bench-queue lint format install uninstall clean FORCE
+# Ways to make the journal durable, on the disk of DIR.
+bench-commit: DIR = /var/tmp
+bench-commit:
+	@mkdir -p build
+	$(CC) $(CPPFLAGS) -std=gnu11 -O2 $(WARN) -o build/commit regress/bench/commit.c
+	build/commit $(DIR) $(SECONDS)
+.PHONY: all unit fuzz-build fuzz setup check unit-check run bench bench-queue bench-commit lint format install uninstall clean FORCE
 .SECONDARY:
 -include $(shell find build -name '*.d' 2>/dev/null)
