@@ -114,6 +114,7 @@ def mail_dir(address):
 def test_purge_of_many():
     address = user("many")
     c = fife.imap(address)
+    assert c.select("INBOX")[0] == "OK"  # which has made it
     path = mail_dir(address)
     st = os.stat(path)
     number = 5000 if suite.SAN else 50000
