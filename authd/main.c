@@ -199,6 +199,7 @@ on_start(void)
 		return -1;
 	auth.directory =
 	    directory_open("/directory", c->uid_first + MAILBOX_UID_OFFSET, c->uid_last);
+	watch_open("/usage");
 	/* No secret has been read yet; lmdb's large empty lists stay untouched. */
 	compat_wipe_freed();
 	if (auth.directory == NULL ||
@@ -206,7 +207,6 @@ on_start(void)
 	    access_open(auth.directory, wall_s()) != DIR_OK)
 		return -1;
 	take_conf();
-	watch_open("/usage");
 	return workers_start(daemon_base());
 }
 
