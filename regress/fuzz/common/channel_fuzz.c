@@ -79,7 +79,7 @@ on_lost(struct channel *ch, const char *why, void *arg)
 static void
 ask(struct channel *ch, enum role self)
 {
-	struct msg_domain d = { .domain = "example.test" };
+	struct msg_route_ask d = { .domain = "example.test" };
 	struct msg_scan s = { .size = 1 };
 	enum msg_type type =
 	    self == ROLE_QUEUED ? MSG_QUEUED_AUTHD_ROUTE : MSG_FILTERD_SCAND_SCAN;
