@@ -161,7 +161,7 @@ def test_personal():
         fife.ctl("access", "deny", "add", "friend@pal.test")
         assert rcpt(12, "friend@pal.test").startswith("550 5.7.1 Mail from friend@pal.test")
         fife.ctl("access", "deny", "del", "friend@pal.test")
-        # Colleagues too.
+        # A local sender too.
         own("deny", ALICE, user=bob)
         s = fife.smtp(587, ALICE)
         s.mail(ALICE)
