@@ -42,6 +42,7 @@ struct dialogue {
 	int closed;
 	int fail_open;
 	int fail_content;
+	int content_failed; /* of this transaction */
 };
 
 static void
@@ -189,18 +190,25 @@ dialogue_act(struct dialogue *d)
 			break;
 		case SMTP_ACT_OPEN:
 			d->opened++;
+			d->content_failed = 0;
 			d->content_len = 0;
 			d->content[0] = '\0';
 			smtp_in_open_answer(d->e, d->fail_open ? MSG_TEMP : MSG_OK);
 			break;
 		case SMTP_ACT_CONTENT:
+			d->content_failed |= d->fail_content;
 			if (d->fail_content)
 				smtp_in_content_failed(d->e, MSG_FULL);
 			else
 				dialogue_put(d->content, &d->content_len, a.data, a.len);
 			break;
 		case SMTP_ACT_COMMIT:
-			dialogue_commit(d);
+			/* As the transaction does, whatever the engine knew of it. */
+			if (d->content_failed)
+				smtp_in_commit_answer(d->e, 452, "4.3.1",
+				    "Insufficient system storage, try again later");
+			else
+				dialogue_commit(d);
 			break;
 		case SMTP_ACT_ABORT:
 			d->aborted++;
