@@ -170,6 +170,10 @@ bench-queue:
 bench-search:
 	$(MAKE) all
 	sh regress/bench/search.sh
+# `why` over ten million lines of log.
+bench-why:
+	$(MAKE) all
+	sh regress/bench/why.sh
 lint:
 	for m in man/*.[1-9]; do mandoc -Tlint -Wwarning $$m || exit 1; done
 format:
@@ -213,6 +217,6 @@ bench-commit:
 	@mkdir -p build
 	$(CC) $(CPPFLAGS) -std=gnu11 -O2 $(WARN) -o build/commit regress/bench/commit.c
 	build/commit $(DIR) $(SECONDS)
-.PHONY: all unit fuzz-build fuzz setup check unit-check run bench bench-queue bench-commit lint format install uninstall clean FORCE
+.PHONY: all unit fuzz-build fuzz setup check unit-check run bench bench-queue bench-search bench-why bench-commit lint format install uninstall clean FORCE
 .SECONDARY:
 -include $(shell find build -name '*.d' 2>/dev/null)
