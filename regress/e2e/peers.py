@@ -8,6 +8,7 @@ etc/install-packages.sh fetches the packages into build/peers; what is not there
 import glob
 import os
 import shutil
+import signal
 import smtplib
 import socket
 import subprocess
@@ -152,7 +153,12 @@ class Peer:
 
     def __exit__(self, *exc):
         if self.process is not None and self.process.poll() is None:
-            self.process.kill()  # --kill-child: and with it the first process of the name space
+            # The first process of the name space, and with it all in there; by --kill-child alone one
+            # that changed its uid, as Postfix's master does, would go on.
+            pid = self.process.pid
+            for child in open(f"/proc/{pid}/task/{pid}/children").read().split():
+                os.kill(int(child), signal.SIGKILL)
+            self.process.kill()
             self.process.wait()
         if hasattr(self, "root") and not os.environ.get("FIFE_KEEP"):
             shutil.rmtree(self.root, ignore_errors=True)
