@@ -5,32 +5,23 @@
  * digests, values text: «a|p|n FIRST LAST COUNT».
  */
 #include <inttypes.h>
-#include <lmdb.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "authd/greylist.h"
-#include "common/compat/compat.h"
-#include "common/log.h"
+#include "authd/side_file.h"
 
-#define MAP_SIZE ((size_t)512 << 20)
+static struct side_file file = { .what = "greylist" };
 
-static MDB_env *env;
-static MDB_dbi dbi;
-
-static int
-failed(const char *what, int rc)
-{
-	log_warnx("greylist: %s: %s", what, mdb_strerror(rc));
-	return -1;
-}
+struct loading {
+	struct greylist *g;
+	int64_t now;
+};
 
 void
 greylist_close(void)
 {
-	if (env != NULL)
-		mdb_env_close(env);
-	env = NULL;
+	side_file_close(&file);
 }
 
 static int
@@ -52,46 +43,22 @@ decode(const MDB_val *k, const MDB_val *v, struct greylist_entry *e)
 	return 0;
 }
 
-static int
-load_all(struct greylist *g, MDB_txn *txn, int64_t now)
+static void
+take(const MDB_val *k, const MDB_val *v, void *arg)
 {
 	struct greylist_entry e;
-	MDB_cursor *c;
-	MDB_val k, v;
-	int rc;
+	struct loading *l = arg;
 
-	if ((rc = mdb_cursor_open(txn, dbi, &c)) != 0)
-		return rc;
-	while ((rc = mdb_cursor_get(c, &k, &v, MDB_NEXT)) == 0)
-		if (decode(&k, &v, &e) == 0)
-			(void)greylist_restore(g, &e, now);
-	mdb_cursor_close(c);
-	return rc == MDB_NOTFOUND ? 0 : rc;
+	if (decode(k, v, &e) == 0)
+		(void)greylist_restore(l->g, &e, l->now);
 }
 
 int
 greylist_load(struct greylist *g, const char *path, int64_t now)
 {
-	MDB_txn *txn = NULL;
-	int rc;
+	struct loading l = { g, now };
 
-	/* One process writes, nobody else reads. */
-	if ((rc = mdb_env_create(&env)) != 0 ||
-	    (rc = mdb_env_set_mapsize(env, MAP_SIZE)) != 0 ||
-	    (rc = mdb_env_open(env, path, MDB_NOSUBDIR | MDB_NOLOCK, 0600)) != 0 ||
-	    (rc = mdb_txn_begin(env, NULL, 0, &txn)) != 0 ||
-	    (rc = mdb_dbi_open(txn, NULL, 0, &dbi)) != 0 ||
-	    (rc = load_all(g, txn, now)) != 0)
-		goto fail;
-	rc = mdb_txn_commit(txn);
-	txn = NULL;
-	if (rc == 0)
-		return 0;
-fail:
-	if (txn != NULL)
-		mdb_txn_abort(txn);
-	greylist_close();
-	return failed(path, rc);
+	return side_file_open(&file, path, take, &l);
 }
 
 static int
@@ -112,7 +79,7 @@ save_entries(struct greylist *g, MDB_txn *txn, int changed_only)
 		k.mv_size = GREYLIST_DIGEST;
 		v.mv_data = text;
 		v.mv_size = (size_t)n;
-		rc = mdb_put(txn, dbi, &k, &v, 0);
+		rc = mdb_put(txn, file.dbi, &k, &v, 0);
 	}
 	return rc;
 }
@@ -122,23 +89,14 @@ greylist_save(struct greylist *g)
 {
 	/* What was forgotten still lies there: no harm, until it is as much as the rest.
 	 */
-	int all = greylist_forgotten(g) > greylist_count(g) + 1000, rc;
+	int all = greylist_forgotten(g) > greylist_count(g) + 1000;
 	MDB_txn *txn;
 
-	if (env == NULL || !greylist_is_changed(g))
+	if (file.env == NULL || !greylist_is_changed(g))
 		return 0;
-	if ((rc = mdb_txn_begin(env, NULL, 0, &txn)) != 0)
-		return failed("save", rc);
-	if (all)
-		rc = mdb_drop(txn, dbi, 0);
-	if (rc == 0)
-		rc = save_entries(g, txn, !all);
-	if (rc != 0) {
-		mdb_txn_abort(txn);
-		return failed("save", rc);
-	}
-	if ((rc = mdb_txn_commit(txn)) != 0)
-		return failed("save", rc);
+	if (side_file_begin(&file, all, &txn) == -1 ||
+	    side_file_end(&file, txn, save_entries(g, txn, !all)) == -1)
+		return -1;
 	greylist_unchanged(g);
 	if (all)
 		greylist_all_saved(g);
