@@ -143,8 +143,8 @@ write_message(struct txn *t)
 	sm.rec.ret = b->ret;
 	sm.rec.login = b->login;
 	(void)txn_ext(b, &sm.rec.ext);
-	/* RFC 8689, 4.1: the parameter counts before the field. */
 	sm.rec.ext.utf8_header = b->smtputf8 && t->utf8_header;
+	/* RFC 8689, 4.1: the parameter counts before the field. */
 	if (t->tls_optional && !b->require_tls)
 		sm.rec.ext.tls = REC_TLS_OPTIONAL;
 	sm.rec.sender = b->sender;
