@@ -22,12 +22,12 @@ account_limit(
 }
 
 uint64_t
-account_quota(const struct user *u)
+account_quota(const struct user *u, enum limit l)
 {
 	struct group g;
 	uint64_t n;
 
 	account_group(u, &g);
-	n = account_limit(u, &g, LIMIT_QUOTA, NULL);
+	n = account_limit(u, &g, l, NULL);
 	return n == LIMIT_UNLIMITED ? 0 : n;
 }

@@ -11,7 +11,7 @@ void account_group(const struct user *, struct group *);
 /* source may be NULL. */
 uint64_t account_limit(
     const struct user *, const struct group *, enum limit, enum limit_source *source);
-/* The mailbox's quota as mailbox processes know it: 0 is none. */
-uint64_t account_quota(const struct user *);
+/* A quota of the mailbox as mailbox processes know it: 0 is none. */
+uint64_t account_quota(const struct user *, enum limit);
 
 #endif

@@ -243,7 +243,7 @@ set_one(struct user *u, const char *key, const char *value)
 	       "vacation-subject, scram, send-as, "
 	       "group, suspect or a limit (messages-hour, messages-day, "
 	       "recipients-hour, recipients-day, recipients-message, message-size, "
-	       "quota, sessions)";
+	       "quota, quota-messages, sessions)";
 }
 
 void

@@ -22,6 +22,7 @@ static const struct {
 	[LIMIT_RECIPIENTS_MESSAGE] = { "recipients-message", 128, UINT32_MAX, 0 },
 	[LIMIT_MESSAGE_SIZE] = { "message-size", LIMIT_UNLIMITED, INT64_MAX, 1 },
 	[LIMIT_QUOTA] = { "quota", LIMIT_UNLIMITED, INT64_MAX, 1 },
+	[LIMIT_QUOTA_MESSAGES] = { "quota-messages", LIMIT_UNLIMITED, UINT32_MAX, 0 },
 	[LIMIT_SESSIONS] = { "sessions", 100, UINT32_MAX, 0 },
 };
 

@@ -20,6 +20,7 @@ enum limit {
 	LIMIT_MESSAGE_SIZE, /* octets */
 	/* The mailbox. */
 	LIMIT_QUOTA, /* octets */
+	LIMIT_QUOTA_MESSAGES,
 	/* Connections that are logged in at once. */
 	LIMIT_SESSIONS,
 	LIMITS

@@ -54,9 +54,10 @@ auth_open_mailbox(struct channel *for_whom, enum mbox_purpose purpose, uint64_t 
     const struct user *u, const char *client, channel_answer_cb cb, void *arg)
 {
 	struct channel *mboxd = daemon_peer(ROLE_MBOXD);
-	struct msg_mbox_open o = {
-		.token = token, .uid = u->uid, .quota = account_quota(u)
-	};
+	struct msg_mbox_open o = { .token = token,
+		.uid = u->uid,
+		.quota = account_quota(u, LIMIT_QUOTA),
+		.quota_messages = account_quota(u, LIMIT_QUOTA_MESSAGES) };
 
 	if (mboxd == NULL)
 		return -1;
@@ -142,6 +143,7 @@ take_conf(void)
 	    [LIMIT_RECIPIENTS_MESSAGE] = limits_conf.recipients_message,
 	    [LIMIT_MESSAGE_SIZE] = limits_conf.message_size,
 	    [LIMIT_QUOTA] = limits_conf.quota,
+	    [LIMIT_QUOTA_MESSAGES] = limits_conf.quota_messages,
 	    [LIMIT_SESSIONS] = limits_conf.sessions,
 	} };
 	auth.watch = watch_conf;

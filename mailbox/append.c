@@ -34,7 +34,7 @@ append_begin(struct folder *f, uint64_t size, struct append **out)
 		return STORE_NOT_FOUND;
 	if (size > INT32_MAX)
 		return STORE_LIMIT;
-	if (s->quota != 0 && store_used(s) + size > s->quota)
+	if (!store_has_room(s, size, 1))
 		return STORE_FULL;
 	if ((a = calloc(1, sizeof(*a))) == NULL)
 		return store_errno("APPEND");
@@ -115,8 +115,7 @@ append_commit(
 	*uid = 0;
 	if (error == STORE_OK && (f->gone || f->detached))
 		error = STORE_NOT_FOUND;
-	if (error == STORE_OK && f->store->quota != 0 &&
-	    store_used(f->store) + a->size > f->store->quota)
+	if (error == STORE_OK && !store_has_room(f->store, a->size, 1))
 		error = STORE_FULL;
 	if (error != STORE_OK || (error = folder_reserve(f, 1)) != STORE_OK) {
 		append_abort(a);
@@ -313,7 +312,7 @@ copy(struct folder *from, const uint32_t *uids, size_t n, struct folder *to,
 
 		octets += m == NULL ? 0 : m->size;
 	}
-	if (!moving && s->quota != 0 && store_used(s) + octets > s->quota)
+	if (!moving && !store_has_room(s, octets, n))
 		return STORE_FULL;
 	if ((error = folder_reserve(to, n)) != STORE_OK)
 		return error;

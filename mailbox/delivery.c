@@ -337,7 +337,7 @@ store_deliver_form(struct store *s, const char *name, const struct delivery *d,
 	prune(s, d->oldest_live);
 	if (known(s, d))
 		*again = 1;
-	else if (s->quota != 0 && store_used(s) + form->prefix_len + d->size > s->quota)
+	else if (!store_has_room(s, form->prefix_len + d->size, 1))
 		error = STORE_FULL;
 	else
 		error = deliver_into(f, d, form);

@@ -474,6 +474,7 @@ folder_insert(struct folder *f, const struct message *m, const char *name)
 	f->msgs[i].saved = m->saved;
 	f->n++;
 	f->octets += m->size;
+	f->messages++;
 	f->unseen += (m->flags & FLAG_SEEN) == 0;
 	if (m->uid >= f->uidnext)
 		f->uidnext = m->uid + 1;
@@ -534,6 +535,7 @@ remove_one(struct folder *f, const struct message *m, uint64_t modseq)
 	push_expunged(f, m->uid, modseq);
 	folder_mark(f, m->uid);
 	f->octets -= m->size < f->octets ? m->size : f->octets;
+	f->messages -= f->messages > 0;
 	f->unseen -= (m->flags & FLAG_SEEN) == 0;
 }
 

@@ -112,12 +112,12 @@ enter(struct import *x, const char *name)
 static int
 message_begin(struct import *x, int64_t internal)
 {
-	uint64_t quota = store_quota(x->store);
+	uint64_t quota = store_quota(x->store), messages = store_quota_messages(x->store);
 	enum store_error error;
 
-	store_set_quota(x->store, 0);
+	store_set_quota(x->store, 0, 0);
 	error = append_begin(x->folder, 0, &x->append);
-	store_set_quota(x->store, quota);
+	store_set_quota(x->store, quota, messages);
 	if (error != STORE_OK)
 		return failed(x, error, x->folder_name);
 	append_set_lazy(x->append);
@@ -138,12 +138,12 @@ message_data(struct import *x, const uint8_t *p, size_t len)
 static int
 message_end(struct import *x, uint8_t flags, uint64_t keywords, uint32_t *uid)
 {
-	uint64_t quota = store_quota(x->store);
+	uint64_t quota = store_quota(x->store), messages = store_quota_messages(x->store);
 	enum store_error error;
 
-	store_set_quota(x->store, 0);
+	store_set_quota(x->store, 0, 0);
 	error = append_commit(x->append, flags, keywords, x->internal, uid);
-	store_set_quota(x->store, quota);
+	store_set_quota(x->store, quota, messages);
 	x->append = NULL;
 	if (error != STORE_OK)
 		return failed(x, error, x->folder_name);

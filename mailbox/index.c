@@ -159,6 +159,8 @@ load(struct folder *f)
 	int rc;
 
 	f->octets = 0;
+	f->messages = 0;
+	f->uncounted = false;
 	if (txn == NULL)
 		return STORE_IO;
 	if ((rc = mdb_cursor_open(txn, s->dbi, &c)) != 0)
@@ -194,6 +196,7 @@ load(struct folder *f)
 			f->unseen += (f->msgs[i].flags & FLAG_SEEN) == 0;
 		}
 		f->n += n;
+		f->messages += (uint32_t)n;
 	}
 	/* A page that cannot be read is no end, and nothing may be missing: its messages
 	 * would get new UIDs. */
@@ -208,6 +211,7 @@ damaged:
 	    "index: messages of %s are damaged; they are taken from the files", f->name);
 	f->n = f->unseen = 0;
 	f->octets = 0;
+	f->messages = 0;
 	f->recover = true;
 	/* Every block is written anew, or removed. */
 	folder_mark(f, f->uidnext);
@@ -351,6 +355,10 @@ folder_get(struct store *s, uint32_t id, MDB_val *v)
 			return -1;
 		f->n_keywords++;
 	}
+	if (t.len == 0) /* of a version that did not count */
+		f->uncounted = true;
+	else
+		f->messages = (uint32_t)take(&t, 4);
 	return t.failed || t.len != 0 ? -1 : 0;
 }
 

@@ -68,6 +68,7 @@ folder_put(MDB_txn *txn, struct folder *f)
 		bytes_num(&b, strlen(f->keywords[i]), 1);
 		bytes_put(&b, f->keywords[i], strlen(f->keywords[i]));
 	}
+	bytes_num(&b, f->messages, 4);
 	if (b.len > b.cap)
 		return ENOMEM;
 	v.mv_data = buf;

@@ -37,6 +37,7 @@ static struct {
 	uint64_t taken; /* sessions, also those that could not be served */
 	size_t sessions;
 	uint64_t quota;
+	uint64_t quota_messages;
 	int dirfd;
 	int stopping;
 } me;
@@ -95,6 +96,7 @@ open_store(void)
 		log_warnx("%s: cannot be opened: %s", me.name, store_error_text(error));
 		return -1;
 	}
+	store_set_quota(me.store, me.quota, me.quota_messages);
 	return 0;
 }
 
@@ -115,7 +117,8 @@ session_start(struct msg *m)
 	/* authd may have another by now; mboxd does not know it when root asks. */
 	if (label->purpose != MBOX_ADMIN) {
 		me.quota = label->quota;
-		store_set_quota(me.store, label->quota);
+		me.quota_messages = label->quota_messages;
+		store_set_quota(me.store, label->quota, label->quota_messages);
 	}
 	switch (label->purpose) {
 	case MBOX_IMAP:
@@ -255,6 +258,7 @@ mailbox_main(const struct mailbox_start *start)
 	me.name = start->name;
 	me.hostname = start->hostname;
 	me.quota = start->quota;
+	me.quota_messages = start->quota_messages;
 	me.linger.tv_sec = (time_t)start->linger_s;
 	/* Nothing is read from anybody before this. */
 	if (cell_enter(start) == -1)

@@ -53,6 +53,7 @@ struct mailbox_start {
 	unsigned int uid;
 	unsigned int linger_s;
 	unsigned long long quota; /* octets, 0: none */
+	unsigned long long quota_messages;
 	int debug;
 };
 /* This host's name, for what scripts send. */

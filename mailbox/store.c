@@ -352,15 +352,44 @@ store_used(struct store *s)
 }
 
 uint64_t
+store_messages(struct store *s)
+{
+	uint64_t n = 0;
+
+	for (size_t i = 0; i < s->n_folders; i++) {
+		if (s->folders[i]->uncounted)
+			(void)folder_load(s->folders[i]);
+		n += s->folders[i]->messages;
+	}
+	return n;
+}
+
+bool
+store_has_room(struct store *s, uint64_t octets, uint64_t messages)
+{
+	if (s->quota != 0 && store_used(s) + octets > s->quota)
+		return false;
+	return s->quota_messages == 0 ||
+	       store_messages(s) + messages <= s->quota_messages;
+}
+
+uint64_t
 store_quota(const struct store *s)
 {
 	return s->quota;
 }
 
-void
-store_set_quota(struct store *s, uint64_t quota)
+uint64_t
+store_quota_messages(const struct store *s)
 {
-	s->quota = quota;
+	return s->quota_messages;
+}
+
+void
+store_set_quota(struct store *s, uint64_t octets, uint64_t messages)
+{
+	s->quota = octets;
+	s->quota_messages = messages;
 }
 
 int

@@ -16,6 +16,7 @@
  */
 
 #include <stddef.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -64,10 +65,14 @@ void store_flush(struct store *);
 enum store_error store_sync(struct store *);
 /* Work put off (renames, unlinks) is left: flush again soon. */
 int store_busy(const struct store *);
-uint64_t store_used(struct store *); /* octets, for quota */
+uint64_t store_used(struct store *);     /* octets, for quota */
+uint64_t store_messages(struct store *); /* the same in messages */
 uint64_t store_quota(const struct store *);
+uint64_t store_quota_messages(const struct store *); /* 0: none */
 /* As the last session's label says. */
-void store_set_quota(struct store *, uint64_t);
+void store_set_quota(struct store *, uint64_t octets, uint64_t messages);
+/* Has it room for so much more? */
+bool store_has_room(struct store *, uint64_t octets, uint64_t messages);
 
 /* ---- folders ---- */
 

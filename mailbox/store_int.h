@@ -89,7 +89,9 @@ struct folder {
 	uint32_t uid_reserved; /* UIDs below may be given */
 	uint64_t modseq;
 	uint64_t modseq_reserved;
-	uint64_t octets; /* of all messages */
+	uint64_t octets;   /* of all messages */
+	uint32_t messages; /* n, also while it is not loaded */
+	bool uncounted;    /* the index does not say how many */
 	char mailbox_id[FOLDER_ID_LEN + 1];
 	struct expunged_record expunged_saved; /* in the index */
 	struct expunged_record expunged_next;  /* while a checkpoint is written */
@@ -166,6 +168,7 @@ struct store {
 	char boot[COMPAT_BOOT_ID_SIZE];
 
 	uint64_t quota;
+	uint64_t quota_messages;
 	uint32_t next_id;
 	uint32_t last_uidvalidity;
 	struct timespec list_time; /* of Maildir/, as the table of folders knows it */

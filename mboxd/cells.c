@@ -174,7 +174,7 @@ cells_new_log(void)
 }
 
 static void
-child_main(const struct cell *c, int mboxd_fd, uint64_t quota)
+child_main(const struct cell *c, int mboxd_fd, const struct msg_mbox_open *o)
 {
 	char root[600];
 	struct mailbox_start start = { .mboxd_fd = CHILD_MBOXD_FD,
@@ -184,7 +184,8 @@ child_main(const struct cell *c, int mboxd_fd, uint64_t quota)
 		.hostname = daemon_conf()->hostname,
 		.uid = c->uid,
 		.linger_s = conf.linger_s,
-		.quota = quota,
+		.quota = o->quota,
+		.quota_messages = o->quota_messages,
 		.debug = conf.debug };
 
 	signal(SIGCHLD, SIG_DFL);
@@ -200,21 +201,21 @@ child_main(const struct cell *c, int mboxd_fd, uint64_t quota)
 }
 
 static struct cell *
-cell_new(const char *mailbox, uint32_t uid, uint64_t quota)
+cell_new(const struct msg_mbox_open *o)
 {
 	struct cell *c = calloc(1, sizeof(*c));
 	int pair[2] = { -1, -1 };
 
 	if (c == NULL)
 		return NULL;
-	strlcpy(c->mailbox, mailbox, sizeof(c->mailbox));
-	c->uid = uid;
+	strlcpy(c->mailbox, o->mailbox, sizeof(c->mailbox));
+	c->uid = o->uid;
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) == -1)
 		goto fail;
 	if ((c->pid = fork()) == -1)
 		goto fail;
 	if (c->pid == 0) {
-		child_main(c, pair[1], quota);
+		child_main(c, pair[1], o);
 		_exit(1);
 	}
 	close(pair[1]);
@@ -229,7 +230,7 @@ cell_new(const char *mailbox, uint32_t uid, uint64_t quota)
 	give_log(c);
 	return c;
 fail:
-	log_warn("mailbox process for %s", mailbox);
+	log_warn("mailbox process for %s", o->mailbox);
 	if (pair[0] != -1) {
 		close(pair[0]);
 		close(pair[1]);
@@ -295,7 +296,6 @@ do_open(struct request *r)
 	struct msg_mbox_label label = { .token = o->token, .purpose = o->purpose };
 	struct msg_mbox_session session = { .token = o->token, .status = MSG_OK };
 	struct cell *c = cell_find(o->mailbox);
-	uint64_t quota = o->quota; /* authd knows the default too */
 	const char *bad;
 	int pair[2];
 
@@ -325,7 +325,7 @@ do_open(struct request *r)
 			make_room();
 			return 0;
 		}
-		if ((c = cell_new(o->mailbox, o->uid, quota)) == NULL) {
+		if ((c = cell_new(o)) == NULL) {
 			request_done(
 			    r, MSG_TEMP, "the mailbox process cannot be started");
 			return 1;
@@ -337,7 +337,8 @@ do_open(struct request *r)
 	}
 	strlcpy(label.address, o->address, sizeof(label.address));
 	strlcpy(label.client, o->client, sizeof(label.client));
-	label.quota = quota;
+	label.quota = o->quota; /* authd knows the default too */
+	label.quota_messages = o->quota_messages;
 	strlcpy(session.mailbox, o->mailbox, sizeof(session.mailbox));
 	if (c->ch == NULL ||
 	    channel_send(c->ch, MSG_MBOXD_MAILBOX_SESSION, 0, &label, pair[0]) == -1) {

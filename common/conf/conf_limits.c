@@ -21,6 +21,7 @@ static const struct conf_setting limits_settings[] = {
 	NUMBER("recipients-message", recipients_message),
 	OCTETS("message-size", message_size),
 	OCTETS("quota", quota),
+	NUMBER("quota-messages", quota_messages),
 	NUMBER("sessions", sessions),
 	{ NULL },
 };

@@ -392,6 +392,46 @@ test_quota(void **state)
 	store_close(s);
 }
 
+/* Counted also while no folder is loaded, and after the messages went again. */
+static void
+test_quota_messages(void **state)
+{
+	struct box *b = *state;
+	struct store *s;
+	struct folder *f, *g;
+	struct append *a;
+	uint32_t uids[2] = { 1, 2 }, new_uids[2], uid;
+
+	assert_int_equal(store_open(b->fd, 0, &s), STORE_OK);
+	store_set_quota(s, 0, 3);
+	assert_int_equal(store_quota_messages(s), 3);
+	assert_int_equal(folder_open(s, "INBOX", &f), STORE_OK);
+	put(f, "1", 0);
+	put(f, "2", 0);
+	assert_int_equal(store_create(s, "T", 0), STORE_OK);
+	assert_int_equal(folder_open(s, "T", &g), STORE_OK);
+	assert_int_equal(folder_copy(f, uids, 2, g, new_uids), STORE_FULL);
+	assert_int_equal(folder_copy(f, uids, 1, g, new_uids), STORE_OK);
+	assert_int_equal(append_begin(f, 1, &a), STORE_FULL);
+	assert_int_equal(store_messages(s), 3);
+	folder_close(g);
+	folder_close(f);
+	store_close(s);
+	assert_int_equal(store_open(b->fd, 0, &s), STORE_OK);
+	store_set_quota(s, 0, 3);
+	assert_int_equal(store_messages(s), 3);
+	assert_false(store_has_room(s, 0, 1));
+	assert_int_equal(folder_open(s, "INBOX", &f), STORE_OK);
+	assert_int_equal(folder_expunge(f, uids, 1, 1, NULL), STORE_OK);
+	assert_int_equal(store_messages(s), 2);
+	assert_int_equal(append_begin(f, 1, &a), STORE_OK);
+	assert_int_equal(append_write(a, "3", 1), STORE_OK);
+	assert_int_equal(append_commit(a, 0, 0, -1, &uid), STORE_OK);
+	assert_int_equal(store_messages(s), 3);
+	folder_close(f);
+	store_close(s);
+}
+
 static void
 test_cache(void **state)
 {
@@ -444,6 +484,7 @@ main(void)
 		T(test_rename_inbox),
 		T(test_copy),
 		T(test_quota),
+		T(test_quota_messages),
 		T(test_cache),
 		T(test_lock),
 	};
