@@ -11,47 +11,20 @@
 #include "common/sasl_names.h"
 #include "common/sieve/managesieve.h"
 
-#define SASL_MAX 8192
-
-enum state {
-	READY,
-	RESPONSE,
-	ASKING,
-	TLS,
-	OPENING,
-	ENDED
-};
-
 struct sieve_login {
-	enum state state;
-	struct login_facts facts;
-	struct evbuffer *out;
+	struct login login;
 	struct managesieve_reader reader;
-	unsigned int bad;
-	enum login_action action;
-	bool first; /* nothing of the exchange was given to authd yet */
-	bool empty; /* the response is there, but empty */
-	const char *mechanism;
-	uint8_t *data; /* SASL_MAX, while an exchange runs */
-	size_t data_len;
 };
-
-static void
-end(struct sieve_login *l)
-{
-	l->state = ENDED;
-	l->action = LOGIN_CLOSE;
-}
 
 static void
 bad(struct sieve_login *l, const char *code, const char *text)
 {
-	if (++l->bad >= SIEVE_LOGIN_BAD_MAX) {
-		managesieve_reply(l->out, "BYE", NULL, "too many errors");
-		end(l);
+	if (++l->login.bad >= SIEVE_LOGIN_BAD_MAX) {
+		managesieve_reply(l->login.out, "BYE", NULL, "too many errors");
+		login_end(&l->login);
 		return;
 	}
-	managesieve_reply(l->out, "NO", code, text);
+	managesieve_reply(l->login.out, "NO", code, text);
 }
 
 static void
@@ -59,90 +32,58 @@ capabilities(struct sieve_login *l)
 {
 	char names[SASL_NAMES_MAX] = "";
 
-	if (l->facts.plain_auth)
-		sasl_names_list(
-		    l->facts.tls, l->facts.certificate, " ", "", names, sizeof(names));
-	managesieve_capabilities(
-	    l->out, names[0] == ' ' ? names + 1 : names, l->facts.starttls, NULL);
-	managesieve_reply(l->out, "OK", NULL, l->facts.hostname);
+	if (l->login.facts.plain_auth)
+		sasl_names_list(l->login.facts.tls, l->login.facts.certificate, " ", "",
+		    names, sizeof(names));
+	managesieve_capabilities(l->login.out, names[0] == ' ' ? names + 1 : names,
+	    l->login.facts.starttls, NULL);
+	managesieve_reply(l->login.out, "OK", NULL, l->login.facts.hostname);
 }
 
+/* What a step of the exchange says to the client. */
 static void
-forget_data(struct sieve_login *l)
+stepped(struct sieve_login *l, enum sasl_step step)
 {
-	freezero(l->data, SASL_MAX);
-	l->data = NULL;
-	l->data_len = 0;
-}
-
-static void
-cancel(struct sieve_login *l, const char *text)
-{
-	if (!l->first)
-		l->action = LOGIN_ABORT;
-	l->state = READY;
-	forget_data(l);
-	bad(l, NULL, text);
-}
-
-static void
-response(struct sieve_login *l, const char *s, size_t len)
-{
-	int n;
-
-	if (l->data == NULL && (l->data = malloc(SASL_MAX)) == NULL) {
-		cancel(l, "no memory");
-		return;
+	switch (step) {
+	case SASL_STEP_ASK:
+		break;
+	case SASL_STEP_CHALLENGE:
+		evbuffer_add_printf(l->login.out, "\"\"\r\n");
+		break;
+	case SASL_STEP_CANCELLED:
+		bad(l, NULL, "authentication cancelled");
+		break;
+	case SASL_STEP_BASE64:
+		bad(l, NULL, "the response is not base64");
+		break;
+	case SASL_STEP_TOO_LONG:
+		bad(l, NULL, "the response is too long");
+		break;
+	case SASL_STEP_MEMORY:
+		bad(l, "TRYLATER", "no memory");
+		break;
+	case SASL_STEP_MECHANISM:
+		bad(l, NULL, "unsupported mechanism");
+		break;
+	case SASL_STEP_PRIVACY:
+		bad(l, "ENCRYPT-NEEDED", "login is refused without TLS");
+		break;
 	}
-	if ((n = base64_decode(s, len, l->data, SASL_MAX)) == -1) {
-		cancel(l, "the response is not base64, or too long");
-		return;
-	}
-	l->data_len = (size_t)n;
-	l->empty = n == 0;
-	l->state = ASKING;
-	l->action = LOGIN_SASL;
 }
 
 static void
 cmd_authenticate(struct sieve_login *l)
 {
 	const struct managesieve_reader *r = &l->reader;
-	const char *name;
 
 	if (r->n_args < 1 || r->n_args > 2 || r->args[0].kind != MANAGESIEVE_STRING ||
 	    (r->n_args == 2 && r->args[1].kind != MANAGESIEVE_STRING)) {
 		bad(l, NULL, "AUTHENTICATE takes a mechanism and perhaps a response");
 		return;
 	}
-	if (!l->facts.plain_auth) {
-		bad(l, "ENCRYPT-NEEDED", "login is refused without TLS");
-		return;
-	}
-	name = sasl_name_find(
-	    r->args[0].s, r->args[0].len, l->facts.tls, l->facts.certificate);
-	if (name == NULL) {
-		bad(l, NULL, "unsupported mechanism");
-		return;
-	}
-	l->mechanism = name;
-	l->first = true;
-	l->empty = false;
-	if (r->n_args == 2) {
-		response(l, r->args[1].s, r->args[1].len);
-		return;
-	}
-	if (sasl_name_server_first(name)) {
-		if (l->data == NULL && (l->data = malloc(SASL_MAX)) == NULL) {
-			cancel(l, "no memory");
-			return;
-		}
-		l->state = ASKING;
-		l->action = LOGIN_SASL;
-		return;
-	}
-	evbuffer_add_printf(l->out, "\"\"\r\n");
-	l->state = RESPONSE;
+	stepped(l, login_authenticate(&l->login, r->args[0].s, r->args[0].len,
+		       r->n_args == 2 ? r->args[1].s : NULL,
+		       r->n_args == 2 ? r->args[1].len : 0));
 }
 
 static void
@@ -151,11 +92,11 @@ cmd_noop(struct sieve_login *l)
 	const struct managesieve_reader *r = &l->reader;
 
 	if (r->n_args == 1 && r->args[0].kind == MANAGESIEVE_STRING) {
-		evbuffer_add_printf(l->out, "OK (TAG ");
-		managesieve_put_string(l->out, r->args[0].s, r->args[0].len);
-		evbuffer_add_printf(l->out, ") \"done\"\r\n");
+		evbuffer_add_printf(l->login.out, "OK (TAG ");
+		managesieve_put_string(l->login.out, r->args[0].s, r->args[0].len);
+		evbuffer_add_printf(l->login.out, ") \"done\"\r\n");
 	} else
-		managesieve_reply(l->out, "OK", NULL, "done");
+		managesieve_reply(l->login.out, "OK", NULL, "done");
 }
 
 static void
@@ -173,18 +114,17 @@ run_command(struct sieve_login *l)
 	else if (ascii_equal(verb, len, "NOOP"))
 		cmd_noop(l);
 	else if (ascii_equal(verb, len, "LOGOUT")) {
-		managesieve_reply(l->out, "OK", NULL, "bye");
-		end(l);
+		managesieve_reply(l->login.out, "OK", NULL, "bye");
+		login_end(&l->login);
 	} else if (ascii_equal(verb, len, "STARTTLS")) {
-		if (!l->facts.starttls) {
+		if (!l->login.facts.starttls) {
 			bad(l, NULL,
-			    l->facts.tls ? "TLS is active already"
-					 : "TLS is not available");
+			    l->login.facts.tls ? "TLS is active already"
+					       : "TLS is not available");
 			return;
 		}
-		managesieve_reply(l->out, "OK", NULL, "begin TLS negotiation");
-		l->state = TLS;
-		l->action = LOGIN_STARTTLS;
+		managesieve_reply(l->login.out, "OK", NULL, "begin TLS negotiation");
+		login_starttls(&l->login);
 	} else
 		bad(l, NULL, "unknown command, or log in first");
 }
@@ -194,19 +134,21 @@ run_response(struct sieve_login *l)
 {
 	const struct managesieve_reader *r = &l->reader;
 
-	if (r->verb == NULL && r->n_args == 1 && r->args[0].kind == MANAGESIEVE_STRING)
-		response(l, r->args[0].s, r->args[0].len);
-	else
-		cancel(l, "authentication cancelled");
+	if (r->verb == NULL && r->n_args == 1 && r->args[0].kind == MANAGESIEVE_STRING) {
+		stepped(l, login_response(&l->login, r->args[0].s, r->args[0].len));
+		return;
+	}
+	login_give_up(&l->login);
+	stepped(l, SASL_STEP_CANCELLED);
 }
 
 size_t
-sieve_login_input(void *arg, const uint8_t *in, size_t len)
+sieve_login_input(struct login *login, const uint8_t *in, size_t len)
 {
-	struct sieve_login *l = arg;
+	struct sieve_login *l = (struct sieve_login *)login;
 	size_t done = 0;
 
-	while (l->action == LOGIN_NONE && (l->state == READY || l->state == RESPONSE)) {
+	while (login_wants_input(login)) {
 		size_t used;
 		enum managesieve_event ev =
 		    managesieve_read(&l->reader, in + done, len - done, &used);
@@ -215,151 +157,106 @@ sieve_login_input(void *arg, const uint8_t *in, size_t len)
 		if (ev == MANAGESIEVE_MORE)
 			break;
 		if (ev == MANAGESIEVE_FATAL) {
-			managesieve_reply(l->out, "BYE", NULL, l->reader.error);
-			end(l);
+			managesieve_reply(login->out, "BYE", NULL, l->reader.error);
+			login_end(login);
 			break;
 		}
-		if (l->state == RESPONSE) {
-			if (ev == MANAGESIEVE_BAD)
-				cancel(l, l->reader.error);
-			else
-				run_response(l);
-		} else if (ev == MANAGESIEVE_BAD)
+		if (ev == MANAGESIEVE_BAD) {
+			login_give_up(login);
 			bad(l, NULL, l->reader.error);
+		} else if (login->state == LOGIN_RESPONSE)
+			run_response(l);
 		else
 			run_command(l);
 	}
-	return l->state == ENDED ? len : done;
+	return login->state == LOGIN_ENDED ? len : done;
 }
 
-void *
+struct login *
 sieve_login_new(const struct login_facts *facts)
 {
 	struct sieve_login *l = calloc(1, sizeof(*l));
 
 	if (l == NULL)
 		return NULL;
-	if ((l->out = evbuffer_new()) == NULL) {
+	if (login_init(&l->login, facts) == -1) {
 		free(l);
 		return NULL;
 	}
-	l->facts = *facts;
 	managesieve_init(&l->reader, SIEVE_LOGIN_LITERAL_MAX);
 	capabilities(l);
-	return l;
+	return &l->login;
 }
 
 void
-sieve_login_free(void *arg)
+sieve_login_free(struct login *login)
 {
-	struct sieve_login *l = arg;
+	struct sieve_login *l = (struct sieve_login *)login;
 
 	if (l == NULL)
 		return;
-	forget_data(l);
+	login_clear(login);
 	managesieve_clear(&l->reader);
-	evbuffer_free(l->out);
 	free(l);
 }
 
-enum login_action
-sieve_login_action(void *arg, struct login_sasl *sasl)
-{
-	struct sieve_login *l = arg;
-	enum login_action action = l->action;
-
-	if (action == LOGIN_SASL) {
-		sasl->mechanism = l->mechanism;
-		sasl->data = l->data;
-		sasl->len = l->data_len;
-		sasl->first = !l->first ? 0 : l->empty ? 2 : 1;
-		l->first = false;
-	}
-	l->action = LOGIN_NONE;
-	return action;
-}
-
-struct evbuffer *
-sieve_login_output(void *arg)
-{
-	return ((struct sieve_login *)arg)->out;
-}
-
 void
-sieve_login_certificate(void *arg)
+sieve_login_tls_ready(struct login *login)
 {
-	((struct sieve_login *)arg)->facts.certificate = true;
-}
-
-void
-sieve_login_tls_ready(void *arg)
-{
-	struct sieve_login *l = arg;
-	bool implicit = l->state != TLS;
+	struct sieve_login *l = (struct sieve_login *)login;
+	bool implicit = login->state != LOGIN_TLS;
 
 	/* Nothing that was said in plain counts any more. */
 	managesieve_clear(&l->reader);
 	managesieve_init(&l->reader, SIEVE_LOGIN_LITERAL_MAX);
-	l->facts.tls = true;
-	l->facts.starttls = false;
-	l->facts.plain_auth = true;
-	l->state = READY;
+	login_tls_begun(login);
 	/* What is offered now is told at once (RFC 5804, 2.2). */
 	if (!implicit)
 		capabilities(l);
 }
 
 void
-sieve_login_result(void *arg, enum login_status status, const uint8_t *data, size_t len,
-    const char *text)
+sieve_login_result(struct login *login, enum login_status status, const uint8_t *data,
+    size_t len, const char *text)
 {
-	struct sieve_login *l = arg;
+	struct sieve_login *l = (struct sieve_login *)login;
 	char *challenge;
 
-	forget_data(l);
-	l->state = READY;
+	login_answered(login, status, data, len, &challenge);
 	switch (status) {
 	case LOGIN_OK:
-		l->state = OPENING;
 		break;
 	case LOGIN_CONTINUE:
-		if ((challenge = malloc(BASE64_ENCODED_SIZE(len))) == NULL ||
-		    base64_encode(data, len, challenge, BASE64_ENCODED_SIZE(len)) == -1) {
-			bad(l, NULL, "no memory");
-			l->action = LOGIN_ABORT;
-		} else {
-			managesieve_put_string(l->out, challenge, strlen(challenge));
-			evbuffer_add(l->out, "\r\n", 2);
-			l->state = RESPONSE;
-		}
+		if (challenge != NULL) {
+			managesieve_put_string(login->out, challenge, strlen(challenge));
+			evbuffer_add(login->out, "\r\n", 2);
+		} else
+			stepped(l, SASL_STEP_MEMORY);
 		free(challenge);
 		break;
 	case LOGIN_DENIED:
-		managesieve_reply(l->out, "NO", NULL, "invalid user name or password");
+		managesieve_reply(
+		    login->out, "NO", NULL, "invalid user name or password");
 		break;
 	case LOGIN_TEMP:
-		managesieve_reply(l->out, "NO", "TRYLATER", text);
+		managesieve_reply(login->out, "NO", "TRYLATER", text);
 		break;
 	}
 }
 
 void
-sieve_login_opened(void *arg, bool is_ok, const char *text)
+sieve_login_opened(struct login *login, bool is_ok, const char *text)
 {
-	struct sieve_login *l = arg;
-
 	if (is_ok)
-		managesieve_reply(l->out, "OK", NULL, "logged in");
+		managesieve_reply(login->out, "OK", NULL, "logged in");
 	else
-		managesieve_reply(l->out, "NO", "TRYLATER", text);
-	l->state = READY;
+		managesieve_reply(login->out, "NO", "TRYLATER", text);
+	login->state = LOGIN_READY;
 }
 
 void
-sieve_login_bye(void *arg, const char *text)
+sieve_login_bye(struct login *login, const char *text)
 {
-	struct sieve_login *l = arg;
-
-	managesieve_reply(l->out, "BYE", NULL, text);
-	end(l);
+	managesieve_reply(login->out, "BYE", NULL, text);
+	login_end(login);
 }

@@ -10,11 +10,8 @@
 #include <string.h>
 
 #include "common/compat/compat.h"
-#include "common/proto/encoding.h"
 #include "common/sasl_names.h"
 
-/* Of a decoded response; struct msg_sasl has no room for more. */
-#define SASL_MAX 8192
 /* Fits a reply line. */
 #define CHALLENGE_MAX 360
 
@@ -39,16 +36,17 @@ smtp_auth_ehlo(const struct smtp_in *e, char *buf, size_t cap)
 }
 
 static void
-ask(struct smtp_in *e, int first)
+ask(struct smtp_in *e)
 {
 	e->state = ST_AUTH;
 	e->lex.auth = 1;
 	e->wait = WAIT_SASL;
 	smtp_in_act(e, &(struct smtp_action){ .type = SMTP_ACT_SASL,
-			   .name = e->mechanism,
-			   .data = e->sasl != NULL ? e->sasl : "",
-			   .len = e->sasl_len,
-			   .first = first });
+			   .name = e->sasl.mechanism,
+			   .data = e->sasl.data != NULL ? (const char *)e->sasl.data : "",
+			   .len = e->sasl.len,
+			   .first = e->sasl.first });
+	sasl_exchange_given(&e->sasl);
 }
 
 /* Back to the command phase. */
@@ -57,83 +55,88 @@ leave(struct smtp_in *e)
 {
 	e->state = ST_HELLO;
 	e->lex.auth = 0;
-	smtp_in_wipe_sasl(e);
+	sasl_exchange_clear(&e->sasl);
 }
 
-/* 0, or the reply that refuses it. */
-static enum smtp_reply
-decode(struct smtp_in *e, const char *in, size_t len)
+/* An exchange under way is given up. */
+static void
+give_up(struct smtp_in *e)
 {
-	int n;
+	leave(e);
+	if (e->sasl.begun)
+		smtp_in_act(e, &(struct smtp_action){ .type = SMTP_ACT_SASL_ABORT });
+}
 
-	smtp_in_wipe_sasl(e);
-	if (len / 4 * 3 > SASL_MAX)
-		return SMTP_REPLY_AUTH_LINE_TOO_LONG;
-	if ((e->sasl = malloc(len + 1)) == NULL)
-		return SMTP_REPLY_AUTH_TEMP;
-	e->sasl_len = len; /* what has to be wiped on failure */
-	n = len == 0 ? 0 : base64_decode(in, len, e->sasl, len);
-	if (n == -1 || n > SASL_MAX) {
-		smtp_in_wipe_sasl(e);
-		return SMTP_REPLY_BASE64;
+static void
+stepped(struct smtp_in *e, enum sasl_step step)
+{
+	switch (step) {
+	case SASL_STEP_ASK:
+		ask(e);
+		return;
+	case SASL_STEP_CHALLENGE:
+		e->state = ST_AUTH;
+		e->lex.auth = 1;
+		smtp_in_reply_text(e, 334, "", "");
+		return;
+	default:
+		break;
 	}
-	e->sasl_len = (size_t)n;
-	return SMTP_REPLY_NONE;
+	give_up(e);
+	switch (step) {
+	case SASL_STEP_CANCELLED:
+		smtp_in_error(e, SMTP_REPLY_AUTH_CANCELLED);
+		break;
+	case SASL_STEP_BASE64:
+		smtp_in_error(e, SMTP_REPLY_BASE64);
+		break;
+	case SASL_STEP_TOO_LONG:
+		smtp_in_error(e, SMTP_REPLY_AUTH_LINE_TOO_LONG);
+		break;
+	default:
+		smtp_in_error(e, SMTP_REPLY_AUTH_TEMP);
+		break;
+	}
 }
 
 void
 smtp_auth_start(struct smtp_in *e, const struct smtp_command *c)
 {
-	enum smtp_reply r = SMTP_REPLY_NONE;
+	const char *name =
+	    sasl_name_find(c->word, strlen(c->word), e->facts.tls, e->facts.certificate);
 
 	if (e->facts.kind != LISTENER_SMTP && e->facts.kind != LISTENER_SUBMISSION)
-		r = SMTP_REPLY_AUTH_NOT_HERE;
+		smtp_in_error(e, SMTP_REPLY_AUTH_NOT_HERE);
 	else if (e->authenticated)
-		r = SMTP_REPLY_AUTH_ALREADY;
+		smtp_in_error(e, SMTP_REPLY_AUTH_ALREADY);
 	else if (!smtp_auth_offered(e))
-		r = SMTP_REPLY_AUTH_PLAINTEXT;
-	else if (sasl_name_find(c->word, strlen(c->word), e->facts.tls,
-		     e->facts.certificate) == NULL)
-		r = SMTP_REPLY_AUTH_MECHANISM;
-	else if (c->initial != NULL)
-		r = decode(e, c->initial, c->initial_len);
-	if (r != SMTP_REPLY_NONE) {
-		smtp_in_error(e, r);
-		return;
-	}
-	strlcpy(e->mechanism, c->word, sizeof(e->mechanism));
-	ask(e, c->initial == NULL || c->initial_len > 0 ? 1 : 2);
+		smtp_in_error(e, SMTP_REPLY_AUTH_PLAINTEXT);
+	else if (name == NULL)
+		smtp_in_error(e, SMTP_REPLY_AUTH_MECHANISM);
+	else
+		stepped(
+		    e, sasl_exchange_begin(&e->sasl, name, c->initial, c->initial_len));
 }
 
 void
 smtp_auth_line(struct smtp_in *e, const char *line, size_t len)
 {
-	enum smtp_reply r = SMTP_REPLY_AUTH_CANCELLED;
-
-	if (!(len == 1 && line[0] == '*'))
-		r = decode(e, line, len);
-	if (r == SMTP_REPLY_NONE) {
-		ask(e, 0);
-		return;
-	}
-	leave(e);
-	smtp_in_act(e, &(struct smtp_action){ .type = SMTP_ACT_SASL_ABORT });
-	smtp_in_error(e, r);
+	stepped(e, sasl_exchange_response(&e->sasl, line, len));
 }
 
 static void
 challenge(struct smtp_in *e, const uint8_t *data, size_t len)
 {
-	char text[BASE64_ENCODED_SIZE(CHALLENGE_MAX)];
+	char *text = NULL;
 
-	if (len > CHALLENGE_MAX || base64_encode(data, len, text, sizeof(text)) == -1) {
-		leave(e);
-		smtp_in_act(e, &(struct smtp_action){ .type = SMTP_ACT_SASL_ABORT });
+	sasl_exchange_clear(&e->sasl);
+	if (len <= CHALLENGE_MAX && (text = sasl_exchange_challenge(data, len)) != NULL)
+		smtp_in_reply_text(e, 334, "", text);
+	else {
+		give_up(e);
 		smtp_in_reply(e, SMTP_REPLY_AUTH_TEMP);
-		return;
 	}
-	smtp_in_wipe_sasl(e);
-	smtp_in_reply_text(e, 334, "", text);
+	free(text);
 }
 
 void

@@ -77,21 +77,12 @@ forget_transaction(struct smtp_in *e)
 }
 
 void
-smtp_in_wipe_sasl(struct smtp_in *e)
-{
-	if (e->sasl != NULL)
-		freezero(e->sasl, e->sasl_len + 1);
-	e->sasl = NULL;
-	e->sasl_len = 0;
-}
-
-void
 smtp_in_free(struct smtp_in *e)
 {
 	if (e == NULL)
 		return;
 	forget_transaction(e);
-	smtp_in_wipe_sasl(e);
+	sasl_exchange_clear(&e->sasl);
 	smtp_lex_clear(&e->lex);
 	free(e->helo);
 	free(e->xattr);

@@ -4,6 +4,7 @@
 
 /* What smtp_in.c (the machine) and smtp_cmd.c (the commands) share. */
 
+#include "common/front/sasl_exchange.h"
 #include "smtpd/smtp_data.h"
 #include "smtpd/smtp_in.h"
 #include "smtpd/smtp_lex.h"
@@ -94,10 +95,7 @@ struct smtp_in {
 	enum state chunk_back;
 
 	struct smtp_in_rcpt pending; /* that is asked about */
-	char *sasl;                  /* decoded response */
-	size_t sasl_len;
-	int sasl_first; /* nothing of this exchange has been asked yet */
-	char mechanism[SMTP_MECHANISM_MAX + 1];
+	struct sasl_exchange sasl;
 
 	struct smtp_action act[ACTIONS_MAX];
 	unsigned int act_head;
@@ -123,7 +121,6 @@ void smtp_in_refuse(
 void smtp_in_end(struct smtp_in *, enum smtp_reply);
 /* Forget the transaction, at the queue as well. */
 void smtp_in_reset(struct smtp_in *);
-void smtp_in_wipe_sasl(struct smtp_in *);
 void smtp_in_rcpt_clear(struct smtp_in_rcpt *);
 
 /* The largest message that is taken. */

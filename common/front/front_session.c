@@ -44,8 +44,8 @@ struct session {
 	LIST_ENTRY(session) entry;
 	uint64_t id;
 	enum state state;
-	struct conn *conn; /* the relay's later on */
-	void *login;       /* NULL before TLS and after the login */
+	struct conn *conn;   /* the relay's later on */
+	struct login *login; /* NULL before TLS and after the login */
 	struct relay *relay;
 	uint8_t key[LIMIT_KEY_SIZE];
 	bool trusted; /* no waits */
@@ -135,7 +135,7 @@ static void
 session_close(struct session *s)
 {
 	if (s->login != NULL)
-		conn_write_buffer(s->conn, front.proto->login_output(s->login));
+		conn_write_buffer(s->conn, s->login->out);
 	conn_close(s->conn, CLOSE_MS);
 	session_free(s);
 }
@@ -203,7 +203,7 @@ opened(struct session *s, uint8_t status, int fd, const char *text)
 	    KS("user", s->address), KS("client", s->client), KS("method", s->mechanism),
 	    KS("tls", s->tls));
 	front.proto->login_opened(s->login, true, "");
-	conn_write_buffer(s->conn, front.proto->login_output(s->login));
+	conn_write_buffer(s->conn, s->login->out);
 	front.proto->login_free(s->login);
 	s->login = NULL;
 	s->relay =
@@ -526,14 +526,14 @@ feed(struct session *s)
 			conn_pause(s->conn);
 			return; /* CONN_LOW_WATER goes on */
 		}
-		action = front.proto->login_action(s->login, &sasl);
+		action = login_action(s->login, &sasl);
 		if (action == LOGIN_NONE && evbuffer_peek(in, -1, NULL, &v, 1) > 0) {
 			took = front.proto->login_input(s->login, v.iov_base,
 			    v.iov_len < STEP_MAX ? v.iov_len : STEP_MAX);
 			evbuffer_drain(in, took);
-			action = front.proto->login_action(s->login, &sasl);
+			action = login_action(s->login, &sasl);
 		}
-		conn_write_buffer(s->conn, front.proto->login_output(s->login));
+		conn_write_buffer(s->conn, s->login->out);
 		switch (action) {
 		case LOGIN_NONE:
 			if (took > 0)
@@ -586,7 +586,7 @@ conn_event(struct conn *c, enum conn_event ev, void *arg)
 		} else {
 			strlcpy(s->tls, conn_tls_version(c), sizeof(s->tls));
 			if (has_certificate(s))
-				front.proto->login_certificate(s->login);
+				s->login->facts.certificate = true;
 			front.proto->login_tls_ready(s->login);
 			s->state = LOGIN;
 		}

@@ -17,7 +17,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 #define LOGIN_MACHINE(p)                                                                \
 	{                                                                               \
 		.login_new = p##_new, .login_free = p##_free, .login_input = p##_input, \
-		.login_action = p##_action, .login_output = p##_output,                 \
 		.login_tls_ready = p##_tls_ready, .login_result = p##_result,           \
 		.login_opened = p##_opened,                                             \
 	}
@@ -26,7 +25,7 @@ static int
 login_fuzz(const struct front_protocol *m, const uint8_t *data, size_t size)
 {
 	struct login_facts facts = { "mx.example.test", false, false, false };
-	void *l;
+	struct login *l;
 	bool over = false;
 	uint8_t bits;
 
@@ -47,7 +46,7 @@ login_fuzz(const struct front_protocol *m, const uint8_t *data, size_t size)
 			abort();
 		data += took;
 		size -= took;
-		switch (m->login_action(l, &sasl)) {
+		switch (login_action(l, &sasl)) {
 		case LOGIN_NONE:
 			if (took != piece)
 				abort();
@@ -73,8 +72,7 @@ login_fuzz(const struct front_protocol *m, const uint8_t *data, size_t size)
 			over = true;
 			break;
 		}
-		evbuffer_drain(
-		    m->login_output(l), evbuffer_get_length(m->login_output(l)));
+		evbuffer_drain(l->out, evbuffer_get_length(l->out));
 	}
 	m->login_free(l);
 	return 0;

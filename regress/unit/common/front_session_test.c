@@ -62,44 +62,37 @@ wall_s(void)
 }
 
 /* A machine that answers each octet with a hundred. */
-static void *
+static struct login *
 machine_new(const struct login_facts *facts)
 {
-	return evbuffer_new();
+	struct login *l = calloc(1, sizeof(*l));
+
+	assert_non_null(l);
+	assert_int_equal(login_init(l, facts), 0);
+	return l;
 }
 
 static void
-machine_free(void *m)
+machine_free(struct login *l)
 {
 	free_count++;
-	evbuffer_free(m);
+	login_clear(l);
+	free(l);
 }
 
 static size_t
-machine_input(void *m, const uint8_t *in, size_t len)
+machine_input(struct login *l, const uint8_t *in, size_t len)
 {
 	static const char reply[100] = "x";
 
 	for (size_t i = 0; i < len; i++)
-		evbuffer_add(m, reply, sizeof(reply));
+		evbuffer_add(l->out, reply, sizeof(reply));
 	answered += len;
 	return len;
 }
 
-static enum login_action
-machine_action(void *m, struct login_sasl *sasl)
-{
-	return LOGIN_NONE;
-}
-
-static struct evbuffer *
-machine_output(void *m)
-{
-	return m;
-}
-
 static void
-machine_bye(void *m, const char *text)
+machine_bye(struct login *l, const char *text)
 {
 }
 
@@ -112,8 +105,6 @@ static const struct front_protocol proto = {
 	.login_new = machine_new,
 	.login_free = machine_free,
 	.login_input = machine_input,
-	.login_action = machine_action,
-	.login_output = machine_output,
 	.login_bye = machine_bye,
 };
 

@@ -19,18 +19,18 @@ static size_t
 run(const struct login_facts *facts, const char *in, size_t len, size_t step,
     struct evbuffer *out, bool mailbox, bool continues)
 {
-	void *l = imap_login_new(facts);
+	struct login *l = imap_login_new(facts);
 	size_t at = 0;
 
 	assert_non_null(l);
-	evbuffer_add_buffer(out, imap_login_output(l));
+	evbuffer_add_buffer(out, l->out);
 	while (at < len) {
 		size_t end = at + step < len ? at + step : len;
 		struct login_sasl sasl;
 
 		at += imap_login_input(l, (const uint8_t *)in + at, end - at);
-		evbuffer_add_buffer(out, imap_login_output(l));
-		switch (imap_login_action(l, &sasl)) {
+		evbuffer_add_buffer(out, l->out);
+		switch (login_action(l, &sasl)) {
 		case LOGIN_NONE:
 			assert_int_equal(at, end);
 			break;
@@ -49,7 +49,7 @@ run(const struct login_facts *facts, const char *in, size_t len, size_t step,
 				imap_login_result(l, LOGIN_OK, NULL, 0, "");
 				imap_login_opened(l, mailbox, "Mailbox unavailable");
 				if (mailbox) {
-					evbuffer_add_buffer(out, imap_login_output(l));
+					evbuffer_add_buffer(out, l->out);
 					imap_login_free(l);
 					return len - at;
 				}
@@ -64,7 +64,7 @@ run(const struct login_facts *facts, const char *in, size_t len, size_t step,
 			imap_login_free(l);
 			return len - at;
 		}
-		evbuffer_add_buffer(out, imap_login_output(l));
+		evbuffer_add_buffer(out, l->out);
 	}
 	imap_login_free(l);
 	return 0;
@@ -192,11 +192,11 @@ test_starttls(void **state)
 	static const char in[] = "a STARTTLS\r\nb LOGIN x y\r\n";
 	struct login_facts facts = { "mx.example.test", false, true, false };
 	struct login_sasl sasl;
-	void *l = imap_login_new(&facts);
-	struct evbuffer *out = imap_login_output(l);
+	struct login *l = imap_login_new(&facts);
+	struct evbuffer *out = l->out;
 
 	assert_int_equal(imap_login_input(l, (const uint8_t *)in, sizeof(in) - 1), 12);
-	assert_int_equal(imap_login_action(l, &sasl), LOGIN_STARTTLS);
+	assert_int_equal(login_action(l, &sasl), LOGIN_STARTTLS);
 	evbuffer_drain(out, evbuffer_get_length(out));
 	imap_login_tls_ready(l);
 	assert_int_equal(
@@ -212,12 +212,12 @@ test_too_many_errors(void **state)
 {
 	struct login_facts facts = { "mx.example.test", false, false, true };
 	struct login_sasl sasl;
-	void *l = imap_login_new(&facts);
+	struct login *l = imap_login_new(&facts);
 	enum login_action action = LOGIN_NONE;
 
 	for (int i = 0; i < 1000 && action == LOGIN_NONE; i++) {
 		imap_login_input(l, (const uint8_t *)"a X\r\n", 5);
-		action = imap_login_action(l, &sasl);
+		action = login_action(l, &sasl);
 	}
 	assert_int_equal(action, LOGIN_CLOSE);
 	imap_login_free(l);
@@ -230,22 +230,21 @@ external_is_offered(void **state)
 	static const char capability[] = "a CAPABILITY\r\n",
 			  auth[] = "b AUTHENTICATE EXTERNAL =\r\n";
 	struct login_facts facts = { "mx.example.test", false, true, true, false };
-	void *l = imap_login_new(&facts);
+	struct login *l = imap_login_new(&facts);
 	struct login_sasl sasl;
 
 	assert_non_null(l);
 	imap_login_input(l, (const uint8_t *)auth, sizeof(auth) - 1);
-	assert_int_equal(imap_login_action(l, &sasl), LOGIN_NONE);
-	imap_login_certificate(l);
+	assert_int_equal(login_action(l, &sasl), LOGIN_NONE);
+	l->facts.certificate = true;
 	facts.tls = true;
 	imap_login_tls_ready(l);
-	evbuffer_drain(imap_login_output(l), evbuffer_get_length(imap_login_output(l)));
+	evbuffer_drain(l->out, evbuffer_get_length(l->out));
 	imap_login_input(l, (const uint8_t *)capability, sizeof(capability) - 1);
-	evbuffer_add(imap_login_output(l), "", 1);
-	assert_non_null(
-	    strstr((char *)evbuffer_pullup(imap_login_output(l), -1), " AUTH=EXTERNAL "));
+	evbuffer_add(l->out, "", 1);
+	assert_non_null(strstr((char *)evbuffer_pullup(l->out, -1), " AUTH=EXTERNAL "));
 	imap_login_input(l, (const uint8_t *)auth, sizeof(auth) - 1);
-	assert_int_equal(imap_login_action(l, &sasl), LOGIN_SASL);
+	assert_int_equal(login_action(l, &sasl), LOGIN_SASL);
 	assert_string_equal(sasl.mechanism, "EXTERNAL");
 	assert_int_equal(sasl.first, 2);
 	assert_int_equal(sasl.len, 0);

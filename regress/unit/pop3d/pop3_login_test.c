@@ -26,19 +26,19 @@ run(int kind, const char *in, size_t len, size_t step, struct evbuffer *out)
 {
 	struct login_facts facts = { "mx.example.test", false, kind == TLS_WANTED,
 		kind != TLS_WANTED };
-	void *l = pop3_login_new(&facts);
+	struct login *l = pop3_login_new(&facts);
 	size_t at = 0;
 	bool over = false;
 
 	assert_non_null(l);
-	evbuffer_add_buffer(out, pop3_login_output(l));
+	evbuffer_add_buffer(out, l->out);
 	while (at < len && !over) {
 		size_t end = at + step < len ? at + step : len;
 		struct login_sasl sasl;
 
 		at += pop3_login_input(l, (const uint8_t *)in + at, end - at);
-		evbuffer_add_buffer(out, pop3_login_output(l));
-		switch (pop3_login_action(l, &sasl)) {
+		evbuffer_add_buffer(out, l->out);
+		switch (login_action(l, &sasl)) {
 		case LOGIN_NONE:
 			assert_int_equal(at, end);
 			break;
@@ -65,7 +65,7 @@ run(int kind, const char *in, size_t len, size_t step, struct evbuffer *out)
 			over = true;
 			break;
 		}
-		evbuffer_add_buffer(out, pop3_login_output(l));
+		evbuffer_add_buffer(out, l->out);
 	}
 	pop3_login_free(l);
 	return len - at;
@@ -154,22 +154,21 @@ external_is_offered(void **state)
 {
 	static const char capability[] = "CAPA\r\n", auth[] = "AUTH EXTERNAL =\r\n";
 	struct login_facts facts = { "mx.example.test", false, true, true, false };
-	void *l = pop3_login_new(&facts);
+	struct login *l = pop3_login_new(&facts);
 	struct login_sasl sasl;
 
 	assert_non_null(l);
 	pop3_login_input(l, (const uint8_t *)auth, sizeof(auth) - 1);
-	assert_int_equal(pop3_login_action(l, &sasl), LOGIN_NONE);
-	pop3_login_certificate(l);
+	assert_int_equal(login_action(l, &sasl), LOGIN_NONE);
+	l->facts.certificate = true;
 	facts.tls = true;
 	pop3_login_tls_ready(l);
-	evbuffer_drain(pop3_login_output(l), evbuffer_get_length(pop3_login_output(l)));
+	evbuffer_drain(l->out, evbuffer_get_length(l->out));
 	pop3_login_input(l, (const uint8_t *)capability, sizeof(capability) - 1);
-	evbuffer_add(pop3_login_output(l), "", 1);
-	assert_non_null(
-	    strstr((char *)evbuffer_pullup(pop3_login_output(l), -1), "SASL EXTERNAL "));
+	evbuffer_add(l->out, "", 1);
+	assert_non_null(strstr((char *)evbuffer_pullup(l->out, -1), "SASL EXTERNAL "));
 	pop3_login_input(l, (const uint8_t *)auth, sizeof(auth) - 1);
-	assert_int_equal(pop3_login_action(l, &sasl), LOGIN_SASL);
+	assert_int_equal(login_action(l, &sasl), LOGIN_SASL);
 	assert_string_equal(sasl.mechanism, "EXTERNAL");
 	assert_int_equal(sasl.first, 2);
 	assert_int_equal(sasl.len, 0);

@@ -26,28 +26,27 @@ run(int kind, const char *in, size_t len, size_t step, struct evbuffer *out)
 {
 	struct login_facts facts = { "mx.example.test", false, kind == TLS_WANTED,
 		kind != TLS_WANTED, false };
-	void *l = sieve_login_new(&facts);
+	struct login *l = sieve_login_new(&facts);
 	size_t at = 0;
 	bool over = false;
 
 	assert_non_null(l);
 	/* The greeting is looked at once, below. */
-	evbuffer_drain(sieve_login_output(l), evbuffer_get_length(sieve_login_output(l)));
+	evbuffer_drain(l->out, evbuffer_get_length(l->out));
 	while (at < len && !over) {
 		size_t end = at + step < len ? at + step : len;
 		struct login_sasl sasl;
 
 		at += sieve_login_input(l, (const uint8_t *)in + at, end - at);
-		evbuffer_add_buffer(out, sieve_login_output(l));
-		switch (sieve_login_action(l, &sasl)) {
+		evbuffer_add_buffer(out, l->out);
+		switch (login_action(l, &sasl)) {
 		case LOGIN_NONE:
 			assert_int_equal(at, end);
 			break;
 		case LOGIN_STARTTLS:
 			evbuffer_add_printf(out, "[tls]");
 			sieve_login_tls_ready(l);
-			evbuffer_drain(sieve_login_output(l),
-			    evbuffer_get_length(sieve_login_output(l)));
+			evbuffer_drain(l->out, evbuffer_get_length(l->out));
 			break;
 		case LOGIN_SASL:
 			if (sasl.len == sizeof(ALICE) - 1 &&
@@ -68,7 +67,7 @@ run(int kind, const char *in, size_t len, size_t step, struct evbuffer *out)
 			over = true;
 			break;
 		}
-		evbuffer_add_buffer(out, sieve_login_output(l));
+		evbuffer_add_buffer(out, l->out);
 	}
 	sieve_login_free(l);
 	return len - at;
@@ -121,12 +120,12 @@ static void
 test_greeting(void **state)
 {
 	struct login_facts facts = { "mx.example.test", false, true, false, false };
-	void *l = sieve_login_new(&facts);
+	struct login *l = sieve_login_new(&facts);
 	struct evbuffer *out;
 	char *text;
 
 	assert_non_null(l);
-	out = sieve_login_output(l);
+	out = l->out;
 	evbuffer_add(out, "", 1);
 	text = (char *)evbuffer_pullup(out, -1);
 	assert_non_null(strstr(text, "\"SASL\" \"\"\r\n"));
