@@ -170,6 +170,11 @@ bench-queue:
 bench-search:
 	$(MAKE) all
 	sh regress/bench/search.sh
+# IMAP and POP3 beside Dovecot: ARGS=--quick, or the rows wanted; see imap.py.
+bench-imap:
+	sh etc/install-packages.sh --peers
+	$(MAKE) all
+	FIFE_BUILD=$(CURDIR)/build/prod python3 regress/bench/imap.py $(ARGS)
 # `why` over ten million lines of log.
 bench-why:
 	$(MAKE) all
@@ -217,6 +222,6 @@ bench-commit:
 	@mkdir -p build
 	$(CC) $(CPPFLAGS) -std=gnu11 -O2 $(WARN) -o build/commit regress/bench/commit.c
 	build/commit $(DIR) $(SECONDS)
-.PHONY: all unit fuzz-build fuzz setup check unit-check run bench bench-queue bench-search bench-why bench-commit lint format install uninstall clean FORCE
+.PHONY: all unit fuzz-build fuzz setup check unit-check run bench bench-queue bench-search bench-imap bench-why bench-commit lint format install uninstall clean FORCE
 .SECONDARY:
 -include $(shell find build -name '*.d' 2>/dev/null)

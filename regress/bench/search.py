@@ -3,7 +3,6 @@
 import glob
 import imaplib
 import os
-import random
 import shutil
 import subprocess
 import sys
@@ -11,53 +10,14 @@ import tempfile
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "e2e"))
+import mails  # noqa: E402
 import suite  # noqa: E402
+from mails import RARE  # noqa: E402
 
 MANY = int(os.environ.get("BENCH_SEARCH", "50000"))
 ALICE = "alice@example.test"
-RARE = "xylographer"
 QUERIES = [("TEXT", RARE), ("BODY", RARE), ("TEXT", "zzyzx"), ("SUBJECT", RARE), ("TEXT", "wordandnowhere")]
 imaplib._MAXLINE = 10_000_000
-
-
-def vocabulary(rng):
-    """Words as a language has them: few are frequent, most are rare."""
-    parts = "a e i o u an er in on re th st ch sh pl gr br tion ment ing ed ly s t n r l m d k p b g f v w".split()
-    words = {"".join(rng.choice(parts) for _ in range(rng.randint(1, 4))) for _ in range(30000)}
-    words = sorted(words)
-    rng.shuffle(words)
-    return words, [1 / (i + 3) for i in range(len(words))]
-
-
-def generate(folder):
-    rng = random.Random(7)
-    words, weights = vocabulary(rng)
-    pool = rng.choices(words, weights, k=2_000_000)
-    octets = 0
-    for i in range(MANY):
-        at = rng.randrange(len(pool) - 2000)
-        body, line, size = [], [], rng.randint(1500, 5500)
-        n = 0
-        while n < size:
-            line.append(pool[at])
-            n += len(pool[at]) + 1
-            at += 1
-            if len(line) == 12:
-                body.append(" ".join(line))
-                line = []
-        if i % (MANY // 5) == 7:
-            body.append("here is the " + RARE + " of the house")
-        name = pool[at]
-        text = (f"Return-Path: <{name}@list.example>\r\nReceived: from mx{i % 97}.example.test (mx.example.test "
-                f"[192.0.2.{i % 250}])\r\n\tby mail.example.test with ESMTPS id {rng.getrandbits(64):x}\r\n"
-                f"From: {name.title()} <{name}@list.example>\r\nTo: alice@example.test\r\n"
-                f"Subject: {' '.join(pool[at:at + 5])}\r\nDate: Mon, 6 Oct 2025 10:{i % 60:02}:00 +0000\r\n"
-                f"Message-ID: <{rng.getrandbits(80):x}@list.example>\r\nMIME-Version: 1.0\r\n"
-                "Content-Type: text/plain; charset=utf-8\r\n\r\n" + "\r\n".join(body) + "\r\n").encode()
-        octets += len(text)
-        with open(os.path.join(folder, f"{1700000000 + i}.M{i}P1.bench,S={len(text)}:2,"), "wb") as f:
-            f.write(text)
-    return octets
 
 
 def measure(c, what):
@@ -102,7 +62,7 @@ with suite.Suite() as fife:
     c.logout()
     root = glob.glob(fife.run + "/**/example.test/alice", recursive=True)[0]
     owner = os.stat(root + "/Maildir/cur")
-    total = generate(root + "/Maildir/cur")
+    total = mails.fill(root + "/Maildir/cur", MANY)
     subprocess.run(["chown", "-R", f"{owner.st_uid}:{owner.st_gid}", root + "/Maildir/cur"], check=True)
     print(f"{MANY} messages, {total / 1e6:.0f} MB", flush=True)
     c = fife.imap(ALICE)
