@@ -225,6 +225,10 @@ add_human_rcpt(
 		clean(r->reply, clear, sizeof(clear), 1);
 		words_advice(l, r->enhanced, clear, buf, sizeof(buf));
 		add_filled(t, "    ", words_get(l, WORD_ADVICE), buf);
+		if (r->cause != NULL && words_advice_known(r->cause)) {
+			words_advice(l, r->cause, "", buf, sizeof(buf));
+			add_filled(t, "    ", words_get(l, WORD_LAST_TRY), buf);
+		}
 	}
 	if (b->action == BOUNCE_DELAYED && r->until != 0) {
 		date_words(r->until, l, date, sizeof(date));

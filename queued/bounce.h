@@ -29,6 +29,7 @@ struct bounce_rcpt {
 	const char *reply;    /* its words; "" */
 	const char *text;     /* ours, when there was no reply; "" */
 	int64_t until;        /* BOUNCE_DELAYED: when we give up */
+	const char *cause;    /* enhanced code of the last try where time ran out; NULL */
 };
 
 struct bounce {

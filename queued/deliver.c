@@ -285,6 +285,15 @@ jobs_sweep(void)
 	}
 }
 
+/* In seconds: each minute, more often for mail that is given up within minutes. */
+static int
+sweep_period(void)
+{
+	uint32_t tenth = queued.classes.expire_min_s / 10;
+
+	return tenth < 1 ? 1 : tenth > 60 ? 60 : (int)tenth;
+}
+
 void
 deliver_tick(void)
 {
@@ -299,12 +308,12 @@ deliver_tick(void)
 	}
 	if (!no_new)
 		deadline_tick();
-	if (++ticks % 60 == 0 && !no_new) {
-		/* What is kept already would be kept twice. */
-		if (TAILQ_EMPTY(&stuck))
-			expire_sweep();
+	ticks++;
+	/* What is kept already would be kept twice. */
+	if (ticks % sweep_period() == 0 && !no_new && TAILQ_EMPTY(&stuck))
+		expire_sweep();
+	if (ticks % 60 == 0 && !no_new)
 		jobs_sweep();
-	}
 	deliver_wake();
 }
 

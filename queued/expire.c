@@ -36,6 +36,19 @@ has_stuck(const struct qmsg *m)
 	return 0;
 }
 
+/* What the last try gave; others may have tried that host in its stead. */
+static void
+last_words(struct job_rcpt *r, const struct rec_rcpt *last)
+{
+	if (last->text[0] == '\0')
+		job_result(r, JOB_DEFERRED, "4.4.1", "", "",
+		    "No server of that domain answered for as long as the message was to "
+		    "be tried");
+	else
+		job_result(r, JOB_DEFERRED, last->enhanced, last->mta,
+		    last->mta[0] != '\0' ? last->text : "", last->text);
+}
+
 /* Those whose class says that it is over; NULL: none. */
 static struct job *
 over(const struct qmsg *m, int64_t now)
@@ -54,9 +67,7 @@ over(const struct qmsg *m, int64_t now)
 		    (int64_t)m->created + job_class(&v, i)->expire_s > now)
 			continue;
 		j->rcpts[j->nrcpt].num = i;
-		job_result(&j->rcpts[j->nrcpt++], JOB_DEFERRED, "4.4.7", "", "",
-		    "No server of that domain answered for as long as the message was to "
-		    "be tried");
+		last_words(&j->rcpts[j->nrcpt++], &v.rcpts[i]);
 	}
 	if (j->nrcpt == 0)
 		goto none;

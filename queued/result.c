@@ -88,7 +88,8 @@ wants(const struct record *r, uint8_t notify, uint8_t what)
 }
 
 static void
-note_add(struct record *r, enum bounce_action action, const struct rec_rcpt *rc)
+note_add(struct record *r, enum bounce_action action, const struct rec_rcpt *rc,
+    const char *cause)
 {
 	struct note *n = &r->notes[action];
 	struct bounce_rcpt *b;
@@ -106,6 +107,7 @@ note_add(struct record *r, enum bounce_action action, const struct rec_rcpt *rc)
 	b->reply = rc->mta[0] != '\0' ? rc->text : "";
 	b->text = rc->mta[0] != '\0' ? "" : rc->text;
 	b->until = expire_at(r, rc->num);
+	b->cause = cause;
 }
 
 static void
@@ -192,7 +194,7 @@ note_success(struct record *r, const struct job_rcpt *jr, const struct rec_rcpt 
 	    !r->job->local       ? BOUNCE_RELAYED
 	    : n > 0 && !jr->kept ? BOUNCE_EXPANDED
 				 : BOUNCE_DELIVERED,
-	    rc);
+	    rc, NULL);
 }
 
 /* NOTIFY for one of the addresses that a recipient stood for. */
@@ -242,7 +244,7 @@ double_bounce(struct record *r, const struct rec_rcpt *rc)
 	int told = queued.conf.double_bounce && !is_for_postmaster(r);
 
 	if (told)
-		note_add(r, BOUNCE_FAILED, rc);
+		note_add(r, BOUNCE_FAILED, rc, NULL);
 	log_fact(LOG_DELIVERY, LOGL_WARN, told ? "double-bounce" : "dropped",
 	    KS("qid", r->qid), KS("to", rc->address),
 	    KS("why", "a bounce is not bounced"), KS("told", told ? "postmaster" : ""));
@@ -301,7 +303,8 @@ rcpt_apply(struct record *r, const struct job_rcpt *jr, int pass)
 		if (jr->status == JOB_FAILED)
 			notice_refused(r->view.rec.login_address, r->view.rec.client);
 		if (wants(r, rc.notify, NOTIFY_FAILURE))
-			note_add(r, BOUNCE_FAILED, &rc);
+			note_add(r, BOUNCE_FAILED, &rc,
+			    strcmp(rc.enhanced, jr->enhanced) != 0 ? jr->enhanced : NULL);
 		else if (r->m->flags & QM_BOUNCE || r->view.rec.sender[0] == '\0')
 			double_bounce(r, &rc);
 	} else {
@@ -360,7 +363,7 @@ by_warnings(struct record *r)
 		if (rc.text[0] == '\0')
 			rc.text = "It could not be delivered in the time that was set "
 				  "for it";
-		note_add(r, BOUNCE_DELAYED, &rc);
+		note_add(r, BOUNCE_DELAYED, &rc, NULL);
 	}
 	/* One warning says it all. */
 	if (r->notes[BOUNCE_DELAYED].n > 0)
@@ -381,7 +384,7 @@ delay_warnings(struct record *r)
 			continue;
 		after = job_class(&r->view, i)->delay_warning_s;
 		if (after != 0 && r->now >= (int64_t)r->m->created + after)
-			note_add(r, BOUNCE_DELAYED, rc);
+			note_add(r, BOUNCE_DELAYED, rc, NULL);
 	}
 	if (r->notes[BOUNCE_DELAYED].n > 0)
 		r->flags |= QM_WARNED;

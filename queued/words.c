@@ -43,6 +43,8 @@ static const char *const texts[WORDS][LANGS] = {
 	[WORD_MORE] = { "And %zu more recipients.", "另有 %zu 位收件人。" },
 	[WORD_SAID] = { "%s said:", "%s 的答复：" },
 	[WORD_ADVICE] = { "What you can do: ", "您可以这样做：" },
+	[WORD_LAST_TRY] = { "The last try failed for this: ",
+	    "最后一次投递失败的原因：" },
 	[WORD_UNTIL] = { "It will be tried until %s.", "系统将继续尝试投递，直到%s。" },
 	[WORD_NUMBER] = { "The number of your message here is %s; a postmaster will ask "
 			  "for it.",
@@ -255,6 +257,25 @@ names_list(const char *reply, char *name, size_t cap)
 	return found;
 }
 
+/* ADVICE when there is none. */
+static size_t
+row_of(const char *enhanced)
+{
+	size_t i;
+
+	for (i = UNKNOWN_USER; i < ADVICE; i++) {
+		if (strcmp(enhanced + 2, advice[i].code) == 0)
+			break;
+	}
+	return i;
+}
+
+int
+words_advice_known(const char *enhanced)
+{
+	return strlen(enhanced) > 2 && row_of(enhanced) < ADVICE;
+}
+
 void
 words_advice(enum lang l, const char *enhanced, const char *reply, char *buf, size_t cap)
 {
@@ -268,12 +289,8 @@ words_advice(enum lang l, const char *enhanced, const char *reply, char *buf, si
 		return;
 	}
 	if (strlen(enhanced) > 2) {
-		size_t i;
+		size_t i = row_of(enhanced);
 
-		for (i = UNKNOWN_USER; i < ADVICE; i++) {
-			if (strcmp(enhanced + 2, advice[i].code) == 0)
-				break;
-		}
 		if (i < ADVICE)
 			a = &advice[i];
 		else if (enhanced[2] == '1')

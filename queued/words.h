@@ -26,12 +26,13 @@ enum word {
 	WORD_SUBJECT_DELIVERED,
 	WORD_SUBJECT_RELAYED,
 	WORD_SUBJECT_EXPANDED,
-	WORD_MORE,   /* %zu: recipients that are not listed */
-	WORD_SAID,   /* %s: a host */
-	WORD_ADVICE, /* leads a sentence of words_advice() */
-	WORD_UNTIL,  /* %s: a date */
-	WORD_NUMBER, /* %s: queue id */
-	WORD_DATE,   /* for strftime(3) */
+	WORD_MORE,     /* %zu: recipients that are not listed */
+	WORD_SAID,     /* %s: a host */
+	WORD_ADVICE,   /* leads a sentence of words_advice() */
+	WORD_LAST_TRY, /* leads another, of the last try before time ran out */
+	WORD_UNTIL,    /* %s: a date */
+	WORD_NUMBER,   /* %s: queue id */
+	WORD_DATE,     /* for strftime(3) */
 	WORDS
 };
 
@@ -46,6 +47,8 @@ const char *words_get(enum lang, enum word);
  */
 void words_advice(
     enum lang, const char *enhanced, const char *reply, char *buf, size_t cap);
+/* Has the table a sentence for that enhanced status code itself? */
+int words_advice_known(const char *enhanced);
 /* The i-th row of that table, for tests: its code, "" for those by words; NULL at the
  * end. */
 const char *words_advice_row(size_t i, enum lang, const char **sentence);
