@@ -46,7 +46,16 @@ imap_items_add(struct imap_items *items, enum imap_item_kind kind)
 	for (size_t i = 0; i < items->n; i++)
 		if (items->v[i].kind == kind)
 			return 0;
-	return add(&none, items, kind) == NULL ? -1 : 0;
+	if (add(&none, items, kind) == NULL)
+		return -1;
+	/* In front of any literal, where simple clients look for it. */
+	if (kind == IMAP_ITEM_UID) {
+		struct imap_item last = items->v[items->n - 1];
+
+		memmove(items->v + 1, items->v, (items->n - 1) * sizeof(*items->v));
+		items->v[0] = last;
+	}
+	return 0;
 }
 
 void

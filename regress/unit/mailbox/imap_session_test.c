@@ -122,7 +122,7 @@ messages(size_t step)
 	say(s, step,
 	    "a UID FETCH 2:* RFC822.HEADER\r\nb FETCH 1:2 BODY[HEADER.FIELDS "
 	    "(SUBJECT)]<0.9>\r\n",
-	    "* 2 FETCH (RFC822.HEADER {16}\r\nSubject: two\r\n\r\n UID 2)\r\n"
+	    "* 2 FETCH (UID 2 RFC822.HEADER {16}\r\nSubject: two\r\n\r\n)\r\n"
 	    "a OK UID FETCH completed\r\n"
 	    "* 1 FETCH (BODY[HEADER.FIELDS (SUBJECT)]<0> {9}\r\nSubject: )\r\n"
 	    "* 2 FETCH (BODY[HEADER.FIELDS (SUBJECT)]<0> {9}\r\nSubject: )\r\n"
