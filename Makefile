@@ -20,6 +20,7 @@ V =
 Q = $(if $(V),,@echo '  $(notdir $@)';)
 
 OS := $(shell uname -s)
+CORES := $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 1)
 CC = gcc
 WARN = -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
 	-Wpointer-arith -Wwrite-strings -Wno-unused-parameter -Wno-missing-field-initializers
@@ -139,7 +140,7 @@ endef
 $(foreach u,$(FUZZ_SRC),$(eval $(call fuzz,$(patsubst regress/fuzz/%.c,%,$(u)))))
 fuzz-build: $(FUZZ_BIN)
 fuzz: setup
-	$(MAKE) fuzz-build
+	$(MAKE) -j$(CORES) fuzz-build
 	FUZZ_SECONDS=$(FUZZ_SECONDS) sh regress/run-fuzz.sh $(FUZZ_BIN)
 
 # What the sanitizer build runs; make check also needs the production build.
@@ -147,28 +148,28 @@ setup:
 	sh etc/install-packages.sh
 check: setup
 	sh etc/install-packages.sh --peers
-	$(MAKE) all
-	$(MAKE) CC=clang all
-	$(MAKE) SAN=1 all unit
-	$(MAKE) fuzz-build
+	$(MAKE) -j$(CORES) all
+	$(MAKE) -j$(CORES) CC=clang all
+	$(MAKE) -j$(CORES) SAN=1 all unit
+	$(MAKE) -j$(CORES) fuzz-build
 	python3 regress/check.py
 unit-check:
-	$(MAKE) SAN=1 unit
+	$(MAKE) -j$(CORES) SAN=1 unit
 	python3 regress/check.py unit
 run: setup
-	$(MAKE) all
+	$(MAKE) -j$(CORES) all
 	@exec env RUN='$(RUN)' PORTS='$(PORTS)' CONF='$(CONF)' UIDS='$(UIDS)' \
 	    BUILD='$(CURDIR)/$(B)' sh etc/setup-run.sh
 bench: setup
-	$(MAKE) all
+	$(MAKE) -j$(CORES) all
 	sh regress/bench/run.sh
 # A long queue and new mail beside it: takes some minutes; QUEUE_MESSAGES, see queue.py.
 bench-queue:
-	$(MAKE) all
+	$(MAKE) -j$(CORES) all
 	FIFE_BUILD=$(CURDIR)/build/prod python3 regress/bench/queue.py
 # SEARCH in a large folder.
 bench-search:
-	$(MAKE) all
+	$(MAKE) -j$(CORES) all
 	sh regress/bench/search.sh
 # IMAP and POP3 beside Dovecot: ARGS=--quick, or the rows wanted; see imap.py.
 bench-imap:
@@ -177,7 +178,7 @@ bench-imap:
 	FIFE_BUILD=$(CURDIR)/build/prod python3 regress/bench/imap.py $(ARGS)
 # `why` over ten million lines of log.
 bench-why:
-	$(MAKE) all
+	$(MAKE) -j$(CORES) all
 	sh regress/bench/why.sh
 lint:
 	for m in man/*.[1-9]; do mandoc -Tlint -Wwarning $$m || exit 1; done
