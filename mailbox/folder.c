@@ -373,13 +373,20 @@ folder_changed(struct folder *f)
 {
 	struct folder_watch *w, *next;
 
-	if (!f->notify)
+	struct store_news news = { .kind = STORE_NEWS_MESSAGES,
+		.changes = f->news,
+		.outside = f->store->outside,
+		.name = f->name };
+
+	if (f->news == 0)
 		return;
-	f->notify = false;
+	f->news = 0;
 	for (w = LIST_FIRST(&f->watches); w != NULL; w = next) {
 		next = LIST_NEXT(w, entry);
 		w->cb(f, w->arg);
 	}
+	if ((news.changes & FOLDER_NEWS_GONE) == 0)
+		store_tell(f->store, &news);
 }
 
 /* ---- keywords ---- */
@@ -481,7 +488,7 @@ folder_insert(struct folder *f, const struct message *m, const char *name)
 	if (m->modseq > f->modseq)
 		f->modseq = m->modseq;
 	folder_mark(f, m->uid);
-	f->notify = true;
+	f->news |= FOLDER_NEWS_NEW;
 	return 0;
 }
 
@@ -560,7 +567,7 @@ folder_remove(struct folder *f, const uint32_t *uids, size_t n, uint64_t modseq)
 	if (modseq > f->modseq)
 		f->modseq = modseq;
 	f->dirty = true;
-	f->notify = true;
+	f->news |= FOLDER_NEWS_EXPUNGED;
 }
 
 static int
@@ -597,13 +604,15 @@ folder_apply_flags(struct folder *f, struct message *m, uint8_t flags, uint64_t 
 		folder_queue_rename(f, m->uid);
 	f->unseen -= (m->flags & FLAG_SEEN) == 0;
 	f->unseen += (flags & FLAG_SEEN) == 0;
+	f->news |= FOLDER_NEWS_FLAGS;
+	if ((m->flags ^ flags) & FLAG_SEEN)
+		f->news |= FOLDER_NEWS_SEEN;
 	m->flags = flags;
 	m->keywords = keywords;
 	m->modseq = modseq;
 	if (modseq > f->modseq)
 		f->modseq = modseq;
 	folder_mark(f, m->uid);
-	f->notify = true;
 }
 
 enum store_error

@@ -46,10 +46,13 @@ int imap_run(struct imap *, size_t unsent);
 int imap_idle(const struct imap *);
 struct evbuffer *imap_output(struct imap *);
 int imap_ended(const struct imap *);
-/* Name of the folder that is selected in IDLE, or NULL. */
-const char *imap_idle_folder(const struct imap *);
-/* Looks for changes from outside while in IDLE; by a timer or a watch. */
-void imap_poll(struct imap *);
+/* A number that changes when other folders are to be watched for changes from outside,
+ * in IDLE or by NOTIFY; 0: none. */
+unsigned int imap_watched(const struct imap *);
+/* cb for each of them; "" is the list of folders. */
+void imap_watch_each(struct imap *, void (*cb)(const char *name, void *), void *arg);
+/* Looks for such changes; everywhere: also in other folders than the selected one. */
+void imap_poll(struct imap *, bool everywhere);
 /* 1, once: what follows the output that is there now is compressed, and so is the input
  * that was not taken yet (RFC 4978). */
 int imap_take_compress(struct imap *);
@@ -88,6 +91,13 @@ struct imap_task {
 
 struct imap_append;  /* imap_cmd_append.c */
 struct imap_context; /* imap_context.h */
+struct imap_notify;  /* imap_notify.h */
+
+/* A new message to be fetched unasked, and who wants that. */
+struct imap_announced {
+	uint32_t uid;
+	unsigned int sources;
+};
 
 struct imap {
 	struct store *store;
@@ -105,6 +115,8 @@ struct imap {
 	char tag[IMAP_TAG_MAX + 1];
 	bool uid;        /* it is UID ... */
 	bool no_expunge; /* it may not tell of expunged messages (RFC 9051, 7.5.1) */
+	bool expunges;   /* it does so as its result */
+	bool busy;       /* at work for the client: changes are its own */
 	struct imap_task *task;
 	struct imap_append *append;
 	bool idling;
@@ -128,6 +140,11 @@ struct imap {
 	uint32_t *saved; /* the result of SEARCH that was saved (RFC 5182), ascending */
 	size_t n_saved;
 	struct imap_context *contexts;
+
+	struct imap_notify *notify; /* NULL: NOTIFY was never said */
+	struct imap_announced *announced;
+	size_t n_announced;
+	unsigned int watched; /* changes with what is to be watched */
 };
 
 typedef void (*imap_command_fn)(struct imap *, struct imap_args *);
@@ -169,6 +186,9 @@ void imap_print_flags(struct imap *, const struct message *, struct evbuffer *);
 void imap_print_flag_list(struct imap *, const char *before, const char *after);
 /* LIST of the selected mailbox: IMAP4rev2 tells it at SELECT. */
 void imap_print_selected_list(struct imap *);
+/* LIST of a mailbox that may not be there (any more), for NOTIFY. */
+void imap_print_list_of(
+    struct imap *, const char *name, const char *old, bool subscription);
 
 /* imap_name.c: names between wire and store. */
 /* Parse a mailbox name; -1 with a->error, or with *no set: NO must be said. */
@@ -206,7 +226,7 @@ void imap_idle_line(struct imap *, const char *, size_t);
 	X(expunge) X(close) X(unselect) X(create) X(delete) X(rename) \
 	X(subscribe) X(unsubscribe) X(idle) X(compress) \
 	X(getquota) X(getquotaroot) X(setquota) \
-	X(getmetadata) X(setmetadata) X(cancelupdate)
+	X(getmetadata) X(setmetadata) X(cancelupdate) X(notify)
 /* clang-format on */
 #define X(name) void imap_cmd_##name(struct imap *, struct imap_args *);
 IMAP_COMMANDS(X)

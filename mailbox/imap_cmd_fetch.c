@@ -388,6 +388,8 @@ fetch_step(struct imap *s, struct imap_task *t, size_t unsent)
 			return 1;
 		advance(s, f);
 	}
+	if (f->done == NULL)
+		return 0; /* nobody asked */
 	if (f->unknown_cte)
 		imap_no(s, "[UNKNOWN-CTE] A part has an unknown transfer encoding");
 	else if (f->gone && !f->uid_command)
@@ -420,6 +422,26 @@ imap_fetch_start(
 	for (size_t i = 0; i < items->n; i++)
 		if (items->v[i].section != NULL && !items->v[i].section->peek)
 			f->seen = true;
+	items->n = 0;
+	imap_set_task(s, &f->task);
+}
+
+void
+imap_fetch_announce(struct imap *s, struct imap_items *items, uint32_t *uids, size_t n)
+{
+	struct fetch *f = n > 0 ? calloc(1, sizeof(*f)) : NULL;
+
+	if (f == NULL) {
+		imap_items_clear(items);
+		free(uids);
+		return;
+	}
+	f->task.step = fetch_step;
+	f->task.free = fetch_free;
+	f->items = *items;
+	f->uids = uids;
+	f->n = n;
+	f->item = SIZE_MAX;
 	items->n = 0;
 	imap_set_task(s, &f->task);
 }

@@ -13,6 +13,8 @@ imap_cmd_idle(struct imap *s, struct imap_args *a)
 	evbuffer_add_printf(s->out, "+ idling\r\n");
 	s->idling = true;
 	s->woken = false;
+	if (s->notify == NULL)
+		s->watched++;
 	if (s->folder != NULL) {
 		folder_refresh(s->folder);
 		imap_view_sync(s, true);
@@ -23,6 +25,8 @@ void
 imap_idle_line(struct imap *s, const char *line, size_t len)
 {
 	s->idling = false;
+	if (s->notify == NULL)
+		s->watched++;
 	if (ascii_equal(line, len, "DONE"))
 		imap_ok(s, "IDLE completed");
 	else

@@ -232,6 +232,35 @@ imap_print_selected_list(struct imap *s)
 	evbuffer_add(s->out, "\r\n", 2);
 }
 
+/* ... which may be a parent that is none itself, or gone. */
+void
+imap_print_list_of(struct imap *s, const char *name, const char *old, bool subscription)
+{
+	uint32_t flags = FOLDER_NOSELECT;
+	struct folder_info *f;
+	size_t n;
+
+	if (store_list(s->store, &f, &n) != STORE_OK)
+		return;
+	for (size_t i = 0; i < n; i++)
+		if (strcmp(f[i].name, name) == 0)
+			flags = f[i].flags;
+	free(f);
+	evbuffer_add_printf(s->out, "* LIST (%s%s%s",
+	    flags & FOLDER_NOSELECT ? "\\NonExistent " : "",
+	    flags & FOLDER_HAS_CHILDREN ? "\\HasChildren" : "\\HasNoChildren",
+	    subscription && (flags & FOLDER_SUBSCRIBED) ? " \\Subscribed" : "");
+	imap_print_special_use(s->out, flags);
+	evbuffer_add_printf(s->out, ") \"/\" ");
+	imap_print_mailbox(s, name);
+	if (old != NULL) {
+		evbuffer_add_printf(s->out, " (\"OLDNAME\" (");
+		imap_print_mailbox(s, old);
+		evbuffer_add_printf(s->out, "))");
+	}
+	evbuffer_add(s->out, "\r\n", 2);
+}
+
 /* ---- LSUB ---- */
 
 static void

@@ -244,7 +244,8 @@ out:
 
 /* One entry and its value. -1 with a->error; *no when the server cannot keep it. */
 static int
-set_one(struct imap_args *a, struct annotations *have, const char **no)
+set_one(struct imap_args *a, struct annotations *have, struct evbuffer *names,
+    const char **no)
 {
 	char name[ANNOTATION_NAME_MAX + 1];
 	struct imap_str v = { NULL, 0 };
@@ -267,7 +268,20 @@ set_one(struct imap_args *a, struct annotations *have, const char **no)
 		*no = "[METADATA MAXSIZE 65536] Value too large";
 	else if (annotations_set(have, name, v.s, v.len) != STORE_OK)
 		*no = "[METADATA TOOMANY] Too many annotations";
+	evbuffer_add_printf(
+	    names, "%s%s", evbuffer_get_length(names) > 0 ? " " : "", name);
 	return 0;
+}
+
+static void
+tell_others(struct imap *s, struct folder *f, struct evbuffer *names)
+{
+	struct store_news news = { .kind = STORE_NEWS_METADATA,
+		.name = f != NULL ? folder_name(f) : "" };
+
+	evbuffer_add(names, "", 1);
+	if ((news.entries = (char *)evbuffer_pullup(names, -1)) != NULL)
+		store_tell(s->store, &news);
 }
 
 void
@@ -275,11 +289,12 @@ imap_cmd_setmetadata(struct imap *s, struct imap_args *a)
 {
 	struct get *g = calloc(1, sizeof(*g));
 	struct annotations *have = calloc(1, sizeof(*have));
+	struct evbuffer *names = evbuffer_new();
 	struct folder *f = NULL;
 	enum store_error e;
 	const char *no = NULL;
 
-	if (g == NULL || have == NULL) {
+	if (g == NULL || have == NULL || names == NULL) {
 		imap_no(s, "[UNAVAILABLE] Out of memory");
 		goto out;
 	}
@@ -296,7 +311,7 @@ imap_cmd_setmetadata(struct imap *s, struct imap_args *a)
 	else if ((e = annotations_load(s->store, f, have)) != STORE_OK)
 		no = "[SERVERBUG] Annotations cannot be read";
 	do {
-		if (set_one(a, have, &no) == -1)
+		if (set_one(a, have, names, &no) == -1)
 			goto out;
 	} while (imap_try_char(a, ' '));
 	if (imap_char(a, ')') == -1 || imap_end(a) == -1)
@@ -307,9 +322,13 @@ imap_cmd_setmetadata(struct imap *s, struct imap_args *a)
 		imap_no(s, "[METADATA TOOMANY] Too many annotations");
 	else if (e != STORE_OK)
 		imap_no_store(s, e);
-	else
+	else {
+		tell_others(s, f, names);
 		imap_ok(s, "SETMETADATA completed");
+	}
 out:
+	if (names != NULL)
+		evbuffer_free(names);
 	if (f != NULL)
 		folder_close(f);
 	if (have != NULL)

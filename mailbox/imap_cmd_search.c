@@ -11,18 +11,17 @@
 #include <time.h>
 
 #include "common/compat/compat.h"
-#include "common/proto/header.h"
 #include "mailbox/imap.h"
 #include "mailbox/imap_context.h"
 #include "mailbox/imap_fetch.h"
 #include "mailbox/imap_match.h"
+#include "mailbox/imap_order.h"
 #include "mailbox/imap_results.h"
 #include "mailbox/imap_search.h"
 #include "mailbox/imap_thread.h"
 
 #define SLICE_MESSAGES 2000
 #define SLICE_OCTETS (2 * 1024 * 1024)
-#define CRITERIA_MAX 20
 
 enum kind {
 	SEARCH,
@@ -30,49 +29,20 @@ enum kind {
 	THREAD
 };
 
-enum criterion {
-	ARRIVAL,
-	CC,
-	DATE,
-	FROM,
-	SIZE,
-	SUBJECT,
-	TO,
-	DISPLAYFROM,
-	DISPLAYTO
-};
-
-struct order {
-	enum criterion by;
-	bool reverse;
-};
-
-struct found {
-	uint32_t uid;
-	uint32_t seq;
-	uint32_t size;
-	int64_t internal;
-	int64_t date;
-	uint8_t *record; /* owned; what key borrows */
-	struct imap_sortkey key;
-	const struct search *q;
-};
-
 struct search {
 	struct imap_task task;
 	enum kind kind;
 	struct imap_search keys;
 	bool uid_command;
-	struct order order[CRITERIA_MAX];
-	size_t n_order;
-	bool records; /* the order needs more than the index's own numbers */
+	struct imap_order order;
 	enum imap_thread_algorithm algorithm;
 
 	struct imap_match match;
 	size_t n, i;
 	uint32_t *found; /* UIDs, room for n */
 	size_t n_found;
-	struct found *sorted; /* for SORT and THREAD: n_found, the first at loaded */
+	struct imap_sorted
+	    *sorted; /* for SORT and THREAD: n_found, the first at loaded */
 	size_t loaded;
 };
 
@@ -84,7 +54,7 @@ search_free(struct imap_task *t)
 	imap_match_end(&q->match);
 	imap_search_clear(&q->keys);
 	for (size_t i = 0; i < q->loaded; i++)
-		free(q->sorted[i].record);
+		imap_sorted_clear(&q->sorted[i]);
 	free(q->sorted);
 	free(q->found);
 	free(q);
@@ -142,128 +112,6 @@ numbers_to_uids(struct imap *s, struct imap_key *k)
 	return 0;
 }
 
-/* ---- records ---- */
-
-/* The message's record; malloc'd, decoded into f->key. */
-static int
-load_record(struct imap *s, struct search *q, struct found *f)
-{
-	const uint8_t *v;
-	const char *msg;
-	struct evbuffer *b;
-	size_t len, header;
-	int rv = -1;
-
-	if (folder_cache_get(s->folder, f->uid, IMAP_CACHE_SORT, &v, &len) == 0 &&
-	    len <= IMAP_SORT_RECORD_MAX && (f->record = malloc(len)) != NULL) {
-		memcpy(f->record, v, len);
-		if (imap_sortkey_read(f->record, len, &f->key) == 0)
-			return 0;
-		free(f->record);
-		f->record = NULL;
-	}
-	if ((b = evbuffer_new()) == NULL)
-		return -1;
-	/* Of a file that is gone there is an empty header. */
-	if (imap_match_begin(&q->match, f->uid) == -1 ||
-	    (msg = imap_match_content(&q->match, &len)) == NULL) {
-		msg = "";
-		len = 0;
-	}
-	header = header_section_len(msg, len);
-	q->match.work += header;
-	imap_sortkey_make(msg, header, b);
-	imap_match_end(&q->match);
-	len = evbuffer_get_length(b);
-	if ((f->record = malloc(len)) != NULL) {
-		evbuffer_remove(b, f->record, len);
-		rv = imap_sortkey_read(f->record, len, &f->key);
-		folder_cache_put(s->folder, f->uid, IMAP_CACHE_SORT, f->record, len);
-	}
-	evbuffer_free(b);
-	return rv;
-}
-
-static int
-load_one(struct imap *s, struct search *q)
-{
-	struct found *f = &q->sorted[q->loaded];
-	int exact;
-	size_t at;
-
-	memset(f, 0, sizeof(*f));
-	f->q = q;
-	f->uid = q->found[q->loaded];
-	f->seq = imap_view_seq(s, f->uid);
-	at = folder_find(s->folder, f->uid, &exact);
-	if (exact) {
-		f->size = folder_message(s->folder, at)->size;
-		f->internal = folder_message(s->folder, at)->internal;
-	}
-	if (q->records && load_record(s, q, f) == -1) {
-		free(f->record);
-		return -1;
-	}
-	f->date = f->key.has_date ? f->key.date : f->internal;
-	q->loaded++;
-	return 0;
-}
-
-/* ---- order ---- */
-
-static int
-compare_text(const struct imap_text *a, const struct imap_text *b)
-{
-	int c = memcmp(a->s, b->s, a->len < b->len ? a->len : b->len);
-
-	return c != 0 ? c : a->len < b->len ? -1 : a->len > b->len;
-}
-
-static int
-compare_number(int64_t a, int64_t b)
-{
-	return a < b ? -1 : a > b;
-}
-
-static int
-compare_by(const struct found *a, const struct found *b, enum criterion by)
-{
-	static const enum imap_sort_text texts[] = {
-		[CC] = IMAP_SORT_CC,
-		[FROM] = IMAP_SORT_FROM,
-		[SUBJECT] = IMAP_SORT_SUBJECT,
-		[TO] = IMAP_SORT_TO,
-		[DISPLAYFROM] = IMAP_SORT_DISPLAYFROM,
-		[DISPLAYTO] = IMAP_SORT_DISPLAYTO,
-	};
-
-	switch (by) {
-	case ARRIVAL:
-		return compare_number(a->internal, b->internal);
-	case DATE:
-		return compare_number(a->date, b->date);
-	case SIZE:
-		return compare_number(a->size, b->size);
-	default:
-		return compare_text(&a->key.text[texts[by]], &b->key.text[texts[by]]);
-	}
-}
-
-static int
-compare_found(const void *va, const void *vb)
-{
-	const struct found *a = va, *b = vb;
-
-	for (size_t i = 0; i < a->q->n_order; i++) {
-		int c = compare_by(a, b, a->q->order[i].by);
-
-		if (c != 0)
-			return a->q->order[i].reverse ? -c : c;
-	}
-	/* Always the mailbox's order in the end, also with REVERSE (RFC 5256, 3). */
-	return compare_number(a->seq, b->seq);
-}
-
 /* ---- the answer ---- */
 
 static int
@@ -275,7 +123,7 @@ threads(struct imap *s, struct search *q)
 
 	if (m != NULL && b != NULL) {
 		for (size_t i = 0; i < q->n_found; i++) {
-			const struct found *f = &q->sorted[i];
+			const struct imap_sorted *f = &q->sorted[i];
 
 			m[i].number = q->uid_command ? f->uid : f->seq;
 			m[i].date = f->date;
@@ -307,7 +155,7 @@ answer(struct imap *s, struct search *q)
 	int rv = 0;
 
 	if (q->kind == SORT) {
-		qsort(q->sorted, q->n_found, sizeof(*q->sorted), compare_found);
+		qsort(q->sorted, q->n_found, sizeof(*q->sorted), imap_sorted_compare);
 		for (size_t i = 0; i < q->n_found; i++)
 			q->found[i] = q->sorted[i].uid;
 	}
@@ -318,13 +166,14 @@ answer(struct imap *s, struct search *q)
 	else if (rv == 0)
 		imap_results_print(s, &q->keys, &r);
 	if (rv == 0 && (q->keys.result & IMAP_RETURN_UPDATE)) {
-		if (!imap_context_room(s)) {
+		if (!imap_context_room(s) || q->order.relevancy) {
 			evbuffer_add_printf(s->out, "* NO [NOUPDATE ");
 			imap_print_nstring(s->out, s->tag);
-			evbuffer_add_printf(s->out, "] Too many contexts\r\n");
+			evbuffer_add_printf(s->out, "] No updates of this one\r\n");
 		} else
-			rv = imap_context_add(
-			    s, &q->keys, q->uid_command, q->found, q->n_found);
+			rv = imap_context_add(s, &q->keys,
+			    q->kind == SORT ? &q->order : NULL, q->uid_command, q->found,
+			    q->n_found);
 	}
 	if (rv == -1)
 		imap_no(s, "[UNAVAILABLE] Out of memory");
@@ -373,52 +222,18 @@ search_step(struct imap *s, struct imap_task *t, size_t unsent)
 		if (m->work >= SLICE_OCTETS)
 			return 1;
 		m->work += SLICE_OCTETS / SLICE_MESSAGES;
-		if (load_one(s, q) == -1) {
+		if (imap_sorted_load(s, &q->order, m, q->found[q->loaded],
+			&q->sorted[q->loaded]) == -1) {
 			imap_no(s, "[UNAVAILABLE] Out of memory");
 			return 0;
 		}
+		q->loaded++;
 	}
 	answer(s, q);
 	return 0;
 }
 
 /* ---- commands ---- */
-
-static int
-sort_criteria(struct imap_args *a, struct search *q)
-{
-	static const char *const names[] = { "ARRIVAL", "CC", "DATE", "FROM", "SIZE",
-		"SUBJECT", "TO", "DISPLAYFROM", "DISPLAYTO" };
-	const size_t n = sizeof(names) / sizeof(names[0]);
-	bool reverse = false;
-	struct imap_str v;
-
-	if (imap_char(a, '(') == -1)
-		return -1;
-	do {
-		size_t i = 0;
-
-		if (imap_atom(a, &v) == -1)
-			return -1;
-		if (!reverse && imap_str_is(&v, "REVERSE")) {
-			reverse = true;
-			continue;
-		}
-		while (i < n && !imap_str_is(&v, names[i]))
-			i++;
-		if (i == n)
-			return imap_fail(a, "Unknown sort criterion");
-		if (q->n_order == CRITERIA_MAX)
-			return imap_fail(a, "Too many sort criteria");
-		q->order[q->n_order++] = (struct order){ (enum criterion)i, reverse };
-		if (i != ARRIVAL && i != SIZE)
-			q->records = true;
-		reverse = false;
-	} while (imap_try_char(a, ' '));
-	if (reverse)
-		return imap_fail(a, "REVERSE without a criterion");
-	return imap_char(a, ')') == -1 ? -1 : imap_sp(a);
-}
 
 static int
 thread_algorithm(struct imap_args *a, struct search *q)
@@ -434,7 +249,7 @@ thread_algorithm(struct imap_args *a, struct search *q)
 	if (i == 3)
 		return imap_fail(a, "Unknown threading algorithm");
 	q->algorithm = (enum imap_thread_algorithm)i;
-	q->records = true;
+	q->order.records = true;
 	return imap_sp(a);
 }
 
@@ -450,7 +265,8 @@ parse(struct imap_args *a, struct search *q)
 		return -1;
 	if (q->kind == SEARCH)
 		return imap_search_parse_keys(a, &q->keys);
-	if ((q->kind == SORT ? sort_criteria(a, q) : thread_algorithm(a, q)) == -1 ||
+	if ((q->kind == SORT ? imap_order_parse(a, &q->order) : thread_algorithm(a, q)) ==
+		-1 ||
 	    imap_astring(a, &charset) == -1 || imap_sp(a) == -1)
 		return -1;
 	/* Some clients say RETURN here. */
@@ -486,11 +302,6 @@ start(struct imap *s, struct imap_args *a, enum kind kind)
 		search_free(&q->task);
 		imap_fail(
 		    a, "[UIDREQUIRED] Message numbers are not used in this session");
-		return;
-	}
-	if (kind != SEARCH && (q->keys.result & IMAP_RETURN_UPDATE)) {
-		search_free(&q->task);
-		imap_fail(a, "UPDATE is for SEARCH");
 		return;
 	}
 	if (q->keys.modseq)

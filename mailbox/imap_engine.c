@@ -11,12 +11,14 @@
 
 #include "common/compat/compat.h"
 #include "mailbox/imap.h"
+#include "mailbox/imap_notify.h"
 
 #define ANY (IMAP_AUTHENTICATED | IMAP_SELECTED)
 #define PROGRESS_MS 10000
 #define UID_TOO 1    /* also as UID ... */
 #define NO_EXPUNGE 2 /* without UID: sequence numbers must not change */
 #define BY_NUMBER 4  /* without UID it takes sequence numbers */
+#define EXPUNGES 8   /* tells of expunged messages as its result */
 
 static const struct command {
 	const char *name;
@@ -41,7 +43,7 @@ static const struct command {
 	{ "SUBSCRIBE", ANY, 0, imap_cmd_subscribe },
 	{ "UNSUBSCRIBE", ANY, 0, imap_cmd_unsubscribe },
 	{ "APPEND", ANY, 0, imap_cmd_append },
-	{ "REPLACE", IMAP_SELECTED, UID_TOO | BY_NUMBER, imap_cmd_replace },
+	{ "REPLACE", IMAP_SELECTED, UID_TOO | BY_NUMBER | EXPUNGES, imap_cmd_replace },
 	{ "IDLE", ANY, 0, imap_cmd_idle },
 	{ "COMPRESS", ANY, 0, imap_cmd_compress },
 	{ "GETQUOTA", ANY, 0, imap_cmd_getquota },
@@ -50,17 +52,18 @@ static const struct command {
 	{ "GETMETADATA", ANY, 0, imap_cmd_getmetadata },
 	{ "SETMETADATA", ANY, 0, imap_cmd_setmetadata },
 	{ "CANCELUPDATE", IMAP_SELECTED, 0, imap_cmd_cancelupdate },
+	{ "NOTIFY", ANY, 0, imap_cmd_notify },
 	{ "CHECK", IMAP_SELECTED, 0, imap_cmd_check },
 	{ "CLOSE", IMAP_SELECTED, 0, imap_cmd_close },
 	{ "UNSELECT", IMAP_SELECTED, 0, imap_cmd_unselect },
-	{ "EXPUNGE", IMAP_SELECTED, UID_TOO, imap_cmd_expunge },
+	{ "EXPUNGE", IMAP_SELECTED, UID_TOO | EXPUNGES, imap_cmd_expunge },
 	{ "FETCH", IMAP_SELECTED, UID_TOO | NO_EXPUNGE | BY_NUMBER, imap_cmd_fetch },
 	{ "STORE", IMAP_SELECTED, UID_TOO | NO_EXPUNGE | BY_NUMBER, imap_cmd_store },
 	{ "SEARCH", IMAP_SELECTED, UID_TOO | NO_EXPUNGE | BY_NUMBER, imap_cmd_search },
 	{ "SORT", IMAP_SELECTED, UID_TOO | NO_EXPUNGE | BY_NUMBER, imap_cmd_sort },
 	{ "THREAD", IMAP_SELECTED, UID_TOO | NO_EXPUNGE | BY_NUMBER, imap_cmd_thread },
 	{ "COPY", IMAP_SELECTED, UID_TOO | BY_NUMBER, imap_cmd_copy },
-	{ "MOVE", IMAP_SELECTED, UID_TOO | BY_NUMBER, imap_cmd_move },
+	{ "MOVE", IMAP_SELECTED, UID_TOO | BY_NUMBER | EXPUNGES, imap_cmd_move },
 };
 
 struct imap *
@@ -90,7 +93,9 @@ imap_free(struct imap *s)
 		return;
 	imap_set_task(s, NULL);
 	imap_append_drop(s);
+	imap_notify_free(s);
 	imap_view_close(s);
+	imap_announce_forget(s);
 	imap_lex_clear(&s->lex);
 	evbuffer_free(s->out);
 	free(s);
@@ -277,6 +282,7 @@ run_command(struct imap *s)
 		return;
 	}
 	s->no_expunge = (c->flags & NO_EXPUNGE) != 0 && !s->uid;
+	s->expunges = (c->flags & EXPUNGES) != 0;
 	c->run(s, &a);
 	if (a.error != NULL)
 		imap_bad(s, a.error);
@@ -307,12 +313,14 @@ announced_literal(struct imap *s)
 static void
 complete(struct imap *s)
 {
+	s->busy = true;
 	if (s->append != NULL)
 		imap_append_finish(s);
 	else if (s->idling)
 		imap_idle_line(s, s->lex.buf, s->lex.len);
 	else
 		run_command(s);
+	s->busy = false;
 	imap_lex_reset(&s->lex);
 }
 
@@ -396,31 +404,73 @@ imap_run(struct imap *s, size_t unsent)
 {
 	if (s->state == IMAP_ENDED)
 		return 0;
-	if (s->woken && s->idling) {
+	if (s->task == NULL && s->woken && s->idling && s->notify == NULL) {
 		s->woken = false;
 		imap_view_sync(s, true);
 	}
-	if (s->task == NULL)
-		return 0;
 	if (evbuffer_get_length(s->out) + unsent >= IMAP_HIGH_WATER)
 		return 0;
+	if (s->task == NULL && imap_notify_pending(s))
+		imap_notify_tell(s);
+	if (s->task == NULL)
+		return 0;
+	s->busy = true;
 	if (s->task->step(s, s->task, unsent) == 0) {
 		imap_set_task(s, NULL);
 		s->no_expunge = false;
 	} else
 		tell_progress(s);
-	return s->task != NULL && evbuffer_get_length(s->out) + unsent < IMAP_HIGH_WATER;
+	s->busy = false;
+	return (s->task != NULL || imap_notify_pending(s)) &&
+	       evbuffer_get_length(s->out) + unsent < IMAP_HIGH_WATER;
 }
 
-const char *
-imap_idle_folder(const struct imap *s)
+unsigned int
+imap_watched(const struct imap *s)
 {
-	return s->idling && s->folder != NULL ? folder_name(s->folder) : NULL;
+	if (s->notify != NULL && s->notify->n_groups > 0)
+		return s->watched;
+	return s->idling && s->folder != NULL ? s->watched : 0;
+}
+
+static int
+wanted(const char *name, void *arg)
+{
+	const struct imap *s = arg;
+
+	return (imap_notify_events(s, name) & IMAP_EVENTS_MESSAGE) != 0;
 }
 
 void
-imap_poll(struct imap *s)
+imap_watch_each(struct imap *s, void (*cb)(const char *name, void *), void *arg)
 {
-	if (s->idling && s->folder != NULL && folder_refresh(s->folder) == STORE_OK)
-		imap_view_sync(s, true);
+	struct folder_info *f;
+	size_t n;
+
+	if (s->folder != NULL &&
+	    (s->idling || (s->notify != NULL && s->notify->selected != 0)))
+		cb(folder_name(s->folder), arg);
+	if (s->notify == NULL || s->notify->n_groups == 0)
+		return;
+	cb("", arg);
+	if (store_list(s->store, &f, &n) != STORE_OK)
+		return;
+	for (size_t i = 0; i < n; i++)
+		if ((f[i].flags & FOLDER_NOSELECT) == 0 && wanted(f[i].name, s))
+			cb(f[i].name, arg);
+	free(f);
+}
+
+void
+imap_poll(struct imap *s, bool everywhere)
+{
+	bool notify = s->notify != NULL && s->notify->n_groups > 0;
+
+	if (s->task != NULL || (!s->idling && !notify))
+		return;
+	/* Watches tell imap_run() of what is found. */
+	if (s->folder != NULL)
+		(void)folder_refresh(s->folder);
+	if (everywhere && notify)
+		store_look(s->store, wanted, s);
 }

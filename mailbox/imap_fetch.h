@@ -121,5 +121,7 @@ void imap_print_structure(struct evbuffer *, const char *msg, size_t len,
  * done". */
 void imap_fetch_start(
     struct imap *, struct imap_items *, uint32_t *uids, size_t n, const char *done);
+/* The same without a reply, and without setting \Seen. */
+void imap_fetch_announce(struct imap *, struct imap_items *, uint32_t *uids, size_t n);
 
 #endif

@@ -83,8 +83,9 @@ struct imap_search {
 	unsigned int result;   /* enum imap_return */
 	struct imap_partial partial;
 	bool bad_charset;
-	bool modseq;  /* by modification sequences: the result tells them */
-	bool numbers; /* by sequence numbers */
+	bool modseq;      /* by modification sequences: the result tells them */
+	bool numbers;     /* by sequence numbers */
+	char *attributes; /* of UPDATE (RFC 5465, 7), or NULL */
 };
 
 /* "RETURN (...) ", where it is. To be cleared in any case. */

@@ -7,6 +7,7 @@
 #include "common/proto/charset.h"
 #include "common/proto/date.h"
 #include "mailbox/fts.h"
+#include "mailbox/imap_notify.h"
 #include "mailbox/imap_search.h"
 #include "mailbox/store.h"
 
@@ -396,6 +397,13 @@ imap_search_parse_return(struct imap_args *a, struct imap_search *s)
 			if (imap_sp(a) == -1 || imap_partial_parse(a, &s->partial) == -1)
 				return -1;
 		}
+		if (1u << i == IMAP_RETURN_UPDATE && a->len - a->pos >= 2 &&
+		    a->buf[a->pos] == ' ' && a->buf[a->pos + 1] == '(') {
+			(void)imap_sp(a);
+			free(s->attributes);
+			if ((s->attributes = imap_announce_parse(a)) == NULL)
+				return -1;
+		}
 		s->result |= 1u << i;
 	}
 	if ((s->result & IMAP_RETURN_PARTIAL) && (s->result & IMAP_RETURN_ALL))
@@ -453,4 +461,6 @@ imap_search_clear(struct imap_search *s)
 {
 	key_free(s->root);
 	s->root = NULL;
+	free(s->attributes);
+	s->attributes = NULL;
 }

@@ -22,7 +22,7 @@
 
 #define POLL_S 10  /* changes from outside, while in IDLE, where nothing watches */
 #define SOON_MS 30 /* several files come at once */
-#define WATCHES_MAX 400
+#define WATCHES_MAX 2000
 
 struct session {
 	LIST_ENTRY(session) entry;
@@ -34,7 +34,8 @@ struct session {
 	struct evbuffer *plain; /* input that was inflated and is not taken yet */
 	struct evbuffer *out;   /* output as it goes to the socket */
 	bool broken;            /* the client's stream makes no sense, or no memory */
-	bool watched;           /* the folder of this IDLE is */
+	unsigned int watched;   /* imap_watched() when its folders were */
+	bool not_all;           /* there was no room for all of them */
 };
 
 /* Directories of folders in IDLE, for what other programs do there. */
@@ -57,8 +58,9 @@ soon_cb(int fd, short what, void *arg)
 	struct session *s;
 
 	LIST_FOREACH (s, &all, entry) {
-		imap_poll(s->imap);
-		if (evbuffer_get_length(imap_output(s->imap)) > 0)
+		imap_poll(s->imap, true);
+		/* The list of folders may be another one. */
+		if (s->watched != 0)
 			session_conn_wake(s->sc);
 	}
 }
@@ -102,37 +104,55 @@ watch_open(void)
 	return -1;
 }
 
-/* Once for each IDLE; what cannot be watched is looked at by the timer. */
 static void
-watch_folder(struct session *s)
+watch_folder(const char *name, void *arg)
 {
-	static const char *const subs[] = { "new", "cur" };
+	static const char *const subs[] = { "/new", "/cur" };
 	char dir[MAILDIR_NAME_MAX + 1], path[MAILDIR_NAME_MAX + 32];
-	const char *name = imap_idle_folder(s->imap);
+	struct session *s = arg;
 
-	if (name == NULL) {
-		s->watched = false;
+	if (name[0] == '\0') {
+		if (watch.n < WATCHES_MAX &&
+		    compat_dirwatch_add(watch.fd, "Maildir") == 0)
+			watch.n++;
 		return;
 	}
-	if (s->watched)
+	if (maildir_folder_dir(name, dir, sizeof(dir)) == -1)
 		return;
-	s->watched = true;
+	for (size_t i = 0; i < 2; i++) {
+		(void)snprintf(path, sizeof(path), "Maildir/%s%s", dir, subs[i]);
+		if (watch.n < WATCHES_MAX && compat_dirwatch_add(watch.fd, path) == 0)
+			watch.n++;
+		else
+			s->not_all = true;
+	}
+}
+
+/* For IDLE and NOTIFY; what cannot be watched is looked at by the timer. */
+static void
+watch_folders(struct session *s)
+{
+	unsigned int now = imap_watched(s->imap);
+
+	if (now == s->watched)
+		return;
+	s->watched = now;
+	s->not_all = false;
+	if (now == 0)
+		return;
 	/* Rather than to know who still needs which: begin anew. */
 	if (watch.n >= WATCHES_MAX) {
 		struct session *other;
 
 		watch_close();
 		LIST_FOREACH (other, &all, entry)
-			if (other != s)
-				other->watched = false;
+			if (other != s && other->watched != 0 && !other->not_all)
+				other->watched = 0;
 	}
-	if (watch_open() == -1 || maildir_folder_dir(name, dir, sizeof(dir)) == -1)
-		return;
-	for (size_t i = 0; i < 2; i++) {
-		(void)snprintf(path, sizeof(path), "Maildir/%s/%s", dir, subs[i]);
-		if (compat_dirwatch_add(watch.fd, path) == 0)
-			watch.n++;
-	}
+	if (watch_open() == -1)
+		s->not_all = true;
+	else
+		imap_watch_each(s->imap, watch_folder, s);
 }
 
 /* Inflated input to the machine, as far as it takes it. */
@@ -198,7 +218,7 @@ run(void *m, size_t unsent)
 	struct session *s = m;
 	int more = imap_run(s->imap, unsent);
 
-	watch_folder(s);
+	watch_folders(s);
 
 	if (s->deflate == NULL || s->broken || unsent >= IMAP_HIGH_WATER ||
 	    !imap_idle(s->imap))
@@ -275,7 +295,7 @@ poll_cb(int fd, short what, void *arg)
 {
 	struct session *s = arg;
 
-	imap_poll(s->imap);
+	imap_poll(s->imap, s->not_all);
 	session_conn_forward(s->sc);
 }
 

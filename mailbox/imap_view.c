@@ -11,13 +11,14 @@
 #include "common/compat/compat.h"
 #include "mailbox/imap.h"
 #include "mailbox/imap_context.h"
+#include "mailbox/imap_notify.h"
 
 static void
 changed(struct folder *f, void *arg)
 {
 	struct imap *s = arg;
 
-	if (s->idling && !s->woken) {
+	if ((s->idling || s->notify != NULL) && !s->woken) {
 		s->woken = true;
 		if (s->wake != NULL)
 			s->wake(s->wake_arg);
@@ -60,6 +61,8 @@ imap_view_open(struct imap *s, struct folder *f, bool readonly)
 	s->expunge_pending = false;
 	s->watch = folder_watch(f, changed, s);
 	s->state = IMAP_SELECTED;
+	s->watched++;
+	imap_notify_view_changed(s);
 	return 0;
 }
 
@@ -80,6 +83,8 @@ imap_view_close(struct imap *s)
 	free(s->saved);
 	s->saved = NULL;
 	s->n_saved = 0;
+	s->watched++;
+	imap_notify_view_changed(s);
 	if (s->state == IMAP_SELECTED)
 		s->state = IMAP_AUTHENTICATED;
 }
@@ -363,6 +368,7 @@ tell_new(struct imap *s)
 void
 imap_view_sync(struct imap *s, bool expunge)
 {
+	unsigned int events = imap_notify_selected(s);
 	uint64_t now;
 
 	if (s->folder == NULL || s->state == IMAP_ENDED)
@@ -371,14 +377,20 @@ imap_view_sync(struct imap *s, bool expunge)
 	if (now != s->walked) {
 		/* Whether anything is gone is found out while telling. */
 		s->expunge_pending = true;
-		imap_view_tell_keywords(s);
-		tell_flags(s);
+		if (events & IMAP_EVENT_FLAGS) {
+			imap_view_tell_keywords(s);
+			tell_flags(s);
+		}
 		s->modseq = s->walked = now;
 	}
+	if ((events & IMAP_EVENT_EXPUNGE) == 0 && !s->expunges)
+		expunge = false;
 	imap_contexts_changed(s, expunge);
 	if (expunge && s->expunge_pending)
 		tell_expunged(s);
 	/* Also without a new modseq: the count is cheap, and mail must not be missed. */
-	tell_new(s);
-	imap_contexts_new(s);
+	if (events & IMAP_EVENT_NEW) {
+		tell_new(s);
+		imap_contexts_new(s);
+	}
 }

@@ -434,6 +434,8 @@ folder_scan(struct folder *f)
 		f->times_logged = false;
 	}
 	scan_clear(&s);
+	f->store->outside = true;
 	folder_changed(f);
+	f->store->outside = false;
 	return error;
 }

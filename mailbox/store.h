@@ -153,6 +153,39 @@ struct folder_watch *folder_watch(
     struct folder *, void (*cb)(struct folder *, void *), void *arg);
 void folder_unwatch(struct folder_watch *);
 
+/* What happened in the mailbox, also in folders that are not open; for NOTIFY. */
+enum store_news_kind {
+	STORE_NEWS_MESSAGES, /* of a folder: changes */
+	STORE_NEWS_CREATED,
+	STORE_NEWS_DELETED,
+	STORE_NEWS_RENAMED, /* from old; its children too */
+	STORE_NEWS_SUBSCRIPTION,
+	STORE_NEWS_METADATA, /* entries; name "": of the mailbox as a whole */
+};
+#define FOLDER_NEWS_NEW 0x01
+#define FOLDER_NEWS_EXPUNGED 0x02
+#define FOLDER_NEWS_FLAGS 0x04
+#define FOLDER_NEWS_SEEN 0x08 /* \Seen among them */
+#define FOLDER_NEWS_GONE 0x10 /* the folder itself */
+struct store_news {
+	enum store_news_kind kind;
+	unsigned int changes; /* FOLDER_NEWS_* */
+	int outside;          /* another program did it */
+	const char *name;
+	const char *old;
+	const char *entries; /* names, separated by a space */
+};
+/* cb is called from within the change: it may only take note. */
+struct store_watch;
+struct store_watch *store_watch(
+    struct store *, void (*cb)(const struct store_news *, void *), void *arg);
+void store_unwatch(struct store_watch *);
+void store_tell(struct store *, const struct store_news *);
+/* Looks for changes from outside: in the list of folders, and in those that are wanted.
+ * Cheap when nothing changed: directory times. */
+void store_look(struct store *, int (*want)(const char *name, void *), void *arg);
+int store_subscribed(const struct store *, const char *name);
+
 /* Keywords: index by name (ASCII case-insensitive); create adds it. -1: none or
  * no room. */
 int folder_keyword_find(struct folder *, const char *name, size_t len, int create);

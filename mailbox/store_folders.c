@@ -110,8 +110,11 @@ table_drop(struct store *s, struct folder *f)
 	table_remove(s, f);
 	index_forget_folder(s, f->id);
 	f->gone = f->detached = true;
-	f->notify = true;
+	f->news |= FOLDER_NEWS_GONE;
 	folder_changed(f);
+	store_tell(
+	    s, &(struct store_news){
+		   .kind = STORE_NEWS_DELETED, .outside = s->outside, .name = f->name });
 	if (f->refs == 0)
 		folder_free(f);
 }
@@ -133,6 +136,10 @@ table_discover(struct store *s, const char *name)
 		folder_free(f);
 	} else if (!f->fresh) /* what was expunged before is not known */
 		f->expunged_saved.floor = f->modseq_reserved;
+	if (error == STORE_OK)
+		store_tell(s, &(struct store_news){ .kind = STORE_NEWS_CREATED,
+				  .outside = s->outside,
+				  .name = name });
 	return error == STORE_NOT_FOUND ? STORE_OK : error;
 }
 
@@ -176,11 +183,13 @@ folders_refresh(struct store *s, int force)
 			return error;
 		changed = true;
 	}
+	s->outside = true;
 	fd = openat(s->mailfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd == -1 || (d = fdopendir(fd)) == NULL) {
 		error = store_errno("Maildir");
 		if (fd != -1)
 			close(fd);
+		s->outside = false;
 		return error;
 	}
 	while (error == STORE_OK && (e = readdir(d)) != NULL) {
@@ -204,6 +213,7 @@ folders_refresh(struct store *s, int force)
 			table_drop(s, s->folders[i]);
 			changed = true;
 		}
+	s->outside = false;
 	if (error != STORE_OK)
 		return error;
 	s->list_time = st.st_mtim;
@@ -246,13 +256,13 @@ listing_add(struct listing *l, const char *name, size_t len, uint32_t flags)
 	return 0;
 }
 
-static bool
-subscribed(const struct store *s, const char *name)
+int
+store_subscribed(const struct store *s, const char *name)
 {
 	for (size_t i = 0; i < s->n_subscriptions; i++)
 		if (strcmp(s->subscriptions[i], name) == 0)
-			return true;
-	return false;
+			return 1;
+	return 0;
 }
 
 static bool
@@ -624,6 +634,8 @@ store_rename(struct store *s, const char *from, const char *to)
 		(void)index_checkpoint(s);
 		return error;
 	}
+	store_tell(s,
+	    &(struct store_news){ .kind = STORE_NEWS_RENAMED, .name = new, .old = old });
 	return index_checkpoint(s);
 }
 
@@ -708,7 +720,7 @@ subscriptions_load(struct store *s)
 	while (fgets(line, sizeof(line), fp) != NULL) {
 		line[strcspn(line, "\r\n")] = '\0';
 		if (maildir_folder_canonical(line, name, sizeof(name)) == 0 &&
-		    !subscribed(s, name))
+		    !store_subscribed(s, name))
 			(void)subscriptions_add(s, name);
 	}
 	fclose(fp);
@@ -719,10 +731,11 @@ enum store_error
 store_subscribe(struct store *s, const char *name, int on)
 {
 	char canonical[STORE_NAME_MAX + 1];
+	enum store_error error;
 
 	if (maildir_folder_canonical(name, canonical, sizeof(canonical)) == -1)
 		return on ? STORE_BAD_NAME : STORE_NOT_FOUND;
-	if (subscribed(s, canonical) == (on != 0))
+	if (store_subscribed(s, canonical) == (on != 0))
 		return STORE_OK;
 	if (on) {
 		if (s->n_subscriptions >= STORE_FOLDERS_MAX)
@@ -739,5 +752,8 @@ store_subscribe(struct store *s, const char *name, int on)
 				break;
 			}
 	}
-	return subscriptions_save(s);
+	if ((error = subscriptions_save(s)) == STORE_OK)
+		store_tell(s, &(struct store_news){
+				  .kind = STORE_NEWS_SUBSCRIPTION, .name = canonical });
+	return error;
 }

@@ -9,6 +9,7 @@
  *	folder.c	an open folder: messages, flags, expunge, watchers
  *	folder_files.c	its files: content, names that follow the flags, unlinking
  *	folder_meta.c	fife-folder: what survives the loss of the index
+ *	store_news.c	who is told of changes
  *	scan.c		what other programs did in the Maildir
  *	append.c	APPEND and COPY
  *	delivery.c	local delivery and its memory
@@ -70,6 +71,12 @@ struct expunged_record {
 	uint32_t total;
 };
 
+struct store_watch {
+	LIST_ENTRY(store_watch) entry;
+	void (*cb)(const struct store_news *, void *);
+	void *arg;
+};
+
 struct folder_fts; /* fts.c */
 
 struct folder_watch {
@@ -110,8 +117,8 @@ struct folder {
 	bool meta_missing; /* fife-folder has still to be written */
 	bool detached;     /* not in the table any more; goes with its last reference */
 	bool dirty;        /* differs from the index */
-	bool notify;
-	bool rebuild; /* the next checkpoint drops its records first */
+	bool rebuild;      /* the next checkpoint drops its records first */
+	unsigned int news; /* FOLDER_NEWS_*, that watchers do not know yet */
 	int refs;
 	int dirfd, curfd;
 
@@ -190,6 +197,8 @@ struct store {
 	unsigned int trash_counter;
 	struct timespec checkpoint_failed;
 	bool fts_swept;
+	bool outside; /* changes are found now, not made */
+	LIST_HEAD(, store_watch) watches;
 };
 
 #define INDEX_BLOCK 48u /* UIDs a record */
