@@ -709,6 +709,14 @@ conn_resume(struct conn *c)
 	conn_update_read(c);
 }
 
+int
+conn_local_address(const struct conn *c, struct sockaddr_storage *ss)
+{
+	socklen_t len = sizeof(*ss);
+
+	return getsockname(c->fd, (struct sockaddr *)ss, &len);
+}
+
 void
 conn_deadline(struct conn *c, uint32_t timeout_ms)
 {

@@ -56,6 +56,8 @@ void conn_pause(struct conn *);
 void conn_resume(struct conn *);
 /* CONN_TIMEOUT after that many ms from now; 0: no deadline. */
 void conn_deadline(struct conn *, uint32_t timeout_ms);
+/* Our end of it. 0 or -1. */
+int conn_local_address(const struct conn *, struct sockaddr_storage *);
 
 /*
  * Begin TLS. Whatever lies in the plain input buffer is thrown away (RFC 3207,
@@ -88,6 +90,8 @@ int conn_is_tls(const struct conn *);
 const char *conn_tls_trust(const struct conn *);
 /* After CONN_ERROR: it was about the certificate. */
 int conn_tls_certificate_failed(const struct conn *);
+/* X509_V_... of the peer's certificate, 0 when it is trusted. */
+long conn_tls_verify_result(const struct conn *);
 /* SHA-256 of the peer's SubjectPublicKeyInfo. 0 or -1. */
 int conn_tls_peer_key(const struct conn *, uint8_t out[32]);
 /* "TLSv1.3 TLS_AES_256_GCM_SHA384"; "" without TLS. */

@@ -317,6 +317,12 @@ conn_tls_trust(const struct conn *c)
 	return r == X509_V_OK ? "" : X509_verify_cert_error_string(r);
 }
 
+long
+conn_tls_verify_result(const struct conn *c)
+{
+	return c->ssl == NULL ? X509_V_ERR_UNSPECIFIED : SSL_get_verify_result(c->ssl);
+}
+
 int
 conn_tls_certificate_failed(const struct conn *c)
 {

@@ -49,6 +49,7 @@ static const struct route {
 	{ "queue", NULL, "queued", 0, NULL },
 	{ "resolver", NULL, "dnsd", 0, NULL },
 	{ "policy", NULL, "policyd", 0, NULL },
+	{ "tlsrpt", NULL, "policyd", 0, NULL },
 	{ "log", NULL, "logd", 0, NULL },
 	{ "why", NULL, "logd", 0, NULL },
 	{ "sieve", "put", "deliverd-local", WITH_STDIN, NULL },

@@ -29,6 +29,7 @@ usage(FILE *out)
 	      "  alias add|del|list ADDRESS [TARGET ...]\n"
 	      "  route add|del|list|explain DOMAIN [URL [SETTING=VALUE ...]]\n"
 	      "  secret add|del|list NAME | policy list | policy remove DOMAIN\n"
+	      "  tlsrpt show [DOMAIN] | tlsrpt send [--now] [DOMAIN]\n"
 	      "  access list | access ban list|del SUBJECT\n"
 	      "  access allow|deny|junk add|del|list SUBJECT [REASON] [--user ADDRESS]\n"
 	      "  queue list|retry|hold|release|remove|bounce [ID ...] [--to PATTERN]\n"

@@ -132,6 +132,7 @@ send_policy(const struct conf *conf, struct child *c)
 {
 	struct msg_conf_policyd m = conf->policy;
 
+	m.tls_reports = conf->delivery.tls_reports;
 	if (conf->delivery.ca_file[0] != '\0' &&
 	    conf_path(conf, conf->delivery.ca_file, m.ca_file, sizeof(m.ca_file)) == -1)
 		log_warnx("path of ca-file is too long");

@@ -32,6 +32,9 @@ struct fetch {
 	uint64_t until; /* monotonic ms */
 	struct conn *conn;
 	char why[200];
+	int untrusted;
+	char *post; /* request, for a POST; NULL: a GET */
+	size_t post_len;
 	struct http http;
 };
 
@@ -69,7 +72,8 @@ end(struct fetch *f, const char *text, size_t len)
 	conn_free(f->conn);
 	f->conn = NULL;
 	running--;
-	f->cb(text, len, f->why, f->arg);
+	f->cb(text, len, f->why, f->untrusted, f->arg);
+	free(f->post);
 	free(f);
 }
 
@@ -100,7 +104,8 @@ ask_document(struct fetch *f)
 	    f->host);
 
 	deadline(f, UINT32_MAX);
-	if (conn_write(f->conn, request, (size_t)n) == -1)
+	if (f->post != NULL ? conn_write(f->conn, f->post, f->post_len) == -1
+			    : conn_write(f->conn, request, (size_t)n) == -1)
 		host_failed(f, "out of memory");
 }
 
@@ -147,6 +152,7 @@ on_event(struct conn *c, enum conn_event what, void *arg)
 		host_failed(f, "the web server does not answer");
 		break;
 	case CONN_ERROR:
+		f->untrusted = conn_tls_certificate_failed(c);
 		host_failed(f, conn_error(c));
 		break;
 	default:
@@ -169,7 +175,7 @@ connect_next(struct fetch *f)
 			    sizeof(f->why));
 			continue;
 		}
-		http_init(&f->http);
+		http_init(&f->http, f->post != NULL);
 		len = dnsaddr_sockaddr(a, https_port, &ss);
 		f->conn = conn_connect(daemon_base(), (struct sockaddr *)&ss, len, NULL,
 		    0, INPUT_MAX, on_event, f);
@@ -204,8 +210,8 @@ got_addresses(struct msg *m, void *arg)
 		connect_next(f);
 }
 
-struct fetch *
-fetch_start(const char *domain, fetch_cb cb, void *arg)
+static struct fetch *
+start(const char *host, fetch_cb cb, void *arg)
 {
 	static const uint16_t types[] = { DNSRR_AAAA, DNSRR_A };
 	struct channel *ch = daemon_peer(ROLE_DNSD);
@@ -219,7 +225,7 @@ fetch_start(const char *domain, fetch_cb cb, void *arg)
 	f->arg = arg;
 	f->until = now_ms() + (uint64_t)timeout_s * 1000;
 	strlcpy(f->why, "the web server has no address", sizeof(f->why));
-	snprintf(f->host, sizeof(f->host), "mta-sts.%.255s", domain);
+	strlcpy(f->host, host, sizeof(f->host));
 	strlcpy(q.name, f->host, sizeof(q.name));
 	for (size_t i = 0; i < 2; i++) {
 		q.rrtype = types[i];
@@ -231,5 +237,41 @@ fetch_start(const char *domain, fetch_cb cb, void *arg)
 		return NULL;
 	}
 	running++;
+	return f;
+}
+
+struct fetch *
+fetch_start(const char *domain, fetch_cb cb, void *arg)
+{
+	char host[270];
+
+	snprintf(host, sizeof(host), "mta-sts.%.255s", domain);
+	return start(host, cb, arg);
+}
+
+struct fetch *
+fetch_post(const char *host, const char *path, const void *body, size_t len, fetch_cb cb,
+    void *arg)
+{
+	char head[1100];
+	int n = snprintf(head, sizeof(head),
+	    "POST %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: fife\r\n"
+	    "Content-Type: application/tlsrpt+gzip\r\nContent-Length: %zu\r\n"
+	    "Connection: close\r\n\r\n",
+	    path, host, len);
+	struct fetch *f;
+	char *post;
+
+	if (n < 0 || (size_t)n >= sizeof(head) ||
+	    (post = malloc((size_t)n + len)) == NULL)
+		return NULL;
+	if ((f = start(host, cb, arg)) == NULL) {
+		free(post);
+		return NULL;
+	}
+	memcpy(post, head, (size_t)n);
+	memcpy(post + n, body, len);
+	f->post = post;
+	f->post_len = (size_t)n + len;
 	return f;
 }

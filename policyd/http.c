@@ -8,9 +8,10 @@
 #include "common/compat/compat.h"
 
 void
-http_init(struct http *h)
+http_init(struct http *h, int posted)
 {
 	memset(h, 0, offsetof(struct http, body));
+	h->posted = posted;
 	h->why = "";
 }
 
@@ -33,6 +34,12 @@ status_line(struct http *h)
 		return bad(h, "this is not HTTP");
 	h->status = (p[9] - '0') * 100 + (p[10] - '0') * 10 + p[11] - '0';
 	h->state = HTTP_HEADER;
+	if (h->posted && h->status / 100 != 1) {
+		if (h->status / 100 != 2)
+			return bad(h, "the web server does not take it");
+		h->state = HTTP_DONE;
+		return 0;
+	}
 	if (h->status / 100 == 1 || h->status == 200)
 		return 0;
 	return bad(h, h->status == 404 ? "the web server has no policy (404)"

@@ -31,7 +31,8 @@ enum http_state {
 struct http {
 	enum http_state state;
 	int status;
-	int plain; /* text/plain */
+	int posted; /* the status is all that counts, and 2xx is good */
+	int plain;  /* text/plain */
 	int chunked;
 	int has_length;
 	uint64_t left; /* of the body or the chunk */
@@ -43,7 +44,7 @@ struct http {
 	const char *why; /* HTTP_BAD */
 };
 
-void http_init(struct http *);
+void http_init(struct http *, int posted);
 /* 1: done, 0: needs more, -1: bad. */
 int http_push(struct http *, const uint8_t *, size_t);
 /* The server closed: 1 or -1. */

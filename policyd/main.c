@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* policyd: fetches and keeps MTA-STS policies for dnsd; see policyd(8). */
+/* policyd: MTA-STS policies for dnsd, and reports on TLS; see policyd(8). */
 #include <sys/queue.h>
 
 #include <stdlib.h>
@@ -9,7 +9,9 @@
 #include "common/daemon.h"
 #include "common/log.h"
 #include "common/proto/address.h"
+#include "common/proto/tlsrpt.h"
 #include "policyd/fetch.h"
+#include "policyd/reporter.h"
 #include "policyd/store.h"
 
 #define WAITING_MAX 4096
@@ -75,7 +77,7 @@ answer(uint64_t channel, uint64_t request, const struct stored *s, const char *w
 }
 
 static void
-fetch_failed(const struct task *t, const char *why)
+fetch_failed(const struct task *t, uint8_t result, const char *why)
 {
 	uint64_t h = hash_of(t->domain, t->id);
 	size_t i = h % TRIED_MAX;
@@ -86,10 +88,11 @@ fetch_failed(const struct task *t, const char *why)
 	strlcpy(tried[i].why, why, sizeof(tried[i].why));
 	log_fact(LOG_HOST, LOGL_WARN, "policy-failed", KS("domain", t->domain),
 	    KS("id", t->id), KS("why", why));
+	reporter_count_fetch(t->domain, result, why);
 }
 
 static void
-fetched(const char *text, size_t len, const char *why, void *arg)
+fetched(const char *text, size_t len, const char *why, int untrusted, void *arg)
 {
 	struct task *t = arg;
 	struct stored s = { .fetched = wall_s() };
@@ -109,7 +112,11 @@ fetched(const char *text, size_t len, const char *why, void *arg)
 		    KS("mx", s.policy.mx));
 		why = "";
 	} else
-		fetch_failed(t, why);
+		fetch_failed(t,
+		    text != NULL ? TLSRPT_STS_POLICY_INVALID
+		    : untrusted  ? TLSRPT_STS_WEBPKI_INVALID
+				 : TLSRPT_STS_POLICY_FETCH_ERROR,
+		    why);
 	LIST_REMOVE(t, entry);
 	/* What was kept counts until it expires (5.1). */
 	while ((w = LIST_FIRST(&t->waiters)) != NULL) {
@@ -198,6 +205,8 @@ on_peer_message(struct channel *ch, struct msg *m)
 {
 	if (m->type == MSG_DNSD_POLICYD_STS)
 		on_ask(ch, m);
+	else if (m->type == MSG_RDELIVER_POLICYD_TLS)
+		reporter_count(&m->p.tls_result);
 }
 
 static void
@@ -221,6 +230,7 @@ static int
 on_start(void)
 {
 	store_open(wall_s());
+	reporter_open(conf.tls_reports);
 	return 0;
 }
 
@@ -234,6 +244,14 @@ on_reload(void)
 	}
 	conf = next_conf;
 	fetch_settings(conf.port, conf.timeout_s);
+	reporter_set(conf.tls_reports);
+}
+
+static void
+on_stop(void)
+{
+	reporter_stop();
+	daemon_stopped();
 }
 
 static void
@@ -246,6 +264,7 @@ status(struct ctl *c, int argc, char **argv)
 	ctl_u64(c, "kept", stats.kept);
 	ctl_u64(c, "fetched", stats.fetched);
 	ctl_u64(c, "failed", stats.failed);
+	ctl_u64(c, "reports", reporter_sent());
 	ctl_row_end(c);
 	ctl_done(c, CTL_OK, NULL);
 }
@@ -284,6 +303,8 @@ static const struct ctl_command commands[] = {
 	{ "status", 0, 0, status },
 	{ "policy list", 0, 0, policy_list },
 	{ "policy remove", 1, 1, policy_remove },
+	{ "tlsrpt show", 0, 1, reporter_show },
+	{ "tlsrpt send", 0, 2, reporter_send },
 	{ NULL, 0, 0, NULL },
 };
 
@@ -293,6 +314,7 @@ static const struct daemon policyd = {
 	.open = on_open,
 	.start = on_start,
 	.reload = on_reload,
+	.stop = on_stop,
 	.peer_message = on_peer_message,
 	.commands = commands,
 };

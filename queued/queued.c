@@ -18,6 +18,7 @@
 #include "queued/internal.h"
 #include "queued/notice.h"
 #include "queued/queued.h"
+#include "queued/tlsreport.h"
 #include "queued/txn.h"
 
 #define LOCK_WAIT_S 5
@@ -174,6 +175,10 @@ on_peer_message(struct channel *ch, struct msg *m)
 			route_changed(m->p.domain.domain);
 		else if (m->type == MSG_AUTHD_QUEUED_NOTICE)
 			notice_send(&m->p.notice);
+		break;
+	case ROLE_POLICYD:
+		if (m->type == MSG_POLICYD_QUEUED_REPORT)
+			tlsreport_message(ch, m);
 		break;
 	default:
 		break;

@@ -362,6 +362,8 @@ submit_message(
 	p->sm.rec.sender = p->sender;
 	p->sm.rec.client = p->client;
 	p->sm.rec.body = has_eightbit(p->text, len) ? BODY_8BITMIME : BODY_7BIT;
+	if (s->tls_optional)
+		p->sm.rec.ext.tls = REC_TLS_OPTIONAL;
 	p->sm.rec.prefix = (const uint8_t *)p->prefix;
 	p->sm.rec.prefix_len = strlen(p->prefix);
 	if (len <= SPOOL_INLINE_MAX) {

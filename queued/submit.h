@@ -27,6 +27,7 @@ struct submit {
 	const char *hostname;
 	const char *domain; /* for addresses without one */
 	int judge; /* filterd is asked first: EAGAIN while it cannot be, or defers */
+	int tls_optional; /* "TLS-Required: No" (RFC 8689) */
 };
 
 /*

@@ -10,6 +10,7 @@
  *	sessiontls.c	its TLS: what was decided (tlspolicy.h), and what came of it
  *	login.c		its login, for which keyd has the secret
  *	downgrade.c	hosts that had TLS
+ *	tlsreport.c	how TLS went, for policyd's reports
  * A job has at most one session at a time. Pointers between job and session are
  * cleared by both sides' ends.
  */
@@ -25,6 +26,7 @@
 #include "common/proto/dnshosts.h"
 #include "common/proto/dnsrr.h"
 #include "common/proto/route.h"
+#include "common/proto/tlsrpt.h"
 #include "deliverd/remote/smtp_out.h"
 #include "deliverd/remote/tlspolicy.h"
 
@@ -169,6 +171,17 @@ int session_tls_begin(
 /* The handshake is done: is the peer whom the policy wants? why says why not. */
 bool session_tls_right(
     const struct conn *, const struct job *, const struct tlspolicy *, const char **why);
+
+/* tlsreport.c: tell policyd how TLS went in a session with that host. conn: NULL where
+ * none was made; greeting: "" where there was none. */
+void tlsreport_session(const struct job *, const struct tlspolicy *, const struct conn *,
+    const char *host, const struct dnsaddr *, const char *greeting, enum tlsrpt_result,
+    const char *reason);
+/* TLS is there: is it what the policy that is only tested wants as well? */
+void tlsreport_established(const struct job *, const struct tlspolicy *,
+    const struct conn *, const char *host, const struct dnsaddr *, const char *greeting);
+/* What a certificate failed by. */
+enum tlsrpt_result tlsreport_certificate(const struct conn *);
 
 /* downgrade.c: a host, by its name, had TLS; or has it been seen with it? */
 void downgrade_note(const char *host);

@@ -242,6 +242,40 @@ feed(struct session *s)
 
 /* ---- TLS ---- */
 
+static void
+report_tls(struct session *s, enum tlsrpt_result result, const char *reason)
+{
+	if (s->job != NULL && !s->reported)
+		tlsreport_session(s->job, &s->policy, s->conn, s->host.name, &s->addr,
+		    smtp_out_greeting(s->engine), result, reason);
+	s->reported = true;
+}
+
+static void
+report_no_tls(struct session *s, enum tls_event e, const char *detail)
+{
+	if (e == TLS_NOT_OFFERED || e == TLS_DOWNGRADE)
+		report_tls(s, TLSRPT_STARTTLS_NOT_SUPPORTED, "");
+	else if (e == TLS_CERTIFICATE)
+		report_tls(s,
+		    conn_tls_certificate_failed(s->conn) ? tlsreport_certificate(s->conn)
+							 : TLSRPT_VALIDATION_FAILURE,
+		    detail);
+	else if (e != TLS_UNAVAILABLE)
+		report_tls(s, TLSRPT_VALIDATION_FAILURE,
+		    detail[0] != '\0' ? detail : "STARTTLS was refused");
+}
+
+/* The talk goes on in plain, which nobody has minded. */
+static void
+report_plain(struct session *s)
+{
+	if (!s->reported && s->job != NULL && smtp_out_said_hello(s->engine) &&
+	    !conn_is_tls(s->conn))
+		report_no_tls(s,
+		    smtp_out_offered_tls(s->engine) ? TLS_REFUSED : TLS_NOT_OFFERED, "");
+}
+
 /* TLS was not to be had: what the policy says about that. */
 static void
 no_tls(struct session *s, enum tls_event e, const char *detail)
@@ -255,6 +289,7 @@ no_tls(struct session *s, enum tls_event e, const char *detail)
 		session_free(s, false);
 		return;
 	}
+	report_no_tls(s, e, detail);
 	if (e == TLS_NOT_OFFERED && s->defer_downgrade)
 		e = TLS_DOWNGRADE;
 	tlspolicy_outcome(&s->policy, e, detail, &o);
@@ -298,8 +333,13 @@ tls_is_there(struct session *s)
 	downgrade_note(s->host.name);
 	if (s->job != NULL && !session_tls_right(s->conn, s->job, &s->policy, &why))
 		no_tls(s, TLS_CERTIFICATE, why);
-	else
+	else {
+		if (s->job != NULL && !s->reported)
+			tlsreport_established(s->job, &s->policy, s->conn, s->host.name,
+			    &s->addr, smtp_out_greeting(s->engine));
+		s->reported = true;
 		start_talk(s);
+	}
 }
 
 /* How the message travels, for the log and for why. */
@@ -383,6 +423,7 @@ session_run(struct session *s)
 
 	for (;;) {
 		conn_write_buffer(s->conn, smtp_out_output(s->engine));
+		report_plain(s);
 		smtp_out_next(s->engine, &a);
 		switch (a.kind) {
 		case SMTP_OUT_NONE:
@@ -616,6 +657,7 @@ session_open(struct job *j, const struct dnshost *h, const struct dnsaddr *a, bo
 	s->defer_downgrade = remote_conf.downgrade && s->policy.mode == TLS_MODE_TRY &&
 			     !j->tls_optional && downgrade_known(h->name);
 	s->implicit = j->route.url.scheme == ROUTE_SMTPS;
+	s->reported = plain; /* of the connection before this one */
 	name_host(s);
 	key_of(j, s->key, sizeof(s->key));
 	strlcpy(s->helo, j->route.helo[0] != '\0' ? j->route.helo : remote_helo(),

@@ -27,6 +27,7 @@ struct session {
 	bool implicit; /* TLS from the start */
 	bool defer_downgrade;
 	bool downgrade_told;
+	bool reported; /* how its TLS went */
 	bool reused;
 	bool feeding;
 	uint64_t offset; /* of prefix and content */

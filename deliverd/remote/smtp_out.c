@@ -291,6 +291,10 @@ say_hello(struct smtp_out *o)
 static void
 got_greeting(struct smtp_out *o)
 {
+	size_t n = strcspn(o->reply.text, " \t\n");
+
+	snprintf(o->greeting, sizeof(o->greeting), "%.*s", (int)(n < 255 ? n : 255),
+	    o->reply.text);
 	if (o->reply.code == 220)
 		say_hello(o);
 	else if (o->reply.code >= 400)
@@ -663,6 +667,18 @@ bool
 smtp_out_in_greeting(const struct smtp_out *o)
 {
 	return o->state == S_GREETING;
+}
+
+bool
+smtp_out_said_hello(const struct smtp_out *o)
+{
+	return o->state >= S_LOGIN && o->state < S_QUIT;
+}
+
+const char *
+smtp_out_greeting(const struct smtp_out *o)
+{
+	return o->greeting;
 }
 
 bool

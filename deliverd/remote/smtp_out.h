@@ -143,6 +143,10 @@ bool smtp_out_in_greeting(const struct smtp_out *);
 /* The server takes no 8-bit content; or not the binary content of this message: it must
  * be made 7-bit. To be asked at SMTP_OUT_CONTENT. */
 bool smtp_out_needs_7bit(const struct smtp_out *);
+/* The server has been greeted and, where TLS was to be had, greeted over TLS. */
+bool smtp_out_said_hello(const struct smtp_out *);
+/* The name that its greeting begins with, "" for none. */
+const char *smtp_out_greeting(const struct smtp_out *);
 /* STARTTLS was offered. */
 bool smtp_out_offered_tls(const struct smtp_out *);
 /* The whole message has been sent: only the server knows what becomes of it. */

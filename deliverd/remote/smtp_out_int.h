@@ -71,6 +71,7 @@ struct smtp_out {
 	uint64_t size_max;    /* of EXT_SIZE, 0: none */
 	uint64_t by_min;      /* of EXT_DELIVERBY, seconds */
 	char mechanisms[256]; /* of AUTH */
+	char greeting[256];   /* its first word */
 	struct reply reply;
 	uint64_t n_replies;
 	struct evbuffer *out;

@@ -118,6 +118,23 @@ wants_tlsa(const struct job *j, const struct dnshost *h)
 	       (f == TLS_FLOOR_OPPORTUNISTIC || f == TLS_FLOOR_REQUIRED);
 }
 
+/* No session, since DANE or MTA-STS forbid it. */
+static void
+report_skipped(const struct job *j, const struct dnshost *h)
+{
+	if (j->policy.reason == TLS_BY_MTASTS)
+		tlsreport_session(j, &j->policy, NULL, h->name, NULL, "",
+		    TLSRPT_VALIDATION_FAILURE, "the host is not in the policy");
+	else if (j->policy.reason == TLS_BY_DANE)
+		tlsreport_session(
+		    j, &j->policy, NULL, h->name, NULL, "", TLSRPT_DNSSEC_INVALID, "");
+	else if (j->policy.reason == TLS_BY_ROUTE && floor_of(j) == TLS_FLOOR_DANE)
+		tlsreport_session(j, &j->policy, NULL, h->name, NULL, "",
+		    j->tlsa.state == TLSA_UNUSABLE ? TLSRPT_TLSA_INVALID
+						   : TLSRPT_DANE_REQUIRED,
+		    "");
+}
+
 /* 1 when the host may be called, 0 when it must not be. */
 static int
 decide(struct job *j, const struct dnshost *h)
@@ -144,6 +161,7 @@ decide(struct job *j, const struct dnshost *h)
 	log_fact(LOG_DELIVERY, LOGL_INFO, "host-failed", KS("qid", j->qid),
 	    KS("host", h->name), KS("code", t.enhanced), KS("why", t.text));
 	trouble_keep(j, &t);
+	report_skipped(j, h);
 	return 0;
 }
 

@@ -3,8 +3,12 @@
 against peers whose TLS is good, wrong, expired, absent, broken; the outcome of each pair."""
 import atexit
 import datetime
+import email
+import glob
+import gzip
 import hashlib
 import http.server
+import json
 import os
 import re
 import shutil
@@ -189,6 +193,7 @@ class Web(http.server.ThreadingHTTPServer):
     def __init__(self):
         self.policies = {}
         self.asked = []
+        self.posted = []
         outer = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -204,6 +209,12 @@ class Web(http.server.ThreadingHTTPServer):
                 self.send_header("Content-Length", str(len(text)))
                 self.end_headers()
                 self.wfile.write(text.encode())
+
+            def do_POST(self):
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                outer.posted.append((self.headers["Host"] + self.path, self.headers["Content-Type"], body))
+                self.send_response(201)
+                self.end_headers()
 
             def log_message(self, *args):
                 pass
@@ -586,6 +597,89 @@ def test_downgrade():
         finally:
             open(path, "w").write(before)
             fife.ctl("reload")
+
+
+# ---- reports ----
+
+def report_of(body):
+    """The JSON of a report, and the mail that brought it."""
+    mail = email.message_from_bytes(body)
+    assert mail.get_content_type() == "multipart/report" and mail.get_param("report-type") == "tlsrpt", mail
+    text, report = mail.get_payload()
+    assert text.get_content_type() == "text/plain" and report.get_content_type() == "application/tlsrpt+gzip"
+    return json.loads(gzip.decompress(report.get_payload(decode=True))), mail, report
+
+
+def test_reports():
+    # The peer of one domain has the wrong key: its mail waits, and the report comes all the same.
+    zone, host = dane_domain(950, "3 1 1 wrong", True, None, FORWARD_PORT)
+    sts = "rpt.unsigned.test"
+    sts_domain(sts)
+    web.policies[sts] = policy("testing", "mx." + sts)
+    dns.add("web.unsigned.test", "A", "127.0.0.1")
+    dns.add(f"_smtp._tls.{zone}", "TXT", f"v=TLSRPTv1; rua=mailto:tls@{zone}")
+    dns.add(f"_smtp._tls.{sts}", "TXT", "v=TLSRPTv1;rua=https://web.unsigned.test/v1/tlsrpt")
+    with Peer(pki.cert(host)) as peer:
+        with Forward(peer.port):
+            expect(send(f"x@{zone}"), f"x@{zone}", "deferred 4.7.5", "not the right one")
+        rows = json.loads(fife.ctl("-j", "tlsrpt", "show", zone))
+        assert [(r["policy"], r["result"], r["sessions"]) for r in rows] == [("tlsa", "validation-failure", 1)], rows
+        # Counts outlive the process.
+        with Peer(pki.cert("mx." + sts, "otherca")) as other, Forward(other.port):
+            expect(send(f"x@{sts}"), f"x@{sts}", "delivered", "TLSv1.*not checked")
+        with Peer(kind="plain") as other, Forward(other.port):
+            # No connection is used again, since TLS-Required: No is another way.
+            expect(send(f"y@{sts}", "TLS-Required: No"), f"y@{sts}", "delivered")
+        wait_for(lambda: "certificate-not-trusted" in fife.ctl("tlsrpt", "show", sts, check=False)[1], "the count")
+        wait_for(lambda: any(sts in open(f).read() for f in glob.glob(os.path.join(fife.run, "policy/.tls/2*"))),
+                 "the counts on the disk")
+        pid = fife.pids_of("policyd")[0]
+        os.kill(pid, 9)
+        wait_for(lambda: fife.pids_of("policyd") not in ([], [pid]), "another policyd")
+        wait_for(lambda: "certificate-not-trusted" in fife.ctl("tlsrpt", "show", sts, check=False)[1], "the counts")
+        with Forward(peer.port):
+            sent = wait_for(lambda: "sent" in (out := fife.ctl("tlsrpt", "send", "--now", zone, check=False)[1]) and out,
+                            "the report")
+            assert zone in sent
+            body = wait_for(lambda: [m for m in peer.messages if b"tlsrpt" in m[2]], "the report at the peer")[0][2]
+    report, mail, part = report_of(body)
+    fife_host = mail["TLS-Report-Submitter"]
+    assert mail["TLS-Report-Domain"] == zone and mail["TLS-Required"] == "No", mail
+    assert " ".join(mail["Subject"].split()) == \
+        f"Report Domain: {zone} Submitter: {fife_host} Report-ID: <{report['report-id']}>", mail["Subject"]
+    assert report["contact-info"].endswith("@" + fife_host), report
+    assert part.get_filename().startswith(f"{fife_host}!{zone}!") and part.get_filename().endswith(".json.gz")
+    day = report["date-range"]["start-datetime"]
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT00:00:00Z", day), day
+    one = report["policies"][0]
+    assert one["policy"]["policy-type"] == "tlsa" and one["policy"]["policy-domain"] == host, one
+    assert one["policy"]["policy-string"] == ["3 1 1 " + "00" * 32], one
+    assert one["summary"] == {"total-successful-session-count": 0, "total-failure-session-count": 1}, one
+    detail = one["failure-details"][0]
+    assert (detail["result-type"], detail["failed-session-count"]) == ("validation-failure", 1), detail
+    assert detail["receiving-mx-hostname"] == host and detail["receiving-ip"] == "127.0.0.1", detail
+    assert detail["sending-mta-ip"] == "127.0.0.1" and detail["receiving-mx-helo"] == "peer.test", detail
+    # The report itself is not counted, and what was reported is forgotten.
+    assert fife.ctl("tlsrpt", "show", zone, check=False)[0] == 1
+    # By HTTPS.
+    assert "sent" in fife.ctl("tlsrpt", "send", "--now", sts)
+    where, kind, packed = web.posted[-1]
+    assert (where, kind) == ("web.unsigned.test/v1/tlsrpt", "application/tlsrpt+gzip"), where
+    one = json.loads(gzip.decompress(packed))["policies"][0]
+    assert one["policy"]["policy-type"] == "sts" and one["policy"]["mx-host"] == ["mx." + sts], one
+    assert one["policy"]["policy-string"] == ["version: STSv1", "mode: testing", "mx: mx." + sts, "max_age: 86400"]
+    assert [(d["result-type"], d["failed-session-count"]) for d in one["failure-details"]] == \
+        [("certificate-not-trusted", 1)], one
+
+
+def test_nobody_wants_a_report():
+    dns.add("silent.unsigned.test", "MX", "10 mx.silent.unsigned.test").add("mx.silent.unsigned.test", "A", "127.0.0.1")
+    with Peer(kind="plain") as peer, Forward(peer.port):
+        expect(send("x@silent.unsigned.test"), "x@silent.unsigned.test", "delivered", "in plain")
+    rows = json.loads(fife.ctl("-j", "tlsrpt", "show", "silent.unsigned.test"))
+    assert [(r["policy"], r["result"]) for r in rows] == [("no-policy-found", "starttls-not-supported")], rows
+    assert "not wanted" in fife.ctl("tlsrpt", "send", "--now", "silent.unsigned.test")
+    assert fife.ctl("tlsrpt", "send", "silent.unsigned.test", check=False)[0] == 1
 
 
 def edit(text, s):

@@ -25,9 +25,9 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		abort();
 	if (size < 1)
 		return 0;
-	http_init(&whole);
+	http_init(&whole, 0);
 	rc = http_push(&whole, data + 1, size - 1);
-	http_init(&pieces);
+	http_init(&pieces, 0);
 	for (size_t at = 1; at < size && rc2 == 0;) {
 		size_t n = 1 + data[0] % 16u;
 

@@ -105,7 +105,7 @@ answers(void **state)
 			size_t len = strlen(rows[i].text);
 			int rc = 0;
 
-			http_init(&h);
+			http_init(&h, 0);
 			for (size_t at = 0; at < len && rc == 0; at += step)
 				rc = http_push(&h, (const uint8_t *)rows[i].text + at,
 				    len - at < step ? len - at : step);
@@ -129,12 +129,12 @@ too_much(void **state)
 	    "X: yyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyy\r\n";
 	int rc = 0;
 
-	http_init(&h);
+	http_init(&h, 0);
 	(void)http_push(&h, (const uint8_t *)OK, strlen(OK));
 	for (int i = 0; i < 10000 && rc == 0; i++)
 		rc = http_push(&h, line, sizeof(line) - 1);
 	assert_int_equal(rc, -1);
-	http_init(&h);
+	http_init(&h, 0);
 	(void)http_push(&h, (const uint8_t *)OK "\r\n", strlen(OK) + 2);
 	rc = 0;
 	for (int i = 0; i < 10000 && rc == 0; i++)
