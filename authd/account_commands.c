@@ -8,6 +8,7 @@
 
 #include "authd/account.h"
 #include "authd/auth.h"
+#include "authd/quota.h"
 #include "authd/records.h"
 #include "authd/rules.h"
 #include "authd/user_commands.h"
@@ -46,6 +47,22 @@ show_limits(struct ctl *c, const struct user *u)
 		    : source == LIMIT_SYSTEM ? "fife.conf"
 					     : "built-in");
 	}
+}
+
+/* What the mailbox has said of itself; nothing before it was used for the first time. */
+static void
+show_use(struct ctl *c, const struct user *u)
+{
+	static const unsigned int levels[QUOTA_LEVELS] = { 0, QUOTA_FIRST, QUOTA_SECOND };
+	unsigned int percent;
+	struct quota_use use;
+
+	if (quota_of(u, &use, &percent) == -1)
+		return;
+	ctl_u64(c, "used", use.octets);
+	ctl_u64(c, "used-messages", use.messages);
+	ctl_u64(c, "used-percent", percent);
+	ctl_u64(c, "warned-percent", levels[use.warned]);
 }
 
 void
@@ -88,6 +105,7 @@ user_show(struct ctl *c, int argc, char **argv)
 		ctl_u64(c, "recipients-this-hour",
 		    usage_of(usage, u.address, USAGE_RECIPIENTS_HOUR, wall_s()));
 	}
+	show_use(c, &u);
 	ctl_str(c, "suspect", u.suspect);
 	if (u.suspect[0] != '\0')
 		ctl_time(c, "suspect-since", u.suspect_since);
@@ -285,6 +303,8 @@ user_set(struct ctl *c, int argc, char **argv)
 		if (ch != NULL)
 			channel_send(ch, MSG_AUTHD_MBOXD_KICK, 0, &d, -1);
 	}
+	if (st == DIR_OK)
+		quota_review(&u);
 	if (st != DIR_OK)
 		ctl_done(c, CTL_TEMPFAIL, "%s: %s", u.address, dir_status_text(st));
 	else if (scram == -1)

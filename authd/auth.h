@@ -15,6 +15,7 @@ struct auth {
 	int trust_loopback;
 	uint8_t secret[32];   /* directory_secret() */
 	struct limits limits; /* fife.conf's */
+	int quota_hard;       /* waiting for room is no use */
 	struct msg_conf_watch watch;
 	struct x509_store_st *client_ca; /* NULL: certificates by fingerprint only */
 };
@@ -30,5 +31,8 @@ void auth_changed(const char *domain);
  */
 int auth_open_mailbox(struct channel *for_whom, enum mbox_purpose, uint64_t token,
     const struct user *, const char *client, channel_answer_cb, void *arg);
+
+/* Whose mailbox (DOMAIN/LOCAL) is it? 0, or -1. */
+int auth_user_of_mailbox(const char *mailbox, struct user *);
 
 #endif

@@ -15,6 +15,7 @@
 #include "authd/external.h"
 #include "authd/greylist.h"
 #include "authd/logins.h"
+#include "authd/quota.h"
 #include "authd/rcpt.h"
 #include "authd/srs.h"
 #include "authd/verified.h"
@@ -57,7 +58,8 @@ auth_open_mailbox(struct channel *for_whom, enum mbox_purpose purpose, uint64_t 
 	struct msg_mbox_open o = { .token = token,
 		.uid = u->uid,
 		.quota = account_quota(u, LIMIT_QUOTA),
-		.quota_messages = account_quota(u, LIMIT_QUOTA_MESSAGES) };
+		.quota_messages = account_quota(u, LIMIT_QUOTA_MESSAGES),
+		.quota_hard = (uint8_t)auth.quota_hard };
 
 	if (mboxd == NULL)
 		return -1;
@@ -146,6 +148,7 @@ take_conf(void)
 	    [LIMIT_QUOTA_MESSAGES] = limits_conf.quota_messages,
 	    [LIMIT_SESSIONS] = limits_conf.sessions,
 	} };
+	auth.quota_hard = limits_conf.quota_hard;
 	auth.watch = watch_conf;
 	verified_set_life((uint64_t)conf.password_memory_s * 1000);
 	X509_STORE_free(auth.client_ca);
@@ -202,6 +205,7 @@ on_start(void)
 	auth.directory =
 	    directory_open("/directory", c->uid_first + MAILBOX_UID_OFFSET, c->uid_last);
 	watch_open("/usage");
+	quota_open("/quota");
 	/* No secret has been read yet; lmdb's large empty lists stay untouched. */
 	compat_wipe_freed();
 	if (auth.directory == NULL ||
@@ -325,44 +329,6 @@ on_opened(struct msg *m, void *arg)
 	free(o);
 }
 
-static int
-user_of_mailbox(const char *mailbox, struct user *u)
-{
-	char key[ADDRESS_MAX + 1], path[512];
-	const char *slash = strchr(mailbox, '/');
-	size_t n = 0;
-
-	/* The path is an escaped key: undo, look up, compare. */
-	if (slash == NULL)
-		return -1;
-	for (const char *p = slash + 1; *p != '\0'; p++) {
-		char c = *p;
-
-		if (c == '%') {
-			unsigned int byte;
-
-			if (sscanf(p + 1, "%2x", &byte) != 1 || byte == 0 ||
-			    p[1] == '\0' || p[2] == '\0')
-				return -1;
-			c = (char)byte;
-			p += 2;
-		}
-		if (n + 1 >= sizeof(key))
-			return -1;
-		key[n++] = c;
-	}
-	key[n] = '\0';
-	if (strlcat(key, "@", sizeof(key)) >= sizeof(key) ||
-	    strlen(key) + (size_t)(slash - mailbox) >= sizeof(key))
-		return -1;
-	n = strlen(key);
-	memcpy(key + n, mailbox, (size_t)(slash - mailbox));
-	key[n + (size_t)(slash - mailbox)] = '\0';
-	if (mailbox_path(key, path, sizeof(path)) == -1 || strcmp(path, mailbox) != 0)
-		return -1;
-	return directory_user_get(auth.directory, key, u) == DIR_OK ? 0 : -1;
-}
-
 static void
 answer_open(struct channel *ch, struct msg *m)
 {
@@ -370,7 +336,7 @@ answer_open(struct channel *ch, struct msg *m)
 	struct opening *o;
 	struct user u;
 
-	if (user_of_mailbox(m->p.open_request.mailbox, &u) == -1) {
+	if (auth_user_of_mailbox(m->p.open_request.mailbox, &u) == -1) {
 		s.status = MSG_UNKNOWN;
 		channel_send(ch, MSG_AUTHD_LDELIVER_OPENING, m->id, &s, -1);
 		return;
@@ -418,6 +384,9 @@ on_peer_message(struct channel *ch, struct msg *m)
 	case MSG_LDELIVER_AUTHD_OPEN:
 		answer_open(ch, m);
 		break;
+	case MSG_MBOXD_AUTHD_USED:
+		quota_report(&m->p.mbox_used_by);
+		break;
 	default:
 		break;
 	}
@@ -440,6 +409,7 @@ static void
 on_stop(void)
 {
 	watch_close();
+	quota_close();
 	directory_close(auth.directory);
 	auth.directory = NULL;
 	if (greylist != NULL)

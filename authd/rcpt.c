@@ -10,6 +10,7 @@
 #include "authd/auth.h"
 #include "authd/owner.h"
 #include "authd/personal.h"
+#include "authd/quota.h"
 #include "authd/records.h"
 #include "authd/watch.h"
 #include "common/compat/compat.h"
@@ -94,6 +95,29 @@ personal_rcpt(struct msg_rcpt_check *q, struct msg_rcpt_class *r)
 		break;
 	case ACCESS_NONE:
 	case ACCESS_BAN:
+		break;
+	}
+}
+
+/* Is the mailbox full to which it leads alone? One that only sends on is never. */
+static void
+full_rcpt(const struct msg_rcpt_check *q, struct msg_rcpt_class *r)
+{
+	char key[ADDRESS_MAX + 1];
+	struct user u;
+
+	if (resolve_user(&auth.resolver, q->address, key, sizeof(key)) != RESOLVE_OK ||
+	    directory_user_get(auth.directory, key, &u) != DIR_OK ||
+	    (u.forward[0] != '\0' && !u.forward_keep))
+		return;
+	switch (quota_check(&u, q->size)) {
+	case QUOTA_ROOM:
+		break;
+	case QUOTA_FULL:
+		r->rclass = auth.quota_hard ? RCLASS_FULL_HARD : RCLASS_FULL;
+		break;
+	case QUOTA_NEVER:
+		r->rclass = RCLASS_FULL_HARD;
 		break;
 	}
 }
@@ -286,6 +310,8 @@ rcpt_answer(struct channel *ch, struct msg *m, struct greylist *greylist)
 		    &auth.resolver, m->p.rcpt_check.address, m->p.rcpt_check.rrvs);
 	if (r.rclass == RCLASS_LOCAL)
 		personal_rcpt(&m->p.rcpt_check, &r);
+	if (r.rclass == RCLASS_LOCAL)
+		full_rcpt(&m->p.rcpt_check, &r);
 	if (m->p.rcpt_check.login != 0 &&
 	    (r.rclass == RCLASS_LOCAL || r.rclass == RCLASS_REMOTE))
 		limit_rcpt(&m->p.rcpt_check, &u, &r);

@@ -7,6 +7,7 @@
 
 #include "authd/auth.h"
 #include "authd/logins.h"
+#include "authd/quota.h"
 #include "authd/watch.h"
 #include "authd/worker.h"
 #include "common/compat/compat.h"
@@ -244,6 +245,7 @@ on_removed(struct msg *m, void *arg)
 		st = DIR_NONE;
 	else
 		st = directory_user_del(auth.directory, p->user.address);
+	quota_removed(p->user.mailbox);
 	watch_look_again();
 	log_fact(LOG_LOGIN, LOGL_INFO, "user-deleted", KS("user", p->user.address));
 	auth_changed("");
@@ -307,6 +309,8 @@ on_renamed(struct msg *m, void *arg)
 		return;
 	}
 	logins_forget(p->user.address, NULL);
+	if (mailbox_path(p->new_key, path, sizeof(path)) == 0)
+		quota_renamed(p->user.mailbox, path);
 	watch_look_again();
 	log_fact(LOG_LOGIN, LOGL_INFO, "user-renamed", KS("user", p->user.address),
 	    KS("to", p->new_key));

@@ -165,6 +165,7 @@ enum rclass {
 	RCLASS_SIZE,        /* the message is larger than this login may send */
 	RCLASS_OTHER_OWNER, /* not the one since then (RFC 7293) */
 	RCLASS_NO_OWNER,    /* nobody knows since when */
+	RCLASS_FULL_HARD,   /* as RCLASS_FULL, and waiting is no use */
 	RCLASS_NULL_MX      /* not our domain, and it takes no mail (RFC 7505) */
 };
 

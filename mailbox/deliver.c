@@ -40,7 +40,10 @@ outcome(struct store *store, enum store_error error, const struct msg_deliver *d
 	case STORE_FULL:
 		/* Waiting helps only where the message could ever fit. */
 		out->status = MSG_FULL;
-		enhanced = d->size + d->prefix_len > quota ? "5.2.2" : "4.2.2";
+		enhanced = session_quota_hard() ||
+				   (quota != 0 && d->size + d->prefix_len > quota)
+			       ? "5.2.2"
+			       : "4.2.2";
 		break;
 	case STORE_NO_SPACE:
 		enhanced = "4.3.1";

@@ -38,9 +38,30 @@ static struct {
 	size_t sessions;
 	uint64_t quota;
 	uint64_t quota_messages;
+	struct msg_mbox_used used; /* as mboxd knows it */
+	int told;
+	int quota_hard;
 	int dirfd;
 	int stopping;
 } me;
+
+/* How full we are is known to who answers at RCPT. */
+static void
+say_used(void)
+{
+	struct msg_mbox_used u;
+
+	if (me.store == NULL || me.mboxd == NULL)
+		return;
+	u.octets = store_used(me.store);
+	u.messages = store_messages(me.store);
+	if (me.told && u.octets == me.used.octets && u.messages == me.used.messages)
+		return;
+	if (channel_send(me.mboxd, MSG_MAILBOX_MBOXD_USED, 0, &u, -1) == 0) {
+		me.used = u;
+		me.told = 1;
+	}
+}
 
 static void
 stop(const char *why)
@@ -48,6 +69,7 @@ stop(const char *why)
 	if (me.stopping)
 		return;
 	me.stopping = 1;
+	say_used();
 	log_debug("%s: ends: %s", me.name, why);
 	imap_sessions_stop();
 	pop3_sessions_stop();
@@ -62,6 +84,7 @@ say_idle(void)
 {
 	struct msg_mbox_idle idle = { .sessions_taken = me.taken };
 
+	say_used();
 	if (me.sessions == 0 && !me.stopping && me.mboxd != NULL)
 		(void)channel_send(me.mboxd, MSG_MAILBOX_MBOXD_IDLE, 0, &idle, -1);
 }
@@ -118,6 +141,7 @@ session_start(struct msg *m)
 	if (label->purpose != MBOX_ADMIN) {
 		me.quota = label->quota;
 		me.quota_messages = label->quota_messages;
+		me.quota_hard = label->quota_hard;
 		store_set_quota(me.store, label->quota, label->quota_messages);
 	}
 	switch (label->purpose) {
@@ -216,8 +240,15 @@ on_flush(evutil_socket_t fd, short what, void *arg)
 	if (me.store != NULL) {
 		store_flush(me.store);
 		more = store_busy(me.store) | fts_work(me.store);
+		say_used();
 	}
 	event_add(me.ev_flush, more ? &fast : &slow);
+}
+
+int
+session_quota_hard(void)
+{
+	return me.quota_hard;
 }
 
 const char *
@@ -259,6 +290,7 @@ mailbox_main(const struct mailbox_start *start)
 	me.hostname = start->hostname;
 	me.quota = start->quota;
 	me.quota_messages = start->quota_messages;
+	me.quota_hard = start->quota_hard;
 	me.linger.tv_sec = (time_t)start->linger_s;
 	/* Nothing is read from anybody before this. */
 	if (cell_enter(start) == -1)
@@ -281,6 +313,8 @@ mailbox_main(const struct mailbox_start *start)
 		logd_take(start->log_fd);
 	(void)event_base_dispatch(me.base);
 	store_close(me.store);
+	if (me.mboxd != NULL)
+		channel_flush(me.mboxd, 200);
 	if (me.logd != NULL)
 		channel_flush(me.logd, 200);
 	_exit(0);

@@ -54,10 +54,13 @@ struct mailbox_start {
 	unsigned int linger_s;
 	unsigned long long quota; /* octets, 0: none */
 	unsigned long long quota_messages;
+	int quota_hard; /* beyond it waiting is no use */
 	int debug;
 };
 /* This host's name, for what scripts send. */
 const char *session_hostname(void);
+/* Is waiting of no use when the mailbox is full? */
+int session_quota_hard(void);
 void mailbox_main(const struct mailbox_start *) __attribute__((noreturn));
 
 #endif

@@ -30,6 +30,7 @@
 #define REQUEST_PATIENCE_MS 15000
 #define EXIT_PATIENCE_MS 5000
 #define SWEEP_MS 500
+#define TELL_MS 200 /* between two words of one mailbox to authd */
 #define CHILD_MBOXD_FD 3
 #define CHILD_LOG_FD 4
 
@@ -54,6 +55,10 @@ struct cell {
 	int leaving;        /* was told to exit */
 	uint64_t leaving_since;
 	uint64_t sessions_given;
+	struct msg_mbox_used_by used; /* as it says */
+	int has_used;
+	int untold; /* authd does not know it yet */
+	uint64_t told_ms;
 };
 
 /* A child that empties a discarded directory. */
@@ -123,10 +128,43 @@ cell_leave(struct cell *c)
 		kill(c->pid, SIGKILL);
 }
 
+/* Now and then: one that was taken over does not drown authd. */
+static void
+tell_used(struct cell *c, uint64_t now)
+{
+	struct channel *authd = daemon_peer(ROLE_AUTHD);
+
+	if (!c->untold || authd == NULL || now - c->told_ms < TELL_MS ||
+	    channel_queued(authd) > UNREAD_MAX)
+		return;
+	if (channel_send(authd, MSG_MBOXD_AUTHD_USED, 0, &c->used, -1) == 0) {
+		c->untold = 0;
+		c->told_ms = now;
+	}
+}
+
+void
+cells_new_authd(void)
+{
+	struct cell *c;
+
+	TAILQ_FOREACH (c, &cells, entry)
+		c->untold = c->has_used;
+}
+
 static void
 cell_message(struct channel *ch, struct msg *m, void *arg)
 {
 	struct cell *c = arg;
+
+	if (m->type == MSG_MAILBOX_MBOXD_USED) {
+		strlcpy(c->used.mailbox, c->mailbox, sizeof(c->used.mailbox));
+		c->used.octets = m->p.mbox_used.octets;
+		c->used.messages = m->p.mbox_used.messages;
+		c->has_used = c->untold = 1;
+		tell_used(c, now_ms());
+		return;
+	}
 
 	/* It may go if no session is on its way to it. */
 	if (m->type == MSG_MAILBOX_MBOXD_IDLE &&
@@ -186,6 +224,7 @@ child_main(const struct cell *c, int mboxd_fd, const struct msg_mbox_open *o)
 		.linger_s = conf.linger_s,
 		.quota = o->quota,
 		.quota_messages = o->quota_messages,
+		.quota_hard = o->quota_hard,
 		.debug = conf.debug };
 
 	signal(SIGCHLD, SIG_DFL);
@@ -339,6 +378,7 @@ do_open(struct request *r)
 	strlcpy(label.client, o->client, sizeof(label.client));
 	label.quota = o->quota; /* authd knows the default too */
 	label.quota_messages = o->quota_messages;
+	label.quota_hard = o->quota_hard;
 	strlcpy(session.mailbox, o->mailbox, sizeof(session.mailbox));
 	if (c->ch == NULL ||
 	    channel_send(c->ch, MSG_MBOXD_MAILBOX_SESSION, 0, &label, pair[0]) == -1) {
@@ -453,11 +493,13 @@ sweep(void)
 			request_done(r, MSG_TEMP,
 			    "too many mailboxes are open, or this one does not close");
 	}
-	TAILQ_FOREACH (c, &cells, entry)
+	TAILQ_FOREACH (c, &cells, entry) {
+		tell_used(c, now);
 		if (c->leaving && now - c->leaving_since > EXIT_PATIENCE_MS) {
 			kill(c->pid, SIGKILL);
 			c->leaving_since = now;
 		}
+	}
 	sweeping = 0;
 	if (stop_done != NULL && n_cells == 0)
 		stop_done();
@@ -541,6 +583,22 @@ cells_admin_forget(void *arg)
 	}
 }
 
+static void
+look_given(int fd, const char *why, void *arg)
+{
+	/* It opens its mailbox for the session and says what is there; no more is wanted.
+	 */
+	if (fd != -1)
+		close(fd);
+}
+
+void
+cells_look(const char *mailbox, uint32_t uid)
+{
+	if (mailbox_name_valid(mailbox))
+		cells_admin(mailbox, "", uid, look_given, NULL);
+}
+
 void
 cells_kick(const char *mailbox)
 {
@@ -603,6 +661,8 @@ on_child(evutil_socket_t sig, short what, void *arg)
 		else if (WEXITSTATUS(status) != 0)
 			log_fact(LOG_HOST, LOGL_WARN, "mailbox-died",
 			    KS("mailbox", c->mailbox), KU("status", WEXITSTATUS(status)));
+		c->told_ms = 0;
+		tell_used(c, now_ms());
 		TAILQ_REMOVE(&cells, c, entry);
 		n_cells--;
 		channel_free(c->ch);

@@ -41,6 +41,10 @@ void cells_admin(
 void cells_admin_forget(void *arg);
 /* End the sessions of a mailbox now. */
 void cells_kick(const char *mailbox);
+/* The mailbox says again what it holds. */
+void cells_look(const char *mailbox, uint32_t uid);
+/* A new authd is told what all of them hold. */
+void cells_new_authd(void);
 /* A new logd: the processes get new channels. */
 void cells_new_log(void);
 /* All are told to exit; done() when the last is gone. */

@@ -89,6 +89,9 @@ on_peer_message(struct channel *ch, struct msg *m)
 	case MSG_AUTHD_MBOXD_KICK:
 		cells_kick(m->p.mbox_dir.mailbox);
 		break;
+	case MSG_AUTHD_MBOXD_LOOK:
+		cells_look(m->p.mbox_dir.mailbox, m->p.mbox_dir.uid);
+		break;
 	case MSG_QUEUED_MBOXD_SYNC:
 		sync_ask(ch, m);
 		break;
@@ -102,6 +105,8 @@ on_peer_new(struct channel *ch)
 {
 	if (channel_role(ch) == ROLE_LOGD)
 		cells_new_log();
+	else if (channel_role(ch) == ROLE_AUTHD)
+		cells_new_authd();
 }
 
 static void

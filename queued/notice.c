@@ -8,6 +8,7 @@
 #include "common/compat/compat.h"
 #include "common/log.h"
 #include "common/proto/date.h"
+#include "common/proto/rfc2047.h"
 #include "queued/internal.h"
 #include "queued/qid.h"
 #include "queued/submit.h"
@@ -16,12 +17,14 @@
 #define NOTICES_MAX 20
 #define NOTICES_PERIOD_S 3600
 
+/* The same for what users get: a warning each, now and then. */
+#define USER_NOTICES_MAX 2000
+
 static void
 on_durable(int error, void *arg)
 {
 	if (error != 0)
-		log_warnx(
-		    "a notice to the postmaster cannot be queued: %s", strerror(error));
+		log_warnx("a notice cannot be queued: %s", strerror(error));
 }
 
 /* One line, and nothing that could begin another. */
@@ -35,16 +38,16 @@ is_plain(const char *s, int lines)
 }
 
 static int
-take_turn(int64_t now)
+take_turn(int to_user, int64_t now)
 {
 	static int64_t since;
-	static unsigned int n;
+	static unsigned int n[2];
 
 	if (now - since >= NOTICES_PERIOD_S || now < since) {
 		since = now;
-		n = 0;
+		n[0] = n[1] = 0;
 	}
-	return n++ < NOTICES_MAX;
+	return n[to_user]++ < (to_user ? USER_NOTICES_MAX : NOTICES_MAX);
 }
 
 void
@@ -52,7 +55,7 @@ notice_send(const struct msg_notice *n)
 {
 	const struct msg_conf *c = daemon_conf();
 	struct submit_rcpt rcpt;
-	char to[340], qid[QID_SIZE], date[DATE_MAX] = "", text[6000];
+	char to[340], qid[QID_SIZE], date[DATE_MAX] = "", text[6000], subject[1200];
 	int64_t now = queue_now();
 	struct submit s = { .sender = "",
 		.rcpts = &rcpt,
@@ -63,14 +66,19 @@ notice_send(const struct msg_notice *n)
 		.domain = c->hostname };
 	int len;
 
-	if (c->postmaster[0] != '\0')
+	if (n->recipient[0] != '\0')
+		strlcpy(to, n->recipient, sizeof(to));
+	else if (c->postmaster[0] != '\0')
 		strlcpy(to, c->postmaster, sizeof(to));
 	else
 		snprintf(to, sizeof(to), "postmaster@%s", c->hostname);
 	rcpt = (struct submit_rcpt){ to, strlen(to) };
-	if (!is_plain(n->subject, 0) || !is_plain(n->text, 1) || !take_turn(now) ||
+	if (!is_plain(n->subject, 0) || !is_plain(n->text, 1) || !is_plain(to, 0) ||
+	    !take_turn(n->recipient[0] != '\0', now) ||
+	    rfc2047_encode(n->subject, strlen(n->subject), 9, subject, sizeof(subject)) ==
+		-1 ||
 	    (s.id = spool_id(queued.spool)) == 0) {
-		log_warnx("no notice to the postmaster: %s", n->subject);
+		log_warnx("no notice to %s: %s", to, n->subject);
 		return;
 	}
 	qid_format(s.id, qid);
@@ -86,12 +94,12 @@ notice_send(const struct msg_notice *n)
 	    "Content-Type: text/plain; charset=utf-8\r\n"
 	    "Content-Transfer-Encoding: 8bit\r\n"
 	    "\r\n%s",
-	    c->hostname, c->hostname, to, n->subject, date, qid, c->hostname, n->text);
+	    c->hostname, c->hostname, to, subject, date, qid, c->hostname, n->text);
 	if (len < 0 || (size_t)len >= sizeof(text))
 		return;
 	s.len = (size_t)len;
 	if (submit_message(queued.spool, &s, now, on_durable, NULL) == -1)
-		log_warn("no notice to the postmaster: %s", n->subject);
+		log_warn("no notice to %s: %s", to, n->subject);
 }
 
 void

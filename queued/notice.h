@@ -2,7 +2,7 @@
 #ifndef FIFE_QUEUED_NOTICE_H
 #define FIFE_QUEUED_NOTICE_H
 
-/* Mail that the host itself writes to the postmaster, and news for authd. */
+/* Mail that the host itself writes to the postmaster or a user, and news for authd. */
 
 #include "common/msg.h"
 

@@ -12,6 +12,12 @@
 		    NULL                                                               \
 	}
 
+static const struct conf_choice when_full[] = {
+	{ "soft", 0 },
+	{ "hard", 1 },
+	{ NULL, 0 },
+};
+
 /* Without an initial value: what is built in is authd's business. */
 static const struct conf_setting limits_settings[] = {
 	NUMBER("messages-hour", messages_hour),
@@ -22,6 +28,8 @@ static const struct conf_setting limits_settings[] = {
 	OCTETS("message-size", message_size),
 	OCTETS("quota", quota),
 	NUMBER("quota-messages", quota_messages),
+	{ "quota-full", CONF_CHOICE, CONF_AT(msg_conf_limits, quota_hard),
+	    .initial = "soft", .choices = when_full },
 	NUMBER("sessions", sessions),
 	{ NULL },
 };
