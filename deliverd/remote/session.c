@@ -642,7 +642,8 @@ session_open(struct job *j, const struct dnshost *h, const struct dnsaddr *a, bo
 {
 	struct session *s = calloc(1, sizeof(*s));
 	struct smtp_out_conf conf = { .lmtp = j->route.url.scheme == ROUTE_LMTP,
-		.login = j->route.url.user[0] != '\0' };
+		.login = j->route.url.user[0] != '\0',
+		.chunking = remote_conf.chunking };
 	struct sockaddr_storage to, from;
 	socklen_t to_len = dnsaddr_sockaddr(a, j->route.url.port, &to);
 	socklen_t from_len = source_address(&j->route, a->family, &from);

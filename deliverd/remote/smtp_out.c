@@ -44,6 +44,8 @@ smtp_out_free(struct smtp_out *o)
 		return;
 	drop_message(o);
 	evbuffer_free(o->out);
+	if (o->body != NULL)
+		evbuffer_free(o->body);
 	free(o);
 }
 
@@ -195,6 +197,8 @@ begin_content(struct smtp_out *o, bool raw)
 	if (o->state == S_CLOSED)
 		return;
 	o->state = S_CONTENT;
+	o->chunked = false;
+	o->chunks = 0;
 	o->want_content = true;
 	o->raw = raw;
 	o->at_line_start = true;
@@ -229,6 +233,9 @@ envelope_step(struct smtp_out *o)
 		/* RFC 3030: one chunk, whose size is known. */
 		smtp_out_say(o, "BDAT %llu LAST\r\n", (unsigned long long)o->m->size);
 		begin_content(o, true);
+	} else if (o->any_accepted && smtp_out_chunks(o)) {
+		begin_content(o, false);
+		o->chunked = o->state == S_CONTENT;
 	} else if (o->any_accepted) {
 		smtp_out_say(o, "DATA\r\n");
 		if (o->state != S_CLOSED)
@@ -502,9 +509,39 @@ got_early(struct smtp_out *o)
 	smtp_out_trouble(o, JOB_DEFERRED, "4.3.0", "", "");
 }
 
+/*
+ * The reply to a chunk that was not the last one. When it is refused, so is the message
+ * (RFC 3030, 2): what has been sent gets its replies, and no more is sent.
+ */
+static void
+got_chunk(struct smtp_out *o)
+{
+	if (o->chunks == 0 || o->reply.code / 100 == 3) {
+		smtp_out_broken(o);
+		return;
+	}
+	o->chunks--;
+	if (o->reply.code / 100 == 2)
+		return;
+	settle_all_by_reply(o, STAGE_DATA);
+	if (o->conf.lmtp) {
+		/* How many replies there are to the last one then, nobody says. */
+		smtp_out_trouble(o, JOB_DEFERRED, "4.3.0", "", "");
+		return;
+	}
+	o->stale = o->chunks;
+	smtp_out_say(o, "RSET\r\n");
+	if (o->state != S_CLOSED)
+		o->state = S_RSET;
+}
+
 static void
 got_end(struct smtp_out *o)
 {
+	if (o->chunked && o->chunks > 1) {
+		got_chunk(o);
+		return;
+	}
 	if (o->reply.code / 100 == 3) {
 		smtp_out_broken(o);
 		return;
@@ -560,13 +597,18 @@ got_reply(struct smtp_out *o)
 		got_data(o);
 		break;
 	case S_CONTENT:
-		got_early(o);
+		if (o->chunked)
+			got_chunk(o);
+		else
+			got_early(o);
 		break;
 	case S_END:
 		got_end(o);
 		break;
 	case S_RSET:
-		if (o->reply.code / 100 == 2)
+		if (o->stale > 0)
+			o->stale--;
+		else if (o->reply.code / 100 == 2)
 			smtp_out_become_ready(o);
 		else
 			smtp_out_broken(o);

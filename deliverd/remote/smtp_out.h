@@ -12,7 +12,9 @@
  *	            \-> RSET -> READY
  *
  * MAIL and all RCPTs go out together where PIPELINING is offered; DATA waits for
- * their replies, so that no empty message can be sent when all are refused.
+ * their replies, so that no empty message can be sent when all are refused. Where
+ * CHUNKING is offered too, the content goes by BDAT (RFC 3030) in chunks that wait for no
+ * reply, and there is no DATA to wait for.
  */
 
 #include <stdbool.h>
@@ -20,6 +22,8 @@
 #include <stdint.h>
 
 #include "common/msg.h"
+
+#define SMTP_OUT_CHUNK 131072 /* octets of content, but for the last chunk */
 
 struct evbuffer;
 struct smtp_out;
@@ -39,6 +43,7 @@ struct smtp_out_conf {
 	bool verified;
 	int64_t (*now)(void); /* wall seconds; NULL: wall_s() */
 	bool login;           /* SMTP_OUT_LOGIN comes before the first message */
+	bool chunking; /* BDAT where it is offered; binary content needs it anyway */
 };
 
 struct smtp_out_rcpt {
@@ -125,7 +130,7 @@ struct evbuffer *smtp_out_output(struct smtp_out *);
 
 void smtp_out_tls_ready(struct smtp_out *);
 /* After SMTP_OUT_CONTENT, in slices of any size: line ends become CRLF, dots are
- * stuffed. 0, or -1: no memory, or the server has given its reply already. */
+ * stuffed for DATA. 0, or -1: no memory, or the server has given its reply already. */
 int smtp_out_content(struct smtp_out *, const void *, size_t);
 int smtp_out_content_end(struct smtp_out *);
 /* The connection is gone, why in a few words; or it was silent too long. */

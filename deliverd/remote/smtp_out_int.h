@@ -103,8 +103,11 @@ struct smtp_out {
 	char trouble_reply[SMTP_OUT_REPLY_MAX + 1];
 	char trouble_text[SMTP_OUT_TEXT_MAX + 1];
 
-	bool raw;           /* content goes out as it is: BDAT */
-	bool at_line_start; /* of the content */
+	bool raw;              /* content goes out as it is, in one BDAT of its size */
+	bool chunked;          /* it is gathered, and goes out in several */
+	struct evbuffer *body; /* of the next chunk, made when there is one */
+	size_t chunks;         /* whose replies are to come */
+	bool at_line_start;    /* of the content */
 	bool held_cr;
 };
 
@@ -113,6 +116,8 @@ void smtp_out_say(struct smtp_out *, const char *, ...)
     __attribute__((format(printf, 2, 3)));
 void smtp_out_send_envelope(struct smtp_out *);
 void smtp_out_no_memory(struct smtp_out *);
+/* The content goes by BDAT in chunks. */
+bool smtp_out_chunks(const struct smtp_out *);
 /* The server takes binary content. */
 bool smtp_out_binary(const struct smtp_out *);
 /* smtp_out_auth.c */

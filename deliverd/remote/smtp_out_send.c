@@ -66,6 +66,12 @@ smtp_out_binary(const struct smtp_out *o)
 	return (~o->ext & (EXT_CHUNKING | EXT_BINARYMIME)) == 0;
 }
 
+bool
+smtp_out_chunks(const struct smtp_out *o)
+{
+	return o->conf.chunking && (~o->ext & (EXT_CHUNKING | EXT_PIPELINING)) == 0;
+}
+
 /* An alias may have brought an address in UTF-8 to a message that had none. */
 static bool
 needs_utf8(const struct smtp_out_message *m)
@@ -224,10 +230,27 @@ smtp_out_send_envelope(struct smtp_out *o)
 static int
 put(struct smtp_out *o, const void *data, size_t len)
 {
-	if (len == 0 || evbuffer_add(o->out, data, len) == 0)
+	if (o->chunked && o->body == NULL && (o->body = evbuffer_new()) == NULL) {
+		smtp_out_no_memory(o);
+		return -1;
+	}
+	if (len == 0 || evbuffer_add(o->chunked ? o->body : o->out, data, len) == 0)
 		return 0;
 	smtp_out_no_memory(o);
 	return -1;
+}
+
+/* What has been gathered goes out whole, so that commands may follow at any time. */
+static int
+put_chunk(struct smtp_out *o, bool last)
+{
+	size_t len = o->body != NULL ? evbuffer_get_length(o->body) : 0;
+
+	smtp_out_say(o, "BDAT %zu%s\r\n", len, last ? " LAST" : "");
+	if (len > 0 && evbuffer_add_buffer(o->out, o->body) == -1)
+		smtp_out_no_memory(o);
+	o->chunks++;
+	return o->state == S_CLOSED ? -1 : 0;
 }
 
 /* RFC 5321, 2.3.8: CR and LF never go out alone; a lone one ends a line. */
@@ -240,6 +263,9 @@ smtp_out_content(struct smtp_out *o, const void *data, size_t len)
 		return -1;
 	if (o->raw)
 		return put(o, data, len);
+	if (o->chunked && o->body != NULL &&
+	    evbuffer_get_length(o->body) >= SMTP_OUT_CHUNK && put_chunk(o, false) == -1)
+		return -1;
 	while (p < end) {
 		const char *start = p;
 
@@ -253,7 +279,7 @@ smtp_out_content(struct smtp_out *o, const void *data, size_t len)
 				continue;
 			}
 		}
-		if (o->at_line_start && *p == '.' && put(o, ".", 1) == -1)
+		if (o->at_line_start && *p == '.' && !o->chunked && put(o, ".", 1) == -1)
 			return -1;
 		while (p < end && *p != '\r' && *p != '\n')
 			p++;
@@ -281,7 +307,7 @@ smtp_out_content_end(struct smtp_out *o)
 		return -1;
 	if (!o->raw && (o->held_cr || !o->at_line_start) && put(o, "\r\n", 2) == -1)
 		return -1;
-	if (!o->raw && put(o, ".\r\n", 3) == -1)
+	if (o->chunked ? put_chunk(o, true) == -1 : !o->raw && put(o, ".\r\n", 3) == -1)
 		return -1;
 	o->state = S_END;
 	return 0;

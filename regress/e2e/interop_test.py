@@ -115,6 +115,8 @@ def large(p):
         send(s, sender, [(to, [])], message(f"large {direction} {p.name}", body, sender, to))
         m = p.wait_message(f"Subject: large out {p.name}") if direction == "out" else fife.wait_message(f"Subject: large in {p.name}")
         assert hashlib.sha256(body_of(m)).digest() == hashlib.sha256(body.rstrip(b"\n")).digest()
+    if p.chunks:
+        wait_for(lambda: re.search(p.chunks, p.log()), "a message by BDAT at the peer")
 
 
 def too_large(p):

@@ -49,6 +49,7 @@ class Peer:
     size_max = 8000000
     plus = "E+"  # E+2B of ENVID in a report
     copies = 2   # of a message for two addresses
+    chunks = None  # in the log when a message came by BDAT
 
     def __init__(self, fife_port):
         self.port = free_port()
@@ -144,6 +145,10 @@ class Peer:
                 text += open(log, errors="replace").read()[-6000:]
         return text[-9000:]
 
+    def log(self):
+        return "".join(open(f, errors="replace").read() for f in
+                       glob.glob(self.path("/var/log/*.log")) + glob.glob(self.path("/var/log/exim4/mainlog")))
+
     def __enter__(self):
         try:
             return self.start()
@@ -200,6 +205,7 @@ class Postfix(Peer):
     command = ("/usr/sbin/postfix", "start-fg")
     tls = b"using TLSv1."
     dsn = utf8 = chunking = True
+    chunks = r"< .*: BDAT \d+ LAST"
     config = {"/etc/postfix/main.cf": """
 compatibility_level = 3.6
 myhostname = mail.peer.test
@@ -230,6 +236,8 @@ smtp_tls_security_level = may
 smtputf8_enable = yes
 minimal_backoff_time = 2s
 maillog_file = /var/log/postfix.log
+debug_peer_list = 127.0.0.1
+debug_peer_level = 1
 """, "/etc/postfix/dynamicmaps.cf": ""}
 
     def prepare(self):
@@ -290,6 +298,7 @@ class Exim(Peer):
     tls = b"with esmtps"
     plus = "E+2B"  # as it came, which RFC 3461, 6.3, would decode
     dsn, utf8, chunking = True, True, True
+    chunks = r" <= alice@example\.test .* K "
     config = {"/etc/exim4/exim4.conf": """
 primary_hostname = mail.peer.test
 acl_smtp_rcpt = acl_take

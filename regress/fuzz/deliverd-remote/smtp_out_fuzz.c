@@ -21,7 +21,10 @@ struct world {
 	int results[N];
 	int messages;
 	int over;
+	int big; /* chunks before the last one */
 };
+
+static char big[SMTP_OUT_CHUNK];
 
 static void
 drain(struct world *w)
@@ -48,6 +51,9 @@ drain(struct world *w)
 			smtp_out_auth_done(w->o);
 			break;
 		case SMTP_OUT_CONTENT:
+			for (int k = 0; k < w->big; k++)
+				if (smtp_out_content(w->o, big, sizeof(big)) == -1)
+					abort();
 			if (smtp_out_content(w->o, ".\r\n.\n", 5) == -1 ||
 			    smtp_out_content_end(w->o) == -1)
 				abort();
@@ -90,6 +96,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	conf.login = (data[0] & 0x40) != 0;
 	conf.tls = (enum smtp_out_tls)((data[0] >> 1 & 3) % 3);
 	conf.verified = size % 2;
+	conf.chunking = (data[0] & 0x20) != 0;
+	w.big = conf.chunking && data[0] & 0x80 ? 1 + data[0] / 16 % 2 : 0;
 	rcpts[3].rrvs = 1396566060;
 	rcpts[3].rrvs_action = size % 7 == 0 ? 'R' : 'C';
 	chunk = data[0] & 8 ? 1 : 1 + data[0] / 16;

@@ -23,7 +23,7 @@ struct script {
 	const char *content;  /* NULL: "Subject: x\r\n\r\nhello\r\n" */
 	unsigned int rcpts;   /* 0: 1 */
 	enum smtp_out_tls tls;
-	bool lmtp, utf8, binary, login;
+	bool lmtp, utf8, binary, login, chunking;
 	const char *initial;
 	uint64_t size;
 	const char *end; /* "lost", "timeout" after the dialogue */
@@ -36,6 +36,10 @@ static const char *const utf8_addresses[] = { "\xc3\xbc@x.test", "b@\xc3\xbc.tes
 #define HELLO "S:220 hi\nC:EHLO me.test\n"
 #define PLAIN HELLO "S:250 x\n"
 #define PIPE HELLO "S:250-x\nS:250 PIPELINING\n"
+#define CHUNKS                                                 \
+	HELLO "S:250-x\nS:250-CHUNKING\nS:250 PIPELINING\n"    \
+	      "C:MAIL FROM:<s@y.test>\nC:RCPT TO:<a@x.test>\n" \
+	      "C:RCPT TO:<b@x.test>\n"
 #define BODY "C:Subject: x\nC:\nC:hello\nC:.\n"
 
 static const struct script scripts[] = {
@@ -194,6 +198,57 @@ static const struct script scripts[] = {
 		  "S:250 ok\nC:RCPT TO:<a@x.test>\nS:250 ok\nC:DATA\nS:354 go\n" BODY
 		  "S:250 ok\n",
 	    "content|result 0 delivered 2.0.0 250 ok|done", .binary = true },
+	{ "chunks",
+	    CHUNKS "S:250 ok\nS:250 ok\nS:250 ok\nC:BDAT 7 LAST\nC:x\nC:.y\n"
+		   "S:250 ok\n",
+	    "content|result 0 delivered 2.0.0 250 ok|result 1 delivered 2.0.0 250 "
+	    "ok|done",
+	    "x\n.y\r\n", .rcpts = 2, .chunking = true },
+	{ "chunks, one recipient refused",
+	    CHUNKS "S:250 ok\nS:550 no\nS:250 ok\nC:BDAT 5 LAST\nC:end\n"
+		   "S:554 5.7.1 spam\n",
+	    "result 0 failed 5.1.1 550 no|content|result 1 failed 5.7.1 554 5.7.1 "
+	    "spam|done",
+	    "end", .rcpts = 2, .chunking = true },
+	{ "chunks, all refused",
+	    CHUNKS "S:250 ok\nS:550 no\nS:450 not now\nC:RSET\nS:250 ok\n",
+	    "result 0 failed 5.1.1 550 no|result 1 deferred 4.2.1 450 not now|done",
+	    .rcpts = 2, .chunking = true },
+	{ "chunks, lost", CHUNKS "S:250 ok\nS:250 ok\nS:250 ok\nC:BDAT 3 LAST\nC:x\n",
+	    "content|result 0 deferred 4.4.2 |result 1 deferred 4.4.2 |done|close",
+	    "x\r\n", .rcpts = 2, .chunking = true, .end = "lost" },
+	{ "chunks, unasked reply",
+	    CHUNKS "S:250 ok\nS:250 ok\nS:250 ok\nC:BDAT 3 LAST\nC:x\nS:354 go\n",
+	    "content|result 0 deferred 4.4.2 |result 1 deferred 4.4.2 |done|close",
+	    "x\r\n", .rcpts = 2, .chunking = true },
+	{ "chunks forbidden",
+	    CHUNKS "S:250 ok\nS:250 ok\nS:250 ok\nC:DATA\nS:354 go\nC:..x\nC:.\n"
+		   "S:250 ok\n",
+	    "content|result 0 delivered 2.0.0 250 ok|result 1 delivered 2.0.0 250 "
+	    "ok|done",
+	    ".x\r\n", .rcpts = 2 },
+	{ "CHUNKING without PIPELINING",
+	    HELLO "S:250-x\nS:250 CHUNKING\nC:MAIL FROM:<s@y.test>\nS:250 ok\n"
+		  "C:RCPT TO:<a@x.test>\nS:250 ok\nC:DATA\nS:354 go\n" BODY "S:250 ok\n",
+	    "content|result 0 delivered 2.0.0 250 ok|done", .chunking = true },
+	{ "chunks with SIZE and SMTPUTF8",
+	    HELLO "S:250-x\nS:250-CHUNKING\nS:250-SIZE 1000\nS:250-SMTPUTF8\n"
+		  "S:250 PIPELINING\nC:MAIL FROM:<s@y.test> SIZE=900 SMTPUTF8\n"
+		  "C:RCPT TO:<\xc3\xbc@x.test>\nS:250 ok\nS:250 ok\n"
+		  "C:BDAT 3 LAST\nC:x\nS:250 ok\n",
+	    "content|result 0 delivered 2.0.0 250 ok|done", "x\r\n", .size = 900,
+	    .utf8 = true, .chunking = true },
+	{ "chunks and too big",
+	    HELLO "S:250-x\nS:250-CHUNKING\nS:250-PIPELINING\nS:250 SIZE 1000\n",
+	    "result 0 failed 5.3.4 |done", .size = 1001, .chunking = true },
+	{ "LMTP in chunks",
+	    "S:220 hi\nC:LHLO me.test\nS:250-x\nS:250-CHUNKING\nS:250 PIPELINING\n"
+	    "C:MAIL FROM:<s@y.test>\nC:RCPT TO:<a@x.test>\nC:RCPT TO:<b@x.test>\n"
+	    "S:250 ok\nS:250 ok\nS:250 ok\nC:BDAT 3 LAST\nC:x\nS:250 2.1.5 one\n"
+	    "S:452 4.2.2 full\n",
+	    "content|result 0 delivered 2.1.5 250 2.1.5 one|"
+	    "result 1 deferred 4.2.2 452 4.2.2 full|done",
+	    "x\r\n", .rcpts = 2, .lmtp = true, .chunking = true },
 	{ "LMTP lost between the replies",
 	    "S:220 hi\nC:LHLO me.test\nS:250-x\nS:250 PIPELINING\n"
 	    "C:MAIL FROM:<s@y.test>\nC:RCPT TO:<a@x.test>\nC:RCPT TO:<b@x.test>\n"
@@ -321,9 +376,11 @@ server_says(struct play *p, const char *line, size_t len, size_t chunk)
 static void
 play(const struct script *s, size_t chunk)
 {
-	struct smtp_out_conf conf = {
-		.helo = "me.test", .lmtp = s->lmtp, .tls = s->tls, .login = s->login
-	};
+	struct smtp_out_conf conf = { .helo = "me.test",
+		.lmtp = s->lmtp,
+		.tls = s->tls,
+		.login = s->login,
+		.chunking = s->chunking };
 	bool ext = s->size == 100;
 	struct smtp_out_rcpt rcpts[3];
 	struct smtp_out_message m = {
@@ -384,6 +441,96 @@ test_scripts(void **state)
 		play(&scripts[i], 3);
 		play(&scripts[i], 4096);
 	}
+}
+
+/* Several chunks, line ends at their seams, and one that is refused. */
+static void
+test_chunks(void **state)
+{
+	static const struct {
+		const char *replies[3]; /* to the chunks; the last may come late */
+		const char *want;
+	} rows[] = {
+		{ { "250 1", "250 2", "250 3" },
+		    "content|result 0 delivered 2.0.0 250 3|done" },
+		{ { "250 1", "552 2", "503 3" },
+		    "content|result 0 failed 5.3.4 552 2|done" },
+		{ { "452 1", "503 2", "503 3" },
+		    "content|result 0 deferred 4.3.1 452 1|done" },
+		{ { "421 1", NULL, NULL },
+		    "content|result 0 deferred 4.3.2 421 1|done|close" },
+	};
+	struct smtp_out_conf conf = { .helo = "me.test", .chunking = true };
+	struct smtp_out_rcpt r = { 1, 0, "a@x.test", 0, "" };
+	struct smtp_out_message m = {
+		.sender = "s@y.test", .envid = "", .rcpts = &r, .n_rcpts = 1
+	};
+	char *content, *want;
+	size_t len = 2 * SMTP_OUT_CHUNK + 100;
+
+	/* Bare LFs: it grows, and what goes out is the same in any slices. */
+	content = malloc(len + 1);
+	want = malloc(2 * len);
+	assert_true(content != NULL && want != NULL);
+	for (size_t i = 0; i < len; i++)
+		content[i] = i % 64 == 63 ? '\n' : '.';
+	content[len] = '\0';
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct script s = { "many chunks", .content = content };
+		struct play p = { .s = &s };
+		size_t total = 0, chunks = 0;
+
+		assert_non_null(p.o = smtp_out_new(&conf));
+		assert_int_equal(smtp_out_message(p.o, &m), 0);
+		server_says(&p, "220 x", 5, 100);
+		server_says(&p, "250-x", 5, 100);
+		server_says(&p, "250-CHUNKING", 12, 100);
+		server_says(&p, "250 PIPELINING", 14, 100);
+		expect_line(&p, "EHLO me.test", 12);
+		expect_line(&p, "MAIL FROM:<s@y.test>", 20);
+		expect_line(&p, "RCPT TO:<a@x.test>", 18);
+		server_says(&p, "250 x", 5, 100);
+		server_says(&p, "250 x", 5, i == 0 ? 1 : 4096);
+		for (int last = 0; !last; chunks++) {
+			char head[64];
+			size_t n = 0, size;
+
+			while (n == 0 || head[n - 1] != '\n') {
+				assert_int_equal(
+				    evbuffer_remove(smtp_out_output(p.o), head + n, 1),
+				    1);
+				n++;
+			}
+			head[n] = '\0';
+			assert_int_equal(sscanf(head, "BDAT %zu", &size), 1);
+			last = strstr(head, " LAST\r\n") != NULL;
+			assert_true(last || size >= SMTP_OUT_CHUNK);
+			assert_int_equal(
+			    evbuffer_remove(smtp_out_output(p.o), want + total, size),
+			    size);
+			total += size;
+		}
+		assert_true(chunks == 3);
+		assert_int_equal(total, len + len / 64 + 2);
+		for (size_t k = 0, n = 0; k < total; k++)
+			if (want[k] != '\r')
+				assert_true(want[k] == (n < len ? content[n] : '\n') &&
+					    ++n <= len + 1);
+		for (int k = 0; k < 3 && rows[i].replies[k] != NULL; k++)
+			server_says(
+			    &p, rows[i].replies[k], strlen(rows[i].replies[k]), 100);
+		if (strcmp(p.actions, rows[i].want) != 0)
+			fail_msg("row %zu: '%s'", i, p.actions);
+		if (i == 1 || i == 2) {
+			expect_line(&p, "RSET", 4);
+			server_says(&p, "250 x", 5, 100);
+			assert_true(smtp_out_idle(p.o));
+		}
+		assert_int_equal(evbuffer_get_length(smtp_out_output(p.o)), 0);
+		smtp_out_free(p.o);
+	}
+	free(content);
+	free(want);
 }
 
 /* A second message over the same connection, given while RSET is under way. */
@@ -560,6 +707,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_scripts),
+		cmocka_unit_test(test_chunks),
 		cmocka_unit_test(test_reuse),
 		cmocka_unit_test(test_early_reply),
 		cmocka_unit_test(test_line_end_in_address),
