@@ -226,7 +226,7 @@ void imap_idle_line(struct imap *, const char *, size_t);
 	X(expunge) X(close) X(unselect) X(create) X(delete) X(rename) \
 	X(subscribe) X(unsubscribe) X(idle) X(compress) \
 	X(getquota) X(getquotaroot) X(setquota) \
-	X(getmetadata) X(setmetadata) X(cancelupdate) X(notify)
+	X(getmetadata) X(setmetadata) X(cancelupdate) X(notify) X(esearch)
 /* clang-format on */
 #define X(name) void imap_cmd_##name(struct imap *, struct imap_args *);
 IMAP_COMMANDS(X)

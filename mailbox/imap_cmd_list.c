@@ -20,6 +20,7 @@ struct list {
 	bool subscribed; /* RETURN (SUBSCRIBED) */
 	bool status;
 	unsigned int items; /* of STATUS */
+	struct imap_metadata_get *metadata;
 };
 
 struct word {
@@ -84,6 +85,10 @@ return_options(struct imap_args *a, struct list *l)
 		else if (imap_str_is(&v, "STATUS")) {
 			l->status = true;
 			if (imap_sp(a) == -1 || imap_status_parse(a, &l->items) == -1)
+				return -1;
+		} else if (imap_str_is(&v, "METADATA") && l->metadata == NULL) {
+			if (imap_sp(a) == -1 ||
+			    (l->metadata = imap_list_metadata_parse(a)) == NULL)
 				return -1;
 		} else if (!imap_str_is(&v, "CHILDREN") &&
 			   !imap_str_is(&v, "SPECIAL-USE"))
@@ -192,6 +197,8 @@ list(struct imap *s, const struct list *l)
 		/* One that cannot be opened has no status (RFC 5819, 2). */
 		if (l->status && (v[i].flags & FOLDER_NOSELECT) == 0)
 			(void)imap_status_tell(s, v[i].name, l->items);
+		if (l->metadata != NULL && (v[i].flags & FOLDER_NOSELECT) == 0)
+			imap_list_metadata_tell(s, v[i].name, l->metadata);
 	}
 	free(v);
 	imap_ok(s, "LIST completed");
@@ -221,6 +228,7 @@ imap_cmd_list(struct imap *s, struct imap_args *a)
 		list(s, &l);
 	}
 out:
+	imap_list_metadata_free(l.metadata);
 	imap_list_choice_clear(&l.choice);
 }
 

@@ -8,10 +8,12 @@
 #include "common/compat/compat.h"
 #include "mailbox/annotations.h"
 #include "mailbox/imap.h"
+#include "mailbox/imap_list.h"
+#include "mailbox/imap_search.h"
 
 #define ENTRIES_MAX 100
 
-struct get {
+struct imap_metadata_get {
 	char mailbox[STORE_NAME_MAX + 1];
 	const char *no;
 	bool server;
@@ -25,7 +27,7 @@ struct get {
 
 /* "" is the server. */
 static int
-mailbox_arg(struct imap *s, struct imap_args *a, struct get *g)
+mailbox_arg(struct imap *s, struct imap_args *a, struct imap_metadata_get *g)
 {
 	struct imap_str v;
 
@@ -38,7 +40,7 @@ mailbox_arg(struct imap *s, struct imap_args *a, struct get *g)
 }
 
 static int
-options(struct imap_args *a, struct get *g)
+options(struct imap_args *a, struct imap_metadata_get *g)
 {
 	struct imap_str v;
 
@@ -79,7 +81,7 @@ entry_name(struct imap_args *a, char name[ANNOTATION_NAME_MAX + 1])
 }
 
 static int
-entries(struct imap_args *a, struct get *g)
+entries(struct imap_args *a, struct imap_metadata_get *g)
 {
 	char name[ANNOTATION_NAME_MAX + 1];
 	bool list = imap_try_char(a, '(');
@@ -97,7 +99,7 @@ entries(struct imap_args *a, struct get *g)
 }
 
 static int
-parse_get(struct imap *s, struct imap_args *a, struct get *g)
+parse_get(struct imap *s, struct imap_args *a, struct imap_metadata_get *g)
 {
 	size_t i = 0;
 
@@ -146,7 +148,7 @@ print_value(struct evbuffer *out, const struct annotation *e)
 }
 
 static void
-tell(struct imap *s, struct get *g, const struct annotations *have)
+tell(struct imap *s, struct imap_metadata_get *g, const struct annotations *have)
 {
 	struct evbuffer *b = evbuffer_new();
 	const char *sp = "";
@@ -191,7 +193,7 @@ tell(struct imap *s, struct get *g, const struct annotations *have)
 
 /* Opens what is meant; *f NULL for the server. -1: NO was said. */
 static int
-open_target(struct imap *s, const struct get *g, struct folder **f)
+open_target(struct imap *s, const struct imap_metadata_get *g, struct folder **f)
 {
 	enum store_error e;
 
@@ -207,10 +209,56 @@ open_target(struct imap *s, const struct get *g, struct folder **f)
 	return 0;
 }
 
+/* "(" entries ")" of LIST RETURN (METADATA ...) (RFC 9590): what
+ * imap_list_metadata_tell() wants, or NULL. */
+struct imap_metadata_get *
+imap_list_metadata_parse(struct imap_args *a)
+{
+	struct imap_metadata_get *g;
+
+	if (imap_peek(a) != '(') {
+		imap_fail(a, "A list of entries expected");
+		return NULL;
+	}
+	if ((g = calloc(1, sizeof(*g))) == NULL)
+		imap_fail(a, "Out of memory");
+	else if (entries(a, g) == -1) {
+		imap_list_metadata_free(g);
+		g = NULL;
+	}
+	return g;
+}
+
+void
+imap_list_metadata_free(struct imap_metadata_get *m)
+{
+	for (size_t i = 0; m != NULL && i < m->n; i++)
+		free(m->names[i]);
+	free(m);
+}
+
+/* Of one that cannot be opened nothing is told. */
+void
+imap_list_metadata_tell(struct imap *s, const char *name, struct imap_metadata_get *m)
+{
+	struct annotations *have = calloc(1, sizeof(*have));
+	struct folder *f;
+
+	(void)strlcpy(m->mailbox, name, sizeof(m->mailbox));
+	if (have != NULL && folder_open(s->store, name, &f) == STORE_OK) {
+		if (annotations_load(s->store, f, have) == STORE_OK)
+			tell(s, m, have);
+		folder_close(f);
+	}
+	if (have != NULL)
+		annotations_clear(have);
+	free(have);
+}
+
 void
 imap_cmd_getmetadata(struct imap *s, struct imap_args *a)
 {
-	struct get *g = calloc(1, sizeof(*g));
+	struct imap_metadata_get *g = calloc(1, sizeof(*g));
 	struct annotations *have = calloc(1, sizeof(*have));
 	enum store_error e;
 	struct folder *f;
@@ -242,10 +290,38 @@ out:
 	free(g);
 }
 
+/* A value below filters/values is checked before it is kept (RFC 5466, 3.2). */
+static bool
+is_good_filter(const char *name, const struct imap_str *v)
+{
+	static const char *const roots[] = { "/private/filters/values/",
+		"/shared/filters/values/" };
+	struct imap_search keys = { .root = NULL };
+	struct imap_args a;
+	bool good = true;
+	char *copy;
+
+	for (size_t i = 0; i < 2; i++) {
+		size_t len = strlen(roots[i]);
+
+		if (strncmp(name, roots[i], len) != 0)
+			continue;
+		if (!imap_is_filter_name(name + len, strlen(name + len)) ||
+		    (copy = malloc(v->len + 1)) == NULL)
+			return false;
+		memcpy(copy, v->s, v->len);
+		imap_args_init(&a, copy, v->len);
+		good = imap_search_parse_program(&a, &keys, NULL, NULL) == 0;
+		imap_search_clear(&keys);
+		free(copy);
+	}
+	return good;
+}
+
 /* One entry and its value. -1 with a->error; *no when the server cannot keep it. */
 static int
-set_one(struct imap_args *a, struct annotations *have, struct evbuffer *names,
-    const char **no)
+set_one(struct imap_args *a, bool server, struct annotations *have,
+    struct evbuffer *names, const char **no)
 {
 	char name[ANNOTATION_NAME_MAX + 1];
 	struct imap_str v = { NULL, 0 };
@@ -264,7 +340,9 @@ set_one(struct imap_args *a, struct annotations *have, struct evbuffer *names,
 		return imap_fail(a, "NIL or a string expected");
 	else
 		v.s = NULL;
-	if (v.len > ANNOTATION_VALUE_MAX && v.s != NULL)
+	if (v.s != NULL && server && !is_good_filter(name, &v))
+		*no = "[CANNOT] A filter must have a name and be a search program";
+	else if (v.len > ANNOTATION_VALUE_MAX && v.s != NULL)
 		*no = "[METADATA MAXSIZE 65536] Value too large";
 	else if (annotations_set(have, name, v.s, v.len) != STORE_OK)
 		*no = "[METADATA TOOMANY] Too many annotations";
@@ -287,7 +365,7 @@ tell_others(struct imap *s, struct folder *f, struct evbuffer *names)
 void
 imap_cmd_setmetadata(struct imap *s, struct imap_args *a)
 {
-	struct get *g = calloc(1, sizeof(*g));
+	struct imap_metadata_get *g = calloc(1, sizeof(*g));
 	struct annotations *have = calloc(1, sizeof(*have));
 	struct evbuffer *names = evbuffer_new();
 	struct folder *f = NULL;
@@ -311,7 +389,7 @@ imap_cmd_setmetadata(struct imap *s, struct imap_args *a)
 	else if ((e = annotations_load(s->store, f, have)) != STORE_OK)
 		no = "[SERVERBUG] Annotations cannot be read";
 	do {
-		if (set_one(a, have, names, &no) == -1)
+		if (set_one(a, g->server, have, names, &no) == -1)
 			goto out;
 	} while (imap_try_char(a, ' '));
 	if (imap_char(a, ')') == -1 || imap_end(a) == -1)

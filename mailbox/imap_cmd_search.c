@@ -6,6 +6,7 @@
  * record in the index, which is made when it is not there yet.
  */
 #include <event2/buffer.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -40,6 +41,7 @@ struct search {
 	struct imap_match match;
 	size_t n, i;
 	uint32_t *found; /* UIDs, room for n */
+	uint8_t *scores; /* of them, by FUZZY */
 	size_t n_found;
 	struct imap_sorted
 	    *sorted; /* for SORT and THREAD: n_found, the first at loaded */
@@ -57,33 +59,8 @@ search_free(struct imap_task *t)
 		imap_sorted_clear(&q->sorted[i]);
 	free(q->sorted);
 	free(q->found);
+	free(q->scores);
 	free(q);
-}
-
-/* "*" and "$" become numbers: they mean what is there now. */
-static int
-resolve(struct imap *s, struct imap_key *k)
-{
-	for (; k != NULL; k = k->next) {
-		uint32_t last = s->n_view == 0 ? 0 : s->view[s->n_view - 1].uid;
-
-		if (k->set.saved) {
-			k->kind = IMAP_KEY_UID;
-			k->set.saved = false;
-			k->set.r = reallocarray(NULL, s->n_saved + 1, sizeof(*k->set.r));
-			if (k->set.r == NULL)
-				return -1;
-			for (size_t i = 0; i < s->n_saved; i++)
-				k->set.r[k->set.n++] =
-				    (struct imap_range){ s->saved[i], s->saved[i] };
-		} else if (k->kind == IMAP_KEY_SEQ)
-			imap_set_resolve(&k->set, (uint32_t)s->n_view);
-		else if (k->kind == IMAP_KEY_UID)
-			imap_set_resolve(&k->set, last);
-		if (resolve(s, k->child) == -1)
-			return -1;
-	}
-	return 0;
 }
 
 /* A search that lives on means the messages that have those numbers now. */
@@ -110,6 +87,12 @@ numbers_to_uids(struct imap *s, struct imap_key *k)
 			return -1;
 	}
 	return 0;
+}
+
+int
+imap_search_numbers_to_uids(struct imap *s, struct imap_search *keys)
+{
+	return numbers_to_uids(s, keys->root);
 }
 
 /* ---- the answer ---- */
@@ -150,14 +133,20 @@ answer(struct imap *s, struct search *q)
 	static const char *const names[] = { "SEARCH", "SORT", "THREAD" };
 	struct imap_results r = { .command = names[q->kind],
 		.uid = q->uid_command,
+		.folder = s->folder,
 		.uids = q->found,
+		.scores = q->scores,
 		.n = q->n_found };
 	int rv = 0;
 
 	if (q->kind == SORT) {
-		qsort(q->sorted, q->n_found, sizeof(*q->sorted), imap_sorted_compare);
 		for (size_t i = 0; i < q->n_found; i++)
+			q->sorted[i].relevancy = q->scores[i];
+		qsort(q->sorted, q->n_found, sizeof(*q->sorted), imap_sorted_compare);
+		for (size_t i = 0; i < q->n_found; i++) {
 			q->found[i] = q->sorted[i].uid;
+			q->scores[i] = q->sorted[i].relevancy;
+		}
 	}
 	if (q->keys.result & IMAP_RETURN_SAVE)
 		rv = imap_results_save(s, &q->keys, &r);
@@ -209,8 +198,10 @@ search_step(struct imap *s, struct imap_task *t, size_t unsent)
 			continue;
 		m->seq = (uint32_t)q->i + 1;
 		m->recent = s->view[q->i].recent;
-		if (imap_match_keys(m, q->keys.root))
+		if (imap_match_keys(m, q->keys.root)) {
+			q->scores[q->n_found] = imap_match_score(m);
 			q->found[q->n_found++] = uid;
+		}
 		imap_match_end(m);
 	}
 	if (q->kind != SEARCH && q->sorted == NULL &&
@@ -255,7 +246,7 @@ thread_algorithm(struct imap_args *a, struct search *q)
 
 /* Everything after the command's name. */
 static int
-parse(struct imap_args *a, struct search *q)
+parse(struct imap *s, struct imap_args *a, struct search *q)
 {
 	struct imap_str charset;
 
@@ -264,7 +255,7 @@ parse(struct imap_args *a, struct search *q)
 	if (q->kind != THREAD && imap_search_parse_return(a, &q->keys) == -1)
 		return -1;
 	if (q->kind == SEARCH)
-		return imap_search_parse_keys(a, &q->keys);
+		return imap_search_parse_keys(a, &q->keys, s->store);
 	if ((q->kind == SORT ? imap_order_parse(a, &q->order) : thread_algorithm(a, q)) ==
 		-1 ||
 	    imap_astring(a, &charset) == -1 || imap_sp(a) == -1)
@@ -273,12 +264,17 @@ parse(struct imap_args *a, struct search *q)
 	if (q->kind == SORT && !q->keys.extended &&
 	    imap_search_parse_return(a, &q->keys) == -1)
 		return -1;
-	return imap_search_parse_program(a, &q->keys, &charset);
+	if (imap_search_parse_program(a, &q->keys, s->store, &charset) == -1)
+		return -1;
+	if (q->order.relevancy && !q->keys.fuzzy)
+		return imap_fail(a, "RELEVANCY needs FUZZY");
+	return 0;
 }
 
 static void
 start(struct imap *s, struct imap_args *a, enum kind kind)
 {
+	char undefined[ANNOTATION_NAME_MAX + 80];
 	struct search *q = calloc(1, sizeof(*q));
 	const char *no = NULL;
 
@@ -294,7 +290,7 @@ start(struct imap *s, struct imap_args *a, enum kind kind)
 	q->uid_command = s->uid;
 	q->match.folder = s->folder;
 	q->match.now = (int64_t)time(NULL);
-	if (parse(a, q) == -1) {
+	if (parse(s, a, q) == -1) {
 		search_free(&q->task);
 		return;
 	}
@@ -308,11 +304,20 @@ start(struct imap *s, struct imap_args *a, enum kind kind)
 		imap_use_condstore(s);
 	if (q->keys.bad_charset)
 		no = "[BADCHARSET (US-ASCII UTF-8)] Charset not supported";
-	else if (resolve(s, q->keys.root) == -1 ||
+	else if (imap_search_resolve(&q->keys, (uint32_t)s->n_view,
+		     s->n_view == 0 ? 0 : s->view[s->n_view - 1].uid, s->saved,
+		     s->n_saved) == -1 ||
 		 ((q->keys.result & IMAP_RETURN_UPDATE) &&
-		     numbers_to_uids(s, q->keys.root) == -1) ||
-		 (q->found = reallocarray(NULL, q->n + 1, sizeof(*q->found))) == NULL)
+		     imap_search_numbers_to_uids(s, &q->keys) == -1) ||
+		 (q->found = reallocarray(NULL, q->n + 1, sizeof(*q->found))) == NULL ||
+		 (q->scores = calloc(1, q->n + 1)) == NULL)
 		no = "[UNAVAILABLE] Out of memory";
+	else if (q->keys.undefined[0] != '\0') {
+		(void)snprintf(undefined, sizeof(undefined),
+		    "[UNDEFINED-FILTER %s] No such filter, or not a search program",
+		    q->keys.undefined);
+		no = undefined;
+	}
 	if (no == NULL) {
 		imap_set_task(s, &q->task);
 		return;

@@ -194,6 +194,12 @@ tell(struct imap *s, const struct imap_context *c, const char *what, struct move
 		v[i] = c->uid ? m[i].uid : imap_view_seq(s, m[i].uid);
 	evbuffer_add_printf(s->out, "* ESEARCH (TAG ");
 	imap_print_nstring(s->out, c->tag);
+	if (c->keys.correlate) {
+		evbuffer_add_printf(s->out, " MAILBOX ");
+		imap_print_mailbox(s, folder_name(s->folder));
+		evbuffer_add_printf(
+		    s->out, " UIDVALIDITY %u", folder_uidvalidity(s->folder));
+	}
 	evbuffer_add_printf(s->out, ")%s %s (", c->uid ? " UID" : "", what);
 	if (c->sorted)
 		for (size_t i = 0; i < n; i++)

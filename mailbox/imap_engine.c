@@ -53,6 +53,7 @@ static const struct command {
 	{ "SETMETADATA", ANY, 0, imap_cmd_setmetadata },
 	{ "CANCELUPDATE", IMAP_SELECTED, 0, imap_cmd_cancelupdate },
 	{ "NOTIFY", ANY, 0, imap_cmd_notify },
+	{ "ESEARCH", ANY, UID_TOO, imap_cmd_esearch },
 	{ "CHECK", IMAP_SELECTED, 0, imap_cmd_check },
 	{ "CLOSE", IMAP_SELECTED, 0, imap_cmd_close },
 	{ "UNSELECT", IMAP_SELECTED, 0, imap_cmd_unselect },

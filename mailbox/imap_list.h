@@ -13,6 +13,7 @@
 #include "mailbox/store.h"
 
 struct imap;
+struct imap_args;
 struct evbuffer;
 
 #define IMAP_LIST_PATTERNS_MAX 100
@@ -45,6 +46,13 @@ bool imap_list_matches(const char *pattern, const char *name);
 enum store_error imap_list_choose(struct store *, const struct imap_list_choice *,
     struct imap_listed **list, size_t *n);
 void imap_list_choice_clear(struct imap_list_choice *);
+
+/* Entries whose values LIST tells too (RFC 9590); imap_cmd_metadata.c. */
+struct imap_metadata_get;
+/* "(" entries ")"; NULL with a->error. */
+struct imap_metadata_get *imap_list_metadata_parse(struct imap_args *);
+void imap_list_metadata_free(struct imap_metadata_get *);
+void imap_list_metadata_tell(struct imap *, const char *name, struct imap_metadata_get *);
 
 /* Prints " \\Trash" and the like for the bits. */
 void imap_print_special_use(struct evbuffer *, uint32_t flags);

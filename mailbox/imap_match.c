@@ -8,6 +8,7 @@
 #include "common/proto/header.h"
 #include "mailbox/fts.h"
 #include "mailbox/imap_fetch.h"
+#include "mailbox/imap_fuzzy.h"
 
 #define DAY 86400
 
@@ -20,6 +21,7 @@ imap_match_begin(struct imap_match *q, uint32_t uid)
 	if (!exact)
 		return -1;
 	q->m = *folder_message(q->folder, at);
+	q->score = q->scores = 0;
 	return 0;
 }
 
@@ -100,6 +102,20 @@ match_objectid(struct imap_match *q, const struct imap_key *k)
 }
 
 static bool
+scored(struct imap_match *q, unsigned int score)
+{
+	q->score += score;
+	q->scores += score > 0;
+	return score > 0;
+}
+
+uint8_t
+imap_match_score(const struct imap_match *q)
+{
+	return (uint8_t)(q->scores == 0 ? 100 : q->score / q->scores);
+}
+
+static bool
 match_content(struct imap_match *q, const struct imap_key *k)
 {
 	const char *msg;
@@ -108,7 +124,7 @@ match_content(struct imap_match *q, const struct imap_key *k)
 
 	if ((k->kind == IMAP_KEY_BODY || k->kind == IMAP_KEY_TEXT ||
 		k->kind == IMAP_KEY_HEADER) &&
-	    fts_rules_out(q->folder, &q->m, k->query))
+	    k->fuzzy == NULL && fts_rules_out(q->folder, &q->m, k->query))
 		return false;
 	if ((msg = imap_match_content(q, &len)) == NULL)
 		return false;
@@ -116,6 +132,9 @@ match_content(struct imap_match *q, const struct imap_key *k)
 		q->work += len;
 		if (q->tree == NULL && (q->tree = mime_parse(msg, len, NULL)) == NULL)
 			return false;
+		if (k->fuzzy != NULL)
+			return scored(q, imap_fuzzy_text(k->fuzzy, msg, len, q->tree,
+					     k->kind == IMAP_KEY_TEXT));
 		q->work += fts_learn(q->folder, &q->m, msg, len, q->tree);
 		/* It was new: now the index can tell. */
 		if (fts_rules_out(q->folder, &q->m, k->query))
@@ -125,6 +144,8 @@ match_content(struct imap_match *q, const struct imap_key *k)
 	}
 	header = header_section_len(msg, len);
 	q->work += header;
+	if (k->kind == IMAP_KEY_HEADER && k->fuzzy != NULL)
+		return scored(q, imap_fuzzy_header(k->fuzzy, msg, header, k->name));
 	if (k->kind == IMAP_KEY_HEADER)
 		return imap_header_find(msg, header, k->name, k->text, k->text_len);
 	if (!sent_day(msg, header, &day))

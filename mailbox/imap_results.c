@@ -40,7 +40,7 @@ print_set(struct imap *s, const struct imap_results *r, size_t from, size_t to)
 
 /* The highest modification sequence of those that are told (RFC 4731, 3.2). */
 static uint64_t
-highest(struct imap *s, const struct imap_search *q, const struct imap_results *r)
+highest(const struct imap_search *q, const struct imap_results *r)
 {
 	bool ends =
 	    (q->result & (IMAP_RETURN_ALL | IMAP_RETURN_COUNT | IMAP_RETURN_PARTIAL)) ==
@@ -55,9 +55,9 @@ highest(struct imap *s, const struct imap_search *q, const struct imap_results *
 		if (ends && !(i == 0 && (q->result & IMAP_RETURN_MIN)) &&
 		    !(i + 1 == r->n && (q->result & IMAP_RETURN_MAX)))
 			continue;
-		at = folder_find(s->folder, r->uids[i], &exact);
-		if (exact && folder_message(s->folder, at)->modseq > max)
-			max = folder_message(s->folder, at)->modseq;
+		at = folder_find(r->folder, r->uids[i], &exact);
+		if (exact && folder_message(r->folder, at)->modseq > max)
+			max = folder_message(r->folder, at)->modseq;
 	}
 	return max;
 }
@@ -65,7 +65,7 @@ highest(struct imap *s, const struct imap_search *q, const struct imap_results *
 static void
 print_plain(struct imap *s, const struct imap_search *q, const struct imap_results *r)
 {
-	uint64_t modseq = q->modseq ? highest(s, q, r) : 0;
+	uint64_t modseq = q->modseq ? highest(q, r) : 0;
 
 	evbuffer_add_printf(s->out, "* %s", r->command);
 	for (size_t i = 0; i < r->n; i++)
@@ -91,16 +91,31 @@ print_partial(struct imap *s, const struct imap_search *q, const struct imap_res
 	evbuffer_add(s->out, ")", 1);
 }
 
+/* A score for each that is told, in their order (RFC 6203, 4). */
+static void
+print_relevancy(struct imap *s, const struct imap_search *q, const struct imap_results *r)
+{
+	size_t from = 0, to = r->n;
+
+	if (q->result & IMAP_RETURN_PARTIAL)
+		imap_partial_slice(&q->partial, r->n, &from, &to);
+	evbuffer_add_printf(s->out, " RELEVANCY (");
+	for (size_t i = from; i < to; i++)
+		evbuffer_add_printf(s->out, "%s%u", i > from ? " " : "", r->scores[i]);
+	evbuffer_add(s->out, ")", 1);
+}
+
 void
 imap_results_print(
     struct imap *s, const struct imap_search *q, const struct imap_results *r)
 {
 	const unsigned int told = IMAP_RETURN_MIN | IMAP_RETURN_MAX | IMAP_RETURN_ALL |
-				  IMAP_RETURN_COUNT | IMAP_RETURN_PARTIAL;
+				  IMAP_RETURN_COUNT | IMAP_RETURN_PARTIAL |
+				  IMAP_RETURN_RELEVANCY;
 	unsigned int want = q->result;
 	uint64_t modseq;
 
-	if (!q->extended &&
+	if (!q->extended && r->mailbox == NULL &&
 	    ((s->enabled & IMAP_REV2) == 0 || strcmp(r->command, "SEARCH") != 0)) {
 		print_plain(s, q, r);
 		return;
@@ -111,6 +126,12 @@ imap_results_print(
 		return; /* only saved (RFC 5182, 2.1) */
 	evbuffer_add_printf(s->out, "* ESEARCH (TAG ");
 	imap_print_nstring(s->out, s->tag);
+	if (r->mailbox != NULL) {
+		evbuffer_add_printf(s->out, " MAILBOX ");
+		imap_print_mailbox(s, r->mailbox);
+		evbuffer_add_printf(
+		    s->out, " UIDVALIDITY %u", folder_uidvalidity(r->folder));
+	}
 	evbuffer_add_printf(s->out, ")%s", r->uid ? " UID" : "");
 	if (r->n > 0) {
 		if (want & IMAP_RETURN_MIN)
@@ -126,7 +147,9 @@ imap_results_print(
 		evbuffer_add_printf(s->out, " COUNT %zu", r->n);
 	if (want & IMAP_RETURN_PARTIAL)
 		print_partial(s, q, r);
-	if (q->modseq && (modseq = highest(s, q, r)) > 0)
+	if (want & IMAP_RETURN_RELEVANCY)
+		print_relevancy(s, q, r);
+	if (q->modseq && (modseq = highest(q, r)) > 0)
 		evbuffer_add_printf(s->out, " MODSEQ %llu", (unsigned long long)modseq);
 	evbuffer_add(s->out, "\r\n", 2);
 }

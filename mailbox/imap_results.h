@@ -16,7 +16,10 @@ struct imap;
 struct imap_results {
 	const char *command; /* SEARCH or SORT */
 	bool uid;
-	const uint32_t *uids; /* in the order to be told */
+	struct folder *folder;
+	const char *mailbox;   /* to be named (RFC 7377), or NULL */
+	const uint32_t *uids;  /* in the order to be told */
+	const uint8_t *scores; /* of each, by FUZZY */
 	size_t n;
 };
 

@@ -14,6 +14,7 @@
 
 #include "common/imap/imap_parse.h"
 #include "common/proto/mime.h"
+#include "mailbox/annotations.h"
 #include "mailbox/imap_set.h"
 
 #define IMAP_SEARCH_DEPTH_MAX 50
@@ -50,6 +51,9 @@ enum imap_key_kind {
 };
 
 struct fts_query;
+struct imap;
+struct imap_fuzzy;
+struct store;
 
 struct imap_key {
 	enum imap_key_kind kind;
@@ -63,7 +67,8 @@ struct imap_key {
 	char *name;
 	char *text; /* folded */
 	size_t text_len;
-	struct fts_query *query; /* of text, made when it is first needed (fts.h) */
+	struct fts_query *query;  /* of text, made when it is first needed (fts.h) */
+	struct imap_fuzzy *fuzzy; /* NULL: exactly the text */
 };
 
 enum imap_return {
@@ -75,6 +80,7 @@ enum imap_return {
 	IMAP_RETURN_PARTIAL = 32, /* RFC 9394 */
 	IMAP_RETURN_UPDATE = 64,  /* RFC 5267 */
 	IMAP_RETURN_CONTEXT = 128,
+	IMAP_RETURN_RELEVANCY = 256, /* RFC 6203 */
 };
 
 struct imap_search {
@@ -83,20 +89,31 @@ struct imap_search {
 	unsigned int result;   /* enum imap_return */
 	struct imap_partial partial;
 	bool bad_charset;
-	bool modseq;      /* by modification sequences: the result tells them */
-	bool numbers;     /* by sequence numbers */
-	char *attributes; /* of UPDATE (RFC 5465, 7), or NULL */
+	bool modseq;    /* by modification sequences: the result tells them */
+	bool numbers;   /* by sequence numbers */
+	bool fuzzy;     /* some key is */
+	bool correlate; /* the answer names the mailbox (RFC 7377, 2.1) */
+	char undefined[ANNOTATION_NAME_MAX + 1]; /* a filter that is none (RFC 5466) */
+	char *attributes;                        /* of UPDATE (RFC 5465, 7), or NULL */
 };
 
-/* "RETURN (...) ", where it is. To be cleared in any case. */
+/* "RETURN (...) ", where it is. To be cleared in any case. In what follows the store is
+ * where filters are looked up; NULL: they are only names. */
 int imap_search_parse_return(struct imap_args *, struct imap_search *);
 /* "CHARSET x " (where it is) and the keys, to the end. */
-int imap_search_parse_keys(struct imap_args *, struct imap_search *);
+int imap_search_parse_keys(struct imap_args *, struct imap_search *, struct store *);
 /* The keys alone, with texts in that charset. */
-int imap_search_parse_program(
-    struct imap_args *, struct imap_search *, const struct imap_str *charset);
-/* All of SEARCH, from the space after its name. */
+int imap_search_parse_program(struct imap_args *, struct imap_search *, struct store *,
+    const struct imap_str *charset);
+/* All of SEARCH, from the space after its name, without filters. */
 int imap_search_parse(struct imap_args *, struct imap_search *);
+/* "*" and "$" become numbers: of a mailbox with n messages, the last with that UID. */
+int imap_search_resolve(struct imap_search *, uint32_t n, uint32_t last,
+    const uint32_t *saved, size_t n_saved);
+/* Message numbers of the selected mailbox become what they mean now. -1: no memory. */
+int imap_search_numbers_to_uids(struct imap *, struct imap_search *);
+/* A name of a filter, as the end of the annotation that it is. */
+bool imap_is_filter_name(const char *, size_t);
 void imap_search_clear(struct imap_search *);
 
 /* Folds UTF-8 for comparison; out has room for IMAP_FOLD_SIZE(len). *space: the last

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /* The arguments of SEARCH (RFC 3501, 9: search-key; RFC 4466 for RETURN). */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -7,9 +8,12 @@
 #include "common/proto/charset.h"
 #include "common/proto/date.h"
 #include "mailbox/fts.h"
+#include "mailbox/imap_fuzzy.h"
 #include "mailbox/imap_notify.h"
 #include "mailbox/imap_search.h"
 #include "mailbox/store.h"
+
+#define FILTERS_MAX 5 /* within each other */
 
 enum syntax {
 	NOTHING,
@@ -17,6 +21,8 @@ enum syntax {
 	ATOM,
 	NUMBER,
 	INTERVAL,
+	FILTER,
+	FUZZY,
 	MODSEQ,
 	OBJECTID,
 	DATE,
@@ -76,6 +82,8 @@ static const struct row {
 	{ "HEADER", IMAP_KEY_HEADER, NAMED, 1, 0, false, NULL },
 	{ "BODY", IMAP_KEY_BODY, STRING, 2, 0, false, NULL },
 	{ "TEXT", IMAP_KEY_TEXT, STRING, 2, 0, false, NULL },
+	{ "FILTER", IMAP_KEY_AND, FILTER, 0, 0, false, NULL },
+	{ "FUZZY", IMAP_KEY_AND, FUZZY, 0, 0, false, NULL },
 	{ "NOT", IMAP_KEY_NOT, ONE_KEY, 0, 0, false, NULL },
 	{ "OR", IMAP_KEY_OR, TWO_KEYS, 0, 0, false, NULL },
 };
@@ -86,6 +94,9 @@ struct parser {
 	const char *charset; /* NULL: UTF-8 */
 	size_t charset_len;
 	unsigned int keys;
+	struct store *store;  /* where filters are */
+	unsigned int filters; /* within so many */
+	bool fuzzy;
 };
 
 static void
@@ -99,6 +110,7 @@ key_free(struct imap_key *k)
 		free(k->name);
 		free(k->text);
 		free(k->query);
+		imap_fuzzy_free(k->fuzzy);
 		free(k);
 		k = next;
 	}
@@ -157,7 +169,12 @@ key_text(struct parser *p, struct imap_key *k, const struct imap_str *v)
 		return imap_fail(p->a, "Out of memory");
 	}
 	k->text_len = imap_fold(s, len, k->text, &space);
-	k->query = fts_query_new(k->text, k->text_len);
+	if (!p->fuzzy)
+		k->query = fts_query_new(k->text, k->text_len);
+	else if ((k->fuzzy = imap_fuzzy_new(k->text, k->text_len)) == NULL) {
+		free(utf8);
+		return imap_fail(p->a, "Out of memory");
+	}
 	k->text[k->text_len] = '\0';
 	free(utf8);
 	return 0;
@@ -211,6 +228,103 @@ key_modseq(struct parser *p, struct imap_key *k)
 
 static int parse_key(struct parser *, struct imap_key *parent, unsigned int depth);
 
+/* ---- filters (RFC 5466) ---- */
+
+bool
+imap_is_filter_name(const char *s, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		if (!imap_is_atom_char((unsigned char)s[i]) || s[i] == '/' || s[i] == ']')
+			return false;
+	return len > 0;
+}
+
+/* The program of a filter; malloc'd. NULL: there is none. */
+static char *
+filter_program(struct store *store, const struct imap_str *v, size_t *len)
+{
+	static const char *const roots[] = { "/private/filters/values/",
+		"/shared/filters/values/" };
+	char given[ANNOTATION_NAME_MAX + 1], name[ANNOTATION_NAME_MAX + 1];
+	struct annotations *have = calloc(1, sizeof(*have));
+	char *program = NULL;
+
+	if (have == NULL || annotations_load(store, NULL, have) != STORE_OK)
+		goto out;
+	for (size_t r = 0; r < 2 && program == NULL; r++) {
+		int n =
+		    snprintf(given, sizeof(given), "%s%.*s", roots[r], (int)v->len, v->s);
+
+		if (v->len > ANNOTATION_NAME_MAX || n < 0 || (size_t)n >= sizeof(given) ||
+		    annotation_name(given, (size_t)n, name) == -1)
+			continue;
+		for (size_t i = 0; i < have->n; i++)
+			if (strcmp(have->v[i].name, name) == 0 &&
+			    (program = malloc(have->v[i].len + 1)) != NULL) {
+				*len = have->v[i].len;
+				memcpy(program, have->v[i].value, *len);
+				break;
+			}
+	}
+out:
+	if (have != NULL)
+		annotations_clear(have);
+	free(have);
+	return program;
+}
+
+/* Its keys stand for it; what is wrong with them makes it one that is not there. */
+static int
+key_filter(struct parser *p, struct imap_key *k, unsigned int depth)
+{
+	struct imap_search *search = p->search;
+	struct imap_args a, *outer = p->a;
+	struct imap_str v;
+	char *program;
+	size_t len = 0;
+	int rv = -1;
+
+	if (imap_atom(p->a, &v) == -1)
+		return -1;
+	if (!imap_is_filter_name(v.s, v.len) || v.len >= sizeof(search->undefined))
+		return imap_fail(p->a, "Not a filter's name");
+	if (p->charset != NULL)
+		return imap_fail(
+		    p->a, "[BADCHARSET (US-ASCII UTF-8)] Filters are in UTF-8");
+	if (p->store == NULL)
+		return 0;
+	if (p->filters < FILTERS_MAX &&
+	    (program = filter_program(p->store, &v, &len)) != NULL) {
+		imap_args_init(&a, program, len);
+		p->a = &a;
+		p->filters++;
+		do
+			rv = parse_key(p, k, depth + 1);
+		while (rv == 0 && imap_try_char(&a, ' '));
+		if (rv == 0)
+			rv = imap_end(&a);
+		p->filters--;
+		p->a = outer;
+		free(program);
+	}
+	if (rv == -1 && search->undefined[0] == '\0')
+		(void)imap_str_copy(&v, search->undefined, sizeof(search->undefined));
+	return 0;
+}
+
+/* FUZZY key (RFC 6203): also if it is a list. */
+static int
+key_fuzzy(struct parser *p, struct imap_key *k, unsigned int depth)
+{
+	bool before = p->fuzzy;
+	int rv;
+
+	p->fuzzy = p->search->fuzzy = true;
+	rv = parse_key(p, k, depth + 1);
+	p->fuzzy = before;
+	return rv;
+}
+
 static int
 arguments(struct parser *p, struct imap_key *k, const struct row *row, unsigned int depth)
 {
@@ -243,6 +357,10 @@ arguments(struct parser *p, struct imap_key *k, const struct row *row, unsigned 
 		return k->number == 0 ? imap_fail(a, "Zero seconds") : 0;
 	case MODSEQ:
 		return key_modseq(p, k);
+	case FILTER:
+		return key_filter(p, k, depth);
+	case FUZZY:
+		return key_fuzzy(p, k, depth);
 	case OBJECTID:
 		return imap_astring(a, &v) == -1 ? -1 : key_name(p, k, &v);
 	case SET:
@@ -371,7 +489,7 @@ int
 imap_search_parse_return(struct imap_args *a, struct imap_search *s)
 {
 	static const char *const names[] = { "MIN", "MAX", "ALL", "COUNT", "SAVE",
-		"PARTIAL", "UPDATE", "CONTEXT" };
+		"PARTIAL", "UPDATE", "CONTEXT", "RELEVANCY" };
 	const size_t n = sizeof(names) / sizeof(names[0]);
 
 	memset(s, 0, sizeof(*s));
@@ -415,10 +533,10 @@ imap_search_parse_return(struct imap_args *a, struct imap_search *s)
 }
 
 int
-imap_search_parse_program(
-    struct imap_args *a, struct imap_search *s, const struct imap_str *charset)
+imap_search_parse_program(struct imap_args *a, struct imap_search *s, struct store *store,
+    const struct imap_str *charset)
 {
-	struct parser p = { .a = a, .search = s };
+	struct parser p = { .a = a, .search = s, .store = store };
 
 	if (charset != NULL && !imap_str_is(charset, "UTF-8") &&
 	    !imap_str_is(charset, "US-ASCII")) {
@@ -432,19 +550,21 @@ imap_search_parse_program(
 		if (parse_key(&p, s->root, 0) == -1)
 			return -1;
 	} while (imap_try_char(a, ' '));
+	if ((s->result & IMAP_RETURN_RELEVANCY) && !s->fuzzy)
+		return imap_fail(a, "RELEVANCY needs FUZZY");
 	return imap_end(a);
 }
 
 int
-imap_search_parse_keys(struct imap_args *a, struct imap_search *s)
+imap_search_parse_keys(struct imap_args *a, struct imap_search *s, struct store *store)
 {
 	struct imap_str v;
 
 	if (!word(a, "CHARSET"))
-		return imap_search_parse_program(a, s, NULL);
+		return imap_search_parse_program(a, s, store, NULL);
 	if (imap_astring(a, &v) == -1 || imap_sp(a) == -1)
 		return -1;
-	return imap_search_parse_program(a, s, &v);
+	return imap_search_parse_program(a, s, store, &v);
 }
 
 int
@@ -453,7 +573,38 @@ imap_search_parse(struct imap_args *a, struct imap_search *s)
 	memset(s, 0, sizeof(*s));
 	if (imap_sp(a) == -1 || imap_search_parse_return(a, s) == -1)
 		return -1;
-	return imap_search_parse_keys(a, s);
+	return imap_search_parse_keys(a, s, NULL);
+}
+
+static int
+resolve(
+    struct imap_key *k, uint32_t n, uint32_t last, const uint32_t *saved, size_t n_saved)
+{
+	for (; k != NULL; k = k->next) {
+		if (k->set.saved) {
+			k->kind = IMAP_KEY_UID;
+			k->set.saved = false;
+			k->set.r = reallocarray(NULL, n_saved + 1, sizeof(*k->set.r));
+			if (k->set.r == NULL)
+				return -1;
+			for (size_t i = 0; i < n_saved; i++)
+				k->set.r[k->set.n++] =
+				    (struct imap_range){ saved[i], saved[i] };
+		} else if (k->kind == IMAP_KEY_SEQ)
+			imap_set_resolve(&k->set, n);
+		else if (k->kind == IMAP_KEY_UID)
+			imap_set_resolve(&k->set, last);
+		if (resolve(k->child, n, last, saved, n_saved) == -1)
+			return -1;
+	}
+	return 0;
+}
+
+int
+imap_search_resolve(struct imap_search *s, uint32_t n, uint32_t last,
+    const uint32_t *saved, size_t n_saved)
+{
+	return resolve(s->root, n, last, saved, n_saved);
 }
 
 void
