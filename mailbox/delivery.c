@@ -12,7 +12,7 @@
 #include <sys/uio.h>
 
 #include "common/log.h"
-#include "mailbox/crc.h"
+#include "common/crc32c.h"
 #include "mailbox/store_int.h"
 
 #define DELIVERED_MAX 200000
@@ -126,8 +126,8 @@ content_is(struct folder *f, uint32_t uid, const struct delivery *d)
 
 	if (folder_content(f, uid, &c) != STORE_OK)
 		return false;
-	same = c.len >= d->size &&
-	       mailbox_crc(0, c.data + (c.len - d->size), d->size) == d->crc;
+	same =
+	    c.len >= d->size && crc32c(0, c.data + (c.len - d->size), d->size) == d->crc;
 	content_release(&c);
 	return same;
 }

@@ -23,7 +23,7 @@
 #include "common/proto/date.h"
 #include "common/proto/encoding.h"
 #include "mailbox/annotations.h"
-#include "mailbox/crc.h"
+#include "common/crc32c.h"
 #include "mailbox/replies.h"
 #include "mailbox/scripts.h"
 
@@ -177,7 +177,7 @@ folder_identity(struct run *r, const char *folder)
 
 	if (strcasecmp(folder, "INBOX") == 0)
 		return r->d->rcpt;
-	h = mailbox_crc(0, folder, strlen(folder)) % 4095;
+	h = crc32c(0, folder, strlen(folder)) % 4095;
 	for (;;) {
 		id = r->d->rcpt + ((h + 1) << 20);
 		for (i = 0; i < r->n_used && r->used[i] != id; i++)
@@ -212,7 +212,7 @@ put_into(struct run *r, const char *folder, uint32_t identity,
 			form.prefix_len = a->header_len;
 			form.offset = body_off;
 			d.size -= body_off;
-			d.crc = mailbox_crc(0, r->data + body_off, (size_t)d.size);
+			d.crc = crc32c(0, r->data + body_off, (size_t)d.size);
 		}
 		if (a->message != NULL) {
 			form.prefix = a->message;

@@ -15,7 +15,7 @@
 #include <sys/stat.h>
 
 #include "common/log.h"
-#include "mailbox/crc.h"
+#include "common/crc32c.h"
 #include "mailbox/store_int.h"
 
 #define MAGIC "FIFELOG1"
@@ -116,7 +116,7 @@ record_crc(const struct store *s, const uint8_t *payload, size_t len)
 	uint8_t gen[8];
 
 	put_le(gen, s->generation, 8);
-	return mailbox_crc(mailbox_crc(0, gen, 8), payload, len);
+	return crc32c(crc32c(0, gen, 8), payload, len);
 }
 
 enum store_error
@@ -189,7 +189,7 @@ write_header(struct store *s)
 	/* Killed before the recovery is complete, the next opening begins it anew. */
 	if (!s->other_boot)
 		memcpy(head + 16, s->boot, sizeof(s->boot));
-	put_le(head + 16 + BOOT_LEN, mailbox_crc(0, head, 16 + BOOT_LEN), 4);
+	put_le(head + 16 + BOOT_LEN, crc32c(0, head, 16 + BOOT_LEN), 4);
 	return pwrite(s->logfd, head, sizeof(head), 0) == (ssize_t)sizeof(head) ? 0 : -1;
 }
 
@@ -511,7 +511,7 @@ log_open(struct store *s)
 		return store_errno("index/log");
 	buf = log_read(s, &len);
 	valid = buf != NULL && len >= HEADER_LEN && memcmp(buf, MAGIC, 8) == 0 &&
-		get_le(buf + 16 + BOOT_LEN, 4) == mailbox_crc(0, buf, 16 + BOOT_LEN) &&
+		get_le(buf + 16 + BOOT_LEN, 4) == crc32c(0, buf, 16 + BOOT_LEN) &&
 		get_le(buf + 8, 8) == s->generation && !s->index_lost;
 	if (!valid || s->boot[0] == '\0' ||
 	    memcmp(buf + 16, s->boot, sizeof(s->boot)) != 0)

@@ -12,8 +12,9 @@
 #include <sys/stat.h>
 
 #include "common/compat/compat.h"
+#include "common/file.h"
 #include "common/log.h"
-#include "mailbox/crc.h"
+#include "common/crc32c.h"
 
 #define FILE_NAME "replies"
 #define RECORD 60 /* key 32, expiry 8, queue id 8, recipient 4, spare 4, checksum 4 */
@@ -57,7 +58,7 @@ encode(const struct entry *e, uint8_t *p)
 	put(p + 40, e->queue_id, 8);
 	put(p + 48, e->rcpt, 4);
 	put(p + 52, 0, 4);
-	put(p + 56, mailbox_crc(0, p, 56), 4);
+	put(p + 56, crc32c(0, p, 56), 4);
 }
 
 static int
@@ -104,7 +105,7 @@ load(struct store *s)
 			struct entry *e;
 
 			memory.in_file++;
-			if (get(buf + i + 56, 4) != mailbox_crc(0, buf + i, 56) ||
+			if (get(buf + i + 56, 4) != crc32c(0, buf + i, 56) ||
 			    memory.n >= REPLIES_MAX || room() == -1)
 				continue;
 			e = &memory.v[memory.n++];
@@ -136,22 +137,6 @@ replies_has(struct store *s, const uint8_t key[32], int64_t now, const struct de
 	       !(e->queue_id == d->queue_id && e->rcpt == d->rcpt);
 }
 
-static int
-write_all(int fd, const uint8_t *p, size_t len)
-{
-	while (len > 0) {
-		ssize_t n = write(fd, p, len);
-
-		if (n == -1 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return -1;
-		p += n;
-		len -= (size_t)n;
-	}
-	return 0;
-}
-
 static void
 rewrite(struct store *s, int64_t now)
 {
@@ -171,7 +156,7 @@ rewrite(struct store *s, int64_t now)
 	}
 	for (size_t i = 0; i < n && r == 0; i++) {
 		encode(&memory.v[i], record);
-		r = write_all(fd, record, sizeof(record));
+		r = file_write_all(fd, record, sizeof(record));
 	}
 	if (r == 0)
 		r = fsync(fd);
@@ -219,7 +204,7 @@ replies_add(struct store *s, const uint8_t key[32], int64_t now, uint32_t second
 	encode(e, record);
 	fd = openat(store_index_dir(s), FILE_NAME,
 	    O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (fd == -1 || write_all(fd, record, sizeof(record)) == -1)
+	if (fd == -1 || file_write_all(fd, record, sizeof(record)) == -1)
 		log_warn("index/%s", FILE_NAME);
 	else
 		memory.in_file++;

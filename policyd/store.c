@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "common/compat/compat.h"
+#include "common/file.h"
 #include "common/log.h"
 #include "common/proto/address.h"
 
@@ -168,22 +169,6 @@ store_find(const char *domain, int64_t now)
 	return &e->s;
 }
 
-static int
-write_all(int fd, const char *p, size_t len)
-{
-	while (len > 0) {
-		ssize_t n = write(fd, p, len);
-
-		if (n == -1 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return -1;
-		p += n;
-		len -= (size_t)n;
-	}
-	return 0;
-}
-
 void
 store_put(const struct stored *s, const char *text, size_t len)
 {
@@ -199,8 +184,8 @@ store_put(const struct stored *s, const char *text, size_t len)
 		log_warn("policy of %s cannot be kept", s->domain);
 		return;
 	}
-	bad = write_all(fd, head, (size_t)n) == -1 || write_all(fd, text, len) == -1 ||
-	      fsync(fd) == -1;
+	bad = file_write_all(fd, head, (size_t)n) == -1 ||
+	      file_write_all(fd, text, len) == -1 || fsync(fd) == -1;
 	bad |= close(fd) == -1;
 	if (bad || rename(".new", s->domain) == -1) {
 		log_warn("policy of %s cannot be kept", s->domain);

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "common/compat/compat.h"
+#include "common/file.h"
 #include "common/daemon.h"
 #include "common/log.h"
 #include "common/proto/date.h"
@@ -190,22 +191,6 @@ add_tally(struct day *d, struct tally *t)
 		add_line(d, "E\t%u\t%lld\n", t->policies->number, (long long)t->to);
 }
 
-static int
-write_all(int fd, const char *p, size_t len)
-{
-	while (len > 0) {
-		ssize_t n = write(fd, p, len);
-
-		if (n == -1 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return -1;
-		p += n;
-		len -= (size_t)n;
-	}
-	return 0;
-}
-
 static void
 append(struct day *d)
 {
@@ -214,7 +199,7 @@ append(struct day *d)
 
 	file_name(d->day, name);
 	fd = open(name, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0600);
-	bad = fd == -1 || write_all(fd, d->add, d->add_len) == -1;
+	bad = fd == -1 || file_write_all(fd, d->add, d->add_len) == -1;
 	if (fd != -1)
 		bad |= close(fd) == -1;
 	if (bad) {
@@ -247,7 +232,7 @@ write_anew(struct day *d)
 	}
 	fd = open(DIRECTORY "/new", O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC,
 	    0600);
-	bad = fd == -1 || write_all(fd, d->add, d->add_len) == -1 || fsync(fd) == -1;
+	bad = fd == -1 || file_write_all(fd, d->add, d->add_len) == -1 || fsync(fd) == -1;
 	if (fd != -1)
 		bad |= close(fd) == -1;
 	if (bad || rename(DIRECTORY "/new", name) == -1)

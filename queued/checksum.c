@@ -10,7 +10,7 @@
 #include <stdlib.h>
 
 #include "queued/checksum.h"
-#include "queued/crc32c.h"
+#include "common/crc32c.h"
 #include "queued/sys.h"
 
 struct checksum {

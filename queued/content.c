@@ -13,7 +13,8 @@
 #include <unistd.h>
 
 #include "common/compat/compat.h"
-#include "queued/crc32c.h"
+#include "common/file.h"
+#include "common/crc32c.h"
 #include "queued/qid.h"
 #include "queued/spool_private.h"
 #include "queued/sys.h"
@@ -328,22 +329,6 @@ spool_keep(struct spool *sp, uint64_t id, int fd)
 	sp->keep_octets += k->size;
 }
 
-static int
-write_all(int fd, const uint8_t *p, size_t len)
-{
-	while (len > 0) {
-		ssize_t n = write(fd, p, len);
-
-		if (n == -1 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return -1;
-		p += n;
-		len -= (size_t)n;
-	}
-	return 0;
-}
-
 /* Of the right length; its content is not looked at. */
 static int
 body_open(struct spool *sp, const struct qmsg *m)
@@ -394,7 +379,7 @@ spool_content(struct spool *sp, const struct qmsg *m, const struct spool_view *v
 	fd = compat_memfd_create("fife-message");
 	if (fd == -1)
 		return -1;
-	if (write_all(fd, v->rec.content, (size_t)m->size) == -1 ||
+	if (file_write_all(fd, v->rec.content, (size_t)m->size) == -1 ||
 	    compat_seal(fd) == -1) {
 		saved = errno;
 		close(fd);

@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "common/compat/compat.h"
-#include "queued/crc32c.h"
+#include "common/crc32c.h"
 #include "queued/index.h"
 
 #define RESULT_OCTETS 96 /* about what a result takes in the journal */

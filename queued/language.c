@@ -7,7 +7,7 @@
 #include <strings.h>
 
 #include "common/compat/compat.h"
-#include "queued/crc32c.h"
+#include "common/crc32c.h"
 #include "queued/index.h"
 #include "queued/internal.h"
 #include "queued/language.h"

@@ -6,7 +6,7 @@
  */
 #include <string.h>
 
-#include "queued/crc32c.h"
+#include "common/crc32c.h"
 #include "queued/record.h"
 
 uint32_t

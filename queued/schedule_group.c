@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "common/compat/compat.h"
-#include "queued/crc32c.h"
+#include "common/crc32c.h"
 #include "queued/schedule_private.h"
 
 /* Rings of groups in a class. */

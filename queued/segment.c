@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 #include "common/log.h"
-#include "queued/crc32c.h"
+#include "common/crc32c.h"
 #include "queued/journal_private.h"
 #include "queued/sys.h"
 

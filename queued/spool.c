@@ -20,7 +20,7 @@
 
 #include "common/compat/compat.h"
 #include "common/log.h"
-#include "queued/crc32c.h"
+#include "common/crc32c.h"
 #include "queued/qid.h"
 #include "queued/spool_private.h"
 #include "queued/sys.h"

@@ -16,7 +16,7 @@
 #include "common/log.h"
 #include "common/msg.h"
 #include "common/proto/date.h"
-#include "queued/crc32c.h"
+#include "common/crc32c.h"
 #include "queued/deliver.h"
 #include "queued/internal.h"
 #include "queued/job.h"

@@ -6,7 +6,7 @@
 
 #include "common/compat/compat.h"
 #include "common/proto/charset.h"
-#include "mailbox/crc.h"
+#include "common/crc32c.h"
 #include "mailbox/filter.h"
 #include "mailbox/replies.h"
 #include "mailbox/scripts.h"
@@ -59,7 +59,7 @@ deliver(struct store *s, uint64_t id, const char *rules, int junk, struct sent *
 	enum store_error error;
 	int fd = message_fd(), r;
 
-	d.crc = mailbox_crc(0, text, sizeof(text) - 1);
+	d.crc = crc32c(0, text, sizeof(text) - 1);
 	strlcpy(d.sender, "s@e.net", sizeof(d.sender));
 	strlcpy(d.recipient, "user@example.org", sizeof(d.recipient));
 	strlcpy(d.rules, rules, sizeof(d.rules));

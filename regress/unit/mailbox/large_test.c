@@ -3,7 +3,7 @@
  * eye; only results are asserted. */
 #include <time.h>
 
-#include "mailbox/crc.h"
+#include "common/crc32c.h"
 #include "regress/unit/mailbox/fixture.h"
 
 #define N 50000u
@@ -21,7 +21,7 @@ static void
 test_large(void **state)
 {
 	static uint32_t uids[N];
-	struct delivery d = { 0, 0, 6, mailbox_crc(0, "text\r\n", 6), 0 };
+	struct delivery d = { 0, 0, 6, crc32c(0, "text\r\n", 6), 0 };
 	struct folder *f;
 	struct store *s;
 	struct box b;

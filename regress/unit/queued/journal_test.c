@@ -18,7 +18,7 @@
 #include <unistd.h>
 
 #include "queued/journal.h"
-#include "queued/crc32c.h"
+#include "common/crc32c.h"
 #include "queued/qid.h"
 #include "queued/retry.h"
 #include "queued/select.h"

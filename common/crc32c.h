@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
-#ifndef FIFE_QUEUED_CRC32C_H
-#define FIFE_QUEUED_CRC32C_H
+#ifndef FIFE_CRC32C_H
+#define FIFE_CRC32C_H
 
 #include <stddef.h>
 #include <stdint.h>

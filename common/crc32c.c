@@ -1,12 +1,12 @@
 /*
- * CRC-32C, which guards every record of the journal and every content.
- * With the processor's instruction where it has one.
+ * CRC-32C, which guards the records of queue and mailbox and every content. With the
+ * processor's instruction where it has one.
  *
  * SPDX-License-Identifier: ISC
  */
 #include <string.h>
 
-#include "queued/crc32c.h"
+#include "common/crc32c.h"
 
 #define POLY 0x82f63b78U
 
