@@ -159,33 +159,13 @@ too_many_messages(const struct session *s)
 
 /* ---- the DNS ---- */
 
-/* Of s->peer; IPv4 also in IPv6's clothes. The length, or 0. */
-static size_t
-client_ip(const struct session *s, const uint8_t **ip)
-{
-	const struct sockaddr_in *in = (const void *)&s->peer;
-	const struct sockaddr_in6 *in6 = (const void *)&s->peer;
-
-	if (s->peer.ss_family == AF_INET) {
-		*ip = (const uint8_t *)&in->sin_addr;
-		return 4;
-	}
-	if (s->peer.ss_family != AF_INET6)
-		return 0;
-	*ip = in6->sin6_addr.s6_addr;
-	if (!IN6_IS_ADDR_V4MAPPED(&in6->sin6_addr))
-		return 16;
-	*ip += 12;
-	return 4;
-}
-
 static void
 inquire(struct inquiry *q, uint16_t rrtype, channel_answer_cb cb)
 {
 	struct channel *ch = daemon_peer(ROLE_DNSD);
 	struct msg_dns_lookup m = { .rrtype = rrtype };
 	const uint8_t *ip = NULL;
-	size_t len = client_ip(q->session, &ip);
+	size_t len = session_client_ip(q->session, &ip);
 
 	if (ch == NULL || len == 0 ||
 	    dnsbl_name(ip, len, q->list->zone, m.name, sizeof(m.name)) == -1)
@@ -410,7 +390,7 @@ decide(const struct session *s, struct gate_decision *d)
 		.reverse = (enum gate_reverse)s->reverse,
 		.hits = hits };
 
-	f.ip_len = client_ip(s, &f.ip);
+	f.ip_len = session_client_ip(s, &f.ip);
 	for (size_t i = 0; i < g->n; i++) {
 		struct inquiry *q = &g->inquiries[i];
 

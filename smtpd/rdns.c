@@ -19,26 +19,6 @@
 
 #define DNS_MS 2000
 
-/* The client's address; IPv4 also in IPv6's clothes. The length, or 0. */
-static size_t
-client_ip(const struct session *s, const uint8_t **ip)
-{
-	const struct sockaddr_in *in = (const void *)&s->peer;
-	const struct sockaddr_in6 *in6 = (const void *)&s->peer;
-
-	if (s->peer.ss_family == AF_INET) {
-		*ip = (const uint8_t *)&in->sin_addr;
-		return 4;
-	}
-	if (s->peer.ss_family != AF_INET6)
-		return 0;
-	*ip = in6->sin6_addr.s6_addr;
-	if (!IN6_IS_ADDR_V4MAPPED(&in6->sin6_addr))
-		return 16;
-	*ip += 12;
-	return 4;
-}
-
 static void
 ask(struct session *s, const char *name, uint16_t rrtype, channel_answer_cb cb)
 {
@@ -65,7 +45,7 @@ on_address(struct msg *m, void *arg)
 {
 	struct session *s = arg;
 	const uint8_t *ip = NULL;
-	size_t len = client_ip(s, &ip), off = 0;
+	size_t len = session_client_ip(s, &ip), off = 0;
 	struct dnsrr rr;
 
 	s->dns.id = 0;
@@ -105,7 +85,8 @@ on_name(struct msg *m, void *arg)
 			continue;
 		s->reverse = GATE_REVERSE_UNKNOWN;
 		if ((s->rdns = strdup(name)) != NULL)
-			ask(s, name, client_ip(s, &ip) == 4 ? DNSRR_A : DNSRR_AAAA,
+			ask(s, name,
+			    session_client_ip(s, &ip) == 4 ? DNSRR_A : DNSRR_AAAA,
 			    on_address);
 		break;
 	}
@@ -117,7 +98,7 @@ ask_client_name(struct session *s)
 {
 	char name[256];
 	const uint8_t *ip = NULL;
-	size_t len = client_ip(s, &ip);
+	size_t len = session_client_ip(s, &ip);
 
 	if (len == 0 || (smtpd_conf()->trust_loopback &&
 			    limit_is_loopback((const struct sockaddr *)&s->peer)))

@@ -83,20 +83,35 @@ session_checks_sender(const struct session *s)
 		   limit_is_loopback((const struct sockaddr *)&s->peer));
 }
 
+size_t
+session_client_ip(const struct session *s, const uint8_t **ip)
+{
+	const struct sockaddr_in *in = (const void *)&s->peer;
+	const struct sockaddr_in6 *in6 = (const void *)&s->peer;
+
+	if (s->peer.ss_family == AF_INET) {
+		*ip = (const uint8_t *)&in->sin_addr;
+		return 4;
+	}
+	if (s->peer.ss_family != AF_INET6)
+		return 0;
+	*ip = in6->sin6_addr.s6_addr;
+	if (!IN6_IS_ADDR_V4MAPPED(&in6->sin6_addr))
+		return 16;
+	*ip += 12;
+	return 4;
+}
+
 /* Behind a proxy the peer of the socket is not the client. */
 void
 session_name_client(struct session *s)
 {
-	const struct sockaddr_in *in = (const void *)&s->peer;
-	const struct sockaddr_in6 *in6 = (const void *)&s->peer;
-	const uint8_t *ip6 = in6->sin6_addr.s6_addr;
+	const uint8_t *ip;
+	size_t len = session_client_ip(s, &ip);
 
-	if (s->peer.ss_family == AF_INET)
-		inet_ntop(AF_INET, &in->sin_addr, s->client, sizeof(s->client));
-	else if (s->peer.ss_family == AF_INET6 && IN6_IS_ADDR_V4MAPPED(&in6->sin6_addr))
-		inet_ntop(AF_INET, ip6 + 12, s->client, sizeof(s->client));
-	else if (s->peer.ss_family == AF_INET6)
-		inet_ntop(AF_INET6, ip6, s->client, sizeof(s->client));
+	if (len != 0)
+		inet_ntop(
+		    len == 4 ? AF_INET : AF_INET6, ip, s->client, sizeof(s->client));
 	else
 		conn_peer(s->conn, s->client, sizeof(s->client), NULL);
 }

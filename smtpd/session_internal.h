@@ -91,7 +91,9 @@ void ask_sasl(struct session *, const struct smtp_action *);
 void ask_sasl_abort(struct session *);
 void ask_logout(struct session *);
 
-/* session.c: s->client from s->peer; is a sender's domain asked about? */
+/* session.c: the client's address of s->peer, IPv4 also in IPv6's clothes: its length, or
+ * 0. s->client from s->peer; is a sender's domain asked about? */
+size_t session_client_ip(const struct session *, const uint8_t **ip);
 void session_name_client(struct session *);
 int session_checks_sender(const struct session *);
 
