@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "authd/account.h"
 #include "authd/auth.h"
@@ -19,6 +20,7 @@
 #include "common/proto/encoding.h"
 
 #define VALUE_MAX 32768
+#define POP3_FOLDERS_MAX 1000 /* octets; the session label holds them */
 
 static const char no_group[] = "no such group (fifectl group add)";
 
@@ -88,6 +90,8 @@ user_show(struct ctl *c, int argc, char **argv)
 	rules_text(u.vacation_subject, text, sizeof(text));
 	ctl_str(c, "vacation-subject", text);
 	ctl_str(c, "send-as", u.send_as);
+	rules_text(u.pop3_folders, text, sizeof(text));
+	ctl_str(c, "pop3-folders", text);
 	account_group(&u, &g);
 	if (g.send_as[0] != '\0')
 		ctl_str(c, "send-as-of-group", g.send_as);
@@ -204,6 +208,26 @@ set_send_as(char *out, size_t cap, const char *value)
 	return NULL;
 }
 
+/* Names of folders, or * for all, separated by commas; the mailbox process looks at
+ * what they are. */
+static const char *
+set_pop3_folders(struct user *u, const char *value)
+{
+	const char *bad;
+
+	if (strcmp(value, "all") == 0)
+		value = "*";
+	else if (strcasecmp(value, "inbox") == 0)
+		value = "";
+	if (strlen(value) > POP3_FOLDERS_MAX)
+		return "the text is too long";
+	if (strchr(value, '\n') != NULL)
+		return "expected names of folders separated by commas";
+	if ((bad = set_text(u->pop3_folders, sizeof(u->pop3_folders), value)) != NULL)
+		u->pop3_folders[0] = '\0';
+	return bad;
+}
+
 static const char *
 set_group(struct user *u, const char *value)
 {
@@ -253,12 +277,14 @@ set_one(struct user *u, const char *key, const char *value)
 		return set_text(u->vacation_subject, sizeof(u->vacation_subject), value);
 	if (strcmp(key, "send-as") == 0)
 		return set_send_as(u->send_as, sizeof(u->send_as), value);
+	if (strcmp(key, "pop3-folders") == 0)
+		return set_pop3_folders(u, value);
 	if (strcmp(key, "group") == 0)
 		return set_group(u, value);
 	if (strcmp(key, "suspect") == 0)
 		return set_suspect(u, value);
 	return "unknown key: expected disabled, forward, forward-keep, vacation, "
-	       "vacation-subject, scram, send-as, "
+	       "vacation-subject, scram, send-as, pop3-folders, "
 	       "group, suspect or a limit (messages-hour, messages-day, "
 	       "recipients-hour, recipients-day, recipients-message, message-size, "
 	       "quota, quota-messages, sessions)";

@@ -13,9 +13,10 @@ struct auth {
 	uint32_t iterations;
 	char default_domain[256];
 	int trust_loopback;
-	uint8_t secret[32];   /* directory_secret() */
-	struct limits limits; /* fife.conf's */
-	int quota_hard;       /* waiting for room is no use */
+	uint64_t pop3_delay_ms; /* LOGIN-DELAY; 0: none */
+	uint8_t secret[32];     /* directory_secret() */
+	struct limits limits;   /* fife.conf's */
+	int quota_hard;         /* waiting for room is no use */
 	struct msg_conf_watch watch;
 	struct x509_store_st *client_ca; /* NULL: certificates by fingerprint only */
 };

@@ -42,10 +42,11 @@ struct user {
 	int forward_keep;    /* a copy stays here */
 	char vacation[1024]; /* the automatic answer, as rules.h encodes it; "": none */
 	char vacation_subject[256];
-	char send_as[1024]; /* addresses and @domains separated by commas */
-	char apppass[2400]; /* apppass.h */
-	int64_t created;    /* seconds since 1970 */
-	int64_t since;      /* that it has this address: created, or renamed */
+	char send_as[1024];      /* addresses and @domains separated by commas */
+	char pop3_folders[1024]; /* what POP3 shows, as rules.h encodes it; "": INBOX */
+	char apppass[2400];      /* apppass.h */
+	int64_t created;         /* seconds since 1970 */
+	int64_t since;           /* that it has this address: created, or renamed */
 	char group[GROUP_NAME_MAX + 1]; /* "": none */
 	struct limits limits;
 	char suspect[160]; /* why it looks stolen; "": it does not */

@@ -19,6 +19,7 @@
 #include "authd/cert_commands.h"
 #include "authd/external.h"
 #include "authd/guess.h"
+#include "authd/login_delay.h"
 #include "authd/sasl.h"
 #include "authd/saslprep.h"
 #include "authd/records.h"
@@ -161,9 +162,9 @@ finish(struct exchange *x, enum sasl_status status, const char *text)
 	}
 	if (ch != NULL)
 		answer(ch, x->request, status, l != NULL ? l->id : 0,
-		    l != NULL               ? l->address
-		    : status == SASL_DENIED ? x->sasl.login
-					    : "",
+		    l != NULL                                          ? l->address
+		    : status == SASL_DENIED || status == SASL_TOO_SOON ? x->sasl.login
+								       : "",
 		    "", text);
 	exchange_free(x);
 }
@@ -267,6 +268,25 @@ logins_forgive(const char *client)
 		guess_forget(guesses, network);
 }
 
+/* ---- LOGIN-DELAY of POP3 ---- */
+
+static struct login_delay *delays;
+
+static int
+too_soon(const struct exchange *x)
+{
+	return x->service == SERVICE_POP3 && auth.pop3_delay_ms > 0 &&
+	       !login_delay_over(delays, x->user.address, now_ms(), auth.pop3_delay_ms);
+}
+
+static void
+remember_login(const struct exchange *x)
+{
+	if (x->service == SERVICE_POP3 && auth.pop3_delay_ms > 0 &&
+	    (delays != NULL || (delays = login_delay_new()) != NULL))
+		login_delay_mark(delays, x->user.address, now_ms(), auth.pop3_delay_ms);
+}
+
 /* May such a client try at all? */
 static int
 client_refused(const char *client)
@@ -283,9 +303,10 @@ on_mailbox(struct msg *m, void *arg)
 {
 	struct exchange *x = arg;
 
-	if (m != NULL && m->p.status.status == MSG_OK)
+	if (m != NULL && m->p.status.status == MSG_OK) {
+		remember_login(x);
 		finish(x, SASL_OK, "");
-	else
+	} else
 		finish(x, SASL_TEMP,
 		    m == NULL ? "the mailbox cannot be opened now" : m->p.status.text);
 }
@@ -307,6 +328,10 @@ admit(struct exchange *x)
 		log_fact(LOG_LOGIN, LOGL_WARN, "too-many-sessions",
 		    KS("user", x->user.address), KS("client", x->client));
 		finish(x, SASL_TEMP, "too many sessions of this account");
+		return;
+	}
+	if (too_soon(x)) {
+		finish(x, SASL_TOO_SOON, "too soon after the last login");
 		return;
 	}
 	if ((l = login_new(x->channel, x->user.address)) == NULL) {

@@ -17,6 +17,7 @@
 #include "authd/logins.h"
 #include "authd/quota.h"
 #include "authd/rcpt.h"
+#include "authd/rules.h"
 #include "authd/srs.h"
 #include "authd/verified.h"
 #include "authd/watch.h"
@@ -69,6 +70,8 @@ auth_open_mailbox(struct channel *for_whom, enum mbox_purpose purpose, uint64_t 
 	strlcpy(o.address, u->address, sizeof(o.address));
 	strlcpy(o.mailbox, u->mailbox, sizeof(o.mailbox));
 	strlcpy(o.client, client, sizeof(o.client));
+	if (purpose == MBOX_POP3)
+		rules_text(u->pop3_folders, o.pop3_folders, sizeof(o.pop3_folders));
 	return channel_ask(
 		   mboxd, MSG_AUTHD_MBOXD_OPEN, &o, -1, OPEN_TIMEOUT_MS, cb, arg) == 0
 		   ? -1
@@ -136,6 +139,7 @@ take_conf(void)
 {
 	auth.iterations = conf.iterations;
 	auth.trust_loopback = conf.trust_loopback;
+	auth.pop3_delay_ms = (uint64_t)conf.pop3_login_delay_s * 1000;
 	strlcpy(auth.default_domain, conf.default_domain, sizeof(auth.default_domain));
 	auth.limits = (struct limits){ {
 	    [LIMIT_MESSAGES_HOUR] = limits_conf.messages_hour,

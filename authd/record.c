@@ -98,12 +98,12 @@ user_encode(const struct user *u, char *buf, size_t cap)
 	    "created=%lld\nsince=%lld\nscram-sha-256=%s\nscram-sha-1=%s\ncrypt=%s\nsend-"
 	    "as=%s\n"
 	    "app-passwords=%s\nvacation=%s\nvacation-subject=%s\ngroup=%s\nsuspect=%"
-	    "s\nsuspect-since=%lld\n%s",
+	    "s\nsuspect-since=%lld\npop3-folders=%s\n%s",
 	    u->mailbox, u->uid, u->disabled, u->forward, u->forward_keep,
 	    (long long)u->created, (long long)u->since, u->password.scram_sha256,
 	    u->password.scram_sha1, u->password.crypt, u->send_as, u->apppass,
 	    u->vacation, u->vacation_subject, u->group, u->suspect,
-	    (long long)u->suspect_since, limits);
+	    (long long)u->suspect_since, u->pop3_folders, limits);
 	return n < 0 || (size_t)n >= cap ? -1 : 0;
 }
 
@@ -128,6 +128,8 @@ user_decode(const char *key, const char *text, struct user *u)
 	    line_value(text, "vacation", u->vacation, sizeof(u->vacation)) == -1 ||
 	    line_value(text, "vacation-subject", u->vacation_subject,
 		sizeof(u->vacation_subject)) == -1 ||
+	    line_value(text, "pop3-folders", u->pop3_folders, sizeof(u->pop3_folders)) ==
+		-1 ||
 	    line_value(text, "group", u->group, sizeof(u->group)) == -1 ||
 	    line_value(text, "suspect", u->suspect, sizeof(u->suspect)) == -1)
 		return -1;

@@ -67,7 +67,7 @@ dump_user(struct ctl *c, const char *key, const char *value, int secrets)
 	limits_text(&u.limits, limits, sizeof(limits));
 	ctl_text(c,
 	    "user %s uid=%u disabled=%d forward=%s forward-keep=%d "
-	    "created=%lld since=%lld%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s",
+	    "created=%lld since=%lld%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s",
 	    key, u.uid, u.disabled, u.forward, u.forward_keep, (long long)u.created,
 	    (long long)u.since, u.group[0] ? " group=" : "", u.group,
 	    secrets && u.password.scram_sha256[0] ? " scram-sha-256=" : "",
@@ -77,7 +77,8 @@ dump_user(struct ctl *c, const char *key, const char *value, int secrets)
 	    secrets && u.password.crypt[0] ? " crypt=" : "",
 	    secrets ? u.password.crypt : "", u.send_as[0] ? " send-as=" : "", u.send_as,
 	    u.vacation[0] ? " vacation=" : "", u.vacation,
-	    u.vacation_subject[0] ? " vacation-subject=" : "", u.vacation_subject, limits,
+	    u.vacation_subject[0] ? " vacation-subject=" : "", u.vacation_subject,
+	    u.pop3_folders[0] ? " pop3-folders=" : "", u.pop3_folders, limits,
 	    secrets && u.apppass[0] ? " app-passwords=" : "", secrets ? u.apppass : "");
 }
 

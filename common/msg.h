@@ -192,7 +192,8 @@ enum sasl_status {
 	SASL_CONTINUE,
 	SASL_DENIED,
 	SASL_TEMP,
-	SASL_BAD
+	SASL_BAD,
+	SASL_TOO_SOON /* after the user's last login by POP3 (RFC 2449, 8.1.1) */
 };
 
 enum target_kind {

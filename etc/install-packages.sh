@@ -31,7 +31,7 @@ wanted="gcc make libc6-dev libevent-dev libssl-dev libbsd-dev liblmdb-dev libidn
 	libpcre2-dev libcrypt-dev libseccomp-dev zlib1g-dev libunbound-dev libclamav-dev"
 # To run the demonstration, to resolve names with DNSSEC, and to test.
 useful="openssl dns-root-data ca-certificates git clang clang-format libclang-rt-14-dev libcmocka-dev mandoc python3 curl swaks
-	sieve-connect isync offlineimap3 libsasl2-modules fetchmail mutt procps iproute2 libnet-ssleay-perl msmtp libdb5.3 libicu72 libnsl2
+	sieve-connect isync offlineimap3 libsasl2-modules fetchmail getmail6 mpop mutt procps iproute2 libnet-ssleay-perl msmtp libdb5.3 libicu72 libnsl2
 	libexttextcat-2.0-0 liblua5.4-0 libsodium23 libstemmer0d libtirpc3 libunwind8 libwrap0"
 # Servers to test with, which are unpacked by the tests and never installed: they would
 # start, and take the place of the system's own.

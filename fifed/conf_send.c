@@ -179,6 +179,7 @@ send_directory(const struct conf *conf, struct child *c)
 								: conf->hostname,
 		    sizeof(m.default_domain));
 	}
+	m.pop3_login_delay_s = conf->pop3.login_delay_s;
 	(void)channel_send(c->ch, MSG_FIFED_AUTHD_CONF, 0, &m, -1);
 	/* mailbox { quota } is an older place for the same. */
 	limits = conf->limits;

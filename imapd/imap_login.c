@@ -376,6 +376,7 @@ imap_login_result(struct login *login, enum login_status status, const uint8_t *
 	case LOGIN_DENIED:
 		reply(l, "NO", "[AUTHENTICATIONFAILED] Invalid user name or password");
 		break;
+	case LOGIN_TOO_SOON:
 	case LOGIN_TEMP:
 		evbuffer_add_printf(
 		    login->out, "%s NO [UNAVAILABLE] %s\r\n", l->tag, text);

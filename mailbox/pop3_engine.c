@@ -2,29 +2,32 @@
 /* The POP3 machine in its TRANSACTION state; see pop3.h. */
 #include <event2/buffer.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/compat/compat.h"
+#include "common/log.h"
+#include "common/pop3/pop3_hello.h"
 #include "common/pop3/pop3_line.h"
 #include "common/proto/encoding.h"
 #include "common/proto/header.h"
 #include "mailbox/pop3.h"
+#include "mailbox/pop3_maildrop.h"
 
 #define SLICE (1024 * 1024)
 #define PIECE 16384
-
-struct entry {
-	uint32_t uid, size;
-	bool deleted;
-};
+#define LISTED_SIZE (MAILDROP_UIDL_SIZE + 32)
 
 struct pop3 {
-	struct folder *folder;
+	struct store *store;
+	char *folders;
+	bool (*lock)(struct pop3 *);
+	struct maildrop drop;
+	struct pop3_hello hello;
+	bool greeted; /* hello has been read */
 	struct evbuffer *out;
 	struct pop3_line line;
-	struct entry *v;
-	size_t n;
 	unsigned int bad;
 	bool ended;
 
@@ -38,31 +41,20 @@ struct pop3 {
 };
 
 struct pop3 *
-pop3_new(struct store *store, enum store_error *error)
+pop3_new(struct store *store, const char *folders, bool (*lock)(struct pop3 *))
 {
 	struct pop3 *p = calloc(1, sizeof(*p));
 
-	*error = STORE_OK;
 	if (p == NULL)
 		return NULL;
 	pop3_line_init(&p->line, POP3_LINE_MAX);
-	if ((p->out = evbuffer_new()) == NULL ||
-	    (*error = folder_open(store, "INBOX", &p->folder)) != STORE_OK) {
-		p->folder = NULL;
-		pop3_free(p);
+	p->store = store;
+	p->lock = lock;
+	if ((p->out = evbuffer_new()) == NULL || (p->folders = strdup(folders)) == NULL) {
+		if (p->out != NULL)
+			evbuffer_free(p->out);
+		free(p);
 		return NULL;
-	}
-	folder_refresh(p->folder);
-	p->n = folder_count(p->folder);
-	if ((p->v = calloc(p->n + 1, sizeof(*p->v))) == NULL) {
-		pop3_free(p);
-		return NULL;
-	}
-	for (size_t i = 0; i < p->n; i++) {
-		const struct message *m = folder_message(p->folder, i);
-
-		p->v[i].uid = m->uid;
-		p->v[i].size = m->size;
 	}
 	return p;
 }
@@ -74,12 +66,10 @@ pop3_free(struct pop3 *p)
 		return;
 	if (p->sending)
 		content_release(&p->content);
-	if (p->folder != NULL)
-		folder_close(p->folder);
-	if (p->out != NULL)
-		evbuffer_free(p->out);
+	maildrop_close(&p->drop);
+	free(p->folders);
+	evbuffer_free(p->out);
 	pop3_line_clear(&p->line);
-	free(p->v);
 	free(p);
 }
 
@@ -104,85 +94,88 @@ pop3_ended(const struct pop3 *p)
 static void
 ok(struct pop3 *p, const char *text)
 {
-	evbuffer_add_printf(p->out, "+OK %s\r\n", text);
+	pop3_reply(p->out, p->hello.lang, "+OK", text);
 	p->bad = 0;
 }
 
 static void
 err(struct pop3 *p, const char *text)
 {
-	evbuffer_add_printf(p->out, "-ERR %s\r\n", text);
+	pop3_reply(p->out, p->hello.lang, "-ERR", text);
 	if (++p->bad >= POP3_BAD_MAX)
 		p->ended = true;
 }
 
 /* The message of that number, or NULL with the reply given. */
-static struct entry *
+static struct maildrop_entry *
 message(struct pop3 *p, const char *arg)
 {
 	const char *bad;
 	long long n = strtonum(arg, 1, UINT32_MAX, &bad);
 
-	if (bad != NULL || (size_t)n > p->n)
+	if (bad != NULL || (size_t)n > p->drop.n)
 		err(p, "no such message");
-	else if (p->v[n - 1].deleted)
+	else if (p->drop.v[n - 1].deleted)
 		err(p, "message is deleted");
 	else
-		return &p->v[n - 1];
+		return &p->drop.v[n - 1];
 	return NULL;
-}
-
-static void
-totals(struct pop3 *p, size_t *n, uint64_t *size)
-{
-	*n = 0;
-	*size = 0;
-	for (size_t i = 0; i < p->n; i++)
-		if (!p->v[i].deleted) {
-			(*n)++;
-			*size += p->v[i].size;
-		}
 }
 
 static void
 cmd_stat(struct pop3 *p, char *arg)
 {
-	size_t n;
-	uint64_t size;
-
-	totals(p, &n, &size);
-	evbuffer_add_printf(p->out, "+OK %zu %llu\r\n", n, (unsigned long long)size);
+	evbuffer_add_printf(
+	    p->out, "+OK %zu %llu\r\n", p->drop.live, (unsigned long long)p->drop.octets);
 	p->bad = 0;
+}
+
+/* "N " and the size or the identifier, with CRLF. */
+static size_t
+listed(const struct pop3 *p, size_t i, bool uidl, char out[LISTED_SIZE])
+{
+	const struct maildrop_entry *e = &p->drop.v[i];
+	size_t n;
+
+	if (!uidl)
+		return (size_t)snprintf(out, LISTED_SIZE, "%zu %u\r\n", i + 1, e->size);
+	n = (size_t)snprintf(out, LISTED_SIZE, "%zu ", i + 1);
+	n += maildrop_uidl(&p->drop, e, out + n);
+	memcpy(out + n, "\r\n", 2);
+	return n + 2;
 }
 
 static void
 listing(struct pop3 *p, char *arg, bool uidl)
 {
-	uint32_t validity = folder_uidvalidity(p->folder);
-	struct entry *one = NULL;
-	size_t n;
-	uint64_t size;
+	struct maildrop_entry *one;
+	char buf[LISTED_SIZE * 64];
+	size_t n = 0;
 
-	if (*arg != '\0' && (one = message(p, arg)) == NULL)
+	if (*arg != '\0') {
+		if ((one = message(p, arg)) == NULL)
+			return;
+		p->bad = 0;
+		n = listed(p, (size_t)(one - p->drop.v), uidl, buf);
+		evbuffer_add_printf(p->out, "+OK %.*s", (int)n, buf);
 		return;
+	}
 	p->bad = 0;
-	if (one == NULL) {
-		totals(p, &n, &size);
-		evbuffer_add_printf(p->out, "+OK %zu messages (%llu octets)\r\n", n,
-		    (unsigned long long)size);
-	}
-	for (size_t i = 0; i < p->n; i++) {
-		if (p->v[i].deleted || (one != NULL && one != &p->v[i]))
+	evbuffer_add_printf(p->out,
+	    p->hello.lang == POP3_ZH ? "+OK %zu 封邮件（%llu 字节）\r\n"
+				     : "+OK %zu messages (%llu octets)\r\n",
+	    p->drop.live, (unsigned long long)p->drop.octets);
+	for (size_t i = 0; i < p->drop.n; i++) {
+		if (p->drop.v[i].deleted)
 			continue;
-		evbuffer_add_printf(p->out, "%s%zu ", one != NULL ? "+OK " : "", i + 1);
-		if (uidl)
-			evbuffer_add_printf(
-			    p->out, "%08x%08x\r\n", validity, p->v[i].uid);
-		else
-			evbuffer_add_printf(p->out, "%u\r\n", p->v[i].size);
+		if (n + LISTED_SIZE > sizeof(buf)) {
+			evbuffer_add(p->out, buf, n);
+			n = 0;
+		}
+		n += listed(p, i, uidl, buf + n);
 	}
-	if (one == NULL)
-		evbuffer_add(p->out, ".\r\n", 3);
+	evbuffer_add(p->out, buf, n);
+	evbuffer_add(p->out, ".\r\n", 3);
 }
 
 static void
@@ -197,10 +190,23 @@ cmd_uidl(struct pop3 *p, char *arg)
 	listing(p, arg, true);
 }
 
-static void
-send_message(struct pop3 *p, struct entry *m, uint32_t lines)
+/* A header in UTF-8, which not every client may be shown (RFC 6856, 2.1). */
+static bool
+is_utf8_header(const struct pop3 *p)
 {
-	enum store_error e = folder_content(p->folder, m->uid, &p->content);
+	const char *s = (const char *)p->content.data;
+
+	for (size_t i = 0; i < p->body; i++)
+		if ((unsigned char)s[i] >= 0x80)
+			return utf8_valid(s, p->body);
+	return false;
+}
+
+static void
+send_message(struct pop3 *p, struct maildrop_entry *m, uint32_t lines)
+{
+	enum store_error e =
+	    folder_content(maildrop_folder(&p->drop, m), m->uid, &p->content);
 
 	if (e != STORE_OK) {
 		err(p, e == STORE_GONE || e == STORE_NOT_FOUND
@@ -208,19 +214,25 @@ send_message(struct pop3 *p, struct entry *m, uint32_t lines)
 			   : "[SYS/TEMP] message cannot be read");
 		return;
 	}
+	p->body = header_section_len((const char *)p->content.data, p->content.len);
+	if (p->hello.utf8_strict && !p->hello.utf8 && is_utf8_header(p)) {
+		content_release(&p->content);
+		err(p, "[UTF8] the header is UTF-8: enable it before the login");
+		return;
+	}
 	p->sending = true;
 	p->at = 0;
 	p->mid_line = false;
-	p->body = header_section_len((const char *)p->content.data, p->content.len);
 	p->lines_left = lines;
-	evbuffer_add_printf(p->out, "+OK %u octets\r\n", m->size);
+	evbuffer_add_printf(p->out,
+	    p->hello.lang == POP3_ZH ? "+OK %u 字节\r\n" : "+OK %u octets\r\n", m->size);
 	p->bad = 0;
 }
 
 static void
 cmd_retr(struct pop3 *p, char *arg)
 {
-	struct entry *m = message(p, arg);
+	struct maildrop_entry *m = message(p, arg);
 
 	if (m != NULL)
 		send_message(p, m, UINT32_MAX);
@@ -232,7 +244,7 @@ cmd_top(struct pop3 *p, char *arg)
 	char *count = pop3_split(arg);
 	const char *bad;
 	long long lines = strtonum(count, 0, UINT32_MAX - 1, &bad);
-	struct entry *m;
+	struct maildrop_entry *m;
 
 	if (bad != NULL)
 		err(p, "TOP needs a message and a number of lines");
@@ -243,11 +255,11 @@ cmd_top(struct pop3 *p, char *arg)
 static void
 cmd_dele(struct pop3 *p, char *arg)
 {
-	struct entry *m = message(p, arg);
+	struct maildrop_entry *m = message(p, arg);
 
 	if (m == NULL)
 		return;
-	m->deleted = true;
+	maildrop_delete(&p->drop, m);
 	ok(p, "message deleted");
 }
 
@@ -260,38 +272,32 @@ cmd_noop(struct pop3 *p, char *arg)
 static void
 cmd_rset(struct pop3 *p, char *arg)
 {
-	for (size_t i = 0; i < p->n; i++)
-		p->v[i].deleted = false;
+	maildrop_undelete_all(&p->drop);
 	ok(p, "deletions undone");
 }
 
 static void
 cmd_capa(struct pop3 *p, char *arg)
 {
-	evbuffer_add_printf(p->out,
-	    "+OK capabilities\r\nTOP\r\nUIDL\r\nRESP-CODES\r\n"
-	    "AUTH-RESP-CODE\r\nPIPELINING\r\nEXPIRE NEVER\r\n.\r\n");
+	pop3_capa(p->out, &p->hello, false);
 	p->bad = 0;
+}
+
+static void
+cmd_lang(struct pop3 *p, char *arg)
+{
+	if (pop3_lang_command(p->out, &p->hello.lang, arg) == -1)
+		err(p, "no such language");
+	else
+		p->bad = 0;
 }
 
 static void
 cmd_quit(struct pop3 *p, char *arg)
 {
-	uint32_t *uids = reallocarray(NULL, p->n + 1, sizeof(*uids));
-	size_t n = 0, removed;
-	enum store_error e = STORE_OK;
+	enum store_error e = maildrop_expunge(&p->drop);
 
 	p->ended = true;
-	if (uids == NULL) {
-		err(p, "[SYS/TEMP] out of memory, nothing deleted");
-		return;
-	}
-	for (size_t i = 0; i < p->n; i++)
-		if (p->v[i].deleted)
-			uids[n++] = p->v[i].uid;
-	if (n > 0)
-		e = folder_expunge(p->folder, uids, n, 1, &removed);
-	free(uids);
 	if (e == STORE_OK)
 		ok(p, "bye");
 	else
@@ -312,6 +318,7 @@ static const struct {
 	{ "NOOP", 0, 0, cmd_noop },
 	{ "RSET", 0, 0, cmd_rset },
 	{ "CAPA", 0, 0, cmd_capa },
+	{ "LANG", 0, 1, cmd_lang },
 	{ "QUIT", 0, 0, cmd_quit },
 };
 
@@ -332,6 +339,28 @@ run_line(struct pop3 *p, char *line)
 	err(p, "unknown command");
 }
 
+/* The first line, which the client did not write; the reply is the one to its login. */
+static void
+greet(struct pop3 *p, bool whole)
+{
+	enum store_error error = STORE_OK;
+
+	p->greeted = true;
+	if (!whole || pop3_hello_parse(p->line.buf, &p->hello) == -1) {
+		log_warnx("POP3 session: pop3d does not say who it is for");
+		p->ended = true;
+	} else if (p->lock != NULL && !p->lock(p)) {
+		err(p, "[IN-USE] the maildrop is in use by another session");
+		p->ended = true;
+	} else if (maildrop_open(&p->drop, p->store, p->folders, &error) == -1) {
+		log_warnx("POP3 session: %s",
+		    error == STORE_OK ? "no memory" : store_error_text(error));
+		err(p, "[SYS/TEMP] the mailbox cannot be opened now");
+		p->ended = true;
+	} else
+		ok(p, "logged in");
+}
+
 size_t
 pop3_input(struct pop3 *p, const uint8_t *in, size_t len)
 {
@@ -345,7 +374,9 @@ pop3_input(struct pop3 *p, const uint8_t *in, size_t len)
 		done += used;
 		if (ev == POP3_LINE_MORE)
 			return done;
-		if (ev == POP3_LINE_BAD)
+		if (!p->greeted)
+			greet(p, ev == POP3_LINE);
+		else if (ev == POP3_LINE_BAD)
 			err(p, p->line.error);
 		else
 			run_line(p, p->line.buf);

@@ -12,6 +12,18 @@
 
 static struct session_conns sessions = LIST_HEAD_INITIALIZER(sessions);
 
+/* Who has the maildrop (RFC 1939, 4): one at a time; IMAP goes on beside it. */
+static struct pop3 *holder;
+
+static bool
+lock(struct pop3 *p)
+{
+	if (holder != NULL)
+		return false;
+	holder = p;
+	return true;
+}
+
 static size_t
 input(void *m, const uint8_t *p, size_t n)
 {
@@ -45,6 +57,8 @@ has_ended(void *m)
 static void
 machine_free(void *m)
 {
+	if (holder == m)
+		holder = NULL;
 	pop3_free(m);
 }
 
@@ -62,16 +76,14 @@ int
 pop3_session_start(struct event_base *base, int fd, struct store *store,
     const struct msg_mbox_label *label, void (*ended)(void *), void *arg)
 {
-	enum store_error error = STORE_OK;
-	struct pop3 *pop3 = pop3_new(store, &error);
+	struct pop3 *pop3 = pop3_new(store, label->pop3_folders, lock);
 
 	if (pop3 == NULL)
 		close(fd);
 	else if (session_conn_start(base, fd, &sessions, &machine, pop3, ended, arg) !=
 		 NULL)
 		return 0;
-	log_warnx("POP3 session: %s",
-	    error == STORE_OK ? "no memory" : store_error_text(error));
+	log_warnx("POP3 session: no memory");
 	pop3_free(pop3);
 	return -1;
 }

@@ -376,6 +376,7 @@ do_open(struct request *r)
 	}
 	strlcpy(label.address, o->address, sizeof(label.address));
 	strlcpy(label.client, o->client, sizeof(label.client));
+	strlcpy(label.pop3_folders, o->pop3_folders, sizeof(label.pop3_folders));
 	label.quota = o->quota; /* authd knows the default too */
 	label.quota_messages = o->quota_messages;
 	label.quota_hard = o->quota_hard;

@@ -17,6 +17,7 @@ static const struct front_protocol pop3 = {
 	.login_tls_ready = pop3_login_tls_ready,
 	.login_result = pop3_login_result,
 	.login_opened = pop3_login_opened,
+	.login_hello = pop3_login_hello,
 	.login_bye = pop3_login_bye,
 };
 

@@ -3,10 +3,12 @@
 #include "pop3d/pop3_login.h"
 
 #include <event2/buffer.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/compat/compat.h"
+#include "common/pop3/pop3_hello.h"
 #include "common/pop3/pop3_line.h"
 #include "common/proto/encoding.h"
 #include "common/sasl_names.h"
@@ -15,18 +17,20 @@ struct pop3_login {
 	struct login login;
 	struct pop3_line line;
 	char user[POP3_USER_MAX + 1]; /* "": no USER yet */
+	bool utf8;
+	enum pop3_lang lang;
 };
 
 static void
 ok(struct pop3_login *l, const char *text)
 {
-	evbuffer_add_printf(l->login.out, "+OK %s\r\n", text);
+	pop3_reply(l->login.out, l->lang, "+OK", text);
 }
 
 static void
 bad(struct pop3_login *l, const char *text)
 {
-	evbuffer_add_printf(l->login.out, "-ERR %s\r\n", text);
+	pop3_reply(l->login.out, l->lang, "-ERR", text);
 	if (++l->login.bad >= POP3_LOGIN_BAD_MAX)
 		login_end(&l->login);
 }
@@ -72,40 +76,73 @@ secret_refused(struct pop3_login *l)
 	return 1;
 }
 
+/* What the mailbox process has to know of the client. */
+static void
+hello(const struct pop3_login *l, struct pop3_hello *h)
+{
+	const struct login_facts *f = &l->login.facts;
+
+	*h = (struct pop3_hello){ .utf8 = l->utf8,
+		.utf8_strict = f->utf8_strict,
+		.lang = l->lang,
+		.login_delay_s = f->login_delay_s };
+	if (f->plain_auth)
+		sasl_names_list(
+		    f->tls, f->certificate, " ", "", h->sasl, sizeof(h->sasl));
+}
+
 static void
 cmd_capa(struct pop3_login *l, char *arg)
 {
-	char names[SASL_NAMES_MAX];
+	struct pop3_hello h;
 
-	sasl_names_list(l->login.facts.tls, l->login.facts.certificate, " ", "", names,
-	    sizeof(names));
-	evbuffer_add_printf(l->login.out,
-	    "+OK "
-	    "capabilities\r\nTOP\r\nUIDL\r\nRESP-CODES\r\nAUTH-RESP-"
-	    "CODE\r\nPIPELINING\r\n"
-	    "EXPIRE NEVER\r\n%s%s%s%s.\r\n",
-	    l->login.facts.starttls ? "STLS\r\n" : "",
-	    l->login.facts.plain_auth ? "USER\r\nSASL" : "",
-	    l->login.facts.plain_auth ? names : "",
-	    l->login.facts.plain_auth ? "\r\n" : "");
+	hello(l, &h);
+	pop3_capa(l->login.out, &h, l->login.facts.starttls);
+}
+
+static void
+cmd_utf8(struct pop3_login *l, char *arg)
+{
+	l->utf8 = true;
+	ok(l, "UTF-8 is enabled");
+}
+
+static void
+cmd_lang(struct pop3_login *l, char *arg)
+{
+	if (pop3_lang_command(l->login.out, &l->lang, arg) == -1)
+		bad(l, "no such language");
 }
 
 static void
 cmd_stls(struct pop3_login *l, char *arg)
 {
-	if (!l->login.facts.starttls) {
+	if (!l->login.facts.starttls)
 		bad(l, l->login.facts.tls ? "TLS is active already"
 					  : "TLS is not available");
-		return;
+	else if (l->utf8)
+		bad(l, "no STLS after UTF8"); /* RFC 6856, 2.1 */
+	else {
+		ok(l, "begin TLS negotiation");
+		login_starttls(&l->login);
 	}
-	ok(l, "begin TLS negotiation");
-	login_starttls(&l->login);
+}
+
+/* UTF8 USER in CAPA (RFC 6856, 2.2); authd applies SASLprep. */
+static bool
+is_text(struct pop3_login *l, const char *arg)
+{
+	if (utf8_valid(arg, strlen(arg)))
+		return true;
+	bad(l, "not UTF-8");
+	return false;
 }
 
 static void
 cmd_user(struct pop3_login *l, char *arg)
 {
-	if (secret_refused(l))
+	l->user[0] = '\0';
+	if (secret_refused(l) || !is_text(l, arg))
 		return;
 	if (strlcpy(l->user, arg, sizeof(l->user)) >= sizeof(l->user)) {
 		l->user[0] = '\0';
@@ -125,6 +162,8 @@ cmd_pass(struct pop3_login *l, char *arg)
 		bad(l, "USER first");
 		return;
 	}
+	if (!is_text(l, arg))
+		return;
 	stepped(l, login_password(&l->login, l->user, strlen(l->user), arg, strlen(arg)));
 	l->user[0] = '\0';
 }
@@ -137,8 +176,9 @@ cmd_auth(struct pop3_login *l, char *arg)
 	if (*arg == '\0') {
 		sasl_names_list(l->login.facts.tls, l->login.facts.certificate, "",
 		    "\r\n", names, sizeof(names));
-		evbuffer_add_printf(l->login.out, "+OK mechanisms\r\n%s.\r\n",
-		    l->login.facts.plain_auth ? names : "");
+		ok(l, "mechanisms");
+		evbuffer_add_printf(
+		    l->login.out, "%s.\r\n", l->login.facts.plain_auth ? names : "");
 		return;
 	}
 	initial = pop3_split(arg);
@@ -163,6 +203,8 @@ static const struct {
 	void (*run)(struct pop3_login *, char *arg);
 } commands[] = {
 	{ "CAPA", false, true, cmd_capa },
+	{ "UTF8", false, true, cmd_utf8 },
+	{ "LANG", true, true, cmd_lang },
 	{ "STLS", false, true, cmd_stls },
 	{ "USER", true, false, cmd_user },
 	{ "PASS", true, false, cmd_pass },
@@ -251,7 +293,17 @@ pop3_login_tls_ready(struct login *login)
 	pop3_line_clear(&l->line);
 	pop3_line_init(&l->line, POP3_LINE_MAX);
 	l->user[0] = '\0';
+	l->lang = POP3_EN;
 	login_tls_begun(login);
+}
+
+static void
+temporary(struct pop3_login *l, const char *text)
+{
+	char line[256];
+
+	snprintf(line, sizeof(line), "[SYS/TEMP] %s", text);
+	pop3_reply(l->login.out, l->lang, "-ERR", line);
 }
 
 void
@@ -273,28 +325,42 @@ pop3_login_result(struct login *login, enum login_status status, const uint8_t *
 		free(challenge);
 		break;
 	case LOGIN_DENIED:
-		evbuffer_add_printf(
-		    login->out, "-ERR [AUTH] invalid user name or password\r\n");
+		pop3_reply(
+		    login->out, l->lang, "-ERR", "[AUTH] invalid user name or password");
+		break;
+	case LOGIN_TOO_SOON:
+		pop3_reply(login->out, l->lang, "-ERR",
+		    "[LOGIN-DELAY] logged in too soon after the last time, wait a while");
 		break;
 	case LOGIN_TEMP:
-		evbuffer_add_printf(login->out, "-ERR [SYS/TEMP] %s\r\n", text);
+		temporary(l, text);
 		break;
 	}
 }
 
+/* "+OK" comes from the mailbox process, which may find the maildrop in use. */
 void
 pop3_login_opened(struct login *login, bool is_ok, const char *text)
 {
-	if (is_ok)
-		evbuffer_add_printf(login->out, "+OK logged in\r\n");
-	else
-		evbuffer_add_printf(login->out, "-ERR [SYS/TEMP] %s\r\n", text);
+	if (!is_ok)
+		temporary((struct pop3_login *)login, text);
 	login->state = LOGIN_READY;
+}
+
+size_t
+pop3_login_hello(struct login *login, char out[LOGIN_HELLO_MAX])
+{
+	struct pop3_hello h;
+	char line[POP3_HELLO_MAX];
+
+	hello((struct pop3_login *)login, &h);
+	pop3_hello_print(&h, line);
+	return strlcpy(out, line, LOGIN_HELLO_MAX);
 }
 
 void
 pop3_login_bye(struct login *login, const char *text)
 {
-	evbuffer_add_printf(login->out, "-ERR %s\r\n", text);
+	pop3_reply(login->out, ((struct pop3_login *)login)->lang, "-ERR", text);
 	login_end(login);
 }

@@ -19,6 +19,7 @@ void pop3_login_tls_ready(struct login *);
 void pop3_login_result(
     struct login *, enum login_status, const uint8_t *data, size_t, const char *text);
 void pop3_login_opened(struct login *, bool ok, const char *text);
+size_t pop3_login_hello(struct login *, char out[LOGIN_HELLO_MAX]);
 void pop3_login_bye(struct login *, const char *text);
 
 #endif

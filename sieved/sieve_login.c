@@ -238,6 +238,7 @@ sieve_login_result(struct login *login, enum login_status status, const uint8_t 
 		managesieve_reply(
 		    login->out, "NO", NULL, "invalid user name or password");
 		break;
+	case LOGIN_TOO_SOON:
 	case LOGIN_TEMP:
 		managesieve_reply(login->out, "NO", "TRYLATER", text);
 		break;

@@ -157,6 +157,7 @@ smtp_in_sasl_answer(struct smtp_in *e, enum sasl_status status, const uint8_t *d
 		smtp_in_reply(e, SMTP_REPLY_AUTH_OK);
 		return;
 	case SASL_TEMP:
+	case SASL_TOO_SOON:
 		leave(e);
 		smtp_in_reply(e, SMTP_REPLY_AUTH_TEMP);
 		return;

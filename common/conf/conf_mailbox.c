@@ -22,15 +22,19 @@ const struct conf_section conf_section_mailbox = { "mailbox", mailbox_settings, 
 		    CONF_AT(msg_conf_front, connections_per_address), 1, 60000, "100" }, \
 	    { "timeout-login", CONF_TIME, CONF_AT(msg_conf_front, login_timeout_s), 1,   \
 		    3600, "1m" },                                                        \
-	    { "timeout-idle", CONF_TIME, CONF_AT(msg_conf_front, idle_timeout_s), 1,     \
-		    86400, idle },                                                       \
 	{                                                                                \
-		NULL                                                                     \
+		"timeout-idle", CONF_TIME, CONF_AT(msg_conf_front, idle_timeout_s), 1,   \
+		    86400, idle                                                          \
 	}
 
 /* RFC 9051, 5.4 and RFC 1939, 3: at least 30 and 10 minutes. */
-static const struct conf_setting imap_settings[] = { FRONT("30m") };
-static const struct conf_setting pop3_settings[] = { FRONT("10m") };
+static const struct conf_setting imap_settings[] = { FRONT("30m"), { NULL } };
+static const struct conf_setting pop3_settings[] = { FRONT("10m"),
+	{ "login-delay", CONF_TIME, CONF_AT(msg_conf_front, login_delay_s), 0, 86400,
+	    "0" },
+	{ "utf8-strict", CONF_YES, CONF_AT(msg_conf_front, utf8_strict),
+	    .initial = "no" },
+	{ NULL } };
 
 const struct conf_section conf_section_imap = { "imap", imap_settings, NULL, NULL,
 	offsetof(struct conf, imap) };
@@ -38,7 +42,7 @@ const struct conf_section conf_section_pop3 = { "pop3", pop3_settings, NULL, NUL
 	offsetof(struct conf, pop3) };
 
 /* RFC 5804, 1.2: at least 30 minutes. */
-static const struct conf_setting managesieve_settings[] = { FRONT("30m") };
+static const struct conf_setting managesieve_settings[] = { FRONT("30m"), { NULL } };
 const struct conf_section conf_section_managesieve = { "managesieve",
 	managesieve_settings, NULL, NULL, offsetof(struct conf, managesieve) };
 

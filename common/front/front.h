@@ -40,6 +40,9 @@ struct front_protocol {
 	    size_t len, const char *text);
 	/* The last reply before the relay, or the refusal. */
 	void (*login_opened)(struct login *, bool ok, const char *text);
+	/* What the mailbox process gets before all octets of the client; NULL: nothing.
+	 * Returns how many. */
+	size_t (*login_hello)(struct login *, char out[LOGIN_HELLO_MAX]);
 	/* A last line before the close. */
 	void (*login_bye)(struct login *, const char *text);
 };

@@ -179,6 +179,7 @@ static void
 opened(struct session *s, uint8_t status, int fd, const char *text)
 {
 	struct conn *mailbox = NULL;
+	char hello[LOGIN_HELLO_MAX];
 	uint32_t idle_ms =
 	    front.conf.idle_timeout_s > 0 ? front.conf.idle_timeout_s * 1000 : 1800000;
 
@@ -202,6 +203,8 @@ opened(struct session *s, uint8_t status, int fd, const char *text)
 	log_fact(LOG_LOGIN, LOGL_INFO, "login", KS("proto", front.proto->name),
 	    KS("user", s->address), KS("client", s->client), KS("method", s->mechanism),
 	    KS("tls", s->tls));
+	if (front.proto->login_hello != NULL)
+		conn_write(mailbox, hello, front.proto->login_hello(s->login, hello));
 	front.proto->login_opened(s->login, true, "");
 	conn_write_buffer(s->conn, s->login->out);
 	front.proto->login_free(s->login);
@@ -396,6 +399,15 @@ sasl_answer(struct msg *m, void *arg)
 		case SASL_BAD:
 			refused(s, r);
 			return;
+		case SASL_TOO_SOON:
+			log_fact(LOG_LOGIN, LOGL_INFO, "login-too-soon",
+			    KS("proto", front.proto->name), KS("user", r->address),
+			    KS("client", s->client));
+			s->state = LOGIN;
+			front.proto->login_result(
+			    s->login, LOGIN_TOO_SOON, NULL, 0, r->text);
+			feed(s);
+			return;
 		}
 	}
 	log_fact(LOG_LOGIN, LOGL_WARN, "login-unavailable",
@@ -500,6 +512,8 @@ login_begin(struct session *s)
 			 tls_certs_context(front.certs) != NULL;
 	facts.plain_auth = facts.tls || s->auth_without_tls;
 	facts.certificate = has_certificate(s);
+	facts.utf8_strict = front.conf.utf8_strict;
+	facts.login_delay_s = front.conf.login_delay_s;
 	s->login = front.proto->login_new(&facts);
 	s->state = LOGIN;
 	return s->login == NULL ? -1 : 0;

@@ -30,6 +30,8 @@ struct login_facts {
 	bool starttls;    /* may be offered: there is a certificate and no TLS yet */
 	bool plain_auth;  /* passwords are accepted without TLS */
 	bool certificate; /* the client has shown one: EXTERNAL may be offered */
+	bool utf8_strict; /* POP3: nothing in UTF-8 that was not asked for */
+	uint32_t login_delay_s; /* between logins of a user, as CAPA of POP3 tells */
 };
 
 enum login_action {
@@ -39,6 +41,8 @@ enum login_action {
 	LOGIN_ABORT,    /* the exchange with authd is given up */
 	LOGIN_CLOSE,    /* after what was written */
 };
+
+#define LOGIN_HELLO_MAX 400 /* octets that precede the relay */
 
 struct login_sasl {
 	const char *mechanism;
@@ -53,6 +57,7 @@ enum login_status {
 	LOGIN_CONTINUE, /* data is the next challenge */
 	LOGIN_DENIED,
 	LOGIN_TEMP,
+	LOGIN_TOO_SOON, /* after the user's last one; POP3 only */
 };
 
 enum login_state {

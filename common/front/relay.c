@@ -2,14 +2,16 @@
 /* Octets between a client and a mailbox process; see relay.h. */
 #include "common/front/relay.h"
 
+#include <sys/socket.h>
+
 #include <event2/buffer.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define CLOSE_MS 5000
-/* A client that closed only its sending half ("printf ... | nc") still gets its replies:
- * as long as they come without a pause of this length. */
+/* A client that closed only its sending half ("printf ... | nc") still gets its replies,
+ * up to the end of the mailbox's side, or until a pause of this length. */
 #define HALF_CLOSED_MS 3000
 
 struct side {
@@ -24,6 +26,7 @@ struct side {
 struct relay {
 	struct side client, mailbox;
 	bool client_eof;
+	bool told; /* the mailbox process knows of it */
 	uint32_t idle_ms;
 	const char *idle_text;
 	void (*ended)(enum relay_end, void *);
@@ -84,6 +87,17 @@ forward(struct side *from)
 	}
 }
 
+/* The client says no more: once the mailbox process has all of it, it need not wait. */
+static void
+pass_eof(struct relay *r)
+{
+	if (!r->client_eof || r->told || conn_unsent(r->mailbox.conn) > 0 ||
+	    evbuffer_get_length(conn_input(r->client.conn)) > 0)
+		return;
+	r->told = true;
+	(void)shutdown(conn_fd(r->mailbox.conn), SHUT_WR);
+}
+
 static void
 event(struct conn *c, enum conn_event ev, void *arg)
 {
@@ -101,6 +115,7 @@ event(struct conn *c, enum conn_event ev, void *arg)
 		break;
 	case CONN_LOW_WATER:
 		forward(s->other);
+		pass_eof(r);
 		break;
 	case CONN_EOF:
 		forward(s);
@@ -157,6 +172,7 @@ relay_client_eof(struct relay *r)
 {
 	r->client_eof = true;
 	conn_deadline(r->client.conn, HALF_CLOSED_MS);
+	pass_eof(r);
 }
 
 void

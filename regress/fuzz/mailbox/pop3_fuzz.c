@@ -57,13 +57,17 @@ refill(void)
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	enum store_error e;
+	static const char hello[] =
+	    "FIFE utf8=0 strict=1 lang=en delay=0 sasl= PLAIN\r\n";
 	struct pop3 *p;
 	size_t at = 0;
 
 	refill();
-	if ((p = pop3_new(store, &e)) == NULL)
+	/* pop3d says hello; one that was taken over, anything. */
+	if ((p = pop3_new(store, "*,!Junk", NULL)) == NULL)
 		abort();
+	if (size == 0 || data[0] != 'F')
+		pop3_input(p, (const uint8_t *)hello, sizeof(hello) - 1);
 	while (at < size && !pop3_ended(p)) {
 		at += pop3_input(p, data + at, size - at);
 		while (pop3_run(p, 0))

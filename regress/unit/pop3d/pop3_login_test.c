@@ -55,6 +55,8 @@ run(int kind, const char *in, size_t len, size_t step, struct evbuffer *out)
 				pop3_login_opened(
 				    l, kind != NO_MAILBOX, "mailbox unavailable");
 				over = kind != NO_MAILBOX;
+				if (over)
+					evbuffer_add_printf(out, "[hello]");
 			} else
 				pop3_login_result(l, LOGIN_DENIED, NULL, 0, "");
 			break;
@@ -76,7 +78,8 @@ run(int kind, const char *in, size_t len, size_t step, struct evbuffer *out)
 #define CAPA                                                      \
 	"+OK "                                                    \
 	"capabilities\r\nTOP\r\nUIDL\r\nRESP-CODES\r\nAUTH-RESP-" \
-	"CODE\r\nPIPELINING\r\nEXPIRE NEVER\r\n"
+	"CODE\r\nPIPELINING\r\nEXPIRE NEVER\r\n"                  \
+	"UTF8 USER\r\nLANG\r\nIMPLEMENTATION fife\r\n"
 
 static const struct {
 	int kind;
@@ -88,15 +91,15 @@ static const struct {
 			  "LOGIN\r\n.\r\n+OK bye\r\n[close]",
 	    6 },
 	{ PLAIN_OK, "USER alice@example.test\r\nPASS se cret\r\nSTAT\r\n",
-	    GREETING "+OK password please\r\n+OK logged in\r\n", 6 },
+	    GREETING "+OK password please\r\n[hello]", 6 },
 	{ PLAIN_OK, "USER alice@example.test\r\nPASS wrong\r\nPASS se cret\r\n",
 	    GREETING "+OK password please\r\n" DENIED "-ERR USER first\r\n", 0 },
 	{ PLAIN_OK, "AUTH\r\nAUTH PLAIN " B64 "\r\nLIST\r\n",
 	    GREETING "+OK "
 		     "mechanisms\r\nSCRAM-SHA-256\r\nSCRAM-SHA-1\r\nPLAIN\r\nLOGIN\r\n."
-		     "\r\n+OK logged in\r\n",
+		     "\r\n[hello]",
 	    6 },
-	{ PLAIN_OK, "AUTH PLAIN\r\n" B64 "\r\n", GREETING "+ \r\n+OK logged in\r\n", 0 },
+	{ PLAIN_OK, "AUTH PLAIN\r\n" B64 "\r\n", GREETING "+ \r\n[hello]", 0 },
 	{ PLAIN_OK, "AUTH PLAIN\r\n*\r\nAUTH PLAIN =\r\nAUTH PLAIN !\r\nAUTH X\r\n",
 	    GREETING "+ \r\n-ERR authentication cancelled\r\n" DENIED
 		     "-ERR invalid base64\r\n-ERR unsupported mechanism\r\n",
@@ -115,6 +118,19 @@ static const struct {
 			  "SCRAM-SHA-256 SCRAM-SHA-1 PLAIN "
 			  "LOGIN\r\n.\r\n",
 	    0 },
+	{ PLAIN_OK,
+	    "LANG\r\nLANG zh\r\nUSER\r\nSTLS\r\nPASS x\r\nLANG de\r\nLANG en-GB\r\n",
+	    GREETING
+	    "+OK languages\r\nen English\r\nzh 中文\r\n.\r\n+OK zh 语言已更改\r\n"
+	    "-ERR 参数个数不对\r\n-ERR TLS 不可用\r\n-ERR 请先发送 USER\r\n"
+	    "-ERR 没有这种语言\r\n+OK en language changed\r\n",
+	    0 },
+	{ PLAIN_OK, "UTF8\r\nUTF8 x\r\nUSER \xff\r\nUSER a\r\nPASS \xfc\r\n",
+	    GREETING "+OK UTF-8 is enabled\r\n-ERR wrong number of arguments\r\n"
+		     "-ERR not UTF-8\r\n+OK password please\r\n-ERR not UTF-8\r\n",
+	    0 },
+	{ TLS_WANTED, "UTF8\r\nSTLS\r\n",
+	    GREETING "+OK UTF-8 is enabled\r\n-ERR no STLS after UTF8\r\n", 0 },
 	{ NO_MAILBOX, "AUTH PLAIN " B64 "\r\n",
 	    GREETING "-ERR [SYS/TEMP] mailbox unavailable\r\n", 0 },
 };
@@ -175,10 +191,55 @@ external_is_offered(void **state)
 	pop3_login_free(l);
 }
 
+/* What the mailbox process is told. */
+static void
+hello_says_all(void **state)
+{
+	static const char in[] = "UTF8\r\nLANG zh\r\n";
+	struct login_facts facts = { .hostname = "mx.example.test",
+		.plain_auth = true,
+		.utf8_strict = true,
+		.login_delay_s = 90 };
+	struct login *l = pop3_login_new(&facts);
+	char hello[LOGIN_HELLO_MAX];
+	size_t n;
+
+	assert_non_null(l);
+	pop3_login_input(l, (const uint8_t *)in, sizeof(in) - 1);
+	n = pop3_login_hello(l, hello);
+	assert_int_equal(n, strlen(hello));
+	assert_string_equal(hello,
+	    "FIFE utf8=1 strict=1 lang=zh delay=90 sasl= SCRAM-SHA-256 SCRAM-SHA-1 PLAIN "
+	    "LOGIN\r\n");
+	pop3_login_free(l);
+}
+
+/* LOGIN-DELAY: its own response code. */
+static void
+too_soon_is_told(void **state)
+{
+	struct login_facts facts = { .hostname = "mx.example.test", .plain_auth = true };
+	struct login *l = pop3_login_new(&facts);
+	struct login_sasl sasl;
+
+	assert_non_null(l);
+	pop3_login_input(l, (const uint8_t *)"AUTH PLAIN " B64 "\r\n", 13 + 36);
+	assert_int_equal(login_action(l, &sasl), LOGIN_SASL);
+	evbuffer_drain(l->out, evbuffer_get_length(l->out));
+	pop3_login_result(l, LOGIN_TOO_SOON, NULL, 0, "");
+	evbuffer_add(l->out, "", 1);
+	assert_int_equal(
+	    strncmp((char *)evbuffer_pullup(l->out, -1), "-ERR [LOGIN-DELAY] ", 19), 0);
+	assert_true(login_wants_input(l));
+	pop3_login_free(l);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(hello_says_all),
+		cmocka_unit_test(too_soon_is_told),
 		cmocka_unit_test(external_is_offered),
 		cmocka_unit_test(test_dialogues),
 		cmocka_unit_test(test_too_many_errors),
