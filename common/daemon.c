@@ -97,6 +97,12 @@ daemon_peer_instance(enum role role, uint32_t instance)
 }
 
 struct channel *
+daemon_parent(void)
+{
+	return fifed;
+}
+
+struct channel *
 daemon_peer_at(enum role role, unsigned int nth)
 {
 	for (size_t i = 0; i < n_peers; i++)

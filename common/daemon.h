@@ -57,6 +57,8 @@ struct event_base *daemon_base(void);
 struct channel *daemon_peer(enum role);
 /* The channel to that very instance, or NULL. */
 struct channel *daemon_peer_instance(enum role, uint32_t instance);
+/* The channel to fifed. */
+struct channel *daemon_parent(void);
 /* i-th channel to that role, NULL at the end: to tell all of them. */
 struct channel *daemon_peer_at(enum role, unsigned int i);
 /* End the loop; the process exits 0. */

@@ -324,6 +324,9 @@ child_message(struct channel *ch, struct msg *m, void *arg)
 	case MSG_ANY_FIFED_PEER_BROKEN:
 		graph_peer_broken(s, c, &m->p.peer_broken);
 		break;
+	case MSG_RDELIVER_FIFED_CONNECT:
+		socket_connect(s, ch, m);
+		break;
 	default:
 		channel_break(ch, "unexpected message");
 	}

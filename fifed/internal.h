@@ -135,6 +135,9 @@ int listen_local(const char *path, mode_t mode);
 /* A round from CONF to the last part; START is the caller's. */
 void conf_send(struct suite *, struct child *);
 
+/* socket.c: a daemon wants a connection to a socket of another program */
+void socket_connect(const struct suite *, struct channel *, const struct msg *);
+
 /* counts.c: what the processes of smtpd count together */
 void counts_open(uint32_t workers);
 void counts_send(struct child *);

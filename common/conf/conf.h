@@ -21,6 +21,7 @@
 #define CONF_SERVERS_MAX 8
 #define CONF_DNSLISTS_MAX 16
 #define CONF_STUBS_MAX 64
+#define CONF_SOCKETS_MAX 64
 #define CONF_RULES_MAX 1000
 #define CONF_NAMES_MAX 64
 #define CONF_CLASSES_MAX 32
@@ -83,6 +84,8 @@ struct conf {
 	struct msg_conf_dns_stub *stubs;
 	size_t n_stubs;
 	struct msg_conf_deliverd delivery;
+	struct msg_local_path *sockets; /* that routes may lead to */
+	size_t n_sockets;
 	struct msg_conf_policyd policy; /* ca_file is delivery's */
 	struct msg_conf_filterd filter;
 	struct msg_conf_scand scan;

@@ -2,6 +2,8 @@
 /* fife.conf: delivery { }, how mail leaves the host. */
 #include "common/conf/conf_int.h"
 
+#include <stdio.h>
+
 #include "common/proto/route.h"
 
 static const struct conf_choice floors[] = {
@@ -54,4 +56,42 @@ static const struct conf_setting settings[] = {
 	{ NULL },
 };
 
-const struct conf_section conf_section_delivery = { "delivery", settings, NULL, NULL, 0 };
+static int
+local_socket(struct conf_parser *p, void *base)
+{
+	struct conf *c = p->conf;
+	struct msg_local_path *s;
+	struct routeurl url;
+	char text[sizeof(s->path) + 24];
+	const char *why;
+
+	(void)base;
+	if (c->n_sockets == CONF_SOCKETS_MAX)
+		return conf_error(
+		    p, "too many sockets, expected at most %d", CONF_SOCKETS_MAX);
+	if ((s = conf_grow(&c->sockets, &c->n_sockets, sizeof(*s))) == NULL)
+		return conf_error(p, "no memory, expected some");
+	snprintf(text, sizeof(text), "lmtp+unix:%.115s", p->lex.text);
+	if ((p->lex.token != TOK_WORD && p->lex.token != TOK_STRING) ||
+	    routeurl_parse(text, &url, &why) == -1)
+		return conf_unexpected(p, "an absolute path");
+	return conf_get_text(p, "an absolute path", s->path, sizeof(s->path));
+}
+
+static const struct conf_special specials[] = {
+	{ "unix-socket", local_socket },
+	{ NULL, NULL },
+};
+
+static void
+print(const struct conf *c, FILE *f)
+{
+	for (size_t i = 0; i < c->n_sockets; i++) {
+		fprintf(f, "    unix-socket ");
+		conf_print_quoted(f, c->sockets[i].path);
+		fprintf(f, "\n");
+	}
+}
+
+const struct conf_section conf_section_delivery = { "delivery", settings, specials, print,
+	0 };

@@ -664,6 +664,7 @@ conf_free(struct conf *c)
 	free(c->listeners);
 	free(c->tls);
 	free(c->stubs);
+	free(c->sockets);
 	free(c->classes);
 	free(c->rules);
 	free(c);

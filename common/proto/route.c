@@ -184,6 +184,11 @@ route_parse(const char *text, struct route *r, const char **why)
 	*why = "after= and on= need fallback=";
 	if ((r->n_on > 0 || r->after != 1) && r->fallback[0] == '\0')
 		return -1;
+	*why = "tls= and source= mean nothing for a socket of this host";
+	if (r->url.path[0] != '\0' &&
+	    (r->tls != TLS_FLOOR_DEFAULT || r->source4.family != 0 ||
+		r->source6.family != 0))
+		return -1;
 	*why = "tls=none with a login would show the secret to everybody";
 	if (r->url.user[0] != '\0' && r->tls == TLS_FLOOR_NONE)
 		return -1;

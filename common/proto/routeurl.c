@@ -65,6 +65,21 @@ host_valid(const char *host, int bracketed)
 	       address_domain_valid_loose(host, strlen(host));
 }
 
+static int
+parse_path(const char *path, struct routeurl *r, const char **why)
+{
+	*why = "expected an absolute path of at most 107 octets, without blanks, %, "
+	       "// and ..";
+	if (path[0] != '/' || path[1] == '\0' || strlen(path) >= sizeof(r->path) ||
+	    strstr(path, "//") != NULL || strstr(path, "/../") != NULL)
+		return -1;
+	for (const char *p = path; *p != '\0'; p++)
+		if (*p <= ' ' || *p > '~' || *p == '%')
+			return -1;
+	strlcpy(r->path, path, sizeof(r->path));
+	return 0;
+}
+
 int
 routeurl_parse(const char *url, struct routeurl *r, const char **why)
 {
@@ -73,6 +88,9 @@ routeurl_parse(const char *url, struct routeurl *r, const char **why)
 	size_t len;
 
 	memset(r, 0, sizeof(*r));
+	r->scheme = strncmp(url, "lmtp", 4) == 0 ? ROUTE_LMTP : ROUTE_SMTP;
+	if (strncmp(url, "lmtp+unix:", 10) == 0 || strncmp(url, "smtp+unix:", 10) == 0)
+		return parse_path(url + 10, r, why);
 	for (size_t i = 0; i < sizeof(schemes) / sizeof(schemes[0]); i++) {
 		len = strlen(schemes[i].name);
 		if (strncmp(url, schemes[i].name, len) == 0) {
@@ -81,7 +99,8 @@ routeurl_parse(const char *url, struct routeurl *r, const char **why)
 			p = url + len;
 		}
 	}
-	*why = "expected smtp://, smtp+tls://, smtps:// or lmtp://";
+	*why = "expected smtp://, smtp+tls://, smtps://, lmtp://, lmtp+unix: or "
+	       "smtp+unix:";
 	if (p == NULL)
 		return -1;
 	len = strlen(p);

@@ -8,6 +8,8 @@
  *	smtp+tls://	STARTTLS required and verified; port 25
  *	smtps://	TLS from the start, verified; port 465
  *	lmtp://		LMTP (RFC 2033); port 24
+ * or a socket of this host, by its absolute path:
+ *	lmtp+unix:/path, smtp+unix:/path
  * host is a name (looked up by A and AAAA, never MX), an IPv4 address, or an
  * IPv6 address in brackets. user and secret-name are percent-encoded.
  */
@@ -24,8 +26,9 @@ enum route_scheme {
 
 struct routeurl {
 	enum route_scheme scheme;
-	char host[256]; /* without brackets */
-	uint16_t port;
+	char host[256];   /* without brackets; "" with a path */
+	char path[108];   /* "" for a host */
+	uint16_t port;    /* 0 with a path */
 	char user[128];   /* "" for none */
 	char secret[128]; /* the name of a secret, never the secret */
 };

@@ -156,8 +156,9 @@ void trouble_keep(struct job *, const struct trouble *);
 /* session.c */
 /* A connection that is open already and leads there; true when it takes the job. */
 bool session_reuse(struct job *);
+/* fd: to a socket of this host, which is taken; -1: the address is connected to. */
 void session_open(
-    struct job *, const struct dnshost *, const struct dnsaddr *, bool plain);
+    struct job *, const struct dnshost *, const struct dnsaddr *, bool plain, int fd);
 /* The job leaves it; the connection is closed. */
 void session_abort(struct session *);
 bool session_past_end(const struct session *);

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "common/compat/compat.h"
 #include "common/conn.h"
@@ -300,7 +301,7 @@ no_tls(struct session *s, enum tls_event e, const char *detail)
 		return;
 	}
 	session_free(s, false);
-	session_open(j, &h, &a, true);
+	session_open(j, &h, &a, true, -1);
 }
 
 static void
@@ -620,6 +621,10 @@ name_host(struct session *s)
 {
 	char ip[64];
 
+	if (s->addr.family == AF_UNIX) {
+		strlcpy(s->mta, s->host.name, sizeof(s->mta));
+		return;
+	}
 	dnsaddr_text(&s->addr, ip, sizeof(ip));
 	if (strcmp(ip, s->host.name) == 0)
 		snprintf(s->mta, sizeof(s->mta), "[%s]", ip);
@@ -638,15 +643,16 @@ engine_tls(const struct session *s, bool plain)
 }
 
 void
-session_open(struct job *j, const struct dnshost *h, const struct dnsaddr *a, bool plain)
+session_open(
+    struct job *j, const struct dnshost *h, const struct dnsaddr *a, bool plain, int fd)
 {
 	struct session *s = calloc(1, sizeof(*s));
 	struct smtp_out_conf conf = { .lmtp = j->route.url.scheme == ROUTE_LMTP,
 		.login = j->route.url.user[0] != '\0',
 		.chunking = remote_conf.chunking };
 	struct sockaddr_storage to, from;
-	socklen_t to_len = dnsaddr_sockaddr(a, j->route.url.port, &to);
-	socklen_t from_len = source_address(&j->route, a->family, &from);
+	socklen_t to_len = fd != -1 ? 0 : dnsaddr_sockaddr(a, j->route.url.port, &to);
+	socklen_t from_len = fd != -1 ? 0 : source_address(&j->route, a->family, &from);
 
 	if (s == NULL)
 		goto fail;
@@ -669,17 +675,27 @@ session_open(struct job *j, const struct dnshost *h, const struct dnsaddr *a, bo
 	conf.tls = engine_tls(s, plain && !s->defer_downgrade);
 	if ((s->engine = smtp_out_new(&conf)) == NULL || !give_message(s, j))
 		goto fail;
-	s->conn = conn_connect(daemon_base(), (struct sockaddr *)&to, to_len,
-	    from_len > 0 ? (struct sockaddr *)&from : NULL, from_len, INPUT_MAX, on_event,
-	    s);
+	if (fd != -1) {
+		s->conn = conn_new(daemon_base(), fd, INPUT_MAX, on_event, s);
+		fd = -1;
+		s->connected = true;
+	} else
+		s->conn = conn_connect(daemon_base(), (struct sockaddr *)&to, to_len,
+		    from_len > 0 ? (struct sockaddr *)&from : NULL, from_len, INPUT_MAX,
+		    on_event, s);
 	if (s->conn == NULL)
 		goto fail;
-	conn_deadline(s->conn, remote_conf.connect_timeout_s * 1000);
 	TAILQ_INSERT_TAIL(&sessions, s, entry);
 	remote_stats.sessions++;
 	remote_stats.connections++;
+	if (s->connected)
+		start_talk(s);
+	else
+		conn_deadline(s->conn, remote_conf.connect_timeout_s * 1000);
 	return;
 fail:
+	if (fd != -1)
+		close(fd);
 	if (s != NULL)
 		smtp_out_free(s->engine);
 	free(s);

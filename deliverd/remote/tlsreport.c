@@ -72,7 +72,8 @@ tlsreport_session(const struct job *j, const struct tlspolicy *p, const struct c
 
 	/* Not of reports themselves (RFC 8460, 3), nor where nobody could get one. */
 	if (!remote_conf.tls_reports || ch == NULL || j->tls_optional ||
-	    j->route.url.scheme == ROUTE_LMTP || p->mode == TLS_MODE_PLAIN)
+	    j->route.url.scheme == ROUTE_LMTP || j->route.url.path[0] != '\0' ||
+	    p->mode == TLS_MODE_PLAIN)
 		return;
 	name_policy(j, p, &m);
 	if (m.domain[0] == '[' || dnsaddr_parse(m.domain, &literal) == 0)

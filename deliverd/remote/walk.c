@@ -11,6 +11,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "common/compat/compat.h"
 #include "common/daemon.h"
@@ -98,6 +100,8 @@ floor_of(const struct job *j)
 {
 	if (j->route.tls != TLS_FLOOR_DEFAULT)
 		return j->route.tls;
+	if (j->route.url.path[0] != '\0')
+		return TLS_FLOOR_NONE; /* it does not leave this host */
 	if (j->route.url.scheme == ROUTE_SMTPS || j->route.url.scheme == ROUTE_SMTP_TLS)
 		return TLS_FLOOR_VERIFIED;
 	if (j->route.url.user[0] != '\0')
@@ -306,7 +310,7 @@ connect_next(struct job *j)
 			continue;
 		}
 		j->tries++;
-		session_open(j, h, a, false);
+		session_open(j, h, a, false, -1);
 		return;
 	}
 	hosts_over(j, skipped);
@@ -421,6 +425,64 @@ only_address(struct job *j, const struct dnsaddr *a)
 	connect_next(j);
 }
 
+/* ---- a socket of this host ---- */
+
+static void
+local_failed(struct job *j, enum job_status status, const char *code, const char *why)
+{
+	struct trouble t = { .set = true, .status = status };
+
+	strlcpy(t.enhanced, code, sizeof(t.enhanced));
+	snprintf(t.text, sizeof(t.text),
+	    "The socket %.110s of the route cannot be connected to: %.255s.",
+	    j->route.url.path, why);
+	log_fact(LOG_DELIVERY, LOGL_INFO, "host-failed", KS("qid", j->qid),
+	    KS("host", j->route.url.path), KS("code", code), KS("why", why));
+	trouble_keep(j, &t);
+	hosts_over(j, false);
+}
+
+static void
+got_connection(struct msg *m, void *arg)
+{
+	struct job *j = arg;
+	int fd;
+
+	j->dns_ask = 0;
+	if (m == NULL)
+		local_failed(j, JOB_DEFERRED, "4.3.5", "fifed does not answer");
+	else if ((fd = msg_take_fd(m)) == -1)
+		local_failed(j, JOB_DEFERRED,
+		    m->p.status.status == MSG_DENIED ? "4.3.5" : "4.4.1",
+		    m->p.status.text);
+	else if (!decide(j, &j->hosts[0])) {
+		close(fd);
+		hosts_over(j, false);
+	} else
+		session_open(j, &j->hosts[0], &j->hosts[0].addrs[0], false, fd);
+}
+
+/* fifed connects to it, if fife.conf names it. */
+static void
+connect_local(struct job *j)
+{
+	struct channel *ch = daemon_parent();
+	struct msg_local_path q = { "" };
+
+	strlcpy(q.path, j->route.url.path, sizeof(q.path));
+	memset(&j->hosts[0], 0, sizeof(j->hosts[0]));
+	strlcpy(j->hosts[0].name, q.path, sizeof(j->hosts[0].name));
+	j->hosts[0].addrs[0].family = AF_UNIX;
+	j->hosts[0].n_addrs = j->n_hosts = 1;
+	/* There is no other one behind it. */
+	j->host_at = 1;
+	j->dns_ask = channel_ask(ch, MSG_RDELIVER_FIFED_CONNECT, &q, -1,
+	    remote_conf.connect_timeout_s * 1000, got_connection, j);
+	j->dns_channel = channel_serial(ch);
+	if (j->dns_ask == 0)
+		local_failed(j, JOB_DEFERRED, "4.3.5", "fifed does not answer");
+}
+
 static void
 resolve(struct job *j)
 {
@@ -431,7 +493,9 @@ resolve(struct job *j)
 	j->tlsa.host = -1;
 	j->mx_secure = false;
 	j->sts = STS_NONE;
-	if (!j->mx) {
+	if (j->route.url.path[0] != '\0')
+		connect_local(j);
+	else if (!j->mx) {
 		if (dnsaddr_parse(j->route.url.host, &a) == 0)
 			only_address(j, &a);
 		else

@@ -8,10 +8,12 @@ import hmac
 import os
 import re
 import shutil
+import socketserver
 import ssl
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 
 import suite
@@ -403,6 +405,62 @@ def test_lmtp():
         fife.ctl("route", "del", "lmtp.test")
 
 
+class Local(socketserver.ThreadingUnixStreamServer):
+    """The relay at a socket of this host."""
+    daemon_threads = True
+
+    def __init__(self, name):
+        self.path = os.path.join(pki.dir, name)
+        self.commands, self.messages = [], []
+        self.context, self.mechanisms, self.extensions, self.liar = None, "", ("PIPELINING",), False
+        self.answer = lambda verb, arg: "250-lmtp.test\r\n250-PIPELINING\r\n250 8BITMIME" if verb == "LHLO" else None
+        super().__init__(self.path, RelaySession)
+        threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc):
+        self.shutdown()
+        self.server_close()
+        if os.path.exists(self.path):
+            os.unlink(self.path)
+
+
+def test_socket_of_this_host():
+    with Local("lmtp.sock") as relay:
+        fife.ctl("route", "add", "sock.test", f"lmtp+unix:{relay.path}")
+        assert f"lmtp+unix:{relay.path}" in fife.ctl("route", "explain", "x@sock.test")
+        for n in (1, 2):
+            send(f"by socket {n}", "x@sock.test")
+            arrived(f"by socket {n}", relay)
+        assert relay.commands[0].startswith("LHLO"), relay.commands
+        fife.ctl("route", "del", "sock.test")
+        # What fife.conf does not name is not connected to, though it is there.
+        with Local("other.sock") as other:
+            fife.ctl("route", "add", "other.test", f"lmtp+unix:{other.path}")
+            send("by another socket", "x@other.test")
+            logged(r"deferred.*x@other\.test.*code=4\.3\.5")
+            assert "does not name it" in fife.ctl("why", "x@other.test")
+            assert not other.commands
+            fife.ctl("queue", "remove", "--to", "x@other.test")
+            fife.ctl("route", "del", "other.test")
+        fife.ctl("route", "add", "smtp.test", f"smtp+unix:{relay.path}")
+        send("by socket and SMTP", "x@smtp.test")
+        arrived("by socket and SMTP", relay)
+        assert any(c.startswith("EHLO") for c in relay.commands)
+        wait_for(lambda: relay.commands.count("QUIT") == 2, "the end of both connections")
+    # Nobody is there any more: it waits, and goes once somebody is.
+    send("by socket, late", "x@smtp.test")
+    logged(r"deferred.*x@smtp\.test.*code=4\.4\.1")
+    with Local("lmtp.sock") as relay:
+        fife.ctl("queue", "retry", "--to", "x@smtp.test")
+        arrived("by socket, late", relay)
+    fife.ctl("route", "del", "smtp.test")
+    for wrong in ("lmtp+unix:/a tls=verified", "lmtp+unix:relative", "smtp+unix:/a source=127.0.0.1"):
+        assert fife.ctl("route", "add", "wrong.test", *wrong.split(), check=False)[0] != 0, wrong
+
+
 def test_flush_of_one_name():
     dns.ttl = 3600
     dns.add("one.test", "A", "192.0.2.1").add("two.test", "A", "192.0.2.1")
@@ -426,6 +484,7 @@ delivery {{
 	timeout-connect 5s
 	idle 1s
 	ca-file "{pki.ca}"
+	unix-socket "{pki.dir}/lmtp.sock"
 }}
 """
 

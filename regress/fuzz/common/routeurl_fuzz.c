@@ -31,7 +31,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 		if (why == NULL || why[0] == '\0')
 			abort();
 	} else {
-		if (r.port == 0 || r.host[0] == '\0' || r.scheme < ROUTE_SMTP ||
+		if ((r.path[0] == '/') == (r.port != 0) ||
+		    (r.path[0] == '/') == (r.host[0] != '\0') || r.scheme < ROUTE_SMTP ||
 		    r.scheme > ROUTE_LMTP || (r.user[0] == '\0') != (r.secret[0] == '\0'))
 			abort();
 		if (strpbrk(r.host, " /@[]%") != NULL)

@@ -56,6 +56,22 @@ good(void **state)
 }
 
 static void
+paths(void **state)
+{
+	struct routeurl r;
+	const char *why;
+
+	assert_int_equal(routeurl_parse("lmtp+unix:/run/dovecot/lmtp", &r, &why), 0);
+	assert_int_equal(r.scheme, ROUTE_LMTP);
+	assert_string_equal(r.path, "/run/dovecot/lmtp");
+	assert_string_equal(r.host, "");
+	assert_int_equal(routeurl_parse("smtp+unix:/x", &r, &why), 0);
+	assert_int_equal(r.scheme, ROUTE_SMTP);
+	assert_int_equal(routeurl_parse("smtp://a.test", &r, &why), 0);
+	assert_string_equal(r.path, "");
+}
+
+static void
 bad(void **state)
 {
 	static const char *const rows[] = { "", "smtp", "smtp:", "smtp:/", "smtp://",
@@ -69,7 +85,9 @@ bad(void **state)
 		"smtp://[::1]:", "smtp://@a.test", "smtp://u@a.test", "smtp://u:@a.test",
 		"smtp://:s@a.test", "smtp://u:s%@a.test", "smtp://u:s%4@a.test",
 		"smtp://u:s%zz@a.test", "smtp://u:s%00@a.test", "smtp://u:s%0a@a.test",
-		"smtp://u:s@", "smtp://u:s@u:s@a.test" };
+		"smtp://u:s@", "smtp://u:s@u:s@a.test", "lmtp+unix:", "lmtp+unix:/",
+		"lmtp+unix:x", "lmtp+unix:///x", "lmtp+unix:/a b", "lmtp+unix:/a/../b",
+		"smtps+unix:/x", "lmtp+unix:/\n", "lmtp+unix:/a%20b" };
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		struct routeurl r;
@@ -114,6 +132,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(good),
+		cmocka_unit_test(paths),
 		cmocka_unit_test(bad),
 		cmocka_unit_test(long_ones),
 	};
