@@ -262,3 +262,12 @@ sandbox_enter(const struct sandbox *s, const char **what)
 #endif
 	return sandbox_system_enter(row, s, what);
 }
+
+void
+sandbox_before_fork(enum role role)
+{
+	const struct sandbox_row *row = sandbox_row(role);
+
+	if (row != NULL)
+		sandbox_system_before_fork(row);
+}

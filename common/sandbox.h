@@ -28,6 +28,9 @@ struct sandbox {
 };
 
 int sandbox_enter(const struct sandbox *, const char **what);
+/* Makes what it can for children that will enter as that role: they need not make it
+ * each, and share its memory. Before this process enters its own. */
+void sandbox_before_fork(enum role);
 
 /*
  * The table itself, for tests and fifectl: names of the system calls that the

@@ -47,4 +47,10 @@ sandbox_system_enter(
 	return 0;
 }
 
+void
+sandbox_system_before_fork(const struct sandbox_row *row)
+{
+	(void)row;
+}
+
 #endif

@@ -11,12 +11,15 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 
 #include <linux/capability.h>
+#include <linux/filter.h>
 
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
+#include <linux/seccomp.h>
 #include <seccomp.h>
 #include <stdlib.h>
 #include <string.h>
@@ -184,6 +187,7 @@ done:
  * process id, which is known only here.
  */
 #define SELF UINT64_MAX
+static uint64_t self; /* instead of it, while a filter is made for others */
 #define NAMESPACES                                                                     \
 	(CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | \
 	    CLONE_NEWPID | CLONE_NEWNET)
@@ -234,7 +238,7 @@ add_conditional(scmp_filter_ctx ctx, int call, const char *name)
 		memset(&cmp, 0, sizeof(cmp));
 		cmp.arg = c->arg;
 		cmp.op = c->op;
-		cmp.datum_a = c->a == SELF ? (uint64_t)getpid() : c->a;
+		cmp.datum_a = c->a != SELF ? c->a : self != 0 ? self : (uint64_t)getpid();
 		cmp.datum_b = c->b;
 		r = seccomp_rule_add_array(ctx,
 		    c->error == 0 ? SCMP_ACT_ALLOW : SCMP_ACT_ERRNO(c->error), call, 1,
@@ -295,8 +299,9 @@ has_any_form(const struct sandbox_row *row, const char *bare)
 	return 0;
 }
 
-static int
-enter_filter(const struct sandbox_row *row, const char **what)
+/* The filter of a row in a context of libseccomp; NULL with errno and *what. */
+static scmp_filter_ctx
+make_filter(const struct sandbox_row *row, const char **what)
 {
 	const struct sandbox_probe *probe;
 	scmp_filter_ctx ctx;
@@ -311,7 +316,7 @@ enter_filter(const struct sandbox_row *row, const char **what)
 	*what = "making the system-call filter";
 	if (ctx == NULL) {
 		errno = ENOMEM;
-		return -1;
+		return NULL;
 	}
 	/* no_new_privs is set; a thread that is there already must not escape. */
 	r = seccomp_attr_set(ctx, SCMP_FLTATR_CTL_NNP, 0);
@@ -333,10 +338,107 @@ enter_filter(const struct sandbox_row *row, const char **what)
 		if (call >= 0)
 			r = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(probe->error), call, 0);
 	}
-	if (r == 0) {
-		*what = "loading the system-call filter";
-		r = seccomp_load(ctx);
+	if (r == 0)
+		return ctx;
+	seccomp_release(ctx);
+	errno = -r;
+	return NULL;
+}
+
+/* A filter made before the fork (sandbox_prepare()), with SELF_MARK for the process id.
+ */
+#define SELF_MARK 0x5e1f0001u
+
+static struct {
+	const struct sandbox_row *row;
+	struct sock_filter *code;
+	unsigned short n;
+} ready;
+
+static int
+is_mark(const struct sock_filter *f)
+{
+	return BPF_CLASS(f->code) == BPF_JMP && f->k == SELF_MARK;
+}
+
+/* Made in a process of its own, so that the heap is as it was: the children's are copies
+ * of it. */
+static int
+make_in_child(const struct sandbox_row *row, int fd)
+{
+	const char *what;
+	scmp_filter_ctx ctx;
+	int status;
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		self = SELF_MARK;
+		ctx = make_filter(row, &what);
+		_exit(ctx != NULL && seccomp_export_bpf(ctx, fd) == 0 ? 0 : 1);
 	}
+	if (pid == -1)
+		return -1;
+	while (waitpid(pid, &status, 0) == -1)
+		if (errno != EINTR)
+			return -1;
+	return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 0 : -1;
+}
+
+static int
+export_filter(const struct sandbox_row *row)
+{
+	struct sock_filter *code = NULL;
+	off_t len;
+	int fd = memfd_create("filter", MFD_CLOEXEC), marks = 0;
+
+	if (fd == -1)
+		return -1;
+	if (make_in_child(row, fd) == 0 && (len = lseek(fd, 0, SEEK_END)) > 0 &&
+	    len % (off_t)sizeof(*code) == 0 &&
+	    len / (off_t)sizeof(*code) <= BPF_MAXINSNS &&
+	    (code = malloc((size_t)len)) != NULL &&
+	    pread(fd, code, (size_t)len, 0) == (ssize_t)len) {
+		ready.n = (unsigned short)(len / (off_t)sizeof(*code));
+		for (unsigned short i = 0; i < ready.n; i++)
+			marks += is_mark(&code[i]);
+	}
+	close(fd);
+	if (marks == 0) {
+		free(code);
+		return -1;
+	}
+	free(ready.code);
+	ready.code = code;
+	ready.row = row;
+	return 0;
+}
+
+static int
+enter_ready(const char **what)
+{
+	struct sock_fprog program = { ready.n, ready.code };
+
+	for (unsigned short i = 0; i < ready.n; i++)
+		if (is_mark(&ready.code[i]))
+			ready.code[i].k = (uint32_t)getpid();
+	if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC,
+		&program) == 0)
+		return 0;
+	return step_failed(what, "loading the system-call filter");
+}
+
+static int
+enter_filter(const struct sandbox_row *row, const char **what)
+{
+	scmp_filter_ctx ctx;
+	int r;
+
+	if (ready.row == row)
+		return enter_ready(what);
+	if ((ctx = make_filter(row, what)) == NULL)
+		return -1;
+	*what = "loading the system-call filter";
+	r = seccomp_load(ctx);
 	/* From here on only what the filter permits. */
 	seccomp_release(ctx);
 	if (r < 0) {
@@ -344,6 +446,13 @@ enter_filter(const struct sandbox_row *row, const char **what)
 		return -1;
 	}
 	return 0;
+}
+
+void
+sandbox_system_before_fork(const struct sandbox_row *row)
+{
+	if (export_filter(row) == -1)
+		ready.row = NULL;
 }
 
 int

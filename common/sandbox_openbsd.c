@@ -46,4 +46,10 @@ sandbox_system_enter(
 	return pledge(promises, "");
 }
 
+void
+sandbox_system_before_fork(const struct sandbox_row *row)
+{
+	(void)row;
+}
+
 #endif

@@ -47,5 +47,7 @@ int sandbox_system_prepare(
 /* As the final uid: privileges, files, system calls; for good. */
 int sandbox_system_enter(
     const struct sandbox_row *, const struct sandbox *, const char **what);
+/* For children: sandbox_before_fork(). */
+void sandbox_system_before_fork(const struct sandbox_row *);
 
 #endif

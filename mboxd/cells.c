@@ -19,8 +19,8 @@
 #include "common/compat/compat.h"
 #include "common/daemon.h"
 #include "common/log.h"
-#include "mailbox/session.h"
 #include "mboxd/dirs.h"
+#include "mboxd/launcher.h"
 
 /* Each sweep compares the waiting with each other. */
 #define REQUESTS_MAX 1024
@@ -31,8 +31,6 @@
 #define EXIT_PATIENCE_MS 5000
 #define SWEEP_MS 500
 #define TELL_MS 200 /* between two words of one mailbox to authd */
-#define CHILD_MBOXD_FD 3
-#define CHILD_LOG_FD 4
 
 struct request {
 	TAILQ_ENTRY(request) entry;
@@ -50,7 +48,9 @@ struct cell {
 	TAILQ_ENTRY(cell) entry; /* least recently used first */
 	char mailbox[512];
 	uint32_t uid;
-	pid_t pid;
+	uint64_t id;
+	pid_t pid; /* 0: it is being forked */
+	int to_kill;
 	struct channel *ch; /* NULL once broken */
 	int leaving;        /* was told to exit */
 	uint64_t leaving_since;
@@ -74,6 +74,7 @@ static TAILQ_HEAD(cell_list, cell) cells = TAILQ_HEAD_INITIALIZER(cells);
 static TAILQ_HEAD(, request) requests = TAILQ_HEAD_INITIALIZER(requests);
 static TAILQ_HEAD(, cleaner) cleaners = TAILQ_HEAD_INITIALIZER(cleaners);
 static size_t n_cells, n_requests;
+static uint64_t last_id; /* of a cell */
 static struct event *ev_child, *ev_sweep;
 static void (*stop_done)(void);
 static int sweeping;
@@ -114,6 +115,16 @@ cell_find(const char *mailbox)
 	return NULL;
 }
 
+/* Perhaps only when it has begun. */
+static void
+cell_kill(struct cell *c)
+{
+	if (c->pid > 0)
+		kill(c->pid, SIGKILL);
+	else
+		c->to_kill = 1;
+}
+
 static void
 cell_leave(struct cell *c)
 {
@@ -125,7 +136,7 @@ cell_leave(struct cell *c)
 	c->leaving_since = now_ms();
 	if (c->ch == NULL ||
 	    channel_send(c->ch, MSG_MBOXD_MAILBOX_EXIT, 0, &none, -1) == -1)
-		kill(c->pid, SIGKILL);
+		cell_kill(c);
 }
 
 /* Now and then: one that was taken over does not drown authd. */
@@ -180,7 +191,7 @@ cell_lost(struct channel *ch, const char *why, void *arg)
 	c->ch = NULL;
 	/* Without its channel it is of no use, and may be taken over. */
 	if (!c->leaving && strcmp(why, "closed") != 0)
-		kill(c->pid, SIGKILL);
+		cell_kill(c);
 	c->leaving = 1;
 	c->leaving_since = now_ms();
 }
@@ -211,39 +222,12 @@ cells_new_log(void)
 			give_log(c);
 }
 
-static void
-child_main(const struct cell *c, int mboxd_fd, const struct msg_mbox_open *o)
-{
-	char root[600];
-	struct mailbox_start start = { .mboxd_fd = CHILD_MBOXD_FD,
-		.log_fd = -1,
-		.root = root,
-		.name = c->mailbox,
-		.hostname = daemon_conf()->hostname,
-		.uid = c->uid,
-		.linger_s = conf.linger_s,
-		.quota = o->quota,
-		.quota_messages = o->quota_messages,
-		.quota_hard = o->quota_hard,
-		.debug = conf.debug };
-
-	signal(SIGCHLD, SIG_DFL);
-	log_set_channel(NULL);
-	log_set_stderr(0);
-	if (mboxd_fd != CHILD_MBOXD_FD && dup2(mboxd_fd, CHILD_MBOXD_FD) == -1)
-		_exit(1);
-	compat_closefrom(CHILD_LOG_FD);
-	fcntl(CHILD_MBOXD_FD, F_SETFD, FD_CLOEXEC);
-	setproctitle("-mailbox: %s", c->mailbox);
-	snprintf(root, sizeof(root), "/%s", c->mailbox);
-	mailbox_main(&start);
-}
-
 static struct cell *
 cell_new(const struct msg_mbox_open *o)
 {
 	struct cell *c = calloc(1, sizeof(*c));
-	int pair[2] = { -1, -1 };
+	struct launch l;
+	int pair[2];
 
 	if (c == NULL)
 		return NULL;
@@ -251,17 +235,24 @@ cell_new(const struct msg_mbox_open *o)
 	c->uid = o->uid;
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) == -1)
 		goto fail;
-	if ((c->pid = fork()) == -1)
+	c->id = ++last_id;
+	l = (struct launch){ .id = c->id,
+		.quota = o->quota,
+		.quota_messages = o->quota_messages,
+		.quota_hard = o->quota_hard,
+		.uid = o->uid,
+		.linger_s = conf.linger_s,
+		.debug = conf.debug };
+	strlcpy(l.mailbox, o->mailbox, sizeof(l.mailbox));
+	strlcpy(l.hostname, daemon_conf()->hostname, sizeof(l.hostname));
+	if (launcher_fork(&l, pair[1]) == -1) {
+		close(pair[0]);
 		goto fail;
-	if (c->pid == 0) {
-		child_main(c, pair[1], o);
-		_exit(1);
 	}
-	close(pair[1]);
 	c->ch = channel_new(
 	    base, pair[0], ROLE_MBOXD, 0, ROLE_MAILBOX, cell_message, cell_lost, c);
 	if (c->ch == NULL) {
-		kill(c->pid, SIGKILL);
+		cell_kill(c);
 		c->leaving = 1;
 	}
 	TAILQ_INSERT_TAIL(&cells, c, entry);
@@ -270,10 +261,6 @@ cell_new(const struct msg_mbox_open *o)
 	return c;
 fail:
 	log_warn("mailbox process for %s", o->mailbox);
-	if (pair[0] != -1) {
-		close(pair[0]);
-		close(pair[1]);
-	}
 	free(c);
 	return NULL;
 }
@@ -352,7 +339,7 @@ do_open(struct request *r)
 		log_fact(LOG_HOST, LOGL_WARN, "mailbox-stuck", KS("mailbox", c->mailbox));
 		c->leaving = 1;
 		c->leaving_since = now_ms();
-		kill(c->pid, SIGKILL);
+		cell_kill(c);
 		return 0;
 	}
 	if (c == NULL) {
@@ -497,7 +484,7 @@ sweep(void)
 	TAILQ_FOREACH (c, &cells, entry) {
 		tell_used(c, now);
 		if (c->leaving && now - c->leaving_since > EXIT_PATIENCE_MS) {
-			kill(c->pid, SIGKILL);
+			cell_kill(c);
 			c->leaving_since = now;
 		}
 	}
@@ -620,7 +607,7 @@ cells_kick(const char *mailbox)
 
 /* ---- ends ---- */
 
-static int
+static void
 cleaner_ended(pid_t pid)
 {
 	struct cleaner *k;
@@ -636,40 +623,75 @@ cleaner_ended(pid_t pid)
 				clean(trash, uid);
 			TAILQ_REMOVE(&cleaners, k, entry);
 			free(k);
-			return 1;
+			return;
 		}
-	return 0;
+}
+
+static struct cell *
+cell_by_id(uint64_t id)
+{
+	struct cell *c;
+
+	TAILQ_FOREACH (c, &cells, entry)
+		if (c->id == id)
+			return c;
+	return NULL;
 }
 
 static void
+cell_free(struct cell *c)
+{
+	TAILQ_REMOVE(&cells, c, entry);
+	n_cells--;
+	channel_free(c->ch);
+	free(c);
+}
+
+void
+launcher_started(uint64_t id, pid_t pid)
+{
+	struct cell *c = cell_by_id(id);
+
+	if (c == NULL)
+		return;
+	if (pid <= 0) {
+		log_warnx("mailbox process for %s cannot be forked", c->mailbox);
+		cell_free(c);
+		sweep();
+		return;
+	}
+	c->pid = pid;
+	if (c->to_kill)
+		cell_kill(c);
+}
+
+void
+launcher_ended(uint64_t id, int status)
+{
+	struct cell *c = cell_by_id(id);
+
+	if (c == NULL)
+		return;
+	if (WIFSIGNALED(status))
+		log_fact(LOG_HOST, LOGL_WARN, "mailbox-died", KS("mailbox", c->mailbox),
+		    KU("signal", WTERMSIG(status)));
+	else if (WEXITSTATUS(status) != 0)
+		log_fact(LOG_HOST, LOGL_WARN, "mailbox-died", KS("mailbox", c->mailbox),
+		    KU("status", WEXITSTATUS(status)));
+	c->told_ms = 0;
+	tell_used(c, now_ms());
+	cell_free(c);
+	sweep();
+}
+
+/* Cleaners, and the launcher with mboxd's end. */
+static void
 on_child(evutil_socket_t sig, short what, void *arg)
 {
-	struct cell *c;
-	int status;
 	pid_t pid;
 
-	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
-		if (cleaner_ended(pid))
-			continue;
-		TAILQ_FOREACH (c, &cells, entry)
-			if (c->pid == pid)
-				break;
-		if (c == NULL)
-			continue;
-		if (WIFSIGNALED(status))
-			log_fact(LOG_HOST, LOGL_WARN, "mailbox-died",
-			    KS("mailbox", c->mailbox), KU("signal", WTERMSIG(status)));
-		else if (WEXITSTATUS(status) != 0)
-			log_fact(LOG_HOST, LOGL_WARN, "mailbox-died",
-			    KS("mailbox", c->mailbox), KU("status", WEXITSTATUS(status)));
-		c->told_ms = 0;
-		tell_used(c, now_ms());
-		TAILQ_REMOVE(&cells, c, entry);
-		n_cells--;
-		channel_free(c->ch);
-		free(c);
-	}
-	sweep();
+	while ((pid = waitpid(-1, NULL, WNOHANG)) > 0)
+		cleaner_ended(pid);
 }
 
 static void

@@ -15,11 +15,13 @@
 #include "common/compat/compat.h"
 #include "common/daemon.h"
 #include "common/log.h"
+#include "common/sandbox.h"
 #include "common/proto/charset.h"
 #include "mailbox/store.h"
 #include "mboxd/admin.h"
 #include "mboxd/cells.h"
 #include "mboxd/dirs.h"
+#include "mboxd/launcher.h"
 #include "mboxd/sync.h"
 
 #define MAILBOX_UID_OFFSET 50
@@ -54,6 +56,7 @@ on_open(void)
 	/* Mailbox processes inherit the tables: after their chroot none can be opened. */
 	(void)charset_preload();
 	store_prepare();
+	sandbox_before_fork(ROLE_MAILBOX);
 	return 0;
 }
 
@@ -63,6 +66,11 @@ on_start(void)
 	struct cells_conf c = cells_conf();
 
 	umask(077);
+	/* Before there are threads and anything else that children need not have. */
+	if (launcher_start(daemon_base()) == -1) {
+		log_warn("launcher");
+		return -1;
+	}
 	if (sync_start(daemon_base()) == -1)
 		return -1;
 	return cells_start(daemon_base(), &c);

@@ -535,9 +535,10 @@ def mailbox_pids():
         for pid in fife.pids():
             try:
                 ppid = int(open(f"/proc/{pid}/stat").read().rsplit(")", 1)[1].split()[1])
+                root = os.stat(f"/proc/{pid}").st_uid == 0  # the process that they are forked from
             except OSError:
                 continue
-            if ppid == boss:
+            if ppid == boss and not root:
                 boxes.append(pid)
     return boxes
 

@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: ISC */
+/* The process that mailbox processes are forked from; see launcher.h. */
+#include "mboxd/launcher.h"
+
+#include <sys/socket.h>
+#include <sys/wait.h>
+
+#include <errno.h>
+#include <event2/event.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/compat/compat.h"
+#include "common/log.h"
+#include "mailbox/session.h"
+
+#define LAUNCHER_FD 3
+#define CHILD_MBOXD_FD 3
+#define CHILDREN_STEP 64
+
+/* From the launcher. */
+struct report {
+	uint64_t id;
+	int32_t ended; /* 0: started */
+	int32_t value; /* pid or -1; status of waitpid(2) */
+};
+
+struct child {
+	uint64_t id;
+	pid_t pid;
+};
+
+static int launcher_fd = -1; /* mboxd's end */
+static struct event *ev_report;
+
+/* ---- the launcher ---- */
+
+static struct child *children;
+static size_t n_children, children_cap;
+
+static void
+child_main(const struct launch *l, int mboxd_fd)
+{
+	char root[sizeof(l->mailbox) + 1];
+	struct mailbox_start start = { .mboxd_fd = CHILD_MBOXD_FD,
+		.log_fd = -1,
+		.root = root,
+		.name = l->mailbox,
+		.hostname = l->hostname,
+		.uid = l->uid,
+		.linger_s = l->linger_s,
+		.quota = l->quota,
+		.quota_messages = l->quota_messages,
+		.quota_hard = l->quota_hard,
+		.debug = l->debug };
+	sigset_t none;
+
+	sigemptyset(&none);
+	(void)sigprocmask(SIG_SETMASK, &none, NULL);
+	signal(SIGCHLD, SIG_DFL);
+	if (mboxd_fd != CHILD_MBOXD_FD && dup2(mboxd_fd, CHILD_MBOXD_FD) == -1)
+		_exit(1);
+	compat_closefrom(CHILD_MBOXD_FD + 1);
+	fcntl(CHILD_MBOXD_FD, F_SETFD, FD_CLOEXEC);
+	setproctitle("-mailbox: %s", l->mailbox);
+	snprintf(root, sizeof(root), "/%s", l->mailbox);
+	mailbox_main(&start);
+}
+
+static void
+report(const struct report *r)
+{
+	ssize_t n;
+
+	do
+		n = send(LAUNCHER_FD, r, sizeof(*r), MSG_NOSIGNAL);
+	while (n == -1 && errno == EINTR);
+	if (n == -1)
+		_exit(0); /* mboxd is gone, and the others notice it themselves */
+}
+
+static void
+reap(void)
+{
+	int status;
+	pid_t pid;
+
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
+		for (size_t i = 0; i < n_children; i++) {
+			struct report r = { children[i].id, 1, status };
+
+			if (children[i].pid != pid)
+				continue;
+			children[i] = children[--n_children];
+			report(&r);
+			break;
+		}
+}
+
+static int
+launch(const struct launch *l, int fd)
+{
+	pid_t pid;
+
+	if (n_children == children_cap) {
+		size_t cap = children_cap + CHILDREN_STEP;
+		struct child *p = reallocarray(children, cap, sizeof(*p));
+
+		if (p == NULL)
+			return -1;
+		children = p;
+		children_cap = cap;
+	}
+	if ((pid = fork()) == 0) {
+		child_main(l, fd);
+		_exit(1);
+	}
+	if (pid > 0)
+		children[n_children++] = (struct child){ l->id, pid };
+	return pid;
+}
+
+/* A request with its descriptor. 0: nothing is there. */
+static int
+serve(void)
+{
+	static struct launch l;
+	union {
+		struct cmsghdr head;
+		char room[CMSG_SPACE(sizeof(int))];
+	} control;
+	struct iovec iov = { &l, sizeof(l) };
+	struct msghdr m = { .msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = &control,
+		.msg_controllen = sizeof(control) };
+	struct report r = { 0 };
+	struct cmsghdr *c;
+	int fd = -1;
+	ssize_t n = recvmsg(LAUNCHER_FD, &m, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+
+	if (n == -1 && (errno == EAGAIN || errno == EINTR))
+		return 0;
+	if (n <= 0)
+		_exit(0); /* mboxd has ended */
+	if ((c = CMSG_FIRSTHDR(&m)) != NULL && c->cmsg_type == SCM_RIGHTS)
+		memcpy(&fd, CMSG_DATA(c), sizeof(fd));
+	if (n != (ssize_t)sizeof(l) || fd == -1)
+		_exit(1);
+	l.mailbox[sizeof(l.mailbox) - 1] = l.hostname[sizeof(l.hostname) - 1] = '\0';
+	r.id = l.id;
+	r.value = launch(&l, fd);
+	close(fd);
+	report(&r);
+	return 1;
+}
+
+static void
+on_child(int sig)
+{
+}
+
+static void
+launcher_main(int fd)
+{
+	struct sigaction sa = { .sa_handler = on_child };
+	struct pollfd pfd = { LAUNCHER_FD, POLLIN, 0 };
+	sigset_t child, none;
+
+	log_set_channel(NULL);
+	log_set_stderr(0);
+	if (fd != LAUNCHER_FD && dup2(fd, LAUNCHER_FD) == -1)
+		_exit(1);
+	compat_closefrom(LAUNCHER_FD + 1);
+	setproctitle("-mboxd: launcher");
+	sigemptyset(&none);
+	sigemptyset(&child);
+	sigaddset(&child, SIGCHLD);
+	/* Only while it waits, so that none is missed. */
+	if (sigprocmask(SIG_BLOCK, &child, NULL) == -1 ||
+	    sigaction(SIGCHLD, &sa, NULL) == -1)
+		_exit(1);
+	for (;;) {
+		reap();
+		if (!serve())
+			(void)ppoll(&pfd, 1, NULL, &none);
+	}
+}
+
+/* ---- mboxd ---- */
+
+static void
+on_report(evutil_socket_t fd, short what, void *arg)
+{
+	struct report r;
+	ssize_t n;
+
+	while ((n = recv(launcher_fd, &r, sizeof(r), MSG_DONTWAIT)) == (ssize_t)sizeof(r))
+		if (r.ended)
+			launcher_ended(r.id, r.value);
+		else
+			launcher_started(r.id, (pid_t)r.value);
+	if (n == -1 && (errno == EAGAIN || errno == EINTR))
+		return;
+	/* Nobody would wait for the mailbox processes: they end with us. */
+	fatalx("the launcher is gone");
+}
+
+int
+launcher_start(struct event_base *base)
+{
+	int pair[2];
+	pid_t pid;
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) == -1)
+		return -1;
+	if ((pid = fork()) == 0) {
+		launcher_main(pair[1]);
+		_exit(1);
+	}
+	close(pair[1]);
+	launcher_fd = pair[0];
+	if (pid == -1)
+		return -1;
+	ev_report = event_new(base, launcher_fd, EV_READ | EV_PERSIST, on_report, NULL);
+	return ev_report == NULL || event_add(ev_report, NULL) == -1 ? -1 : 0;
+}
+
+int
+launcher_fork(const struct launch *l, int fd)
+{
+	union {
+		struct cmsghdr head;
+		char room[CMSG_SPACE(sizeof(int))];
+	} control = { 0 };
+	struct iovec iov = { (void *)(uintptr_t)l, sizeof(*l) };
+	struct msghdr m = { .msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = &control,
+		.msg_controllen = sizeof(control) };
+	struct cmsghdr *c = CMSG_FIRSTHDR(&m);
+	ssize_t n;
+
+	c->cmsg_level = SOL_SOCKET;
+	c->cmsg_type = SCM_RIGHTS;
+	c->cmsg_len = CMSG_LEN(sizeof(int));
+	memcpy(CMSG_DATA(c), &fd, sizeof(fd));
+	do
+		n = sendmsg(launcher_fd, &m, MSG_NOSIGNAL);
+	while (n == -1 && errno == EINTR);
+	close(fd);
+	return n == -1 ? -1 : 0;
+}
