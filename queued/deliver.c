@@ -233,7 +233,8 @@ job_close(struct job *j)
 	LIST_REMOVE(j, hash);
 	result_count_loss(j);
 	for (uint32_t i = 0; i < j->nrcpt; i++)
-		delivered |= j->rcpts[i].status == JOB_DELIVERED;
+		delivered |=
+		    j->rcpts[i].status == JOB_DELIVERED && !j->rcpts[i].elsewhere;
 	if (j->local && delivered) {
 		mbox_sync_add(j);
 	} else
@@ -451,6 +452,7 @@ on_result(struct channel *ch, const struct msg_job_result *p)
 	r->handed = !j->local && strstr(p->detail, "dsn") != NULL;
 	r->by_known = !j->local && strstr(p->detail, "deliverby") != NULL;
 	r->kept = j->local && strstr(p->detail, "mailbox") != NULL;
+	r->elsewhere = j->local && strcmp(p->detail, "forwarded") == 0;
 }
 
 static void
@@ -507,6 +509,13 @@ deliver_message(struct channel *ch, struct msg *m)
 		    (!j->local || job_rcpt_find(j, m->p.job_outlet.rcpt) == NULL ||
 			outlet_take(j, &m->p.job_outlet, m->fd) == -1))
 			channel_break(ch, "a message of a script that is malformed");
+		break;
+	case MSG_RDELIVER_QUEUED_WAITS:
+		j = job_of(ch, m->p.job_id.job);
+		if (j != NULL && j->nitems > 0) {
+			sched_slow(queued.sched, j->items[0]);
+			deliver_wake();
+		}
 		break;
 	case MSG_DELIVERD_QUEUED_DONE:
 		j = job_of(ch, m->p.job_id.job);

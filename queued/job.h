@@ -16,10 +16,11 @@
 
 struct job_rcpt {
 	uint32_t num;
-	uint8_t status;   /* enum job_status; 0: none yet */
-	uint8_t handed;   /* remote: the next system reports success itself (RFC 3461) */
-	uint8_t by_known; /* remote: it knows until when (RFC 2852) */
-	uint8_t kept;     /* local: a mailbox has it, whatever else it stood for */
+	uint8_t status;    /* enum job_status; 0: none yet */
+	uint8_t handed;    /* remote: the next system reports success itself (RFC 3461) */
+	uint8_t by_known;  /* remote: it knows until when (RFC 2852) */
+	uint8_t kept;      /* local: a mailbox has it, whatever else it stood for */
+	uint8_t elsewhere; /* local: it only stood for others, no mailbox was opened */
 	char enhanced[16];
 	char *mta;   /* NULL: "" */
 	char *words; /* of the remote when mta is set, ours otherwise */

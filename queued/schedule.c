@@ -472,6 +472,23 @@ sched_join(struct sched *s, uint32_t item, uint32_t with)
 }
 
 void
+sched_slow(struct sched *s, uint32_t item)
+{
+	struct item *it = &s->items[item];
+	struct class *c;
+
+	if (it->state != ITEM_RUNNING || it->joined || it->slow)
+		return;
+	c = &s->class[s->groups[it->next].class];
+	if (c->slow >= SLOW_MAX)
+		return;
+	it->slow = 1;
+	c->slow++;
+	c->running--;
+	c->of_bucket[it->bucket]--;
+}
+
+void
 sched_job_end(struct sched *s, uint32_t item, int host_failed, int reached, int64_t now)
 {
 	struct item *it = &s->items[item];
@@ -486,8 +503,13 @@ sched_job_end(struct sched *s, uint32_t item, int host_failed, int reached, int6
 	s->nrunning--;
 	g = &s->groups[gi];
 	g->running--;
-	s->class[g->class].running--;
-	s->class[g->class].of_bucket[it->bucket]--;
+	if (it->slow) {
+		it->slow = 0;
+		s->class[g->class].slow--;
+	} else {
+		s->class[g->class].running--;
+		s->class[g->class].of_bucket[it->bucket]--;
+	}
 	if (reached)
 		g->failures = 0;
 	else if (host_failed && g->class == SCHED_REMOTE) {

@@ -13,7 +13,8 @@
  * each in its turn. Within a band turns go round buckets of
  * senders, within a bucket round the groups, within a group round the destinations: a
  * hundred thousand messages for one dead host, or of one sender to as many places, cost
- * the others nothing. One bucket has at most three quarters of the running jobs. A group
+ * the others nothing. One bucket has at most three quarters of the running jobs. A job
+ * that waits for a silent host takes no place among them. A group
  * whose hosts do not answer is left alone for a growing time, then probed with one job.
  */
 
@@ -85,6 +86,9 @@ uint32_t sched_pop(struct sched *, enum sched_class);
 /* Run a ready item of the same group along with one that was popped: takes no place of
  * its own. 0, or -1 when it is not ready or elsewhere. */
 int sched_join(struct sched *, uint32_t item, uint32_t with);
+/* The host of a running job keeps silent: it makes room for another, as long as there
+ * are not thousands. */
+void sched_slow(struct sched *, uint32_t item);
 /* A job ended. host_failed: nobody was reached there; reached: somebody was. */
 void sched_job_end(
     struct sched *, uint32_t item, int host_failed, int reached, int64_t now);

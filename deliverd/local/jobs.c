@@ -144,7 +144,7 @@ job_free(struct job *j)
 
 static void
 send_result(struct job *j, uint32_t num, const char *address, const struct outcome *o,
-    int in_mailbox)
+    const char *detail)
 {
 	struct channel *ch = channel_find(j->queued);
 	struct msg_job_result m = {
@@ -159,13 +159,21 @@ send_result(struct job *j, uint32_t num, const char *address, const struct outco
 		stats.deferred++;
 	strlcpy(m.enhanced, o->enhanced, sizeof(m.enhanced));
 	strlcpy(m.mta, "local", sizeof(m.mta));
-	/* queued reads this word: not only sent on to other addresses. */
-	if (in_mailbox)
-		strlcpy(m.detail, "mailbox", sizeof(m.detail));
+	strlcpy(m.detail, detail, sizeof(m.detail));
 	strlcpy(m.text, o->text, sizeof(m.text));
 	log_debug("%s: <%s>: %s %s", j->qid, address, o->enhanced, o->text);
 	if (ch != NULL)
 		(void)channel_send(ch, MSG_DELIVERD_QUEUED_RESULT, 0, &m, -1);
+}
+
+/* What queued reads of it: a mailbox has it; or none was so much as opened, and there is
+ * nothing to sync. */
+static const char *
+detail_of(const struct rcpt *r)
+{
+	if (r->n_kept > 0)
+		return "mailbox";
+	return r->n_delivered == 0 && r->n_failed == 0 ? "forwarded" : "";
 }
 
 /* All or none: -1 leaves the recipient to another try. */
@@ -240,7 +248,7 @@ rcpt_finish(struct rcpt *r)
 		-1)
 		outcome_set(&o, JOB_DEFERRED, "4.3.0",
 		    "what a script sends cannot be handed to the queue now");
-	send_result(r->job, r->num, r->address, &o, r->n_kept > 0);
+	send_result(r->job, r->num, r->address, &o, detail_of(r));
 	rcpt_free(r);
 }
 
@@ -422,7 +430,7 @@ rcpt_start(struct job *j, const struct job_address *a)
 
 	if (r == NULL) {
 		outcome_set(&o, JOB_DEFERRED, "4.3.0", "no memory for a delivery");
-		send_result(j, a->num, a->address, &o, 0);
+		send_result(j, a->num, a->address, &o, "");
 		return;
 	}
 	r->job = j;

@@ -9,7 +9,10 @@
 #include "common/log.h"
 #include "deliverd/remote/remote.h"
 
+#define BUCKETS 1024
+
 static TAILQ_HEAD(, job) jobs = TAILQ_HEAD_INITIALIZER(jobs);
+static LIST_HEAD(, job) by_id[BUCKETS];
 static TAILQ_HEAD(, job) waiting = TAILQ_HEAD_INITIALIZER(waiting);
 static size_t n_jobs;
 static struct event *pump_event;
@@ -20,7 +23,7 @@ job_find(struct channel *ch, uint64_t id)
 {
 	struct job *j;
 
-	TAILQ_FOREACH (j, &jobs, entry)
+	LIST_FOREACH (j, &by_id[id % BUCKETS], hash)
 		if (j->id == id && j->channel == channel_serial(ch))
 			return j;
 	return NULL;
@@ -47,12 +50,14 @@ job_free(struct job *j)
 	walk_stop(j);
 	if (j->session != NULL)
 		session_abort(j->session);
+	patience_end(j);
 	if (j->state == JOB_WAITING) {
 		TAILQ_REMOVE(&waiting, j, waiting);
 		remote_stats.waiting--;
 	} else if (j->state > JOB_WAITING)
 		remote_stats.running--;
 	TAILQ_REMOVE(&jobs, j, entry);
+	LIST_REMOVE(j, hash);
 	n_jobs--;
 	for (size_t i = 0; i < j->n_rcpts; i++) {
 		free((char *)j->rcpts[i].address);
@@ -62,6 +67,7 @@ job_free(struct job *j)
 	free(j->settled);
 	free(j->prefix);
 	free(j->sts_mx);
+	free(j->hosts);
 	if (j->fd != -1)
 		close(j->fd);
 	free(j);
@@ -177,6 +183,7 @@ take_job(struct channel *ch, struct msg *m)
 	j->prefix_len = p->prefix_len;
 	j->fd = msg_take_fd(m);
 	TAILQ_INSERT_TAIL(&jobs, j, entry);
+	LIST_INSERT_HEAD(&by_id[j->id % BUCKETS], j, hash);
 	n_jobs++;
 	remote_stats.jobs++;
 }
@@ -317,6 +324,7 @@ jobs_pump(void)
 		remote_stats.waiting--;
 		remote_stats.running++;
 		j->state = JOB_RESOLVING;
+		patience_begin(j);
 		walk_start(j);
 	}
 }

@@ -99,6 +99,7 @@ status(struct ctl *c, int argc, char **argv)
 	ctl_row(c, CTL_FACTS);
 	ctl_u64(c, "running", remote_stats.running);
 	ctl_u64(c, "waiting", remote_stats.waiting);
+	ctl_u64(c, "unanswered", remote_stats.patient);
 	ctl_u64(c, "connections", remote_stats.sessions);
 	ctl_u64(c, "idle", remote_stats.idle);
 	ctl_u64(c, "jobs", remote_stats.jobs);

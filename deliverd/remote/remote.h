@@ -6,6 +6,7 @@
  * The remote half of deliverd:
  *	jobs.c		what queued wants delivered, and the results to it
  *	walk.c		where to: a route, or the hosts of a domain, one after another
+ *	patience.c	jobs whose host has not said a word yet
  *	session.c	a connection: common/conn.h and the engine of smtp_out.h
  *	sessiontls.c	its TLS: what was decided (tlspolicy.h), and what came of it
  *	login.c		its login, for which keyd has the secret
@@ -30,7 +31,7 @@
 #include "deliverd/remote/smtp_out.h"
 #include "deliverd/remote/tlspolicy.h"
 
-#define JOBS_MAX 4096
+#define JOBS_MAX 20000
 #define JOB_RCPTS_MAX 20000
 
 struct session;
@@ -55,6 +56,7 @@ struct trouble {
 
 struct job {
 	TAILQ_ENTRY(job) entry;   /* of all */
+	LIST_ENTRY(job) hash;     /* by id */
 	TAILQ_ENTRY(job) waiting; /* for a place */
 	enum job_state state;
 	uint64_t channel; /* of queued */
@@ -99,12 +101,22 @@ struct job {
 		uint8_t records[4096]; /* dnsrr.h, usable ones only */
 		size_t len;
 	} tlsa;
-	struct dnshost hosts[DNSHOSTS_MAX];
+	struct dnshost *hosts;
 	size_t n_hosts, host_at, addr_at;
 	unsigned int tries;
 	uint64_t dns_channel, dns_ask;
 	struct trouble trouble;
 	struct session *session;
+	struct {
+		enum {
+			PATIENCE_NONE,
+			PATIENCE_NEW,
+			PATIENCE_LONG
+		} state;
+		bool resolving; /* it counts as one of those */
+		uint64_t since; /* now_ms() */
+		TAILQ_ENTRY(job) entry;
+	} patience;
 	struct smtp_out_message message; /* that the engine borrows */
 };
 
@@ -112,6 +124,7 @@ struct remote_stats {
 	uint64_t jobs, delivered, deferred, failed, connections, connect_failed, reused,
 	    tls;
 	uint32_t running, waiting, sessions, idle;
+	uint32_t patient; /* jobs that wait for a host to speak: not running */
 };
 
 /* main.c */
@@ -139,6 +152,12 @@ void job_end(struct job *);
 /* Take those with a result out of rcpts, so that the rest can be tried anew. */
 void job_compact(struct job *);
 
+/* patience.c: a job begins to wait for a host (its name, connection, greeting); it waits
+ * no more. What waits for more than a moment takes no place among those that run, here
+ * nor in queued. */
+void patience_begin(struct job *);
+void patience_end(struct job *);
+
 /* walk.c */
 void walk_start(struct job *);
 void walk_stop(struct job *);
@@ -162,6 +181,8 @@ void session_open(
 /* The job leaves it; the connection is closed. */
 void session_abort(struct session *);
 bool session_past_end(const struct session *);
+/* The host has had its time, whatever is set. */
+void session_give_up(struct session *);
 void session_quit_all_idle(void);
 
 /* session_tls.c */

@@ -25,7 +25,9 @@
 #define SLICE 32768
 #define UNSENT_MAX 131072
 
-static TAILQ_HEAD(, session) sessions = TAILQ_HEAD_INITIALIZER(sessions);
+static TAILQ_HEAD(session_list, session) sessions = TAILQ_HEAD_INITIALIZER(sessions);
+/* Those without a job, the latest first: the oldest end by themselves. */
+static struct session_list idle = TAILQ_HEAD_INITIALIZER(idle);
 
 /* What is wanted of TLS is part of it: a connection made for less is not for more. */
 static void
@@ -45,8 +47,10 @@ session_free(struct session *s, bool gently)
 	remote_stats.sessions--;
 	if (s->job != NULL)
 		s->job->session = NULL;
-	else
+	else {
+		TAILQ_REMOVE(&idle, s, idle);
 		remote_stats.idle--;
+	}
 	if (gently && s->connected && !s->handshake) {
 		conn_write_buffer(s->conn, smtp_out_output(s->engine));
 		conn_close(s->conn, CLOSE_MS);
@@ -82,10 +86,9 @@ session_quit_all_idle(void)
 {
 	struct session *s, *next;
 
-	for (s = TAILQ_FIRST(&sessions); s != NULL; s = next) {
-		next = TAILQ_NEXT(s, entry);
-		if (s->job == NULL)
-			quit(s);
+	for (s = TAILQ_FIRST(&idle); s != NULL; s = next) {
+		next = TAILQ_NEXT(s, idle);
+		quit(s);
 	}
 }
 
@@ -383,6 +386,7 @@ message_done(struct session *s)
 	convert_free(s->convert);
 	s->convert = NULL;
 	s->job = NULL;
+	TAILQ_INSERT_HEAD(&idle, s, idle);
 	remote_stats.idle++;
 	j->session = NULL;
 	if (j->n_fall > 0)
@@ -422,6 +426,8 @@ session_run(struct session *s)
 {
 	struct smtp_out_action a;
 
+	if (s->job != NULL && !smtp_out_in_greeting(s->engine))
+		patience_end(s->job);
 	for (;;) {
 		conn_write_buffer(s->conn, smtp_out_output(s->engine));
 		report_plain(s);
@@ -516,6 +522,21 @@ on_error(struct session *s, const char *why)
 	}
 }
 
+void
+session_give_up(struct session *s)
+{
+	if (!s->connected)
+		connect_failed(s, "it does not answer");
+	else if (s->handshake)
+		no_tls(s, TLS_HANDSHAKE, "it does not answer");
+	else if (s->job == NULL)
+		quit(s);
+	else {
+		smtp_out_timeout(s->engine);
+		session_run(s);
+	}
+}
+
 static void
 on_event(struct conn *c, enum conn_event what, void *arg)
 {
@@ -546,16 +567,7 @@ on_event(struct conn *c, enum conn_event what, void *arg)
 		on_error(s, "it was closed");
 		break;
 	case CONN_TIMEOUT:
-		if (!s->connected)
-			connect_failed(s, "it does not answer");
-		else if (s->handshake)
-			no_tls(s, TLS_HANDSHAKE, "it does not answer");
-		else if (s->job == NULL)
-			quit(s);
-		else {
-			smtp_out_timeout(s->engine);
-			session_run(s);
-		}
+		session_give_up(s);
 		break;
 	case CONN_ERROR:
 		on_error(s, conn_error(c));
@@ -587,10 +599,12 @@ session_reuse(struct job *j)
 	char key[sizeof(s->key)];
 
 	key_of(j, key, sizeof(key));
-	TAILQ_FOREACH (s, &sessions, entry) {
-		if (s->job != NULL || strcmp(s->key, key) != 0 ||
-		    !smtp_out_idle(s->engine) || !give_message(s, j))
+	TAILQ_FOREACH (s, &idle, idle) {
+		if (strcmp(s->key, key) != 0 || !smtp_out_idle(s->engine) ||
+		    !give_message(s, j))
 			continue;
+		TAILQ_REMOVE(&idle, s, idle);
+		patience_end(j);
 		s->reused = true;
 		remote_stats.idle--;
 		remote_stats.reused++;
@@ -686,6 +700,7 @@ session_open(
 	if (s->conn == NULL)
 		goto fail;
 	TAILQ_INSERT_TAIL(&sessions, s, entry);
+	patience_begin(j);
 	remote_stats.sessions++;
 	remote_stats.connections++;
 	if (s->connected)

@@ -11,6 +11,7 @@ struct login;
 
 struct session {
 	TAILQ_ENTRY(session) entry;
+	TAILQ_ENTRY(session) idle; /* while it has no job */
 	struct conn *conn;
 	struct smtp_out *engine;
 	struct job *job;

@@ -366,12 +366,26 @@ no_hosts(struct job *j, const struct msg_dns_hosts_are *m)
 	}
 }
 
+static int
+set_hosts(struct job *j, const struct dnshost *hosts, size_t n)
+{
+	free(j->hosts);
+	j->n_hosts = 0;
+	if ((j->hosts = reallocarray(NULL, n, sizeof(*hosts))) == NULL)
+		return -1;
+	memcpy(j->hosts, hosts, n * sizeof(*hosts));
+	j->n_hosts = n;
+	return 0;
+}
+
 static void
 got_hosts(struct msg *m, void *arg)
 {
 	struct job *j = arg;
+	static struct dnshost hosts[DNSHOSTS_MAX];
 	const struct msg_dns_hosts_are *are;
-	size_t off = 0;
+	size_t off = 0, n = 0;
+	bool no_memory;
 
 	j->dns_ask = 0;
 	if (m == NULL) {
@@ -380,15 +394,15 @@ got_hosts(struct msg *m, void *arg)
 		return;
 	}
 	are = &m->p.dns_hosts_are;
-	j->n_hosts = 0;
-	while (j->n_hosts < DNSHOSTS_MAX && dnshosts_next(are->hosts, are->hosts_len,
-						&off, &j->hosts[j->n_hosts]) == 1)
-		j->n_hosts++;
+	while (n < DNSHOSTS_MAX &&
+	       dnshosts_next(are->hosts, are->hosts_len, &off, &hosts[n]) == 1)
+		n++;
+	no_memory = n > 0 && set_hosts(j, hosts, n) == -1;
 	j->mx_secure = are->secure != 0;
 	j->sts = are->sts_mode <= STS_ENFORCE ? (enum sts_mode)are->sts_mode : STS_NONE;
 	free(j->sts_mx);
 	j->sts_mx = strdup(are->sts_mx);
-	if (j->sts_mx == NULL)
+	if (j->sts_mx == NULL || no_memory)
 		give_up(j, JOB_DEFERRED, "4.3.0", "This host is short of memory.");
 	else if (are->status != DNS_OK || j->n_hosts == 0)
 		no_hosts(j, are);
@@ -417,12 +431,14 @@ ask_hosts(struct job *j, const char *name)
 static void
 only_address(struct job *j, const struct dnsaddr *a)
 {
-	j->n_hosts = 1;
-	memset(&j->hosts[0], 0, sizeof(j->hosts[0]));
-	dnsaddr_text(a, j->hosts[0].name, sizeof(j->hosts[0].name));
-	j->hosts[0].addrs[0] = *a;
-	j->hosts[0].n_addrs = 1;
-	connect_next(j);
+	struct dnshost h = { .n_addrs = 1 };
+
+	dnsaddr_text(a, h.name, sizeof(h.name));
+	h.addrs[0] = *a;
+	if (set_hosts(j, &h, 1) == -1)
+		give_up(j, JOB_DEFERRED, "4.3.0", "This host is short of memory.");
+	else
+		connect_next(j);
 }
 
 /* ---- a socket of this host ---- */

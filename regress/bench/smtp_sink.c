@@ -2,7 +2,7 @@
 /*
  * A next hop that throws mail away: one process, epoll, PIPELINING and 8BITMIME. It
  * ends after -n messages, or -l seconds, and tells how many came and how long it took
- * from the first to the last. relay.sh calls it. Loopback only.
+ * from the first to the last. relay.py calls it. Loopback only.
  */
 #include <sys/epoll.h>
 #include <sys/socket.h>

@@ -2,6 +2,7 @@
 """Mail to other hosts: by MX and by route, with hosts that are slow, dead, or say no."""
 import os
 import re
+import socket
 import ssl
 import sys
 
@@ -263,6 +264,25 @@ def test_reload_of_stubs():
         fife.ctl("reload")
         wait_for(lambda: "192.0.2.1" in fife.ctl("resolver", "lookup", "moved.test", check=False)[1], "the first server")
     assert fife.pids_of("dnsd") == pids
+
+
+def test_silent_hosts_hold_nobody_up():
+    # More of them than there are places: hosts that take the connection and never greet.
+    with socket.socket() as silent:
+        silent.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        silent.bind(("127.0.0.8", sink.port))
+        silent.listen(1000)
+        dns.add("mx.silent.test", "A", "127.0.0.8")
+        names = [f"s{i}.silent.test" for i in range(250)]
+        for name in names:
+            dns.add(name, "MX", "10 mx.silent.test")
+        for i in range(0, len(names), 50):
+            send("nobody greets", *(f"x@{n}" for n in names[i:i + 50]))
+        wait_for(lambda: int(re.search(r"^jobs: (\d+)", fife.ctl("queue", "stats"), re.M).group(1)) >= 250,
+                 "all of them are being tried")
+        send("past the silent", "someone@far.test")
+        arrived("past the silent")
+        fife.ctl("queue", "remove", "--to", "*silent.test")
 
 
 def test_large_message():

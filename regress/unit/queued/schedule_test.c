@@ -56,6 +56,41 @@ test_turns_between_groups(void **state)
 	sched_free(s);
 }
 
+/* Whose host keeps silent takes no place, among all nor among those of its sender. */
+static void
+test_silent_hosts_make_room(void **state)
+{
+	struct sched *s = sched_new(4, 10);
+	uint32_t items[8], n = 0, item;
+
+	(void)state;
+	for (uint32_t d = 1; d <= 8; d++) {
+		char key[8];
+
+		snprintf(key, sizeof(key), "g%u", d);
+		route(s, d, SCHED_REMOTE, key);
+		list[d] = 0;
+		sched_add(s, d, d, 0, 0, 10, &list[d]);
+	}
+	while ((item = sched_pop(s, SCHED_REMOTE)) != 0)
+		items[n++] = item;
+	assert_int_equal(n, 3); /* three quarters of them */
+	sched_slow(s, items[0]);
+	sched_slow(s, items[0]);
+	sched_slow(s, items[1]);
+	while ((item = sched_pop(s, SCHED_REMOTE)) != 0)
+		items[n++] = item;
+	assert_int_equal(n, 5);
+	for (uint32_t i = 0; i < n; i++) {
+		sched_job_end(s, items[i], 0, 0, 10);
+		sched_remove(s, items[i], &list[sched_id(s, items[i])]);
+	}
+	for (n = 0; (item = sched_pop(s, SCHED_REMOTE)) != 0; n++)
+		items[n] = item;
+	assert_int_equal(n, 3);
+	sched_free(s);
+}
+
 static void
 test_turns_between_senders(void **state)
 {
@@ -467,6 +502,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_turns_between_groups),
+		cmocka_unit_test(test_silent_hosts_make_room),
 		cmocka_unit_test(test_turns_between_senders),
 		cmocka_unit_test(test_backoff),
 		cmocka_unit_test(test_routes),
