@@ -13,6 +13,7 @@
 #include "authd/account.h"
 #include "authd/auth.h"
 #include "authd/external.h"
+#include "authd/grants.h"
 #include "authd/greylist.h"
 #include "authd/logins.h"
 #include "authd/quota.h"
@@ -209,6 +210,7 @@ on_start(void)
 	auth.directory =
 	    directory_open("/directory", c->uid_first + MAILBOX_UID_OFFSET, c->uid_last);
 	watch_open("/usage");
+	grants_open("/grants");
 	quota_open("/quota");
 	/* No secret has been read yet; lmdb's large empty lists stay untouched. */
 	compat_wipe_freed();
@@ -385,6 +387,11 @@ on_peer_message(struct channel *ch, struct msg *m)
 	case MSG_LDELIVER_AUTHD_RESOLVE:
 		answer_resolve(ch, m);
 		break;
+	case MSG_MBOXD_AUTHD_SHARES:
+	case MSG_MBOXD_AUTHD_SHARE:
+	case MSG_MBOXD_AUTHD_GRANTS:
+		grants_message(ch, m);
+		break;
 	case MSG_LDELIVER_AUTHD_OPEN:
 		answer_open(ch, m);
 		break;
@@ -413,6 +420,7 @@ static void
 on_stop(void)
 {
 	watch_close();
+	grants_close();
 	quota_close();
 	directory_close(auth.directory);
 	auth.directory = NULL;

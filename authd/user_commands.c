@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "authd/auth.h"
+#include "authd/grants.h"
 #include "authd/logins.h"
 #include "authd/quota.h"
 #include "authd/watch.h"
@@ -246,6 +247,7 @@ on_removed(struct msg *m, void *arg)
 	else
 		st = directory_user_del(auth.directory, p->user.address);
 	quota_removed(p->user.mailbox);
+	grants_forget(p->user.address);
 	watch_look_again();
 	log_fact(LOG_LOGIN, LOGL_INFO, "user-deleted", KS("user", p->user.address));
 	auth_changed("");
@@ -309,6 +311,7 @@ on_renamed(struct msg *m, void *arg)
 		return;
 	}
 	logins_forget(p->user.address, NULL);
+	grants_rename(p->user.address, p->new_key);
 	if (mailbox_path(p->new_key, path, sizeof(path)) == 0)
 		quota_renamed(p->user.mailbox, path);
 	watch_look_again();

@@ -206,7 +206,8 @@ enum mbox_purpose {
 	MBOX_POP3,
 	MBOX_DELIVER,
 	MBOX_ADMIN,
-	MBOX_SIEVE
+	MBOX_SIEVE,
+	MBOX_SHARED /* another user's, with his rights */
 };
 
 /* mbox_admin.verb */

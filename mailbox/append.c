@@ -227,9 +227,15 @@ map_keywords(struct folder *from, struct folder *to, uint64_t keywords)
 	return out;
 }
 
+/* What a copy keeps of its flags. */
+struct kept {
+	uint8_t flags;
+	bool keywords;
+};
+
 static enum store_error
 link_one(struct folder *from, const struct message *m, struct folder *to,
-    struct message *copy, char *name)
+    const struct kept *kept, struct message *copy, char *name)
 {
 	char old[MAILDIR_NAME_MAX + 1], unique[128];
 	struct maildir_name p;
@@ -237,7 +243,8 @@ link_one(struct folder *from, const struct message *m, struct folder *to,
 	if (index_name(from, m->uid, old) == -1)
 		return STORE_IO;
 	*copy = *m;
-	copy->keywords = map_keywords(from, to, m->keywords);
+	copy->flags = m->flags & kept->flags;
+	copy->keywords = kept->keywords ? map_keywords(from, to, m->keywords) : 0;
 	copy->recent = 1;
 	copy->saved = (uint32_t)time(NULL);
 	maildir_name_parse(old, &p);
@@ -247,7 +254,7 @@ link_one(struct folder *from, const struct message *m, struct folder *to,
 	p.uid = copy->uid = to->uidnext;
 	p.uidvalidity = to->uidvalidity;
 	p.has_delivery = false;
-	p.flags = m->flags;
+	p.flags = copy->flags;
 	p.keywords = (uint32_t)(copy->keywords & ((1u << 26) - 1));
 	maildir_unique(unique, sizeof(unique));
 	if (maildir_name_print(unique, strlen(unique), &p, name) == -1)
@@ -267,7 +274,7 @@ link_one(struct folder *from, const struct message *m, struct folder *to,
 
 static enum store_error
 copy_all(struct folder *from, const uint32_t *uids, size_t n, struct folder *to,
-    struct message *copies, char **names)
+    const struct kept *kept, struct message *copies, char **names)
 {
 	char name[MAILDIR_NAME_MAX + 1];
 	enum store_error error;
@@ -278,7 +285,7 @@ copy_all(struct folder *from, const uint32_t *uids, size_t n, struct folder *to,
 
 		if (m == NULL)
 			continue;
-		error = link_one(from, m, to, &copies[i], name);
+		error = link_one(from, m, to, kept, &copies[i], name);
 		if (error == STORE_OK && (names[i] = strdup(name)) == NULL) {
 			(void)unlinkat(to->curfd, name, 0);
 			error = store_errno("COPY");
@@ -295,7 +302,7 @@ copy_all(struct folder *from, const uint32_t *uids, size_t n, struct folder *to,
 
 static enum store_error
 copy(struct folder *from, const uint32_t *uids, size_t n, struct folder *to,
-    uint32_t *new_uids, bool moving)
+    uint32_t *new_uids, bool moving, const struct kept *kept)
 {
 	struct store *s = to->store;
 	struct message *copies;
@@ -323,7 +330,7 @@ copy(struct folder *from, const uint32_t *uids, size_t n, struct folder *to,
 		goto done;
 	}
 	folder_times_before(to);
-	error = copy_all(from, uids, n, to, copies, names);
+	error = copy_all(from, uids, n, to, kept, copies, names);
 	modseq = to->modseq + 1;
 	for (; done < n && error == STORE_OK; done++) {
 		if (names[done] == NULL)
@@ -362,12 +369,21 @@ enum store_error
 folder_copy(struct folder *from, const uint32_t *uids, size_t n, struct folder *to,
     uint32_t *new_uids)
 {
-	return copy(from, uids, n, to, new_uids, false);
+	return folder_copy_masked(from, uids, n, to, new_uids, 0, UINT8_MAX, 1);
 }
 
 enum store_error
 folder_copy_to_move(struct folder *from, const uint32_t *uids, size_t n,
     struct folder *to, uint32_t *new_uids)
 {
-	return copy(from, uids, n, to, new_uids, true);
+	return folder_copy_masked(from, uids, n, to, new_uids, 1, UINT8_MAX, 1);
+}
+
+enum store_error
+folder_copy_masked(struct folder *from, const uint32_t *uids, size_t n, struct folder *to,
+    uint32_t *new_uids, int to_move, uint8_t flags, int keywords)
+{
+	const struct kept kept = { flags, keywords != 0 };
+
+	return copy(from, uids, n, to, new_uids, to_move != 0, &kept);
 }

@@ -137,6 +137,7 @@ folder_free(struct folder *f)
 	if (f == NULL)
 		return;
 	folder_unload(f);
+	folder_acl_free(f);
 	map_clear(&f->unlinks);
 	for (int i = 0; i < f->n_keywords; i++)
 		free(f->keywords[i]);
@@ -663,6 +664,17 @@ folder_store(struct folder *f, const uint32_t *uids, size_t n, enum flag_op op,
     uint8_t flags, uint64_t keywords, uint64_t unchanged_since, uint32_t *failed,
     size_t *n_failed, size_t *changed)
 {
+	const struct flag_mask all = { UINT8_MAX, UINT64_MAX };
+
+	return folder_store_masked(f, uids, n, op, flags, keywords, &all, unchanged_since,
+	    failed, n_failed, changed);
+}
+
+enum store_error
+folder_store_masked(struct folder *f, const uint32_t *uids, size_t n, enum flag_op op,
+    uint8_t flags, uint64_t keywords, const struct flag_mask *may,
+    uint64_t unchanged_since, uint32_t *failed, size_t *n_failed, size_t *changed)
+{
 	struct change *c;
 	struct log_record r;
 	enum store_error error;
@@ -704,6 +716,8 @@ folder_store(struct folder *f, const uint32_t *uids, size_t n, enum flag_op op,
 		nk = op == FLAG_OP_SET   ? keywords
 		     : op == FLAG_OP_ADD ? m->keywords | keywords
 					 : m->keywords & ~keywords;
+		nf = (uint8_t)((m->flags & ~may->flags) | (nf & may->flags));
+		nk = (m->keywords & ~may->keywords) | (nk & may->keywords);
 		if (nf == m->flags && nk == m->keywords)
 			continue;
 		c[k++] = (struct change){ i, nk, nf };

@@ -56,6 +56,14 @@ void imap_poll(struct imap *, bool everywhere);
 /* 1, once: what follows the output that is there now is compressed, and so is the input
  * that was not taken yet (RFC 4978). */
 int imap_take_compress(struct imap *);
+/*
+ * The session is another user's, who sees what he was granted (RFC 4314): identifiers are
+ * those by which he is known, a line each; prefix stands before names that are told to
+ * him, "Other Users/alice@example.test". To be called at once. -1: no memory.
+ */
+int imap_set_guest(struct imap *, const char *prefix, const char *identifiers);
+/* The owner's address, for lists of rights. Borrowed. */
+void imap_set_owner(struct imap *, const char *address);
 /* "* BYE": the process ends. */
 void imap_bye(struct imap *, const char *text);
 
@@ -90,6 +98,8 @@ struct imap_task {
 };
 
 struct imap_append;  /* imap_cmd_append.c */
+struct imap_guest;   /* imap_rights.h */
+struct imap_share;   /* imap_share.h */
 struct imap_context; /* imap_context.h */
 struct imap_notify;  /* imap_notify.h */
 
@@ -108,8 +118,12 @@ struct imap {
 	void *wake_arg;
 	unsigned int bad; /* in a row */
 	unsigned int enabled;
-	int64_t progress_ms;   /* after so long a client is told of progress */
-	int64_t progress_last; /* when the task began, or was told of; monotonic */
+	struct imap_guest *guest; /* NULL: the owner */
+	const char *owner;        /* his address, or NULL */
+	struct imap_share *share; /* of other users' mailboxes; NULL: there are none */
+	bool waiting;             /* the task is, for something from outside */
+	int64_t progress_ms;      /* after so long a client is told of progress */
+	int64_t progress_last;    /* when the task began, or was told of; monotonic */
 
 	/* the running command */
 	char tag[IMAP_TAG_MAX + 1];
@@ -184,6 +198,8 @@ void imap_print_vanished(struct imap *, const uint32_t *uids, size_t n, bool ear
 /* "FLAGS (...)" of a message. */
 void imap_print_flags(struct imap *, const struct message *, struct evbuffer *);
 void imap_print_flag_list(struct imap *, const char *before, const char *after);
+/* Those that this session may change (RFC 4314, 5.1.1). */
+void imap_print_permanent_flags(struct imap *);
 /* LIST of the selected mailbox: IMAP4rev2 tells it at SELECT. */
 void imap_print_selected_list(struct imap *);
 /* LIST of a mailbox that may not be there (any more), for NOTIFY. */
@@ -198,6 +214,7 @@ int imap_mailbox(
 void imap_mailbox_name(struct imap *, const struct imap_str *,
     char name[STORE_NAME_MAX + 1], const char **no);
 void imap_print_mailbox(struct imap *, const char *name);
+void imap_print_mailbox_to(struct imap *, const char *name, struct evbuffer *);
 /* Names are UTF-8 on the wire (RFC 6855, 3; RFC 9051, 5.1). */
 bool imap_names_are_utf8(const struct imap *);
 /* Quoted string or literal, whatever fits. */
@@ -226,7 +243,8 @@ void imap_idle_line(struct imap *, const char *, size_t);
 	X(expunge) X(close) X(unselect) X(create) X(delete) X(rename) \
 	X(subscribe) X(unsubscribe) X(idle) X(compress) \
 	X(getquota) X(getquotaroot) X(setquota) \
-	X(getmetadata) X(setmetadata) X(cancelupdate) X(notify) X(esearch)
+	X(getmetadata) X(setmetadata) X(cancelupdate) X(notify) X(esearch) \
+	X(setacl) X(deleteacl) X(getacl) X(listrights) X(myrights)
 /* clang-format on */
 #define X(name) void imap_cmd_##name(struct imap *, struct imap_args *);
 IMAP_COMMANDS(X)

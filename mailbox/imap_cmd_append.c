@@ -20,6 +20,7 @@
 #include "common/proto/date.h"
 #include "mailbox/imap.h"
 #include "mailbox/imap_fetch.h"
+#include "mailbox/imap_rights.h"
 #include "mailbox/imap_url.h"
 
 #define MESSAGES_MAX 200 /* of one command; each holds a descriptor */
@@ -36,7 +37,8 @@ struct message_in {
 
 struct imap_append {
 	struct folder *folder;
-	size_t segment; /* where the current one starts in the command */
+	unsigned int rights; /* on it */
+	size_t segment;      /* where the current one starts in the command */
 	enum {
 		HEAD,    /* it has the command's name and mailbox */
 		BETWEEN, /* after a message */
@@ -182,6 +184,20 @@ section_octets(const struct imap_url *u, const struct content *c, struct imap_oc
 	return rv;
 }
 
+/* Names in URLs are as the session knows them. */
+static enum store_error
+imap_url_open(struct imap *s, const struct imap_url *u, struct folder **f)
+{
+	char name[STORE_NAME_MAX + 1];
+
+	if (!u->has_mailbox)
+		return imap_open(s, folder_name(s->folder), ACL_READ, f);
+	(void)strlcpy(name, u->mailbox, sizeof(name));
+	if (s->guest != NULL && imap_guest_strip(s->guest, name) == -1)
+		return STORE_NOT_FOUND;
+	return imap_open(s, name, ACL_READ, f);
+}
+
 static int
 write_url(struct imap *s, struct imap_append *p, const struct imap_url *u)
 {
@@ -192,8 +208,7 @@ write_url(struct imap *s, struct imap_append *p, const struct imap_url *u)
 
 	if (!u->has_mailbox && s->folder == NULL)
 		return -1;
-	if (folder_open(s->store, u->has_mailbox ? u->mailbox : folder_name(s->folder),
-		&f) != STORE_OK)
+	if (imap_url_open(s, u, &f) != STORE_OK)
 		return -1;
 	if ((u->uidvalidity == 0 || u->uidvalidity == folder_uidvalidity(f)) &&
 	    folder_content(f, u->uid, &c) == STORE_OK) {
@@ -256,10 +271,13 @@ options(struct imap_args *a, struct imap_append *p, bool dry)
 		*m = none;
 	}
 	if (imap_peek(a) == '(') {
-		if (imap_flags(a, p->folder, !dry && p->folder != NULL, &m->flags,
-			&m->keywords, &no_room) == -1 ||
+		bool keep = !dry && p->folder != NULL && (p->rights & ACL_WRITE);
+
+		if (imap_flags(a, p->folder, keep, &m->flags, &m->keywords, &no_room) ==
+			-1 ||
 		    imap_sp(a) == -1)
 			return -1;
+		imap_rights_flags(p->rights, &m->flags, &m->keywords);
 		if (no_room && p->folder != NULL)
 			fail_store(p, STORE_LIMIT);
 	}
@@ -393,16 +411,21 @@ head(struct imap *s, struct imap_args *a, struct imap_append *p, bool literal, b
 		return STOP_BAD;
 	if (dry)
 		return STOP_END;
-	if (p->replace && s->readonly)
+	if (p->replace && imap_guest_lost(s))
+		no = "[NOPERM] This mailbox is not shared any more";
+	else if (p->replace && (~imap_rights_here(s) & (ACL_DELETED | ACL_EXPUNGE)))
+		no = "[NOPERM] You have not the right to remove messages here";
+	else if (p->replace && s->readonly)
 		no = "[READ-ONLY] Mailbox is read-only";
 	else if (p->replace && imap_view_seq(s, p->replaced) == 0)
 		no = "[NONEXISTENT] No such message";
 	if (no != NULL)
 		fail_no(p, no);
-	else if ((e = folder_open(s->store, name, &p->folder)) != STORE_OK) {
+	else if ((e = imap_open(s, name, ACL_INSERT, &p->folder)) != STORE_OK) {
 		p->folder = NULL;
 		fail_store(p, e);
 	}
+	p->rights = imap_rights(s, name);
 	return STOP_END;
 }
 

@@ -5,6 +5,7 @@
 
 #include "common/compat/compat.h"
 #include "mailbox/imap.h"
+#include "mailbox/imap_rights.h"
 
 /* Prints "COPYUID validity from to"; returns how many were copied. */
 static size_t
@@ -37,11 +38,14 @@ transfer(struct imap *s, const uint32_t *uids, size_t n, struct folder *to, bool
 	struct evbuffer *code = evbuffer_new();
 	enum store_error e;
 	size_t copied = 0, removed;
+	uint8_t flags = UINT8_MAX;
+	uint64_t keywords = UINT64_MAX;
 
+	imap_rights_flags(imap_rights(s, folder_name(to)), &flags, &keywords);
 	if (new_uids == NULL || code == NULL)
 		imap_no(s, "[UNAVAILABLE] Out of memory");
-	else if ((e = move ? folder_copy_to_move(s->folder, uids, n, to, new_uids)
-			   : folder_copy(s->folder, uids, n, to, new_uids)) != STORE_OK)
+	else if ((e = folder_copy_masked(s->folder, uids, n, to, new_uids, move, flags,
+		      keywords != 0)) != STORE_OK)
 		imap_no_store(s, e);
 	else {
 		copied = copyuid(code, to, uids, new_uids, n, new_uids + n);
@@ -90,11 +94,13 @@ run(struct imap *s, struct imap_args *a, bool move)
 	}
 	if (move && s->readonly)
 		no = "[READ-ONLY] Mailbox is read-only";
+	else if (move && (~imap_rights_here(s) & (ACL_DELETED | ACL_EXPUNGE)))
+		no = "[NOPERM] You have not the right to remove messages here";
 	if (no != NULL) {
 		imap_no(s, "%s", no);
 		goto out;
 	}
-	if ((e = folder_open(s->store, name, &to)) != STORE_OK) {
+	if ((e = imap_open(s, name, ACL_INSERT, &to)) != STORE_OK) {
 		if (e == STORE_NOT_FOUND)
 			imap_no(s, "[TRYCREATE] %s", store_error_text(e));
 		else

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "mailbox/imap.h"
+#include "mailbox/imap_rights.h"
 
 void
 imap_cmd_expunge(struct imap *s, struct imap_args *a)
@@ -30,6 +31,10 @@ imap_cmd_expunge(struct imap *s, struct imap_args *a)
 		goto out;
 	if (s->readonly) {
 		imap_no(s, "[READ-ONLY] Mailbox is read-only");
+		goto out;
+	}
+	if ((imap_rights_here(s) & ACL_EXPUNGE) == 0) {
+		imap_no(s, "[NOPERM] You have not the right to remove messages here");
 		goto out;
 	}
 	if (imap_view_select(s, &set, &uids, &n, &error) == -1) {

@@ -12,6 +12,7 @@
 #include "common/proto/date.h"
 #include "common/proto/header.h"
 #include "mailbox/imap.h"
+#include "mailbox/imap_rights.h"
 #include "mailbox/imap_fetch.h"
 #include "mailbox/imap_qresync.h"
 
@@ -142,7 +143,8 @@ message_begin(struct imap *s, struct fetch *f)
 		f->have_content = true;
 	}
 	m = folder_message(s->folder, at);
-	if (f->seen && !s->readonly && (m->flags & FLAG_SEEN) == 0)
+	if (f->seen && !s->readonly && (m->flags & FLAG_SEEN) == 0 &&
+	    (imap_rights_here(s) & ACL_SEEN))
 		set_seen(s, f, uid);
 	imap_print_fetch(s, uid, s->out);
 	f->item = 0;

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: ISC */
 /* CREATE (with USE, RFC 6154), DELETE, RENAME, SUBSCRIBE, UNSUBSCRIBE. */
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
 #include "mailbox/imap.h"
+#include "mailbox/imap_rights.h"
 
 static int
 use_attribute(struct imap_args *a, uint32_t *special)
@@ -58,6 +60,7 @@ imap_cmd_create(struct imap *s, struct imap_args *a)
 	char name[STORE_NAME_MAX + 1];
 	const char *no;
 	uint32_t special = 0;
+	enum store_error e;
 
 	if (imap_sp(a) == -1 || imap_mailbox(s, a, name, &no) == -1)
 		return;
@@ -71,14 +74,18 @@ imap_cmd_create(struct imap *s, struct imap_args *a)
 		imap_no(s, "%s", no);
 	else if (strcasecmp(name, "INBOX") == 0)
 		imap_no_store(s, STORE_EXISTS);
+	else if ((e = imap_may_create(s, name)) != STORE_OK)
+		imap_no_store(s, e);
 	else
-		reply(s, store_create(s->store, name, special), "CREATE completed");
+		reply(s, store_create(s->store, name, s->guest == NULL ? special : 0),
+		    "CREATE completed");
 }
 
 void
 imap_cmd_delete(struct imap *s, struct imap_args *a)
 {
 	char name[STORE_NAME_MAX + 1];
+	enum store_error e;
 	const char *no;
 
 	if (imap_sp(a) == -1 || imap_mailbox(s, a, name, &no) == -1 || imap_end(a) == -1)
@@ -89,9 +96,36 @@ imap_cmd_delete(struct imap *s, struct imap_args *a)
 		imap_no(s, "%s", no);
 		return;
 	}
+	if ((e = imap_may(s, name, ACL_REMOVE)) != STORE_OK) {
+		imap_no_store(s, e);
+		return;
+	}
 	if (s->folder != NULL && strcmp(folder_name(s->folder), name) == 0)
 		imap_view_close(s);
 	reply(s, store_delete(s->store, name), "DELETE completed");
+}
+
+/* A folder goes with all below it, for each of which "x" is asked for. */
+static enum store_error
+imap_may_rename(struct imap *s, const char *from)
+{
+	enum store_error e = imap_may(s, from, ACL_REMOVE);
+	size_t n, len = strlen(from);
+	struct folder_info *list;
+
+	if (s->guest == NULL)
+		return STORE_OK;
+	if (strcasecmp(from, "INBOX") == 0)
+		return STORE_DENIED;
+	if (e != STORE_OK || (e = store_list(s->store, &list, &n)) != STORE_OK)
+		return e;
+	for (size_t i = 0; i < n && e == STORE_OK; i++)
+		if (strncmp(list[i].name, from, len) == 0 && list[i].name[len] == '/' &&
+		    (list[i].flags & FOLDER_NOSELECT) == 0 &&
+		    imap_may(s, list[i].name, ACL_REMOVE) != STORE_OK)
+			e = STORE_DENIED;
+	free(list);
+	return e;
 }
 
 void
@@ -99,6 +133,7 @@ imap_cmd_rename(struct imap *s, struct imap_args *a)
 {
 	char from[STORE_NAME_MAX + 1], to[STORE_NAME_MAX + 1];
 	const char *no, *no_to;
+	enum store_error e;
 
 	if (imap_sp(a) == -1 || imap_mailbox(s, a, from, &no) == -1 || imap_sp(a) == -1 ||
 	    imap_mailbox(s, a, to, &no_to) == -1 || imap_end(a) == -1)
@@ -107,6 +142,9 @@ imap_cmd_rename(struct imap *s, struct imap_args *a)
 		no = no_to;
 	if (no != NULL)
 		imap_no(s, "%s", no);
+	else if ((e = imap_may_rename(s, from)) != STORE_OK ||
+		 (e = imap_may_create(s, to)) != STORE_OK)
+		imap_no_store(s, e);
 	else
 		reply(s, store_rename(s->store, from, to), "RENAME completed");
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * LIST (RFC 9051, 6.3.9; RFC 5258, RFC 5819, RFC 6154) and LSUB (RFC 3501, 6.3.9).
- * Attributes of children and of special use are always told.
+ * LIST (RFC 9051, 6.3.9; RFC 5258, RFC 5819, RFC 6154, RFC 8440) and LSUB (RFC
+ * 3501, 6.3.9). Attributes of children and of special use are always told.
  */
 #include <event2/buffer.h>
 #include <stdlib.h>
@@ -11,6 +11,8 @@
 #include "common/proto/encoding.h"
 #include "mailbox/imap.h"
 #include "mailbox/imap_list.h"
+#include "mailbox/imap_rights.h"
+#include "mailbox/imap_share.h"
 #include "mailbox/imap_status.h"
 
 struct list {
@@ -18,6 +20,7 @@ struct list {
 	bool extended; /* options or a list of patterns were given */
 	bool bad_pattern;
 	bool subscribed; /* RETURN (SUBSCRIBED) */
+	bool rights;     /* RETURN (MYRIGHTS) */
 	bool status;
 	unsigned int items; /* of STATUS */
 	struct imap_metadata_get *metadata;
@@ -82,6 +85,8 @@ return_options(struct imap_args *a, struct list *l)
 			return -1;
 		if (imap_str_is(&v, "SUBSCRIBED"))
 			l->subscribed = true;
+		else if (imap_str_is(&v, "MYRIGHTS"))
+			l->rights = true;
 		else if (imap_str_is(&v, "STATUS")) {
 			l->status = true;
 			if (imap_sp(a) == -1 || imap_status_parse(a, &l->items) == -1)
@@ -179,29 +184,170 @@ print(struct imap *s, const struct list *l, const struct imap_listed *e)
 	evbuffer_add(s->out, "\r\n", 2);
 }
 
+/* "* MYRIGHTS name lrs"; not of what only stands for inferiors (RFC 8440, 4). */
+static void
+print_rights(struct imap *s, const struct imap_listed *e)
+{
+	char text[ACL_RIGHTS_SIZE];
+
+	if (!e->other) {
+		imap_print_myrights(s, e->name);
+		return;
+	}
+	acl_rights_print(imap_share_rights(s, e->name), true, text);
+	evbuffer_add_printf(s->out, "* MYRIGHTS ");
+	imap_print_mailbox(s, e->name);
+	evbuffer_add_printf(s->out, " ");
+	imap_print_string(s->out, text, strlen(text));
+	evbuffer_add(s->out, "\r\n", 2);
+}
+
 static void
 list(struct imap *s, const struct list *l)
 {
 	struct imap_listed *v;
-	size_t n;
-	enum store_error e = imap_list_choose(s->store, &l->choice, &v, &n);
+	char **others = NULL;
+	size_t n, n_others = 0;
+	enum store_error e = imap_list_choose(s, &l->choice, &v, &n);
 
 	if (e != STORE_OK) {
 		imap_no_store(s, e);
 		return;
 	}
+	if (l->status)
+		others = calloc(n + 1, sizeof(char *));
 	for (size_t i = 0; i < n; i++) {
 		if (!v[i].chosen)
 			continue;
 		print(s, l, &v[i]);
+		if (v[i].flags & FOLDER_NOSELECT)
+			continue;
+		if (l->rights && v[i].info == 0)
+			print_rights(s, &v[i]);
 		/* One that cannot be opened has no status (RFC 5819, 2). */
-		if (l->status && (v[i].flags & FOLDER_NOSELECT) == 0)
+		if (l->status && !v[i].other)
 			(void)imap_status_tell(s, v[i].name, l->items);
-		if (l->metadata != NULL && (v[i].flags & FOLDER_NOSELECT) == 0)
+		else if (l->status && others != NULL &&
+			 (others[n_others] = strdup(v[i].name)) != NULL)
+			n_others++;
+		if (l->metadata != NULL && !v[i].other)
 			imap_list_metadata_tell(s, v[i].name, l->metadata);
 	}
 	free(v);
+	imap_share_status(s, others, n_others, l->items, "LIST completed");
+}
+
+static int
+compare_infos(const void *a, const void *b)
+{
+	return strcmp(
+	    ((const struct folder_info *)a)->name, ((const struct folder_info *)b)->name);
+}
+
+/* Flags as they are for this user: FOLDER_NOSELECT alone is nothing to be seen. */
+static void
+guest_sees(struct imap *s, struct folder_info *f, size_t n)
+{
+	struct folder_info key, *parent;
+
+	if (n > 1)
+		qsort(f, n, sizeof(*f), compare_infos); /* INBOX too */
+	for (size_t i = 0; i < n; i++)
+		f[i].flags = (f[i].flags & FOLDER_NOSELECT) ||
+				     (imap_rights(s, f[i].name) & ACL_LOOKUP) == 0
+				 ? FOLDER_NOSELECT
+				 : 0;
+	for (size_t i = 0; i < n; i++) {
+		if (f[i].flags & FOLDER_NOSELECT)
+			continue;
+		(void)strlcpy(key.name, f[i].name, sizeof(key.name));
+		for (char *slash = strrchr(key.name, '/'); slash != NULL;
+		     slash = strrchr(key.name, '/')) {
+			*slash = '\0';
+			parent = bsearch(&key, f, n, sizeof(*f), compare_infos);
+			if (parent != NULL)
+				parent->flags |= FOLDER_HAS_CHILDREN;
+		}
+	}
+}
+
+/* What another user may see: folders with "l", and parents of such. */
+static void
+list_guest(struct imap *s, const struct list *l)
+{
+	struct folder_info *f;
+	size_t n;
+	enum store_error e = store_list(s->store, &f, &n);
+
+	if (e != STORE_OK) {
+		imap_no_store(s, e);
+		return;
+	}
+	guest_sees(s, f, n);
+	for (size_t i = 0; i < n; i++) {
+		char full[IMAP_GUEST_NAME_MAX + 1];
+		struct imap_listed x = { .other = false };
+		bool matches = false;
+
+		x.flags = f[i].flags & (FOLDER_NOSELECT | FOLDER_HAS_CHILDREN);
+		if (x.flags == FOLDER_NOSELECT)
+			continue;
+		imap_guest_name(s->guest, f[i].name, full);
+		for (size_t k = 0; k < l->choice.n_patterns; k++)
+			matches |= strlen(full) <= STORE_NAME_MAX &&
+				   imap_list_matches(l->choice.patterns[k], full);
+		if (!matches)
+			continue;
+		(void)strlcpy(x.name, f[i].name, sizeof(x.name));
+		print(s, l, &x);
+		if (l->rights && (x.flags & FOLDER_NOSELECT) == 0)
+			print_rights(s, &x);
+	}
+	free(f);
 	imap_ok(s, "LIST completed");
+}
+
+/* ---- with what others share ---- */
+
+static void
+release(void *arg)
+{
+	struct list *l = arg;
+
+	imap_list_choice_clear(&l->choice);
+	imap_list_metadata_free(l->metadata);
+	free(l);
+}
+
+static void
+gathered(struct imap *s, void *arg)
+{
+	list(s, arg);
+	release(arg);
+}
+
+static void
+list_all(struct imap *s, struct list *l)
+{
+	enum imap_share_level level =
+	    imap_share_level(s, l->choice.patterns, l->choice.n_patterns);
+	struct list *kept;
+
+	/* Use is told of the session's own mailboxes only. */
+	if ((l->choice.select & IMAP_LIST_SPECIAL_USE) && level != IMAP_SHARE_NOTHING) {
+		imap_share_forget_folders(s->share);
+		level = IMAP_SHARE_NOTHING;
+	} else if (level == IMAP_SHARE_NOTHING && s->share != NULL)
+		imap_share_forget_folders(s->share);
+	if (level == IMAP_SHARE_NOTHING || (kept = malloc(sizeof(*kept))) == NULL) {
+		list(s, l);
+		return;
+	}
+	*kept = *l;
+	memset(&l->choice, 0, sizeof(l->choice));
+	l->metadata = NULL;
+	imap_share_gather(s, level, kept->choice.patterns, kept->choice.n_patterns,
+	    gathered, release, kept);
 }
 
 void
@@ -225,7 +371,10 @@ imap_cmd_list(struct imap *s, struct imap_args *a)
 	else {
 		if (l.items & IMAP_STATUS_HIGHESTMODSEQ)
 			imap_use_condstore(s);
-		list(s, &l);
+		if (s->guest != NULL)
+			list_guest(s, &l);
+		else
+			list_all(s, &l);
 	}
 out:
 	imap_list_metadata_free(l.metadata);
@@ -289,7 +438,7 @@ lsub(struct imap *s, const char *pattern)
 	struct folder_info *f;
 	size_t n, plen = strlen(pattern);
 	enum store_error e = store_list(s->store, &f, &n);
-	char told[STORE_NAME_MAX + 1] = "";
+	char told[STORE_NAME_MAX + 1] = "", owner[ADDRESS_MAX + 1];
 
 	if (e != STORE_OK) {
 		imap_no_store(s, e);
@@ -301,6 +450,9 @@ lsub(struct imap *s, const char *pattern)
 		if ((f[i].flags & FOLDER_SUBSCRIBED) == 0)
 			continue;
 		if (imap_list_matches(pattern, name)) {
+			/* Whether another user's is there is not looked at. */
+			if (imap_share_whose(s, name, owner) != 0)
+				f[i].flags &= ~(uint32_t)FOLDER_NOSELECT;
 			print_lsub(s, name, f[i].flags);
 			continue;
 		}

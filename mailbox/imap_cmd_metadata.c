@@ -10,6 +10,7 @@
 #include "mailbox/imap.h"
 #include "mailbox/imap_list.h"
 #include "mailbox/imap_search.h"
+#include "mailbox/imap_rights.h"
 
 #define ENTRIES_MAX 100
 
@@ -137,6 +138,29 @@ is_below(const char *name, const char *entry, uint32_t depth)
 	return levels <= depth;
 }
 
+/* RFC 5464, 3.3; writing asks for more, since all see it. What is private, and what is of
+ * the mailbox as a whole, is the owner's. */
+static enum store_error
+may(struct imap *s, const struct imap_metadata_get *g, bool write)
+{
+	unsigned int rights;
+
+	if (s->guest == NULL)
+		return STORE_OK;
+	if (g->server)
+		return STORE_DENIED;
+	rights = imap_rights(s, g->mailbox);
+	if ((rights & ACL_LOOKUP) && (rights & (write ? ACL_WRITE : ACL_READ)))
+		return STORE_OK;
+	return rights & ACL_KNOWN ? STORE_DENIED : STORE_NOT_FOUND;
+}
+
+static bool
+is_private(const char *name)
+{
+	return strncmp(name, "/private/", 9) == 0;
+}
+
 static void
 print_value(struct evbuffer *out, const struct annotation *e)
 {
@@ -161,7 +185,8 @@ tell(struct imap *s, struct imap_metadata_get *g, const struct annotations *have
 		for (size_t k = 0; k < have->n; k++) {
 			const struct annotation *e = &have->v[k];
 
-			if (!is_below(e->name, g->names[i], g->depth))
+			if (!is_below(e->name, g->names[i], g->depth) ||
+			    (s->guest != NULL && is_private(e->name)))
 				continue;
 			found |= strcmp(e->name, g->names[i]) == 0;
 			if (g->has_max && e->len > g->max) {
@@ -202,7 +227,8 @@ open_target(struct imap *s, const struct imap_metadata_get *g, struct folder **f
 		imap_no(s, "%s", g->no);
 		return -1;
 	}
-	if (!g->server && (e = folder_open(s->store, g->mailbox, f)) != STORE_OK) {
+	if ((e = may(s, g, false)) != STORE_OK ||
+	    (!g->server && (e = folder_open(s->store, g->mailbox, f)) != STORE_OK)) {
 		imap_no_store(s, e);
 		return -1;
 	}
@@ -320,7 +346,7 @@ is_good_filter(const char *name, const struct imap_str *v)
 
 /* One entry and its value. -1 with a->error; *no when the server cannot keep it. */
 static int
-set_one(struct imap_args *a, bool server, struct annotations *have,
+set_one(struct imap *s, struct imap_args *a, bool server, struct annotations *have,
     struct evbuffer *names, const char **no)
 {
 	char name[ANNOTATION_NAME_MAX + 1];
@@ -340,7 +366,9 @@ set_one(struct imap_args *a, bool server, struct annotations *have,
 		return imap_fail(a, "NIL or a string expected");
 	else
 		v.s = NULL;
-	if (v.s != NULL && server && !is_good_filter(name, &v))
+	if (s->guest != NULL && is_private(name))
+		*no = "[NOPERM] Private entries are the owner's";
+	else if (v.s != NULL && server && !is_good_filter(name, &v))
 		*no = "[CANNOT] A filter must have a name and be a search program";
 	else if (v.len > ANNOTATION_VALUE_MAX && v.s != NULL)
 		*no = "[METADATA MAXSIZE 65536] Value too large";
@@ -379,8 +407,11 @@ imap_cmd_setmetadata(struct imap *s, struct imap_args *a)
 	if (imap_sp(a) == -1 || mailbox_arg(s, a, g) == -1 || imap_sp(a) == -1 ||
 	    imap_char(a, '(') == -1)
 		goto out;
-	if (g->no == NULL && !g->server &&
-	    (e = folder_open(s->store, g->mailbox, &f)) != STORE_OK) {
+	if (g->no == NULL && (e = may(s, g, true)) != STORE_OK)
+		no = e == STORE_DENIED ? "[NOPERM] You have not the right to do that"
+				       : "[NONEXISTENT] No such mailbox";
+	else if (g->no == NULL && !g->server &&
+		 (e = folder_open(s->store, g->mailbox, &f)) != STORE_OK) {
 		f = NULL;
 		no = e == STORE_NOT_FOUND ? "[NONEXISTENT] No such mailbox"
 					  : "[SERVERBUG] The mailbox cannot be opened";
@@ -389,7 +420,7 @@ imap_cmd_setmetadata(struct imap *s, struct imap_args *a)
 	else if ((e = annotations_load(s->store, f, have)) != STORE_OK)
 		no = "[SERVERBUG] Annotations cannot be read";
 	do {
-		if (set_one(a, g->server, have, names, &no) == -1)
+		if (set_one(s, a, g->server, have, names, &no) == -1)
 			goto out;
 	} while (imap_try_char(a, ' '));
 	if (imap_char(a, ')') == -1 || imap_end(a) == -1)

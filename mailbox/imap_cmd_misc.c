@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: ISC */
 /* NOOP, CHECK, LOGOUT, ID (RFC 2971), NAMESPACE (RFC 2342), COMPRESS (RFC 4978). */
+#include <event2/buffer.h>
+
 #include "mailbox/imap.h"
+#include "mailbox/imap_share.h"
 
 static void
 refreshed(struct imap *s, struct imap_args *a, const char *text)
@@ -85,6 +88,11 @@ imap_cmd_namespace(struct imap *s, struct imap_args *a)
 {
 	if (imap_end(a) == -1)
 		return;
-	imap_untagged(s, "NAMESPACE ((\"\" \"/\")) NIL NIL");
+	evbuffer_add_printf(s->out, "* NAMESPACE ((\"\" \"/\")) ");
+	if (s->share != NULL && s->share->prefix[0] != '\0')
+		evbuffer_add_printf(s->out, "((\"%s/\" \"/\"))", s->share->prefix);
+	else
+		evbuffer_add(s->out, "NIL", 3);
+	evbuffer_add_printf(s->out, " NIL\r\n");
 	imap_ok(s, "NAMESPACE completed");
 }

@@ -6,7 +6,15 @@
 #include <event2/buffer.h>
 #include <string.h>
 
+#include "common/proto/encoding.h"
 #include "mailbox/imap.h"
+#include "mailbox/imap_rights.h"
+
+static const char *
+root(const struct imap *s)
+{
+	return s->guest == NULL ? "" : s->guest->prefix;
+}
 
 /* STORAGE is in units of 1024 octets (RFC 9208, 5.1); what is begun counts. */
 static void
@@ -14,7 +22,10 @@ tell(struct imap *s)
 {
 	uint64_t used = store_used(s->store), limit = store_quota(s->store);
 
-	imap_untagged(s, "QUOTA \"\" (STORAGE %llu %llu)",
+	/* Another user sees it beside his own, which is "". */
+	evbuffer_add_printf(s->out, "* QUOTA ");
+	imap_print_string(s->out, root(s), strlen(root(s)));
+	evbuffer_add_printf(s->out, " (STORAGE %llu %llu)\r\n",
 	    (unsigned long long)((used + 1023) / 1024),
 	    (unsigned long long)((limit + 1023) / 1024));
 }
@@ -22,11 +33,11 @@ tell(struct imap *s)
 void
 imap_cmd_getquota(struct imap *s, struct imap_args *a)
 {
-	struct imap_str root;
+	struct imap_str v;
 
-	if (imap_sp(a) == -1 || imap_astring(a, &root) == -1 || imap_end(a) == -1)
+	if (imap_sp(a) == -1 || imap_astring(a, &v) == -1 || imap_end(a) == -1)
 		return;
-	if (root.len != 0 || store_quota(s->store) == 0) {
+	if (!ascii_equal(v.s, v.len, root(s)) || store_quota(s->store) == 0) {
 		imap_no(s, "[NONEXISTENT] No such quota root");
 		return;
 	}
@@ -48,14 +59,18 @@ imap_cmd_getquotaroot(struct imap *s, struct imap_args *a)
 		imap_no(s, "%s", no);
 		return;
 	}
-	if ((e = folder_open(s->store, name, &f)) != STORE_OK) {
+	if ((e = imap_open(s, name, ACL_READ, &f)) != STORE_OK) {
 		imap_no_store(s, e);
 		return;
 	}
 	folder_close(f);
 	evbuffer_add_printf(s->out, "* QUOTAROOT ");
 	imap_print_mailbox(s, name);
-	evbuffer_add_printf(s->out, store_quota(s->store) != 0 ? " \"\"\r\n" : "\r\n");
+	if (store_quota(s->store) != 0) {
+		evbuffer_add(s->out, " ", 1);
+		imap_print_string(s->out, root(s), strlen(root(s)));
+	}
+	evbuffer_add(s->out, "\r\n", 2);
 	if (store_quota(s->store) != 0)
 		tell(s);
 	imap_ok(s, "GETQUOTAROOT completed");

@@ -250,6 +250,7 @@ parse(struct imap *s, struct imap_args *a, struct search *q)
 {
 	struct imap_str charset;
 
+	q->keys.no_filters = s->guest != NULL;
 	if (imap_sp(a) == -1)
 		return -1;
 	if (q->kind != THREAD && imap_search_parse_return(a, &q->keys) == -1)

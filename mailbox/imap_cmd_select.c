@@ -7,6 +7,8 @@
 #include "common/compat/compat.h"
 #include "mailbox/imap.h"
 #include "mailbox/imap_qresync.h"
+#include "mailbox/imap_rights.h"
+#include "mailbox/imap_share.h"
 
 /* " (" CONDSTORE or QRESYNC (...) ")" */
 static int
@@ -52,7 +54,7 @@ say_selected(struct imap *s, struct folder *f)
 	if (s->readonly)
 		imap_untagged(s, "OK [PERMANENTFLAGS ()] Read-only mailbox");
 	else
-		imap_print_flag_list(s, "OK [PERMANENTFLAGS ", " \\*)] Flags permitted");
+		imap_print_permanent_flags(s);
 	imap_untagged(s, "%zu EXISTS", s->n_view);
 	if (!rev2)
 		imap_untagged(s, "%zu RECENT", recent);
@@ -85,16 +87,24 @@ select_folder(struct imap *s, struct imap_args *a, bool readonly)
 		imap_view_close(s);
 		imap_untagged(s, "OK [CLOSED] Previous mailbox is closed");
 	}
+	if (imap_share_is_remote(s)) {
+		imap_share_unselect(s);
+		imap_untagged(s, "OK [CLOSED] Previous mailbox is closed");
+	}
 	if (no != NULL) {
 		imap_no(s, "%s", no);
 		goto out;
 	}
-	if ((e = folder_open(s->store, name, &f)) != STORE_OK) {
+	if ((e = imap_open(s, name, ACL_READ, &f)) != STORE_OK) {
 		imap_no_store(s, e);
 		goto out;
 	}
 	if (condstore || q.asked)
 		imap_use_condstore(s);
+	/* RFC 4314, 5.2 */
+	if ((imap_rights(s, name) &
+		(ACL_SEEN | ACL_WRITE | ACL_INSERT | ACL_DELETED | ACL_EXPUNGE)) == 0)
+		readonly = true;
 	if (imap_view_open(s, f, readonly) == -1) {
 		imap_no(s, "[UNAVAILABLE] Out of memory");
 		goto out;
@@ -129,7 +139,7 @@ imap_cmd_close(struct imap *s, struct imap_args *a)
 
 	if (imap_end(a) == -1)
 		return;
-	if (!s->readonly && s->n_view > 0) {
+	if (!s->readonly && s->n_view > 0 && (imap_rights_here(s) & ACL_EXPUNGE)) {
 		uint32_t *uids = reallocarray(NULL, s->n_view, sizeof(*uids));
 
 		if (uids == NULL) {

@@ -5,15 +5,31 @@
 
 #include "common/imap/imap_capability.h"
 #include "mailbox/imap.h"
+#include "mailbox/imap_rights.h"
 #include "mailbox/imap_status.h"
+
+static const char *const names[] = { "MESSAGES", "RECENT", "UIDNEXT", "UIDVALIDITY",
+	"UNSEEN", "SIZE", "APPENDLIMIT", "HIGHESTMODSEQ", "MAILBOXID", "DELETED",
+	"DELETED-STORAGE" };
+#define N_NAMES (sizeof(names) / sizeof(names[0]))
+
+void
+imap_status_print_items(struct evbuffer *out, unsigned int items)
+{
+	const char *sp = "(";
+
+	for (size_t i = 0; i < N_NAMES; i++)
+		if (items & 1u << i) {
+			evbuffer_add_printf(out, "%s%s", sp, names[i]);
+			sp = " ";
+		}
+	evbuffer_add(out, ")", 1);
+}
 
 int
 imap_status_parse(struct imap_args *a, unsigned int *set)
 {
-	static const char *const names[] = { "MESSAGES", "RECENT", "UIDNEXT",
-		"UIDVALIDITY", "UNSEEN", "SIZE", "APPENDLIMIT", "HIGHESTMODSEQ",
-		"MAILBOXID", "DELETED", "DELETED-STORAGE" };
-	const size_t n = sizeof(names) / sizeof(names[0]);
+	const size_t n = N_NAMES;
 	struct imap_str v;
 
 	*set = 0;
@@ -82,7 +98,7 @@ imap_status_tell(struct imap *s, const char *name, unsigned int items)
 	struct folder *f;
 	enum store_error e;
 
-	if ((e = folder_open(s->store, name, &f)) != STORE_OK)
+	if ((e = imap_open(s, name, ACL_READ, &f)) != STORE_OK)
 		return e;
 	print(s, name, f, items);
 	folder_close(f);

@@ -7,6 +7,7 @@
 #include "common/compat/compat.h"
 #include "mailbox/imap.h"
 #include "mailbox/imap_fetch.h"
+#include "mailbox/imap_rights.h"
 
 static int
 operation(struct imap_args *a, enum flag_op *op, bool *silent)
@@ -48,6 +49,7 @@ struct change {
 	enum flag_op op;
 	uint8_t flags;
 	uint64_t keywords;
+	struct flag_mask may;
 	bool silent;
 	bool conditional;
 	uint64_t since;
@@ -96,8 +98,8 @@ run(struct imap *s, struct change *c, uint32_t **uids, size_t n)
 		for (; c->n_failed < n; c->n_failed++)
 			c->failed[c->n_failed] = (*uids)[c->n_failed];
 	} else if (n > 0)
-		e = folder_store(s->folder, *uids, n, c->op, c->flags, c->keywords,
-		    c->since, c->failed, &c->n_failed, &changed);
+		e = folder_store_masked(s->folder, *uids, n, c->op, c->flags, c->keywords,
+		    &c->may, c->since, c->failed, &c->n_failed, &changed);
 	if (e != STORE_OK) {
 		imap_no_store(s, e);
 		return;
@@ -128,6 +130,29 @@ run(struct imap *s, struct change *c, uint32_t **uids, size_t n)
 		evbuffer_free(b);
 }
 
+static void
+rights(struct imap *s, struct change *c)
+{
+	c->may = (struct flag_mask){ UINT8_MAX, UINT64_MAX };
+	imap_rights_flags(imap_rights_here(s), &c->may.flags, &c->may.keywords);
+}
+
+/* RFC 4314, 4: one that may be changed is enough. Keywords that could not be made are not
+ * known here, so that naming none of the rest counts as naming them. */
+static bool
+may_any(const struct change *c)
+{
+	uint8_t all =
+	    FLAG_SEEN | FLAG_ANSWERED | FLAG_FLAGGED | FLAG_DELETED | FLAG_DRAFT;
+
+	if (c->may.keywords != 0)
+		return c->flags == 0 || c->keywords != 0 ||
+		       (c->flags & c->may.flags) != 0;
+	if (c->op == FLAG_OP_SET)
+		return (c->may.flags & all) != 0;
+	return (c->flags & c->may.flags) != 0;
+}
+
 void
 imap_cmd_store(struct imap *s, struct imap_args *a)
 {
@@ -138,10 +163,12 @@ imap_cmd_store(struct imap *s, struct imap_args *a)
 	bool no_room;
 	size_t n;
 
+	rights(s, &c);
 	if (imap_sp(a) == -1 || imap_set_parse(a, &set) == -1 || imap_sp(a) == -1 ||
 	    condition(a, &c.conditional, &c.since) == -1 ||
 	    operation(a, &c.op, &c.silent) == -1 || imap_sp(a) == -1 ||
-	    imap_flags(a, s->folder, c.op != FLAG_OP_REMOVE && !s->readonly, &c.flags,
+	    imap_flags(a, s->folder,
+		c.op != FLAG_OP_REMOVE && !s->readonly && c.may.keywords != 0, &c.flags,
 		&c.keywords, &no_room) == -1 ||
 	    imap_end(a) == -1)
 		goto out;
@@ -151,6 +178,8 @@ imap_cmd_store(struct imap *s, struct imap_args *a)
 	}
 	if (s->readonly)
 		imap_no(s, "[READ-ONLY] Mailbox is read-only");
+	else if (!may_any(&c))
+		imap_no(s, "[NOPERM] You have not the right to change these flags");
 	else if (no_room)
 		imap_no(s, "[LIMIT] Too many keywords, or too long");
 	else if (c.conditional &&

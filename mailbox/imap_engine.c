@@ -12,6 +12,8 @@
 #include "common/compat/compat.h"
 #include "mailbox/imap.h"
 #include "mailbox/imap_notify.h"
+#include "mailbox/imap_rights.h"
+#include "mailbox/imap_share.h"
 
 #define ANY (IMAP_AUTHENTICATED | IMAP_SELECTED)
 #define PROGRESS_MS 10000
@@ -19,6 +21,7 @@
 #define NO_EXPUNGE 2 /* without UID: sequence numbers must not change */
 #define BY_NUMBER 4  /* without UID it takes sequence numbers */
 #define EXPUNGES 8   /* tells of expunged messages as its result */
+#define GUEST 16     /* other users too, as far as their rights go */
 
 static const struct command {
 	const char *name;
@@ -27,44 +30,55 @@ static const struct command {
 	imap_command_fn run;
 } commands[] = {
 	{ "CAPABILITY", ANY, 0, imap_cmd_capability },
-	{ "NOOP", ANY, 0, imap_cmd_noop },
-	{ "LOGOUT", ANY, 0, imap_cmd_logout },
+	{ "NOOP", ANY, GUEST, imap_cmd_noop },
+	{ "LOGOUT", ANY, GUEST, imap_cmd_logout },
 	{ "ID", ANY, 0, imap_cmd_id },
-	{ "ENABLE", ANY, 0, imap_cmd_enable },
+	{ "ENABLE", ANY, GUEST, imap_cmd_enable },
 	{ "NAMESPACE", ANY, 0, imap_cmd_namespace },
-	{ "LIST", ANY, 0, imap_cmd_list },
+	{ "LIST", ANY, GUEST, imap_cmd_list },
 	{ "LSUB", ANY, 0, imap_cmd_lsub },
-	{ "SELECT", ANY, 0, imap_cmd_select },
-	{ "EXAMINE", ANY, 0, imap_cmd_examine },
-	{ "STATUS", ANY, 0, imap_cmd_status },
-	{ "CREATE", ANY, 0, imap_cmd_create },
-	{ "DELETE", ANY, 0, imap_cmd_delete },
-	{ "RENAME", ANY, 0, imap_cmd_rename },
+	{ "SELECT", ANY, GUEST, imap_cmd_select },
+	{ "EXAMINE", ANY, GUEST, imap_cmd_examine },
+	{ "STATUS", ANY, GUEST, imap_cmd_status },
+	{ "CREATE", ANY, GUEST, imap_cmd_create },
+	{ "DELETE", ANY, GUEST, imap_cmd_delete },
+	{ "RENAME", ANY, GUEST, imap_cmd_rename },
 	{ "SUBSCRIBE", ANY, 0, imap_cmd_subscribe },
 	{ "UNSUBSCRIBE", ANY, 0, imap_cmd_unsubscribe },
-	{ "APPEND", ANY, 0, imap_cmd_append },
-	{ "REPLACE", IMAP_SELECTED, UID_TOO | BY_NUMBER | EXPUNGES, imap_cmd_replace },
-	{ "IDLE", ANY, 0, imap_cmd_idle },
+	{ "APPEND", ANY, GUEST, imap_cmd_append },
+	{ "REPLACE", IMAP_SELECTED, UID_TOO | BY_NUMBER | EXPUNGES | GUEST,
+	    imap_cmd_replace },
+	{ "IDLE", ANY, GUEST, imap_cmd_idle },
 	{ "COMPRESS", ANY, 0, imap_cmd_compress },
-	{ "GETQUOTA", ANY, 0, imap_cmd_getquota },
-	{ "GETQUOTAROOT", ANY, 0, imap_cmd_getquotaroot },
+	{ "GETQUOTA", ANY, GUEST, imap_cmd_getquota },
+	{ "GETQUOTAROOT", ANY, GUEST, imap_cmd_getquotaroot },
 	{ "SETQUOTA", ANY, 0, imap_cmd_setquota },
-	{ "GETMETADATA", ANY, 0, imap_cmd_getmetadata },
-	{ "SETMETADATA", ANY, 0, imap_cmd_setmetadata },
-	{ "CANCELUPDATE", IMAP_SELECTED, 0, imap_cmd_cancelupdate },
+	{ "GETMETADATA", ANY, GUEST, imap_cmd_getmetadata },
+	{ "SETMETADATA", ANY, GUEST, imap_cmd_setmetadata },
+	{ "SETACL", ANY, GUEST, imap_cmd_setacl },
+	{ "DELETEACL", ANY, GUEST, imap_cmd_deleteacl },
+	{ "GETACL", ANY, GUEST, imap_cmd_getacl },
+	{ "LISTRIGHTS", ANY, GUEST, imap_cmd_listrights },
+	{ "MYRIGHTS", ANY, GUEST, imap_cmd_myrights },
+	{ "CANCELUPDATE", IMAP_SELECTED, GUEST, imap_cmd_cancelupdate },
 	{ "NOTIFY", ANY, 0, imap_cmd_notify },
 	{ "ESEARCH", ANY, UID_TOO, imap_cmd_esearch },
-	{ "CHECK", IMAP_SELECTED, 0, imap_cmd_check },
-	{ "CLOSE", IMAP_SELECTED, 0, imap_cmd_close },
-	{ "UNSELECT", IMAP_SELECTED, 0, imap_cmd_unselect },
-	{ "EXPUNGE", IMAP_SELECTED, UID_TOO | EXPUNGES, imap_cmd_expunge },
-	{ "FETCH", IMAP_SELECTED, UID_TOO | NO_EXPUNGE | BY_NUMBER, imap_cmd_fetch },
-	{ "STORE", IMAP_SELECTED, UID_TOO | NO_EXPUNGE | BY_NUMBER, imap_cmd_store },
-	{ "SEARCH", IMAP_SELECTED, UID_TOO | NO_EXPUNGE | BY_NUMBER, imap_cmd_search },
-	{ "SORT", IMAP_SELECTED, UID_TOO | NO_EXPUNGE | BY_NUMBER, imap_cmd_sort },
-	{ "THREAD", IMAP_SELECTED, UID_TOO | NO_EXPUNGE | BY_NUMBER, imap_cmd_thread },
-	{ "COPY", IMAP_SELECTED, UID_TOO | BY_NUMBER, imap_cmd_copy },
-	{ "MOVE", IMAP_SELECTED, UID_TOO | BY_NUMBER | EXPUNGES, imap_cmd_move },
+	{ "CHECK", IMAP_SELECTED, GUEST, imap_cmd_check },
+	{ "CLOSE", IMAP_SELECTED, GUEST, imap_cmd_close },
+	{ "UNSELECT", IMAP_SELECTED, GUEST, imap_cmd_unselect },
+	{ "EXPUNGE", IMAP_SELECTED, UID_TOO | EXPUNGES | GUEST, imap_cmd_expunge },
+	{ "FETCH", IMAP_SELECTED, UID_TOO | NO_EXPUNGE | BY_NUMBER | GUEST,
+	    imap_cmd_fetch },
+	{ "STORE", IMAP_SELECTED, UID_TOO | NO_EXPUNGE | BY_NUMBER | GUEST,
+	    imap_cmd_store },
+	{ "SEARCH", IMAP_SELECTED, UID_TOO | NO_EXPUNGE | BY_NUMBER | GUEST,
+	    imap_cmd_search },
+	{ "SORT", IMAP_SELECTED, UID_TOO | NO_EXPUNGE | BY_NUMBER | GUEST,
+	    imap_cmd_sort },
+	{ "THREAD", IMAP_SELECTED, UID_TOO | NO_EXPUNGE | BY_NUMBER | GUEST,
+	    imap_cmd_thread },
+	{ "COPY", IMAP_SELECTED, UID_TOO | BY_NUMBER | GUEST, imap_cmd_copy },
+	{ "MOVE", IMAP_SELECTED, UID_TOO | BY_NUMBER | EXPUNGES | GUEST, imap_cmd_move },
 };
 
 struct imap *
@@ -92,11 +106,14 @@ imap_free(struct imap *s)
 {
 	if (s == NULL)
 		return;
+	s->wake = NULL;
 	imap_set_task(s, NULL);
 	imap_append_drop(s);
 	imap_notify_free(s);
 	imap_view_close(s);
 	imap_announce_forget(s);
+	imap_share_free(s);
+	imap_guest_free(s->guest);
 	imap_lex_clear(&s->lex);
 	evbuffer_free(s->out);
 	free(s);
@@ -117,7 +134,8 @@ imap_ended(const struct imap *s)
 int
 imap_idle(const struct imap *s)
 {
-	return s->task == NULL && s->state != IMAP_ENDED;
+	return s->task == NULL && s->state != IMAP_ENDED &&
+	       !imap_remote_append_blocked(s);
 }
 
 static int64_t
@@ -224,6 +242,7 @@ imap_no_store(struct imap *s, enum store_error e)
 		[STORE_LIMIT] = "[LIMIT] ",
 		[STORE_GONE] = "[EXPUNGEISSUED] ",
 		[STORE_IO] = "[SERVERBUG] ",
+		[STORE_DENIED] = "[NOPERM] ",
 	};
 	const char *code = "";
 
@@ -274,8 +293,17 @@ run_command(struct imap *s)
 		imap_bad(s, s->uid ? "Unknown UID command" : "Unknown command");
 		return;
 	}
+	if (s->guest != NULL && (c->flags & GUEST) == 0) {
+		imap_no(s, "[NOPERM] Not in another user's mailbox");
+		return;
+	}
 	if ((c->states & s->state) == 0) {
 		imap_bad(s, "No mailbox selected");
+		return;
+	}
+	if (c->states == IMAP_SELECTED && imap_guest_lost(s)) {
+		imap_view_close(s);
+		imap_no(s, "[NOPERM] This mailbox is not shared any more");
 		return;
 	}
 	if ((s->enabled & IMAP_UIDONLY) && (c->flags & BY_NUMBER) && !s->uid) {
@@ -294,7 +322,7 @@ static void
 announced_literal(struct imap *s)
 {
 	imap_lex_tag(&s->lex, s->tag, sizeof(s->tag));
-	if (imap_append_literal(s))
+	if (imap_remote_append_literal(s) || imap_append_literal(s))
 		return;
 	if (imap_lex_accept(&s->lex) == 0) {
 		if (s->lex.literal_sync)
@@ -317,9 +345,13 @@ complete(struct imap *s)
 	s->busy = true;
 	if (s->append != NULL)
 		imap_append_finish(s);
+	else if (s->share != NULL && s->share->append != NULL)
+		imap_remote_append_finish(s);
+	else if (s->idling && imap_share_is_remote(s))
+		imap_remote_idle_line(s, s->lex.buf, s->lex.len);
 	else if (s->idling)
 		imap_idle_line(s, s->lex.buf, s->lex.len);
-	else
+	else if (!imap_remote_command(s))
 		run_command(s);
 	s->busy = false;
 	imap_lex_reset(&s->lex);
@@ -329,7 +361,10 @@ static void
 broken(struct imap *s)
 {
 	imap_append_drop(s);
+	imap_remote_append_drop(s);
 	imap_lex_tag(&s->lex, s->tag, sizeof(s->tag));
+	if (s->idling && s->share != NULL && s->share->selected != NULL)
+		imap_link_abandon(s->share->selected);
 	if (s->idling) {
 		s->idling = false;
 		strlcpy(s->tag, "*", sizeof(s->tag));
@@ -357,7 +392,10 @@ imap_input(struct imap *s, const uint8_t *in, size_t len)
 			announced_literal(s);
 			break;
 		case IMAP_LEX_DATA:
-			imap_append_data(s, s->lex.data, s->lex.data_len);
+			if (s->share != NULL && s->share->append != NULL)
+				imap_remote_append_data(s, s->lex.data, s->lex.data_len);
+			else
+				imap_append_data(s, s->lex.data, s->lex.data_len);
 			break;
 		case IMAP_LEX_COMMAND:
 			complete(s);
@@ -407,14 +445,22 @@ imap_run(struct imap *s, size_t unsent)
 		return 0;
 	if (s->task == NULL && s->woken && s->idling && s->notify == NULL) {
 		s->woken = false;
-		imap_view_sync(s, true);
+		if (imap_guest_lost(s))
+			imap_bye(s, "[NOPERM] This mailbox is not shared any more");
+		else
+			imap_view_sync(s, true);
 	}
+	if (s->idling && imap_share_is_remote(s))
+		imap_remote_idle_news(s);
+	if (s->state == IMAP_ENDED)
+		return 0;
 	if (evbuffer_get_length(s->out) + unsent >= IMAP_HIGH_WATER)
 		return 0;
 	if (s->task == NULL && imap_notify_pending(s))
 		imap_notify_tell(s);
 	if (s->task == NULL)
 		return 0;
+	s->waiting = false;
 	s->busy = true;
 	if (s->task->step(s, s->task, unsent) == 0) {
 		imap_set_task(s, NULL);
@@ -422,7 +468,7 @@ imap_run(struct imap *s, size_t unsent)
 	} else
 		tell_progress(s);
 	s->busy = false;
-	return (s->task != NULL || imap_notify_pending(s)) &&
+	return (s->task != NULL ? !s->waiting : imap_notify_pending(s)) &&
 	       evbuffer_get_length(s->out) + unsent < IMAP_HIGH_WATER;
 }
 
@@ -467,6 +513,7 @@ imap_poll(struct imap *s, bool everywhere)
 {
 	bool notify = s->notify != NULL && s->notify->n_groups > 0;
 
+	imap_share_poll(s);
 	if (s->task != NULL || (!s->idling && !notify))
 		return;
 	/* Watches tell imap_run() of what is found. */

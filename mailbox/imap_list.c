@@ -8,6 +8,7 @@
 
 #include "common/compat/compat.h"
 #include "common/proto/encoding.h"
+#include "mailbox/imap_share.h"
 
 /*
  * All positions of the name that the pattern so far can reach are kept at once, so that
@@ -132,13 +133,19 @@ meets(const struct imap_list_choice *c, const struct imap_listed *e)
 }
 
 static struct imap_listed *
-find(struct listing *l, const char *name)
+find_sorted(struct listing *l, const char *name)
 {
 	struct imap_listed key;
-	struct imap_listed *e;
 
 	(void)strlcpy(key.name, name, sizeof(key.name));
-	e = bsearch(&key, l->v, l->sorted, sizeof(*l->v), compare_listed);
+	return bsearch(&key, l->v, l->sorted, sizeof(*l->v), compare_listed);
+}
+
+static struct imap_listed *
+find(struct listing *l, const char *name)
+{
+	struct imap_listed *e = find_sorted(l, name);
+
 	for (size_t i = l->sorted; e == NULL && i < l->n; i++)
 		if (strcmp(l->v[i].name, name) == 0)
 			e = &l->v[i];
@@ -193,13 +200,52 @@ choose(struct listing *l, const struct imap_list_choice *c)
 	return 0;
 }
 
+/* Where the own mailbox has such a name, it is a subscription, or hidden. */
+static int
+add_others(struct imap *s, struct listing *l)
+{
+	const struct imap_share *sh = s->share;
+	char owner[ADDRESS_MAX + 1];
+	size_t own = 0, k = 0;
+
+	if (sh == NULL || sh->prefix[0] == '\0')
+		return 0;
+	for (; own < l->n; own++) {
+		struct imap_listed e = l->v[own];
+
+		if (imap_share_whose(s, e.name, owner) != 0) {
+			if ((e.flags & FOLDER_SUBSCRIBED) == 0)
+				continue;
+			e.flags = FOLDER_SUBSCRIBED | FOLDER_NOSELECT;
+			e.there = false;
+		}
+		l->v[k++] = e;
+	}
+	l->n = l->sorted = k;
+	for (size_t i = 0; i < sh->n_folders; i++) {
+		const struct imap_shared_folder *f = &sh->folders[i];
+		struct imap_listed *e;
+
+		if (i > 0 && strcmp(f->name, f[-1].name) == 0)
+			continue;
+		l->sorted = k;
+		if ((e = find_sorted(l, f->name)) != NULL)
+			e->flags = f->flags | FOLDER_SUBSCRIBED;
+		else if ((e = add(l, f->name, strlen(f->name), f->flags)) == NULL)
+			return -1;
+		e->there = e->other = true;
+	}
+	qsort(l->v, l->n, sizeof(*l->v), compare_listed);
+	return 0;
+}
+
 enum store_error
-imap_list_choose(struct store *s, const struct imap_list_choice *c,
+imap_list_choose(struct imap *s, const struct imap_list_choice *c,
     struct imap_listed **list, size_t *n)
 {
 	struct folder_info *f;
 	struct listing l = { 0 };
-	enum store_error e = store_list(s, &f, n);
+	enum store_error e = store_list(s->store, &f, n);
 
 	*list = NULL;
 	if (e != STORE_OK)
@@ -212,6 +258,8 @@ imap_list_choose(struct store *s, const struct imap_list_choice *c,
 		x->there = (f[i].flags & FOLDER_NOSELECT) == 0 ||
 			   (f[i].flags & FOLDER_HAS_CHILDREN) != 0;
 	}
+	if (add_others(s, &l) == -1)
+		goto fail;
 	l.sorted = l.n;
 	if (choose(&l, c) == -1)
 		goto fail;

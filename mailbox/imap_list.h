@@ -36,15 +36,17 @@ struct imap_listed {
 	char name[STORE_NAME_MAX + 1];
 	uint32_t flags;    /* FOLDER_* */
 	bool there;        /* it exists, perhaps only as a parent */
+	bool other;        /* of another user */
 	bool chosen;       /* it is to be told */
 	unsigned int info; /* of inferiors that do not match themselves: CHILDINFO */
 };
 
 /* Does the name match the pattern? */
 bool imap_list_matches(const char *pattern, const char *name);
-/* All names in order; those to tell are chosen. *list is free()d by the caller. */
-enum store_error imap_list_choose(struct store *, const struct imap_list_choice *,
-    struct imap_listed **list, size_t *n);
+/* All names in order, also those of other users that were gathered (imap_share.h); those
+ * to tell are chosen. *list is free()d by the caller. */
+enum store_error imap_list_choose(
+    struct imap *, const struct imap_list_choice *, struct imap_listed **list, size_t *n);
 void imap_list_choice_clear(struct imap_list_choice *);
 
 /* Entries whose values LIST tells too (RFC 9590); imap_cmd_metadata.c. */

@@ -6,6 +6,7 @@
 #include "common/compat/compat.h"
 #include "common/proto/encoding.h"
 #include "mailbox/imap.h"
+#include "mailbox/imap_rights.h"
 
 bool
 imap_names_are_utf8(const struct imap *s)
@@ -38,6 +39,8 @@ imap_mailbox_name(struct imap *s, const struct imap_str *v, char name[STORE_NAME
 	/* A trailing separator only says that children are planned (RFC 3501, 6.3.3). */
 	if (n > 1 && name[n - 1] == '/')
 		name[n - 1] = '\0';
+	if (s->guest != NULL && imap_guest_strip(s->guest, name) == -1)
+		*no = "[NONEXISTENT] No such mailbox or message";
 }
 
 int
@@ -97,11 +100,20 @@ imap_print_nstring(struct evbuffer *out, const char *s)
 void
 imap_print_mailbox(struct imap *s, const char *name)
 {
-	struct evbuffer *out = s->out;
-	char wire[STORE_NAME_MAX * 4 + 1];
+	imap_print_mailbox_to(s, name, s->out);
+}
+
+void
+imap_print_mailbox_to(struct imap *s, const char *name, struct evbuffer *out)
+{
+	char wire[IMAP_GUEST_NAME_MAX * 4 + 1], full[IMAP_GUEST_NAME_MAX + 1];
 	int n;
 	bool atom;
 
+	if (s->guest != NULL) {
+		imap_guest_name(s->guest, name, full);
+		name = full;
+	}
 	if (imap_names_are_utf8(s))
 		n = (int)strlcpy(wire, name, sizeof(wire));
 	else

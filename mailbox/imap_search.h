@@ -89,10 +89,11 @@ struct imap_search {
 	unsigned int result;   /* enum imap_return */
 	struct imap_partial partial;
 	bool bad_charset;
-	bool modseq;    /* by modification sequences: the result tells them */
-	bool numbers;   /* by sequence numbers */
-	bool fuzzy;     /* some key is */
-	bool correlate; /* the answer names the mailbox (RFC 7377, 2.1) */
+	bool modseq;     /* by modification sequences: the result tells them */
+	bool numbers;    /* by sequence numbers */
+	bool fuzzy;      /* some key is */
+	bool no_filters; /* the asker has none here */
+	bool correlate;  /* the answer names the mailbox (RFC 7377, 2.1) */
 	char undefined[ANNOTATION_NAME_MAX + 1]; /* a filter that is none (RFC 5466) */
 	char *attributes;                        /* of UPDATE (RFC 5465, 7), or NULL */
 };

@@ -293,7 +293,7 @@ key_filter(struct parser *p, struct imap_key *k, unsigned int depth)
 		    p->a, "[BADCHARSET (US-ASCII UTF-8)] Filters are in UTF-8");
 	if (p->store == NULL)
 		return 0;
-	if (p->filters < FILTERS_MAX &&
+	if (p->filters < FILTERS_MAX && !search->no_filters &&
 	    (program = filter_program(p->store, &v, &len)) != NULL) {
 		imap_args_init(&a, program, len);
 		p->a = &a;

@@ -19,6 +19,8 @@
 #include "mailbox/maildir.h"
 #include "mailbox/session.h"
 #include "mailbox/session_conn.h"
+#include "mailbox/imap_rights.h"
+#include "mailbox/shares.h"
 
 #define POLL_S 10  /* changes from outside, while in IDLE, where nothing watches */
 #define SOON_MS 30 /* several files come at once */
@@ -26,6 +28,7 @@
 
 struct session {
 	LIST_ENTRY(session) entry;
+	char owner[ADDRESS_MAX + 1];
 	struct session_conn *sc;
 	struct imap *imap;
 	struct event *poll;
@@ -305,6 +308,21 @@ wake(void *arg)
 	session_conn_wake(((struct session *)arg)->sc);
 }
 
+/* Whose session it is. -1: it cannot be. */
+static int
+introduce(struct session *s, struct store *store, const struct msg_mbox_label *label)
+{
+	bool guest = label->purpose == MBOX_SHARED;
+	char prefix[IMAP_GUEST_PREFIX_MAX + 1];
+
+	(void)strlcpy(s->owner, label->address, sizeof(s->owner));
+	imap_set_owner(s->imap, s->owner);
+	if (guest && (shares_prefix_of(s->owner, prefix, sizeof(prefix)) == -1 ||
+			 imap_set_guest(s->imap, prefix, label->guest) == -1))
+		return -1;
+	return shares_attach(s->imap, store, guest);
+}
+
 int
 imap_session_start(struct event_base *base, int fd, struct store *store,
     const struct msg_mbox_label *label, void (*ended)(void *), void *arg)
@@ -318,7 +336,8 @@ imap_session_start(struct event_base *base, int fd, struct store *store,
 	}
 	s->imap = imap_new(store, wake, s);
 	s->poll = event_new(base, -1, EV_PERSIST, poll_cb, s);
-	if (s->imap == NULL || s->poll == NULL || event_add(s->poll, &poll_every) == -1)
+	if (s->imap == NULL || introduce(s, store, label) == -1 || s->poll == NULL ||
+	    event_add(s->poll, &poll_every) == -1)
 		close(fd);
 	else
 		s->sc = session_conn_start(base, fd, &sessions, &machine, s, ended, arg);

@@ -8,6 +8,7 @@
 
 struct imap;
 struct imap_args;
+struct evbuffer;
 
 enum imap_status_item {
 	IMAP_STATUS_MESSAGES = 1,
@@ -25,6 +26,8 @@ enum imap_status_item {
 
 /* "(" items ")". -1 with a->error. */
 int imap_status_parse(struct imap_args *, unsigned int *items);
+/* The same words as they came. */
+void imap_status_print_items(struct evbuffer *, unsigned int items);
 /* "* STATUS name (...)"; nothing when the mailbox cannot be opened. */
 enum store_error imap_status_tell(struct imap *, const char *name, unsigned int items);
 

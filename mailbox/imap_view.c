@@ -12,6 +12,7 @@
 #include "mailbox/imap.h"
 #include "mailbox/imap_context.h"
 #include "mailbox/imap_notify.h"
+#include "mailbox/imap_rights.h"
 
 static void
 changed(struct folder *f, void *arg)
@@ -55,7 +56,8 @@ imap_view_open(struct imap *s, struct folder *f, bool readonly)
 			imap_view_close(s);
 			return -1;
 		}
-	if (!readonly)
+	/* \Recent is the owner's. */
+	if (!readonly && s->guest == NULL)
 		folder_take_recent(f);
 	s->modseq = s->walked = folder_highestmodseq(f);
 	s->expunge_pending = false;
@@ -217,6 +219,31 @@ imap_print_flag_list(struct imap *s, const char *before, const char *after)
 	evbuffer_add_printf(s->out, "%s\r\n", after);
 }
 
+void
+imap_print_permanent_flags(struct imap *s)
+{
+	unsigned int rights = imap_rights_here(s);
+	uint8_t may = UINT8_MAX;
+	uint64_t keywords = UINT64_MAX;
+	const char *sp = "";
+
+	if (rights == ACL_ALL) {
+		imap_print_flag_list(s, "OK [PERMANENTFLAGS ", " \\*)] Flags permitted");
+		return;
+	}
+	imap_rights_flags(rights, &may, &keywords);
+	evbuffer_add_printf(s->out, "* OK [PERMANENTFLAGS (");
+	for (size_t i = 0; i < N_SYSTEM; i++)
+		if (may & system_flags[i].bit) {
+			evbuffer_add_printf(s->out, "%s%s", sp, system_flags[i].name);
+			sp = " ";
+		}
+	for (int i = 0; i < s->n_keywords && keywords != 0; i++)
+		evbuffer_add_printf(s->out, " %s", folder_keyword(s->folder, i));
+	evbuffer_add_printf(
+	    s->out, "%s)] Flags permitted\r\n", keywords != 0 ? " \\*" : "");
+}
+
 int
 imap_flags(struct imap_args *a, struct folder *f, bool create, uint8_t *flags,
     uint64_t *keywords, bool *no_room)
@@ -355,7 +382,7 @@ tell_new(struct imap *s)
 			break;
 	if (s->n_view == before)
 		return;
-	if (!s->readonly)
+	if (!s->readonly && s->guest == NULL)
 		folder_take_recent(s->folder);
 	imap_untagged(s, "%zu EXISTS", s->n_view);
 	if (s->enabled & IMAP_REV2)

@@ -18,6 +18,7 @@
 #include "common/sandbox.h"
 #include "mailbox/fts.h"
 #include "mailbox/session.h"
+#include "mailbox/shares.h"
 #include "mailbox/store.h"
 
 #define FLUSH_MS 1000
@@ -146,6 +147,7 @@ session_start(struct msg *m)
 	}
 	switch (label->purpose) {
 	case MBOX_IMAP:
+	case MBOX_SHARED:
 		r = imap_session_start(me.base, fd, me.store, label, session_ended, NULL);
 		break;
 	case MBOX_POP3:
@@ -227,6 +229,7 @@ static void
 mboxd_lost(struct channel *ch, const char *why, void *arg)
 {
 	me.mboxd = NULL;
+	shares_mboxd_gone();
 	stop("mboxd is gone");
 }
 
@@ -241,6 +244,7 @@ on_flush(evutil_socket_t fd, short what, void *arg)
 		store_flush(me.store);
 		more = store_busy(me.store) | fts_work(me.store);
 		say_used();
+		shares_tell(me.store);
 	}
 	event_add(me.ev_flush, more ? &fast : &slow);
 }
@@ -309,6 +313,7 @@ mailbox_main(const struct mailbox_start *start)
 	if (me.ev_flush == NULL || me.ev_linger == NULL || me.mboxd == NULL ||
 	    event_add(me.ev_flush, &first) == -1)
 		_exit(1);
+	shares_init(me.base, me.mboxd, start->other_users);
 	if (start->log_fd != -1)
 		logd_take(start->log_fd);
 	(void)event_base_dispatch(me.base);

@@ -54,7 +54,8 @@ struct mailbox_start {
 	unsigned int linger_s;
 	unsigned long long quota; /* octets, 0: none */
 	unsigned long long quota_messages;
-	int quota_hard; /* beyond it waiting is no use */
+	int quota_hard;          /* beyond it waiting is no use */
+	const char *other_users; /* what their folders' names begin with; "": nothing */
 	int debug;
 };
 /* This host's name, for what scripts send. */

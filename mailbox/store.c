@@ -27,6 +27,8 @@ store_error_text(enum store_error e)
 		return "Done";
 	case STORE_NOT_FOUND:
 		return "No such mailbox or message";
+	case STORE_DENIED:
+		return "You have not the right to do that";
 	case STORE_EXISTS:
 		return "Mailbox exists already";
 	case STORE_BAD_NAME:
@@ -189,6 +191,7 @@ store_open(int dirfd, uint64_t quota, struct store **out)
 	    (error = subscriptions_load(s)) != STORE_OK ||
 	    (error = folders_refresh(s, 1)) != STORE_OK)
 		goto fail;
+	store_acl_open(s);
 	if (s->other_boot && (error = recover(s)) != STORE_OK)
 		goto fail;
 	s->trash = true; /* until looked */

@@ -34,6 +34,7 @@ enum store_error {
 	STORE_LIMIT,    /* too many folders, keywords, … */
 	STORE_GONE,     /* the message's file vanished */
 	STORE_IO,       /* logged with its errno */
+	STORE_DENIED,   /* the user may see it, but not do that */
 };
 const char *store_error_text(enum store_error); /* a sentence for the user */
 
@@ -100,6 +101,22 @@ enum store_error store_delete(struct store *, const char *name);
  * 9051, 6.3.6). */
 enum store_error store_rename(struct store *, const char *from, const char *to);
 enum store_error store_subscribe(struct store *, const char *name, int on);
+
+/* ---- who else may do what (acl.h) ---- */
+
+struct acl;
+/* Of that folder; borrowed until the next change. NULL: nobody else, or no such one. */
+const struct acl *store_acl(struct store *, const char *name);
+/* On the disk before it returns. */
+enum store_error store_acl_set(struct store *, const char *name, const struct acl *);
+/* All identifiers in any folder's list, a line each; *len. -1: they do not fit. */
+int store_acl_identifiers(struct store *, char *buf, size_t cap, size_t *len);
+/* Raised when what the above says may have changed. */
+uint64_t store_acl_generation(const struct store *);
+/* There is, or was once, a folder with a list. */
+int store_is_shared(const struct store *);
+/* Lists that another program has put there are found. */
+enum store_error store_acl_rescan(struct store *);
 
 /* ---- an open folder, shared by all sessions that have it open ---- */
 
@@ -224,6 +241,14 @@ enum flag_op {
 enum store_error folder_store(struct folder *, const uint32_t *uids, size_t n,
     enum flag_op, uint8_t flags, uint64_t keywords, uint64_t unchanged_since,
     uint32_t *failed, size_t *n_failed, size_t *changed);
+/* The same for some flags only: the others stay as they are. */
+struct flag_mask {
+	uint8_t flags;
+	uint64_t keywords;
+};
+enum store_error folder_store_masked(struct folder *, const uint32_t *uids, size_t n,
+    enum flag_op, uint8_t flags, uint64_t keywords, const struct flag_mask *may,
+    uint64_t unchanged_since, uint32_t *failed, size_t *n_failed, size_t *changed);
 /* Removes those of the uids that have \Deleted (any: regardless). */
 enum store_error folder_expunge(
     struct folder *, const uint32_t *uids, size_t n, int any, size_t *removed);
@@ -235,6 +260,10 @@ enum store_error folder_copy(struct folder *from, const uint32_t *uids, size_t n
  */
 enum store_error folder_copy_to_move(struct folder *from, const uint32_t *uids, size_t n,
     struct folder *to, uint32_t *new_uids);
+
+/* The same with the flags of the copies cut down to those. */
+enum store_error folder_copy_masked(struct folder *from, const uint32_t *uids, size_t n,
+    struct folder *to, uint32_t *new_uids, int to_move, uint8_t flags, int keywords);
 
 /* Appending, also large messages piece by piece: begin, write…, then commit or abort. */
 struct append;

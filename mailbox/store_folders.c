@@ -111,6 +111,7 @@ table_drop(struct store *s, struct folder *f)
 	index_forget_folder(s, f->id);
 	f->gone = f->detached = true;
 	f->news |= FOLDER_NEWS_GONE;
+	s->acl_generation += s->shared;
 	folder_changed(f);
 	store_tell(
 	    s, &(struct store_news){
@@ -359,7 +360,8 @@ make_one(struct store *s, const char *name, uint32_t special)
 		return STORE_IO;
 	if (special != 0)
 		f->special = special;
-	if ((error = folder_meta_save(f, 1)) != STORE_OK)
+	if ((error = folder_meta_save(f, 1)) != STORE_OK ||
+	    (error = folder_acl_inherit(f)) != STORE_OK)
 		return error;
 	if (fsync(s->mailfd) == -1)
 		return store_errno("Maildir");

@@ -10,6 +10,7 @@
  *	folder_files.c	its files: content, names that follow the flags, unlinking
  *	folder_meta.c	fife-folder: what survives the loss of the index
  *	store_news.c	who is told of changes
+ *	store_acl.c	fife-acl: who else may do what
  *	scan.c		what other programs did in the Maildir
  *	append.c	APPEND and COPY
  *	delivery.c	local delivery and its memory
@@ -143,6 +144,8 @@ struct folder {
 	size_t n_expunged, expunged_cap;
 	LIST_HEAD(, folder_watch) watches;
 	struct folder_fts *fts; /* its search index; NULL: not used yet */
+	struct acl *acl;        /* NULL: nobody else may do anything */
+	bool acl_known;         /* its file was read */
 };
 
 struct delivered {
@@ -193,6 +196,8 @@ struct store {
 
 	size_t cache_pending;
 	time_t cache_since;
+	bool shared; /* some folder may have a list of rights */
+	uint64_t acl_generation;
 	bool trash;
 	unsigned int trash_counter;
 	struct timespec checkpoint_failed;
@@ -286,6 +291,12 @@ enum store_error folder_meta_save(struct folder *, int sync);
 void folder_meta_top_up(struct folder *);
 /* Room for n more UIDs and one more modseq, durably. */
 enum store_error folder_reserve(struct folder *, size_t n);
+
+/* ---- store_acl.c ---- */
+void store_acl_open(struct store *);
+void folder_acl_free(struct folder *);
+/* A new folder gets the list of its parent (RFC 4314, 4). */
+enum store_error folder_acl_inherit(struct folder *);
 
 /* ---- folder.c ---- */
 enum store_error folder_load(struct folder *);

@@ -21,6 +21,7 @@
 #include "common/log.h"
 #include "mboxd/dirs.h"
 #include "mboxd/launcher.h"
+#include "mboxd/shares.h"
 
 /* Each sweep compares the waiting with each other. */
 #define REQUESTS_MAX 1024
@@ -41,6 +42,7 @@ struct request {
 	struct msg_mbox_open open; /* of AUTHD_MBOXD_OPEN */
 	struct msg_mbox_dir dir;   /* of the others */
 	cells_given given;         /* or NULL: asked by authd */
+	char guest[1024];          /* of MBOX_SHARED */
 	void *given_arg;
 };
 
@@ -168,6 +170,11 @@ cell_message(struct channel *ch, struct msg *m, void *arg)
 {
 	struct cell *c = arg;
 
+	if (m->type == MSG_MAILBOX_MBOXD_SHARES || m->type == MSG_MAILBOX_MBOXD_SHARE ||
+	    m->type == MSG_MAILBOX_MBOXD_GRANTS) {
+		shares_message(ch, c->mailbox, m);
+		return;
+	}
 	if (m->type == MSG_MAILBOX_MBOXD_USED) {
 		strlcpy(c->used.mailbox, c->mailbox, sizeof(c->used.mailbox));
 		c->used.octets = m->p.mbox_used.octets;
@@ -245,6 +252,7 @@ cell_new(const struct msg_mbox_open *o)
 		.debug = conf.debug };
 	strlcpy(l.mailbox, o->mailbox, sizeof(l.mailbox));
 	strlcpy(l.hostname, daemon_conf()->hostname, sizeof(l.hostname));
+	strlcpy(l.other_users, conf.other_users, sizeof(l.other_users));
 	if (launcher_fork(&l, pair[1]) == -1) {
 		close(pair[0]);
 		goto fail;
@@ -364,6 +372,7 @@ do_open(struct request *r)
 	strlcpy(label.address, o->address, sizeof(label.address));
 	strlcpy(label.client, o->client, sizeof(label.client));
 	strlcpy(label.pop3_folders, o->pop3_folders, sizeof(label.pop3_folders));
+	strlcpy(label.guest, r->guest, sizeof(label.guest));
 	label.quota = o->quota; /* authd knows the default too */
 	label.quota_messages = o->quota_messages;
 	label.quota_hard = o->quota_hard;
@@ -526,6 +535,28 @@ cells_request(struct channel *authd, struct msg *m)
 		return;
 	}
 	sweep();
+}
+
+int
+cells_share(
+    const struct msg_mbox_open *o, const char *guest, cells_given given, void *arg)
+{
+	struct request *r;
+
+	if (!mailbox_name_valid(o->mailbox) || o->uid < conf.uid_first ||
+	    o->uid > conf.uid_last || n_requests >= REQUESTS_MAX || stop_done != NULL ||
+	    (r = calloc(1, sizeof(*r))) == NULL)
+		return -1;
+	r->type = MSG_AUTHD_MBOXD_OPEN;
+	r->deadline = now_ms() + REQUEST_PATIENCE_MS;
+	r->open = *o;
+	strlcpy(r->guest, guest, sizeof(r->guest));
+	r->given = given;
+	r->given_arg = arg;
+	TAILQ_INSERT_TAIL(&requests, r, entry);
+	n_requests++;
+	sweep();
+	return 0;
 }
 
 void

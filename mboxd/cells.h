@@ -21,6 +21,7 @@ struct cells_conf {
 	uint32_t processes_max;
 	uint32_t linger_s;
 	uint64_t quota_default;
+	char other_users[64];
 	uint32_t uid_first; /* of mailboxes */
 	uint32_t uid_last;
 	int debug;
@@ -39,6 +40,9 @@ typedef void (*cells_given)(int fd, const char *why, void *arg);
 void cells_admin(
     const char *mailbox, const char *address, uint32_t uid, cells_given, void *arg);
 void cells_admin_forget(void *arg);
+/* One of another user's process, known there as guest says. -1: given() is not called. */
+int cells_share(
+    const struct msg_mbox_open *, const char *guest, cells_given given, void *arg);
 /* End the sessions of a mailbox now. */
 void cells_kick(const char *mailbox);
 /* The mailbox says again what it holds. */

@@ -57,6 +57,7 @@ child_main(const struct launch *l, int mboxd_fd)
 		.quota = l->quota,
 		.quota_messages = l->quota_messages,
 		.quota_hard = l->quota_hard,
+		.other_users = l->other_users,
 		.debug = l->debug };
 	sigset_t none;
 

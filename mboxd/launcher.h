@@ -24,6 +24,7 @@ struct launch {
 	int32_t quota_hard;
 	char mailbox[512];
 	char hostname[256];
+	char other_users[64];
 };
 
 /* Forks it; in mboxd's sandbox, before there are threads. 0 or -1. */

@@ -40,14 +40,17 @@ static struct cells_conf
 cells_conf(void)
 {
 	const struct msg_conf *c = daemon_conf();
-
-	return (struct cells_conf){ .processes_max =
-					conf.processes_max > 0 ? conf.processes_max : 1,
+	struct cells_conf out = {
+		.processes_max = conf.processes_max > 0 ? conf.processes_max : 1,
 		.linger_s = conf.linger_s,
 		.quota_default = conf.quota_default,
 		.uid_first = c->uid_first + MAILBOX_UID_OFFSET,
 		.uid_last = c->uid_last,
-		.debug = c->debug };
+		.debug = c->debug,
+	};
+
+	strlcpy(out.other_users, conf.other_users, sizeof(out.other_users));
+	return out;
 }
 
 static int

@@ -6,6 +6,9 @@ static const struct conf_setting mailbox_settings[] = {
 	{ "linger", CONF_TIME, CONF_AT(msg_conf_mboxd, linger_s), 0, 86400, "30s" },
 	{ "processes-max", CONF_COUNT, CONF_AT(msg_conf_mboxd, processes_max), 1, 10000,
 	    "200" },
+	/* "": mailboxes are not shared */
+	{ "other-users", CONF_TEXT, CONF_AT(msg_conf_mboxd, other_users),
+	    .initial = "\"Other Users\"" },
 	/* 0: no quota */
 	{ "quota", CONF_SIZE, CONF_AT(msg_conf_mboxd, quota_default), 0, 1ull << 50,
 	    "0" },
