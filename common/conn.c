@@ -17,7 +17,6 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -297,7 +296,7 @@ on_drain(struct evbuffer *in, const struct evbuffer_cb_info *info, void *arg)
 static enum conn_io
 plain_read(struct conn *c, size_t cap, size_t *got)
 {
-	ssize_t n = read(c->fd, chunk, cap);
+	ssize_t n = c->marks ? conn_mark_read(c, chunk, cap) : read(c->fd, chunk, cap);
 
 	*got = 0;
 	if (n == 0)
@@ -308,6 +307,8 @@ plain_read(struct conn *c, size_t cap, size_t *got)
 		strlcpy(c->error, strerror(errno), sizeof(c->error));
 		return CONN_IO_ERROR;
 	}
+	if (c->marked) /* the octet that the mark came with is no input */
+		n--;
 	if (!c->closing && evbuffer_add(c->in, chunk, (size_t)n) == -1) {
 		strlcpy(c->error, "out of memory", sizeof(c->error));
 		return CONN_IO_ERROR;
@@ -380,7 +381,10 @@ input(struct conn *c)
 		tell(c, CONN_INPUT);
 	if (c->freed || c->state == CONN_S_FAILED)
 		return;
-	if (io == CONN_IO_EOF)
+	if (c->marked) {
+		c->marked = c->marks = 0;
+		tell(c, CONN_MARK);
+	} else if (io == CONN_IO_EOF)
 		tell(c, CONN_EOF);
 	else if (io == CONN_IO_ERROR)
 		fail(c);
@@ -738,58 +742,6 @@ int
 conn_fd(const struct conn *c)
 {
 	return c->fd;
-}
-
-/* What is no internet address is called "local". */
-static void
-address_text(const struct sockaddr_storage *ss, char *address, size_t cap, uint16_t *port)
-{
-	*port = 0;
-	strlcpy(address, "local", cap);
-	if (ss->ss_family == AF_INET) {
-		const struct sockaddr_in *in = (const void *)ss;
-
-		inet_ntop(AF_INET, &in->sin_addr, address, (socklen_t)cap);
-		*port = ntohs(in->sin_port);
-	} else if (ss->ss_family == AF_INET6) {
-		const struct sockaddr_in6 *in6 = (const void *)ss;
-
-		if (IN6_IS_ADDR_V4MAPPED(&in6->sin6_addr))
-			inet_ntop(AF_INET, in6->sin6_addr.s6_addr + 12, address,
-			    (socklen_t)cap);
-		else
-			inet_ntop(AF_INET6, &in6->sin6_addr, address, (socklen_t)cap);
-		*port = ntohs(in6->sin6_port);
-	}
-}
-
-void
-conn_peer(const struct conn *c, char *address, size_t cap, uint16_t *port)
-{
-	struct conn *m = (struct conn *)c;
-	struct sockaddr_storage ss = { 0 };
-	socklen_t len = sizeof(ss);
-
-	/* Kept, because a peer that has gone has no name any more. */
-	if (c->peer[0] == '\0' && getpeername(c->fd, (struct sockaddr *)&ss, &len) == 0)
-		address_text(&ss, m->peer, sizeof(m->peer), &m->peer_port);
-	strlcpy(address, c->peer, cap);
-	if (port != NULL)
-		*port = c->peer_port;
-}
-
-void
-conn_local(const struct conn *c, char *address, size_t cap, uint16_t *port)
-{
-	struct sockaddr_storage ss = { 0 };
-	socklen_t len = sizeof(ss);
-	uint16_t p = 0;
-
-	strlcpy(address, "", cap);
-	if (getsockname(c->fd, (struct sockaddr *)&ss, &len) == 0)
-		address_text(&ss, address, cap, &p);
-	if (port != NULL)
-		*port = p;
 }
 
 void

@@ -23,6 +23,7 @@ enum conn_event {
 	CONN_INPUT,     /* there is (more) input in conn_input() */
 	CONN_LOW_WATER, /* all output has been handed to the kernel */
 	CONN_EOF,       /* the peer closed its side; input that came before was told */
+	CONN_MARK,      /* the peer's conn_send_mark(): input before it was told */
 	CONN_TIMEOUT,   /* the deadline passed; it is unset then */
 	CONN_ERROR      /* socket or TLS error, conn_error() says what; nothing follows */
 };
@@ -43,6 +44,14 @@ void conn_close(struct conn *, uint32_t timeout_ms);
 /* The same, when the peer has said good-bye and nothing of it lies unread: a plain
  * connection does not wait for the peer's end then. */
 void conn_part(struct conn *, uint32_t timeout_ms);
+
+/*
+ * A place in the stream of a socket between two of our processes that no content can
+ * look like. Sent when nothing is unsent; 0, or -1 with errno. The other side must
+ * expect it, and gets CONN_MARK once; what comes later is input again.
+ */
+int conn_send_mark(struct conn *);
+void conn_expect_mark(struct conn *);
 
 /* What has come in; the owner drains it. */
 struct evbuffer *conn_input(struct conn *);

@@ -48,12 +48,17 @@ struct conn {
 	unsigned int read_wants_write : 1;
 	unsigned int write_wants_read : 1;
 	unsigned int bad_certificate : 1;
-	uint64_t close_at; /* monotonic ms: the end of conn_close()'s patience */
-	size_t discarded;  /* octets read while lingering */
+	unsigned int marks : 1;  /* one may come: conn_mark.c */
+	unsigned int marked : 1; /* the last read ended with it */
+	uint64_t close_at;       /* monotonic ms: the end of conn_close()'s patience */
+	size_t discarded;        /* octets read while lingering */
 	char error[160];
 	char peer[46]; /* as text, once asked for */
 	uint16_t peer_port;
 };
+
+/* read(2), and c->marked when the last octet is a mark's. */
+ssize_t conn_mark_read(struct conn *, void *, size_t cap);
 
 /* Results of one step of I/O. */
 enum conn_io {

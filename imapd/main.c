@@ -11,6 +11,7 @@ static const struct front_protocol imap = {
 	.stopping = "* BYE Server is stopping\r\n",
 	.ended = "* BYE Logged out: the account or its password has changed\r\n",
 	.idle = "* BYE Autologout; idle for too long\r\n",
+	.unauthenticates = true,
 	.login_new = imap_login_new,
 	.login_free = imap_login_free,
 	.login_input = imap_login_input,

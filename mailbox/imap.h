@@ -46,6 +46,9 @@ int imap_run(struct imap *, size_t unsent);
 int imap_idle(const struct imap *);
 struct evbuffer *imap_output(struct imap *);
 int imap_ended(const struct imap *);
+/* It ended so that the client can log in anew (RFC 8437): input that was not taken is
+ * the front's. */
+int imap_unauthenticated(const struct imap *);
 /* A number that changes when other folders are to be watched for changes from outside,
  * in IDLE or by NOTIFY; 0: none. */
 unsigned int imap_watched(const struct imap *);
@@ -133,6 +136,7 @@ struct imap {
 	bool busy;       /* at work for the client: changes are its own */
 	struct imap_task *task;
 	struct imap_append *append;
+	bool unauthenticated;
 	bool idling;
 	bool woken;
 	enum {
@@ -243,7 +247,7 @@ void imap_idle_line(struct imap *, const char *, size_t);
 	X(expunge) X(close) X(unselect) X(create) X(delete) X(rename) \
 	X(subscribe) X(unsubscribe) X(idle) X(compress) \
 	X(getquota) X(getquotaroot) X(setquota) \
-	X(getmetadata) X(setmetadata) X(cancelupdate) X(notify) X(esearch) \
+	X(getmetadata) X(setmetadata) X(cancelupdate) X(unauthenticate) X(notify) X(esearch) \
 	X(setacl) X(deleteacl) X(getacl) X(listrights) X(myrights)
 /* clang-format on */
 #define X(name) void imap_cmd_##name(struct imap *, struct imap_args *);

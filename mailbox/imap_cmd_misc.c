@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: ISC */
-/* NOOP, CHECK, LOGOUT, ID (RFC 2971), NAMESPACE (RFC 2342), COMPRESS (RFC 4978). */
+/* NOOP, CHECK, LOGOUT, ID (RFC 2971), NAMESPACE (RFC 2342), COMPRESS (RFC 4978),
+ * UNAUTHENTICATE (RFC 8437). */
 #include <event2/buffer.h>
 
 #include "mailbox/imap.h"
@@ -37,6 +38,18 @@ imap_cmd_logout(struct imap *s, struct imap_args *a)
 	/* Nothing untagged may come between: the folder is let go first. */
 	imap_view_close(s);
 	imap_ok(s, "LOGOUT completed");
+	s->state = IMAP_ENDED;
+}
+
+/* Nothing is expunged, and nothing of this session stays (RFC 8437). */
+void
+imap_cmd_unauthenticate(struct imap *s, struct imap_args *a)
+{
+	if (imap_end(a) == -1)
+		return;
+	imap_view_close(s);
+	imap_ok(s, "UNAUTHENTICATE completed");
+	s->unauthenticated = true;
 	s->state = IMAP_ENDED;
 }
 

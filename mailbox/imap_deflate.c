@@ -88,6 +88,13 @@ imap_deflate_out(struct imap_deflate *d, struct evbuffer *in, struct evbuffer *o
 	return deflate_piece(d, out, Z_SYNC_FLUSH);
 }
 
+int
+imap_deflate_end(struct imap_deflate *d, struct evbuffer *out)
+{
+	d->out.avail_in = 0;
+	return deflate_piece(d, out, Z_FINISH);
+}
+
 long
 imap_deflate_in(
     struct imap_deflate *d, const uint8_t *data, size_t len, struct evbuffer *out)

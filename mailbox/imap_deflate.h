@@ -22,5 +22,7 @@ long imap_deflate_in(
     struct imap_deflate *, const uint8_t *, size_t len, struct evbuffer *out);
 /* There may be more to make without input. */
 int imap_deflate_pending(const struct imap_deflate *);
+/* The end of the stream. */
+int imap_deflate_end(struct imap_deflate *, struct evbuffer *out);
 
 #endif

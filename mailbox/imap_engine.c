@@ -63,6 +63,7 @@ static const struct command {
 	{ "CANCELUPDATE", IMAP_SELECTED, GUEST, imap_cmd_cancelupdate },
 	{ "NOTIFY", ANY, 0, imap_cmd_notify },
 	{ "ESEARCH", ANY, UID_TOO, imap_cmd_esearch },
+	{ "UNAUTHENTICATE", ANY, 0, imap_cmd_unauthenticate },
 	{ "CHECK", IMAP_SELECTED, GUEST, imap_cmd_check },
 	{ "CLOSE", IMAP_SELECTED, GUEST, imap_cmd_close },
 	{ "UNSELECT", IMAP_SELECTED, GUEST, imap_cmd_unselect },
@@ -129,6 +130,12 @@ int
 imap_ended(const struct imap *s)
 {
 	return s->state == IMAP_ENDED;
+}
+
+int
+imap_unauthenticated(const struct imap *s)
+{
+	return s->unauthenticated;
 }
 
 int
@@ -409,7 +416,7 @@ imap_input(struct imap *s, const uint8_t *in, size_t len)
 			break;
 		}
 	}
-	return s->state == IMAP_ENDED ? len : done;
+	return s->state == IMAP_ENDED && !s->unauthenticated ? len : done;
 }
 
 int

@@ -36,6 +36,7 @@ struct session {
 	struct imap_deflate *deflate;
 	struct evbuffer *plain; /* input that was inflated and is not taken yet */
 	struct evbuffer *out;   /* output as it goes to the socket */
+	bool finished;          /* the end of our stream was sent */
 	bool broken;            /* the client's stream makes no sense, or no memory */
 	unsigned int watched;   /* imap_watched() when its folders were */
 	bool not_all;           /* there was no room for all of them */
@@ -252,6 +253,13 @@ output(void *m)
 		return imap_output(s->imap);
 	if (imap_deflate_out(s->deflate, imap_output(s->imap), s->out) == -1)
 		s->broken = true;
+	/* Its stream ends with the last answer, and then there is none (RFC 8437, 4.1).
+	 */
+	if (imap_unauthenticated(s->imap) && !s->finished) {
+		s->finished = true;
+		if (imap_deflate_end(s->deflate, s->out) == -1)
+			s->broken = true;
+	}
 	return s->out;
 }
 
@@ -261,6 +269,14 @@ has_ended(void *m)
 	struct session *s = m;
 
 	return s->broken || imap_ended(s->imap);
+}
+
+static int
+hands_back(void *m)
+{
+	struct session *s = m;
+
+	return !s->broken && imap_unauthenticated(s->imap);
 }
 
 static void
@@ -290,6 +306,7 @@ static const struct session_machine machine = {
 	.output = output,
 	.ended = has_ended,
 	.free = session_free,
+	.hands_back = hands_back,
 	.high_water = IMAP_HIGH_WATER,
 };
 

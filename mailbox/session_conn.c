@@ -24,6 +24,11 @@ struct session_conn {
 	struct event *step; /* there is work without input */
 	void (*ended)(void *);
 	void *arg;
+	enum {
+		RETURN_NOT,
+		RETURN_OUTPUT, /* the last answer is on its way */
+		RETURN_INPUT   /* what comes goes back */
+	} returning;
 	bool eof;
 };
 
@@ -52,6 +57,32 @@ session_conn_finish(struct session_conn *s)
 	session_free(s);
 }
 
+/* The last answer, the mark, and then what comes is sent back until the front's end. */
+static void
+hand_back(struct session_conn *s)
+{
+	if (conn_write_buffer(s->conn, s->machine->output(s->m)) == -1) {
+		session_free(s);
+		return;
+	}
+	if (s->returning == RETURN_NOT) {
+		s->returning = RETURN_OUTPUT;
+		event_del(s->step);
+	}
+	if (s->returning == RETURN_OUTPUT) {
+		if (conn_unsent(s->conn) > 0)
+			return; /* CONN_LOW_WATER comes */
+		if (conn_send_mark(s->conn) == -1) {
+			session_conn_finish(s);
+			return;
+		}
+		s->returning = RETURN_INPUT;
+	}
+	(void)conn_write_buffer(s->conn, conn_input(s->conn));
+	if (s->eof)
+		session_conn_finish(s);
+}
+
 void
 session_conn_forward(struct session_conn *s)
 {
@@ -75,7 +106,10 @@ session_conn_forward(struct session_conn *s)
 			break;
 	}
 	if (machine->ended(s->m)) {
-		session_conn_finish(s);
+		if (machine->hands_back != NULL && machine->hands_back(s->m))
+			hand_back(s);
+		else
+			session_conn_finish(s);
 		return;
 	}
 	if (evbuffer_get_length(machine->output(s->m)) > 0 &&

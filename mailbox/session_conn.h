@@ -25,6 +25,9 @@ struct session_machine {
 	struct evbuffer *(*output)(void *);
 	int (*ended)(void *);
 	void (*free)(void *);
+	/* It has ended, and the front goes on with the client (conn_send_mark()); input
+	 * that was not taken goes back. May be NULL. */
+	int (*hands_back)(void *);
 	size_t high_water; /* unsent octets above which it is not run */
 };
 

@@ -462,6 +462,7 @@ on_conn(struct conn *c, enum conn_event what, void *arg)
 		    KU("session", s->id), KS("reason", conn_error(c)));
 		session_drop(s);
 		return;
+	case CONN_MARK:
 	case CONN_CONNECTED:
 	case CONN_INPUT:
 	case CONN_LOW_WATER:

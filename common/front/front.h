@@ -28,6 +28,7 @@ struct front_protocol {
 	const char *too_many; /* line for a connection beyond the limits */
 	const char *stopping; /* line for logged-in clients, "" for none */
 	const char *ended;    /* line for one whose login has ended, "" for none */
+	bool unauthenticates; /* a session may end so that the client logs in anew */
 	const char *idle;     /* line after too long a silence, "" for none */
 
 	/* The machine (login.h) greets at once. NULL: no memory. */

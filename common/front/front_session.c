@@ -50,6 +50,7 @@ struct session {
 	uint8_t key[LIMIT_KEY_SIZE];
 	bool trusted; /* no waits */
 	bool eof;     /* the client closed its sending half */
+	bool again;   /* it was logged in before, and nothing was said since */
 	bool paused;  /* too much output is unsent */
 	bool auth_without_tls, starttls, certificates;
 	char client[64];
@@ -155,19 +156,50 @@ set_timer(struct session *s, uint32_t ms)
 	return event_add(s->timer, &tv);
 }
 
+static uint32_t
+login_timeout_ms(void)
+{
+	return (front.conf.login_timeout_s > 0 ? front.conf.login_timeout_s : 180) * 1000;
+}
+
 static void feed(struct session *);
 
 /* ---- the relay ---- */
 
+static void conn_event(struct conn *, enum conn_event, void *);
+static int login_begin(struct session *);
+
+/* UNAUTHENTICATE (RFC 8437): as before the login, with TLS as it stands. */
+static void
+login_again(struct session *s)
+{
+	s->relay = NULL;
+	counts.logged_in--;
+	send_logout(s);
+	conn_set_callback(s->conn, conn_event, s);
+	conn_deadline(s->conn, login_timeout_ms());
+	if (login_begin(s) == -1) {
+		session_abort(s);
+		return;
+	}
+	/* There is no second greeting. */
+	evbuffer_drain(s->login->out, evbuffer_get_length(s->login->out));
+	s->again = true;
+	feed(s);
+}
+
 static void
 relay_ended(enum relay_end end, void *arg)
 {
-	static const char *const why[] = { "client", "logout", "idle" };
+	static const char *const why[] = { "client", "logout", "unauthenticate", "idle" };
 	struct session *s = arg;
 
 	log_fact(LOG_LOGIN, LOGL_INFO, "logout", KS("proto", front.proto->name),
 	    KS("user", s->address), KS("client", s->client), KS("end", why[end]));
-	session_free(s);
+	if (end == RELAY_BACK)
+		login_again(s);
+	else
+		session_free(s);
 }
 
 static void
@@ -217,6 +249,8 @@ opened(struct session *s, uint8_t status, int fd, const char *text)
 	}
 	s->state = RELAY;
 	counts.logged_in++;
+	if (front.proto->unauthenticates)
+		relay_expect_back(s->relay);
 	if (s->eof)
 		relay_client_eof(s->relay);
 }
@@ -519,6 +553,22 @@ login_begin(struct session *s)
 	return s->login == NULL ? -1 : 0;
 }
 
+/* The end of a compressed stream may come after what it carried (RFC 8437, 4.1): a last
+ * block, that no command can look like. */
+static void
+skip_stream_end(struct session *s)
+{
+	struct evbuffer *in = conn_input(s->conn);
+	uint8_t c;
+
+	while (s->again && evbuffer_copyout(in, &c, 1) == 1) {
+		if (c > ' ' && c < 0x7f)
+			s->again = false;
+		else
+			evbuffer_drain(in, 1);
+	}
+}
+
 /* Octets to the machine and its actions to the world, until one of them waits. */
 static void
 feed(struct session *s)
@@ -540,6 +590,7 @@ feed(struct session *s)
 			conn_pause(s->conn);
 			return; /* CONN_LOW_WATER goes on */
 		}
+		skip_stream_end(s);
 		action = login_action(s->login, &sasl);
 		if (action == LOGIN_NONE && evbuffer_peek(in, -1, NULL, &v, 1) > 0) {
 			took = front.proto->login_input(s->login, v.iov_base,
@@ -683,8 +734,7 @@ front_session_new(int fd, const struct sockaddr *sa, const struct msg_listener *
 		return;
 	}
 	conn_peer(s->conn, s->client, sizeof(s->client), &(uint16_t){ 0 });
-	conn_deadline(s->conn,
-	    (front.conf.login_timeout_s > 0 ? front.conf.login_timeout_s : 180) * 1000);
+	conn_deadline(s->conn, login_timeout_ms());
 	if (implicit ? start_tls(s) == -1 : login_begin(s) == -1) {
 		session_abort(s);
 		return;

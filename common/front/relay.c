@@ -8,8 +8,10 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #define CLOSE_MS 5000
+#define BACK_MAX (1024 * 1024)
 /* A client that closed only its sending half ("printf ... | nc") still gets its replies,
  * up to the end of the mailbox's side, or until a pause of this length. */
 #define HALF_CLOSED_MS 3000
@@ -26,7 +28,8 @@ struct side {
 struct relay {
 	struct side client, mailbox;
 	bool client_eof;
-	bool told; /* the mailbox process knows of it */
+	bool told;             /* the mailbox process knows of it */
+	struct evbuffer *back; /* what the mailbox sends back since its mark, or NULL */
 	uint32_t idle_ms;
 	const char *idle_text;
 	void (*ended)(enum relay_end, void *);
@@ -46,7 +49,11 @@ finish(struct relay *r, enum relay_end end)
 	void (*ended)(enum relay_end, void *) = r->ended;
 	void *arg = r->arg;
 
-	if (end == RELAY_CLIENT) {
+	if (end == RELAY_BACK) {
+		conn_free(r->mailbox.conn);
+		(void)evbuffer_prepend_buffer(conn_input(r->client.conn), r->back);
+		conn_resume(r->client.conn);
+	} else if (end == RELAY_CLIENT) {
 		conn_free(r->client.conn);
 		/* The mailbox may still have to take in what the client sent before it
 		 * left. */
@@ -55,6 +62,8 @@ finish(struct relay *r, enum relay_end end)
 		conn_free(r->mailbox.conn);
 		conn_close(r->client.conn, CLOSE_MS);
 	}
+	if (r->back != NULL)
+		evbuffer_free(r->back);
 	free(r);
 	ended(end, arg);
 }
@@ -98,6 +107,60 @@ pass_eof(struct relay *r)
 	(void)shutdown(conn_fd(r->mailbox.conn), SHUT_WR);
 }
 
+/* The mailbox has seen what there is when it sees our end. */
+static void
+end_to_mailbox(struct relay *r)
+{
+	if (conn_unsent(r->mailbox.conn) == 0)
+		(void)shutdown(conn_fd(r->mailbox.conn), SHUT_WR);
+}
+
+static void
+mark(struct relay *r)
+{
+	forward(&r->mailbox);
+	if ((r->back = evbuffer_new()) == NULL) {
+		finish(r, RELAY_MAILBOX);
+		return;
+	}
+	conn_pause(r->client.conn);
+	end_to_mailbox(r);
+}
+
+/* Events after the mark. */
+static void
+event_back(struct relay *r, bool of_client, enum conn_event ev)
+{
+	struct evbuffer *in = conn_input(r->mailbox.conn);
+
+	switch (ev) {
+	case CONN_LOW_WATER:
+		if (!of_client)
+			end_to_mailbox(r);
+		break;
+	case CONN_INPUT:
+	case CONN_EOF:
+		if (of_client) {
+			r->client_eof |= ev == CONN_EOF;
+			break;
+		}
+		evbuffer_add_buffer(r->back, in);
+		if (evbuffer_get_length(r->back) > BACK_MAX)
+			finish(r, RELAY_MAILBOX);
+		else if (ev == CONN_EOF)
+			finish(r, r->client_eof ? RELAY_MAILBOX : RELAY_BACK);
+		break;
+	case CONN_ERROR:
+		finish(r, of_client ? RELAY_CLIENT : RELAY_MAILBOX);
+		break;
+	case CONN_TIMEOUT:
+		finish(r, RELAY_IDLE);
+		break;
+	default:
+		break;
+	}
+}
+
 static void
 event(struct conn *c, enum conn_event ev, void *arg)
 {
@@ -105,7 +168,14 @@ event(struct conn *c, enum conn_event ev, void *arg)
 	struct relay *r = s->relay;
 	enum relay_end end = s == &r->client ? RELAY_CLIENT : RELAY_MAILBOX;
 
+	if (r->back != NULL) {
+		event_back(r, s == &r->client, ev);
+		return;
+	}
 	switch (ev) {
+	case CONN_MARK:
+		mark(r);
+		break;
 	case CONN_INPUT:
 		if (r->client_eof)
 			conn_deadline(r->client.conn, HALF_CLOSED_MS);
@@ -168,6 +238,12 @@ relay_new(struct conn *client, struct conn *mailbox, uint32_t idle_ms,
 }
 
 void
+relay_expect_back(struct relay *r)
+{
+	conn_expect_mark(r->mailbox.conn);
+}
+
+void
 relay_client_eof(struct relay *r)
 {
 	r->client_eof = true;
@@ -183,6 +259,8 @@ relay_stop(struct relay *r, const char *text)
 	say(r, text);
 	conn_free(r->mailbox.conn);
 	conn_close(r->client.conn, CLOSE_MS);
+	if (r->back != NULL)
+		evbuffer_free(r->back);
 	free(r);
 }
 

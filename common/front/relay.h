@@ -19,6 +19,7 @@ struct relay;
 enum relay_end {
 	RELAY_CLIENT,  /* the client went away */
 	RELAY_MAILBOX, /* the mailbox side ended, as after LOGOUT */
+	RELAY_BACK,    /* relay_expect_back() */
 	RELAY_IDLE,    /* nothing came from the client for idle_ms */
 };
 
@@ -29,6 +30,10 @@ enum relay_end {
  */
 struct relay *relay_new(struct conn *client, struct conn *mailbox, uint32_t idle_ms,
     const char *idle_text, void (*ended)(enum relay_end, void *), void *arg);
+/* The mailbox side may give the connection back by a mark (conn.h): then the client's
+ * connection is the owner's again, with the input that the mailbox sent back before its
+ * own. Whoever sends it must log in anew, so that it need not be trusted. */
+void relay_expect_back(struct relay *);
 /* The client had closed its sending half before relay_new(). */
 void relay_client_eof(struct relay *);
 /* Ends it with a last word for the client; ended is not called. NULL is fine. */

@@ -556,6 +556,8 @@ on_event(struct conn *c, enum conn_event what, void *arg)
 	case CONN_INPUT:
 		input(s);
 		break;
+	case CONN_MARK: /* none is expected */
+		break;
 	case CONN_LOW_WATER:
 		if (s->feeding && feed(s) == -1)
 			break;

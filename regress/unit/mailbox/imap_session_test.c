@@ -26,6 +26,7 @@ any_state(size_t step)
 	    "completed\r\n");
 	say(s, step, "a SELECT {4294967296}\r\nb NOOP\r\n",
 	    "a BAD [TOOBIG] Literal too large\r\nb OK NOOP completed\r\n");
+	say(s, step, "a UNAUTHENTICATE x\r\n", "a BAD @\r\n");
 	say(s, step, "a LOGOUT\r\nb NOOP\r\n",
 	    "* BYE Logging out\r\na OK LOGOUT completed\r\n");
 	assert_true(imap_ended(s));
@@ -366,6 +367,21 @@ test_back_pressure(void **state)
 	imap_free(s);
 }
 
+/* What comes after UNAUTHENTICATE is not for this session any more. */
+static void
+test_unauthenticate(void **state)
+{
+	static const char in[] = "a SELECT INBOX\r\nb UNAUTHENTICATE\r\nc NOOP\r\n";
+	struct imap *s = imap_new(store, NULL, NULL);
+
+	assert_int_equal(imap_unauthenticated(s), 0);
+	assert_int_equal(
+	    imap_input(s, (const uint8_t *)in, sizeof(in) - 1), strlen(in) - 8);
+	assert_int_equal(imap_ended(s), 1);
+	assert_int_equal(imap_unauthenticated(s), 1);
+	imap_free(s);
+}
+
 int
 main(void)
 {
@@ -377,6 +393,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_bad_appends, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_two_sessions, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_back_pressure, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_unauthenticate, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
