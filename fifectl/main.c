@@ -36,6 +36,7 @@ usage(FILE *out)
 	      "      [--from PATTERN] [--state S] [--older T] [--newer T] [--all] "
 	      "[--dry-run]\n"
 	      "  queue show ID | queue set --priority N ID ... | queue stats\n"
+	      "  queue destinations [WORD]\n"
 	      "  queue verify [--offline] [--repair] | queue freeze add|del|list\n"
 	      "  why ADDRESS|MESSAGE-ID|QUEUE-ID | dump [--secrets] | load\n"
 	      "  log [host|smtp|delivery|filter|login] [--day D] [--match RE] [-f]\n"

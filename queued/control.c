@@ -23,6 +23,7 @@
 #include "queued/verify.h"
 
 #define STEP 200 /* messages in one turn */
+#define DESTINATIONS_MAX 500
 
 static void
 walk_free(struct walk *w)
@@ -487,6 +488,7 @@ queue_stats(struct ctl *c, int argc, char **argv)
 	ctl_u64(c, "destinations", ix->ndests);
 	ctl_u64(c, "routes", st.groups);
 	ctl_u64(c, "routes-waiting", st.blocked);
+	ctl_u64(c, "routes-pressed", st.pressed);
 	ctl_u64(c, "ready", st.ready);
 	ctl_u64(c, "waiting", st.waiting);
 	ctl_u64(c, "jobs", deliver_jobs());
@@ -494,6 +496,38 @@ queue_stats(struct ctl *c, int argc, char **argv)
 	ctl_u64(c, "segments", segments);
 	ctl_u64(c, "journal-octets", journal_octets(spool_journal(queued.spool)));
 	ctl_row_end(c);
+	ctl_done(c, CTL_OK, NULL);
+}
+
+/* Where mail goes at present, and how much of it at a time. */
+static void
+queue_destinations(struct ctl *c, int argc, char **argv)
+{
+	struct sched_group g;
+	uint32_t at = 0, rows = 0;
+
+	if (queued.spool == NULL) {
+		ctl_done(c, CTL_TEMPFAIL, "the spool is not open");
+		return;
+	}
+	while (sched_group_next(queued.sched, &at, &g)) {
+		if (argc > 0 && strstr(g.key, argv[0]) == NULL)
+			continue;
+		if (rows++ == DESTINATIONS_MAX) {
+			ctl_done(c, CTL_OK, NULL);
+			return;
+		}
+		ctl_row(c, CTL_TABLE);
+		ctl_str(c, "destination", g.key);
+		ctl_u64(c, "running", g.running);
+		ctl_u64(c, "limit", g.limit);
+		ctl_u64(c, "ceiling", g.ceiling);
+		if (g.blocked_until != 0)
+			ctl_time(c, "waits-until", g.blocked_until);
+		else
+			ctl_str(c, "waits-until", "");
+		ctl_row_end(c);
+	}
 	ctl_done(c, CTL_OK, NULL);
 }
 
@@ -534,6 +568,7 @@ const struct ctl_command queued_commands[] = {
 	{ "queue set", 0, -1, queue_set },
 	{ "queue freeze", 0, -1, queue_freeze },
 	{ "queue stats", 0, 0, queue_stats },
+	{ "queue destinations", 0, 1, queue_destinations },
 	{ "queue verify", 0, 1, queue_verify },
 	{ "status", 0, 0, status },
 	{ NULL, 0, 0, NULL },

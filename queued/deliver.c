@@ -47,22 +47,38 @@ job_find(uint64_t id)
 	return NULL;
 }
 
+/* The host wants less at a time: it hangs up, or says so (RFC 3463, 3.4 and 3.5). */
 static int
-host_is_away(const struct job *j, int *reached)
+is_pressed(const struct job_rcpt *r)
 {
-	int away = 0;
+	static const char *const codes[] = { "4.3.2", "4.4.1", "4.4.2", "4.4.5" };
 
-	*reached = 0;
+	if (r->status != JOB_DEFERRED)
+		return 0;
+	for (size_t i = 0; i < sizeof(codes) / sizeof(codes[0]); i++)
+		if (strcmp(r->enhanced, codes[i]) == 0)
+			return 1;
+	return r->mta != NULL && r->words != NULL && strncmp(r->words, "421", 3) == 0;
+}
+
+static enum sched_outcome
+outcome_of(const struct job *j)
+{
+	int away = 0, reached = 0, pressed = 0;
+
 	for (uint32_t i = 0; i < j->nrcpt; i++) {
 		const struct job_rcpt *r = &j->rcpts[i];
 
 		if (r->status == JOB_DELIVERED || (r->mta != NULL && r->mta[0] != '\0'))
-			*reached = 1;
+			reached = 1;
 		else if (r->status == JOB_DEFERRED &&
 			 strncmp(r->enhanced, "4.4.", 4) == 0)
 			away = 1;
+		pressed |= is_pressed(r);
 	}
-	return away && !*reached;
+	return reached ? pressed ? SCHED_PRESSED : SCHED_REACHED
+	       : away  ? SCHED_AWAY
+		       : SCHED_NOTHING;
 }
 
 uint32_t
@@ -164,22 +180,22 @@ items_end(struct job *j)
 {
 	struct qmsg *m = index_find(spool_index(queued.spool), j->msg);
 	int64_t now = queue_now(), due;
-	int reached, away = host_is_away(j, &reached);
+	enum sched_outcome outcome = outcome_of(j);
 
 	/* With another way to go the dead host keeps nobody waiting; nor does a dead
 	 * relay of one sender's keep the others. */
-	if (j->nitems > 0 &&
+	if (outcome == SCHED_AWAY && j->nitems > 0 &&
 	    ((j->route != NULL &&
 		 sched_by_sender(queued.sched, sched_dest(queued.sched, j->items[0]))) ||
 		strstr(
 		    sched_group_key(queued.sched, sched_dest(queued.sched, j->items[0])),
 		    " fallback=") != NULL))
-		away = 0;
+		outcome = SCHED_NOTHING;
 
 	for (uint32_t i = 0; i < j->nitems; i++) {
 		uint32_t item = j->items[i], none = 0;
 
-		sched_job_end(queued.sched, item, away, reached, now);
+		sched_job_end(queued.sched, item, outcome, now);
 		if (m == NULL)
 			sched_remove(queued.sched, item, &none);
 		else if (!job_may_run(m) ||

@@ -51,7 +51,7 @@ job_frozen(struct job *j, struct qmsg *m, const struct spool_view *v, int64_t no
 				at = r->until != 0 ? r->until : due;
 			due = at < due ? at : due;
 		}
-		sched_job_end(queued.sched, j->items[k], 0, 0, now);
+		sched_job_end(queued.sched, j->items[k], SCHED_NOTHING, now);
 		sched_requeue(queued.sched, j->items[k], due > now ? due : now + 1, now);
 	}
 	job_free(j);

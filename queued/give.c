@@ -164,7 +164,7 @@ job_not_due(struct job *j, struct qmsg *m, int64_t now)
 	for (uint32_t i = 0; i < j->nitems; i++) {
 		int64_t due;
 
-		sched_job_end(queued.sched, j->items[i], 0, 0, now);
+		sched_job_end(queued.sched, j->items[i], SCHED_NOTHING, now);
 		if (job_live_for(m, sched_dest(queued.sched, j->items[i]), &due) == 0)
 			sched_remove(queued.sched, j->items[i], &m->items);
 		else
@@ -182,7 +182,7 @@ job_back(struct job *j, struct qmsg *m, int64_t wait_s)
 	uint32_t none = 0;
 
 	for (uint32_t i = 0; i < j->nitems; i++) {
-		sched_job_end(queued.sched, j->items[i], 0, 0, now);
+		sched_job_end(queued.sched, j->items[i], SCHED_NOTHING, now);
 		if (m != NULL && job_may_run(m))
 			sched_requeue(queued.sched, j->items[i], now + wait_s, now);
 		else
@@ -331,7 +331,7 @@ job_start(uint32_t item, int local, char *route, char *sender)
 	int fd, unreadable;
 
 	if (m == NULL || !job_may_run(m)) {
-		sched_job_end(queued.sched, item, 0, 0, now);
+		sched_job_end(queued.sched, item, SCHED_NOTHING, now);
 		sched_remove(queued.sched, item, m != NULL ? &m->items : &none);
 		free(route);
 		free(sender);
@@ -341,7 +341,7 @@ job_start(uint32_t item, int local, char *route, char *sender)
 	if (j == NULL) {
 		free(route);
 		free(sender);
-		sched_job_end(queued.sched, item, 0, 0, now);
+		sched_job_end(queued.sched, item, SCHED_NOTHING, now);
 		sched_requeue(queued.sched, item, now + 10, now);
 		return;
 	}

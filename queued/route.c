@@ -102,7 +102,7 @@ on_sender_route(struct msg *m, void *arg)
 	if (route == NULL || ch == NULL || spool_held(queued.spool)) {
 		free(route);
 		free(sender);
-		sched_job_end(queued.sched, item, 0, 0, now);
+		sched_job_end(queued.sched, item, SCHED_NOTHING, now);
 		if (qm == NULL)
 			sched_remove(queued.sched, item, &none);
 		else

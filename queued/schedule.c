@@ -452,6 +452,7 @@ sched_pop(struct sched *s, enum sched_class class)
 	ready_unlink(s, item);
 	s->items[item].state = ITEM_RUNNING;
 	s->items[item].next = gi;
+	s->items[item].epoch = g->concurrency.epoch % CONCURRENCY_EPOCHS;
 	group_throttle(s, g);
 	sched_group_place(s, gi);
 	return item;
@@ -489,8 +490,12 @@ sched_slow(struct sched *s, uint32_t item)
 }
 
 void
-sched_job_end(struct sched *s, uint32_t item, int host_failed, int reached, int64_t now)
+sched_job_end(struct sched *s, uint32_t item, enum sched_outcome outcome, int64_t now)
 {
+	static const enum concurrency_end ends[] = { [SCHED_NOTHING] = CONCURRENCY_SAME,
+		[SCHED_REACHED] = CONCURRENCY_GOOD,
+		[SCHED_PRESSED] = CONCURRENCY_PRESSED,
+		[SCHED_AWAY] = CONCURRENCY_PRESSED };
 	struct item *it = &s->items[item];
 	/* Its route may have changed while it ran: this group counted it. */
 	uint32_t gi = it->next;
@@ -502,6 +507,8 @@ sched_job_end(struct sched *s, uint32_t item, int host_failed, int reached, int6
 	}
 	s->nrunning--;
 	g = &s->groups[gi];
+	concurrency_end(&g->concurrency, ends[outcome], it->epoch,
+	    sched_group_has_more(g), sched_group_ceiling(s, g));
 	g->running--;
 	if (it->slow) {
 		it->slow = 0;
@@ -510,9 +517,12 @@ sched_job_end(struct sched *s, uint32_t item, int host_failed, int reached, int6
 		s->class[g->class].running--;
 		s->class[g->class].of_bucket[it->bucket]--;
 	}
-	if (reached)
+	if (outcome == SCHED_REACHED || outcome == SCHED_PRESSED) {
+		/* It was away, not pressed: nothing is known of what it can take. */
+		if (g->failures >= BACKOFF_AFTER)
+			concurrency_init(&g->concurrency);
 		g->failures = 0;
-	else if (host_failed && g->class == SCHED_REMOTE) {
+	} else if (outcome == SCHED_AWAY && g->class == SCHED_REMOTE) {
 		if (g->failures < 32)
 			g->failures++;
 		if (g->failures >= BACKOFF_AFTER && g->blocked_until == 0) {
@@ -597,6 +607,10 @@ sched_stats(const struct sched *s, struct sched_stats *out)
 		if (g->key == NULL)
 			continue;
 		out->groups++;
+		out->pressed +=
+		    g->concurrency.threshold != 0 &&
+		    concurrency_limit(&g->concurrency, sched_group_ceiling(s, g)) <
+			sched_group_ceiling(s, g);
 		out->routes_down +=
 		    g->blocked_until != 0 && !g->throttled && is_url(g->key);
 	}

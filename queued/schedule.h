@@ -14,8 +14,9 @@
  * senders, within a bucket round the groups, within a group round the destinations: a
  * hundred thousand messages for one dead host, or of one sender to as many places, cost
  * the others nothing. One bucket has at most three quarters of the running jobs. A job
- * that waits for a silent host takes no place among them. A group
- * whose hosts do not answer is left alone for a growing time, then probed with one job.
+ * that waits for a silent host takes no place among them. How many jobs a remote group
+ * has at a time is found out (concurrency.h), up to the bound. A group whose hosts do not
+ * answer is left alone for a growing time, then probed with one job.
  */
 
 #include <stddef.h>
@@ -89,9 +90,14 @@ int sched_join(struct sched *, uint32_t item, uint32_t with);
 /* The host of a running job keeps silent: it makes room for another, as long as there
  * are not thousands. */
 void sched_slow(struct sched *, uint32_t item);
-/* A job ended. host_failed: nobody was reached there; reached: somebody was. */
-void sched_job_end(
-    struct sched *, uint32_t item, int host_failed, int reached, int64_t now);
+enum sched_outcome {
+	SCHED_NOTHING, /* says nothing about the hosts */
+	SCHED_REACHED,
+	SCHED_PRESSED, /* somebody was reached, who wants less */
+	SCHED_AWAY     /* nobody was reached */
+};
+/* A job ended. */
+void sched_job_end(struct sched *, uint32_t item, enum sched_outcome, int64_t now);
 /* An item that ran waits again. */
 void sched_requeue(struct sched *, uint32_t item, int64_t due, int64_t now);
 /* Try at once, whatever the schedule says; the group's back-off ends. */
@@ -104,9 +110,19 @@ int64_t sched_blocked_until(const struct sched *, uint32_t dest);
 struct sched_stats {
 	uint64_t waiting, ready, running;
 	uint32_t groups, blocked;
+	uint32_t pressed; /* have fewer jobs at a time than they might */
 	/* Of the blocked ones: URLs that an administrator has set, which fail. */
 	uint32_t routes_down;
 };
 void sched_stats(const struct sched *, struct sched_stats *);
+
+/* A group that runs something, is left alone, or has been pressed. */
+struct sched_group {
+	const char *key; /* borrowed until anything changes */
+	uint32_t running, limit, ceiling;
+	int64_t blocked_until; /* 0: not */
+};
+/* The next one from *at = 0: 1, or 0 at the end. Remote ones only. */
+int sched_group_next(const struct sched *, uint32_t *at, struct sched_group *);
 
 #endif

@@ -12,6 +12,21 @@
 
 /* Rings of groups in a class. */
 
+int
+sched_group_has_more(const struct group *g)
+{
+	for (const struct rings *r = g->r; r != NULL; r = r->more)
+		if (r->mask != 0)
+			return 1;
+	return 0;
+}
+
+uint32_t
+sched_group_ceiling(const struct sched *s, const struct group *g)
+{
+	return g->running_max != 0 ? g->running_max : s->jobs_per_group;
+}
+
 static uint32_t
 group_limit(const struct sched *s, const struct group *g)
 {
@@ -19,7 +34,27 @@ group_limit(const struct sched *s, const struct group *g)
 		return s->jobs_max;
 	if (g->failures >= BACKOFF_AFTER)
 		return 1;
-	return g->running_max != 0 ? g->running_max : s->jobs_per_group;
+	return concurrency_limit(&g->concurrency, sched_group_ceiling(s, g));
+}
+
+int
+sched_group_next(const struct sched *s, uint32_t *at, struct sched_group *out)
+{
+	while (*at < s->ngroups) {
+		const struct group *g = &s->groups[(*at)++];
+
+		if (g->key == NULL || g->class != SCHED_REMOTE ||
+		    (g->running == 0 && g->blocked_until == 0 &&
+			g->concurrency.threshold == 0))
+			continue;
+		*out = (struct sched_group){ .key = g->key,
+			.running = g->running,
+			.limit = group_limit(s, g),
+			.ceiling = sched_group_ceiling(s, g),
+			.blocked_until = g->blocked_until };
+		return 1;
+	}
+	return 0;
 }
 
 struct rings *
@@ -159,6 +194,7 @@ group_get(struct sched *s, enum sched_class class, const char *key)
 	memset(g, 0, sizeof(*g));
 	g->class = (uint8_t) class;
 	g->key = copy;
+	concurrency_init(&g->concurrency);
 	g->hash_next = *chain;
 	*chain = i;
 	return i;

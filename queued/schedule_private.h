@@ -4,6 +4,7 @@
 
 /* Shared by schedule.c (items) and schedule_group.c (groups and routes). */
 
+#include "queued/concurrency.h"
 #include "queued/schedule.h"
 
 #define NBUCKETS 32
@@ -28,6 +29,7 @@ struct item {
 	uint8_t bucket;
 	uint8_t joined : 1; /* runs in another's place */
 	uint8_t slow : 1;   /* its host has not spoken: it takes no place */
+	uint8_t epoch : 6;  /* of its group's concurrency, at the start */
 	uint8_t band;
 };
 
@@ -71,8 +73,9 @@ struct group {
 	uint32_t running;
 	uint32_t ndests;
 	uint32_t running_max; /* of the route; 0: as all */
-	uint32_t rate;        /* jobs a minute; 0: any */
-	uint32_t started;     /* in the minute since */
+	struct concurrency concurrency;
+	uint32_t rate;    /* jobs a minute; 0: any */
+	uint32_t started; /* in the minute since */
 	int64_t minute;
 	struct rings *r;
 	uint32_t hash_next;    /* free ones: of the free list */
@@ -124,5 +127,9 @@ void sched_dest_place(struct sched *, uint32_t dest);
 /* Room for that slot in the table: 0 or -1. */
 int sched_dest_room(struct sched *, uint32_t dest);
 void sched_group_drop(struct sched *, uint32_t group);
+/* Something of it is ready and waits for its turn. */
+int sched_group_has_more(const struct group *);
+/* What the concurrency may grow to. */
+uint32_t sched_group_ceiling(const struct sched *, const struct group *);
 
 #endif

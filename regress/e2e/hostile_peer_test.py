@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: ISC
 """Receiving hosts that fail at every step in every way: each message arrives once, or waits with
 a reason; nothing is lost, nothing comes twice."""
+import json
 import re
 import sys
 import threading
@@ -181,6 +182,56 @@ def test_a_recipient_of_two():
         wait_for(lambda: len(other.messages) == 2, "the late one")
         assert [m[1] for m in other.messages] == [["ok@mixed.test"], ["later@mixed.test"]]
         fife.ctl("route", "del", "mixed.test")
+
+
+class FewSession(SinkSession):
+    """Three connections at a time, the others are told to go."""
+
+    def handle(self):
+        s = self.server
+        with s.lock:
+            s.active += 1
+            few = s.active <= 3
+            s.refused += not few
+        try:
+            if few:
+                # Not before somebody had to be refused.
+                wait_for(lambda: s.refused, "one connection too many")
+                super().handle()
+            else:
+                self.say("421 4.7.0 too many connections")
+        finally:
+            with s.lock:
+                s.active -= 1
+
+
+def test_host_that_takes_few_at_a_time():
+    with Sink() as few:
+        few.RequestHandlerClass = FewSession
+        few.lock, few.active, few.refused = threading.Lock(), 0, 0
+        fife.ctl("queue", "hold", "--all")
+        fife.ctl("route", "add", "few.test", f"smtp://127.0.0.1:{few.port}", "concurrency=15")
+        rcpts = [f"x{i}@few.test" for i in range(30)]
+        for r in rcpts:
+            fife.send(ALICE, [r], f"From: <{ALICE}>\r\nSubject: few\r\n\r\nx\r\n", port=587, login=ALICE)
+        fife.ctl("queue", "release", "--all")
+
+        def pressed():
+            rows = json.loads(fife.ctl("-j", "queue", "destinations", f":{few.port}"))
+            return rows and rows[0]["limit"] < rows[0]["ceiling"] and rows[0]
+        row = wait_for(pressed, "fewer jobs at a time")
+        assert row["ceiling"] == 15, row
+        assert re.search(r"routes-pressed:? +1", fife.ctl("queue", "stats"))
+
+        def all_there():
+            if not few.active:
+                fife.ctl("queue", "retry", "--to", "few.test", check=False)
+            return len(few.messages) >= len(rcpts)
+        wait_for(all_there, "all messages")
+        assert sorted(m[1][0] for m in few.messages) == sorted(rcpts)
+        # All fifteen at once would have had twelve refused in each round.
+        assert few.refused <= 20, few.refused
+        fife.ctl("route", "del", "few.test")
 
 
 def edit(text, s):

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "queued/concurrency.h"
 #include "queued/schedule.h"
 
 static uint32_t list[200000];
@@ -48,8 +49,8 @@ test_turns_between_groups(void **state)
 			first = (uint64_t)i + 1;
 	}
 	assert_true(first != 0);
-	/* Ten at a time to one place. */
-	for (int i = 0; i < 9; i++)
+	/* Five at a time to one place as long as nothing is known of it. */
+	for (int i = 0; i < CONCURRENCY_FIRST - 1; i++)
 		assert_true(sched_pop(s, SCHED_REMOTE) != 0);
 	assert_int_equal(sched_pop(s, SCHED_REMOTE), 0);
 	assert_int_equal(sched_pop(s, SCHED_LOCAL), 0);
@@ -82,7 +83,7 @@ test_silent_hosts_make_room(void **state)
 		items[n++] = item;
 	assert_int_equal(n, 5);
 	for (uint32_t i = 0; i < n; i++) {
-		sched_job_end(s, items[i], 0, 0, 10);
+		sched_job_end(s, items[i], SCHED_NOTHING, 10);
 		sched_remove(s, items[i], &list[sched_id(s, items[i])]);
 	}
 	for (n = 0; (item = sched_pop(s, SCHED_REMOTE)) != 0; n++)
@@ -128,7 +129,7 @@ test_backoff(void **state)
 	for (int i = 0; i < 2; i++) {
 		item = sched_pop(s, SCHED_REMOTE);
 		assert_true(item != 0);
-		sched_job_end(s, item, 1, 0, 10);
+		sched_job_end(s, item, SCHED_AWAY, 10);
 		sched_requeue(s, item, 1000, 10);
 	}
 	/* Left alone, then one probe at a time. */
@@ -142,7 +143,7 @@ test_backoff(void **state)
 
 		item = sched_add(s, 90, 2, 0, 0, 10, &own);
 		assert_int_equal(sched_pop(s, SCHED_REMOTE), item);
-		sched_job_end(s, item, 1, 0, 10);
+		sched_job_end(s, item, SCHED_AWAY, 10);
 		sched_remove(s, item, &own);
 	}
 	sched_stats(s, &st);
@@ -157,12 +158,63 @@ test_backoff(void **state)
 	item = sched_pop(s, SCHED_REMOTE);
 	assert_true(item != 0);
 	assert_int_equal(sched_pop(s, SCHED_REMOTE), 0);
-	/* It answers again: all may go. */
-	sched_job_end(s, item, 0, 1, 71);
+	/* It answers again: as at first. */
+	sched_job_end(s, item, SCHED_REACHED, 71);
 	sched_remove(s, item, &list[sched_id(s, item) - 1]);
-	for (int i = 0; i < 10; i++)
+	for (int i = 0; i < CONCURRENCY_FIRST; i++)
 		assert_true(sched_pop(s, SCHED_REMOTE) != 0);
 	assert_int_equal(sched_pop(s, SCHED_REMOTE), 0);
+	sched_free(s);
+}
+
+/* How many may run at once of what is ready; they end so. */
+static uint32_t
+round_of(struct sched *s, enum sched_outcome outcome)
+{
+	uint32_t items[64], n = 0;
+
+	while (n < 64 && (items[n] = sched_pop(s, SCHED_REMOTE)) != 0)
+		n++;
+	for (uint32_t i = 0; i < n; i++) {
+		sched_job_end(s, items[i], outcome, 10);
+		sched_requeue(s, items[i], 10, 10);
+	}
+	return n;
+}
+
+static void
+test_concurrency(void **state)
+{
+	struct sched *s = sched_new(100, 20);
+	struct sched_group g;
+	struct sched_stats st;
+	uint32_t at = 0;
+
+	memset(list, 0, sizeof(list));
+	route(s, 1, SCHED_REMOTE, "mx:d1.test");
+	for (uint32_t i = 0; i < 60; i++)
+		sched_add(s, i + 1, 1, i, 0, 10, &list[i]);
+	assert_int_equal(round_of(s, SCHED_REACHED), CONCURRENCY_FIRST);
+	assert_int_equal(round_of(s, SCHED_REACHED), 2 * CONCURRENCY_FIRST);
+	/* Senders have three quarters of all places at most, and there are 20 here. */
+	assert_int_equal(round_of(s, SCHED_REACHED), 20);
+	assert_int_equal(sched_group_next(s, &at, &g), 0);
+	assert_int_equal(round_of(s, SCHED_PRESSED), 20);
+	assert_int_equal(round_of(s, SCHED_NOTHING), 10);
+	sched_stats(s, &st);
+	assert_int_equal(st.pressed, 1);
+	at = 0;
+	assert_int_equal(sched_group_next(s, &at, &g), 1);
+	assert_string_equal(g.key, "mx:d1.test");
+	assert_int_equal(g.limit, 10);
+	assert_int_equal(g.ceiling, 20);
+	assert_int_equal(g.blocked_until, 0);
+	/* The route's own bound. */
+	sched_set_group(s, 1, 4, 0);
+	assert_int_equal(round_of(s, SCHED_REACHED), 4);
+	sched_set_group(s, 1, 0, 0);
+	assert_int_equal(round_of(s, SCHED_REACHED), 10);
+	assert_int_equal(round_of(s, SCHED_REACHED), 11);
 	sched_free(s);
 }
 
@@ -187,13 +239,13 @@ test_routes(void **state)
 	assert_int_equal(sched_id(s, item), 1);
 	/* While it runs the route changes; its place is given back all the same. */
 	sched_forget_route(s, UINT32_MAX);
-	sched_job_end(s, item, 0, 0, 20);
+	sched_job_end(s, item, SCHED_NOTHING, 20);
 	sched_requeue(s, item, 0, 20);
 	assert_int_equal(sched_need_route(s, 20), 5);
 	assert_int_equal(sched_set_route(s, 5, SCHED_LOCAL, "local"), 0);
 	assert_int_equal(sched_pop(s, SCHED_REMOTE), 0);
 	assert_int_equal(sched_pop(s, SCHED_LOCAL), item);
-	sched_job_end(s, item, 0, 1, 20);
+	sched_job_end(s, item, SCHED_REACHED, 20);
 	/* The slot gets another name. */
 	sched_requeue(s, item, 100, 20);
 	sched_remove(s, item, &list[0]);
@@ -221,12 +273,12 @@ test_join(void **state)
 	assert_int_equal(sched_pop(s, SCHED_REMOTE), a);
 	assert_int_equal(sched_join(s, b, a), 0);
 	assert_int_equal(sched_join(s, c, a), -1);
-	sched_job_end(s, a, 0, 1, 10);
-	sched_job_end(s, b, 0, 1, 10);
+	sched_job_end(s, a, SCHED_REACHED, 10);
+	sched_job_end(s, b, SCHED_REACHED, 10);
 	sched_remove(s, a, &list[0]);
 	sched_remove(s, b, &list[0]);
 	assert_int_equal(sched_pop(s, SCHED_REMOTE), c);
-	sched_job_end(s, c, 0, 1, 10);
+	sched_job_end(s, c, SCHED_REACHED, 10);
 	sched_remove(s, c, &list[0]);
 	assert_int_equal(list[0], 0);
 	sched_stats(s, &st);
@@ -292,7 +344,7 @@ test_model(void **state)
 			item = running[k];
 			running[k] = running[--nrunning];
 			id = sched_id(s, item);
-			sched_job_end(s, item, rand() % 3 == 0, rand() % 2, now);
+			sched_job_end(s, item, (enum sched_outcome)(rand() % 4), now);
 			if (rand() % 2) {
 				sched_remove(s, item, &list[id]);
 				assert_int_equal(list[id], 0);
@@ -330,7 +382,7 @@ turn_of(struct sched *s, enum sched_class class, uint64_t id, uint32_t busy)
 		if (n >= busy) {
 			uint64_t x = sched_id(s, running[turn % busy]);
 
-			sched_job_end(s, running[turn % busy], 0, 1, 10);
+			sched_job_end(s, running[turn % busy], SCHED_REACHED, 10);
 			sched_remove(s, running[turn % busy], &many[x]);
 			n--;
 		}
@@ -413,7 +465,7 @@ next_priority(struct sched *s)
 	if (item == 0)
 		return 99;
 	id = sched_id(s, item);
-	sched_job_end(s, item, 0, 1, 10);
+	sched_job_end(s, item, SCHED_REACHED, 10);
 	sched_remove(s, item, &many[id]);
 	return (int)(id / 1000) - 9;
 }
@@ -489,7 +541,7 @@ test_priority_starves_nobody(void **state)
 		}
 		item = sched_pop(s, SCHED_REMOTE);
 		low = sched_id(s, item) == MANY;
-		sched_job_end(s, item, 0, 1, 10);
+		sched_job_end(s, item, SCHED_REACHED, 10);
 		sched_remove(s, item, &many[sched_id(s, item)]);
 	}
 	assert_true(low);
@@ -505,6 +557,7 @@ main(void)
 		cmocka_unit_test(test_silent_hosts_make_room),
 		cmocka_unit_test(test_turns_between_senders),
 		cmocka_unit_test(test_backoff),
+		cmocka_unit_test(test_concurrency),
 		cmocka_unit_test(test_routes),
 		cmocka_unit_test(test_join),
 		cmocka_unit_test(test_model),
