@@ -408,6 +408,8 @@ parse_events(struct imap_args *a, struct imap_notify *n, struct imap_notify_grou
 		if (!selected)
 			return imap_fail(
 			    a, "FETCH items are for the selected mailbox only");
+		if (n->attributes != NULL)
+			return imap_fail(a, "FETCH items twice");
 		(void)imap_sp(a);
 		if ((n->attributes = imap_announce_parse(a)) == NULL)
 			return -1;

@@ -96,6 +96,10 @@ selected_dialogue(size_t step)
 	say(a, step, "d NOTIFY SET (subtree-one x NONE)\r\n",
 	    "d BAD Unknown kind of mailboxes\r\n");
 	say(a, step, "d NOTIFY SET ()\r\n", "d BAD Atom expected\r\n");
+	say(a, step,
+	    "d NOTIFY SET (SELECTED (MessageNew (UID) MessageNew (UID) "
+	    "MessageExpunge))\r\n",
+	    "d BAD FETCH items twice\r\n");
 	append(c, step, "INBOX", "", M2);
 	append(c, step, "INBOX", "", M2);
 	hear(a, "* 5 EXISTS\r\n* # RECENT\r\n"
