@@ -219,7 +219,8 @@ enum mbox_admin_verb {
 };
 /* mbox_admin.options */
 #define MBOX_ADMIN_DRY_RUN 0x01
-#define MBOX_ADMIN_MBOX 0x02 /* mbox rather than a tar of a Maildir */
+#define MBOX_ADMIN_MBOX 0x02    /* mbox rather than a tar of a Maildir */
+#define MBOX_ADMIN_DOVECOT 0x04 /* Dovecot's own files in a tar are obeyed */
 
 /* outlet.kind: what a script sends */
 enum outlet_kind {

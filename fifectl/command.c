@@ -202,6 +202,23 @@ reads_certificate(int argc, char **argv)
 	       strcmp(argv[1], "cert") == 0 && strcmp(argv[2], "add") == 0;
 }
 
+/* `mailbox import ADDRESS --dovecot PATH`: the path is ours to read, and is taken out of
+ * the words. NULL: no such words. */
+static const char *
+dovecot_path(int *argc, char **argv)
+{
+	const char *path = NULL;
+
+	for (int i = 2; i + 1 < *argc; i++)
+		if (strcmp(argv[i], "--dovecot") == 0 && path == NULL) {
+			path = argv[i + 1];
+			for (int j = i + 1; j + 1 < *argc; j++)
+				argv[j] = argv[j + 1];
+			(*argc)--;
+		}
+	return path;
+}
+
 static int
 ask_daemon(struct context *cx, const struct route *route, int argc, char **argv)
 {
@@ -211,7 +228,8 @@ ask_daemon(struct context *cx, const struct route *route, int argc, char **argv)
 	struct output o = { NULL, NULL, 0 };
 	struct client_answer a = { .status = CTL_TEMPFAIL };
 	struct stream stream = { .pid = -1 };
-	int out = route->flags & STREAM_OUT;
+	int out = route->flags & STREAM_OUT, maildir = -1;
+	const char *path = route->flags & STREAM_IN ? dovecot_path(&argc, argv) : NULL;
 	char words[WORDS_MAX], secret[1024] = "";
 	int r;
 
@@ -220,6 +238,8 @@ ask_daemon(struct context *cx, const struct route *route, int argc, char **argv)
 		return CTL_USAGE;
 	}
 	q.words = words;
+	if (path != NULL && (maildir = dovecot_open(path)) == -1)
+		return CTL_REFUSED;
 	if ((r = command_enter_state(cx)) != CTL_OK)
 		return r;
 	if (((route->flags & WITH_SECRET) && argc > 2 &&
@@ -237,7 +257,8 @@ ask_daemon(struct context *cx, const struct route *route, int argc, char **argv)
 		return CTL_REFUSED;
 	}
 	if ((route->flags & (STREAM_IN | STREAM_OUT)) &&
-	    (q.fd = stream_start(&stream, !!out)) == -1) {
+	    (q.fd = maildir != -1 ? stream_start_source(&stream, dovecot_source, &maildir)
+				  : stream_start(&stream, !!out)) == -1) {
 		fprintf(stderr, "fifectl: %s\n", strerror(errno));
 		return CTL_TEMPFAIL;
 	}
@@ -256,8 +277,9 @@ ask_daemon(struct context *cx, const struct route *route, int argc, char **argv)
 	if (stream_end(&stream) == -1 && a.status == CTL_OK) {
 		a.status = CTL_REFUSED;
 		strlcpy(a.text,
-		    out ? "standard output cannot be written to its end"
-			: "standard input cannot be read to its end",
+		    out            ? "standard output cannot be written to its end"
+		    : path != NULL ? "the Maildir was not read to its end"
+				   : "standard input cannot be read to its end",
 		    sizeof(a.text));
 	}
 	if (a.text[0] != '\0')

@@ -50,6 +50,18 @@ struct stream {
 	int out;
 };
 int stream_start(struct stream *, int out);
+/* The same of what source() writes to fd, in a process of its own: 0, or the sentence has
+ * been printed. */
+int stream_start_source(struct stream *, int (*source)(int fd, void *), void *arg);
 int stream_end(struct stream *);
+
+/*
+ * dovecot.c: a Maildir of Dovecot, as the stream that `mailbox import --dovecot` takes:
+ * of each folder first dovecot-uidlist and dovecot-keywords, then the messages in order
+ * of their UIDs. open: -1 with the sentence printed. The rest is done with the rights of
+ * the Maildir's owner.
+ */
+int dovecot_open(const char *path);
+int dovecot_source(int fd, void *maildir); /* int *, from dovecot_open() */
 
 #endif

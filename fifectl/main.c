@@ -45,6 +45,7 @@ usage(FILE *out)
 	      "  mailbox purge ADDRESS [--folder F] [--older T] [--larger SIZE]\n"
 	      "      [--from PATTERN] [--flag F] [--unflag F] [--dry-run]\n"
 	      "  mailbox reindex ADDRESS | mailbox import ADDRESS [--folder F]\n"
+	      "      [--dovecot MAILDIR]\n"
 	      "  mailbox export ADDRESS [--folder F] [--mbox]\n"
 	      "  resolver lookup|flush|measure NAME | resolver stats|servers\n",
 	    out);

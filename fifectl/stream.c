@@ -35,8 +35,15 @@ carry(int from, int to)
 	}
 }
 
-int
-stream_start(struct stream *s, int out)
+static int
+from_stdin(int fd, void *arg)
+{
+	/* A daemon that has read enough is no failure of the input. */
+	return carry(STDIN_FILENO, fd) == 1;
+}
+
+static int
+start(struct stream *s, int out, int (*source)(int, void *), void *arg)
 {
 	int ends[2], mine = out ? 0 : 1;
 
@@ -53,12 +60,8 @@ stream_start(struct stream *s, int out)
 	if ((s->pid = fork()) == -1)
 		goto fail;
 	if (s->pid == 0) {
-		int r;
-
 		close(ends[!mine]);
-		r = out ? carry(ends[0], STDOUT_FILENO) : carry(STDIN_FILENO, ends[1]);
-		/* A daemon that has read enough is no failure of the input. */
-		_exit(out ? r != 0 : r == 1);
+		_exit((out ? carry(ends[0], STDOUT_FILENO) : source(ends[1], arg)) != 0);
 	}
 	close(ends[mine]);
 	return ends[!mine];
@@ -66,6 +69,18 @@ fail:
 	close(ends[0]);
 	close(ends[1]);
 	return -1;
+}
+
+int
+stream_start(struct stream *s, int out)
+{
+	return start(s, out, from_stdin, NULL);
+}
+
+int
+stream_start_source(struct stream *s, int (*source)(int, void *), void *arg)
+{
+	return start(s, 0, source, arg);
 }
 
 int

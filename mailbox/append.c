@@ -15,6 +15,7 @@ struct append {
 	struct folder *folder;
 	uint64_t size;
 	int16_t zone;
+	uint32_t uid; /* 0: the next */
 	int fd;
 	bool lazy;
 	char unique[128];
@@ -92,6 +93,12 @@ append_set_lazy(struct append *a)
 }
 
 void
+append_set_uid(struct append *a, uint32_t uid)
+{
+	a->uid = uid;
+}
+
+void
 append_abort(struct append *a)
 {
 	if (a == NULL)
@@ -117,6 +124,8 @@ append_commit(
 		error = STORE_NOT_FOUND;
 	if (error == STORE_OK && !store_has_room(f->store, a->size, 1))
 		error = STORE_FULL;
+	if (error == STORE_OK && a->uid > f->uidnext)
+		error = folder_raise_uidnext(f, a->uid);
 	if (error != STORE_OK || (error = folder_reserve(f, 1)) != STORE_OK) {
 		append_abort(a);
 		return error;

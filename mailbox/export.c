@@ -15,7 +15,7 @@
 #include "mailbox/admin.h"
 #include "mailbox/mbox_format.h"
 #include "mailbox/store_int.h"
-#include "mailbox/tar_format.h"
+#include "common/proto/tar_format.h"
 
 #define PIECE (256 * 1024) /* of a message at a time */
 #define STEP_OCTETS (1024 * 1024)

@@ -13,9 +13,10 @@
 
 #include "common/compat/compat.h"
 #include "mailbox/admin.h"
+#include "mailbox/import_dovecot.h"
 #include "mailbox/maildir.h"
 #include "mailbox/mbox_format.h"
-#include "mailbox/tar_format.h"
+#include "common/proto/tar_format.h"
 
 #define PIECE 65536
 #define STEP_PIECES 16
@@ -71,6 +72,14 @@ struct import {
 	bool in_text;
 	struct waiting *waiting;
 	size_t n_waiting, waiting_cap;
+
+	struct dovecot_import dovecot;
+	const struct dovecot_entry *entry; /* of this message; NULL: not in the list */
+	enum {
+		NO_FILE,
+		UIDLIST,
+		SUBSCRIPTIONS
+	} file; /* that is read */
 };
 
 /* A sink's answer when the task has said in its result why it ends. */
@@ -92,6 +101,9 @@ enter(struct import *x, const char *name)
 
 	if (x->folder != NULL && strcmp(x->folder_name, name) == 0)
 		return 0;
+	if (x->folder != NULL &&
+	    (error = dovecot_import_leave(&x->dovecot, x->folder)) != STORE_OK)
+		return failed(x, error, x->folder_name);
 	folder_close(x->folder);
 	x->folder = NULL;
 	error = folder_open(x->store, name, &x->folder);
@@ -99,7 +111,7 @@ enter(struct import *x, const char *name)
 		error = store_create(x->store, name, 0);
 		if (error == STORE_OK || error == STORE_EXISTS)
 			error = folder_open(x->store, name, &x->folder);
-		if (error == STORE_OK)
+		if (error == STORE_OK && !(x->q.options & MBOX_ADMIN_DOVECOT))
 			(void)store_subscribe(x->store, name, 1);
 	}
 	if (error != STORE_OK)
@@ -321,6 +333,45 @@ wait_for_names(struct import *x, uint32_t uid)
 	return 0;
 }
 
+/* ---- Dovecot's own files ---- */
+
+static int
+file_begin(struct import *x, const char *path, const char *dir_end, uint64_t size)
+{
+	char folder[STORE_NAME_MAX + 1];
+	int r;
+
+	if (x->file == UIDLIST) {
+		if (folder_of(x, path, dir_end, folder, sizeof(folder)) == -1 ||
+		    (r = dovecot_import_file(&x->dovecot, size)) == 0) {
+			x->file = NO_FILE;
+			return 0;
+		}
+		return r == -1 ? failed(x, STORE_IO, folder) : enter(x, folder);
+	}
+	r = dovecot_import_file(&x->dovecot, size);
+	if (r == 0)
+		x->file = NO_FILE;
+	return r == -1 ? failed(x, STORE_IO, "subscriptions") : 0;
+}
+
+static int
+file_end(struct import *x)
+{
+	int file = x->file;
+	enum store_error error;
+
+	x->file = NO_FILE;
+	if (file == SUBSCRIPTIONS) {
+		dovecot_import_subscriptions(&x->dovecot, x->store, x->q.folder);
+		return 0;
+	}
+	/* A folder that comes twice: the list of the second counts. */
+	if ((error = dovecot_import_leave(&x->dovecot, x->folder)) == STORE_OK)
+		error = dovecot_import_list(&x->dovecot, x->folder);
+	return error == STORE_OK ? 0 : failed(x, error, x->folder_name);
+}
+
 static int
 tar_begin(void *arg, const char *path, uint64_t size, int64_t mtime)
 {
@@ -333,6 +384,16 @@ tar_begin(void *arg, const char *path, uint64_t size, int64_t mtime)
 	file = slash == NULL ? path : slash + 1;
 	dir_end = slash == NULL ? path : slash;
 	x->in_text = false;
+	x->file = NO_FILE;
+	if ((x->q.options & MBOX_ADMIN_DOVECOT) &&
+	    (strcmp(file, "dovecot-uidlist") == 0 ||
+		strcmp(path, "subscriptions") == 0)) {
+		x->file = path[0] == 's' ? SUBSCRIPTIONS : UIDLIST;
+		return file_begin(x, path, dir_end, size);
+	}
+	if ((x->q.options & MBOX_ADMIN_DOVECOT) && strcmp(file, "maildirfolder") == 0 &&
+	    folder_of(x, path, dir_end, folder, sizeof(folder)) == 0)
+		return enter(x, folder); /* an empty one, perhaps */
 	if (strcmp(file, "dovecot-keywords") == 0 && size < sizeof(x->text)) {
 		if (folder_of(x, path, dir_end, folder, sizeof(folder)) == -1)
 			return 0;
@@ -356,6 +417,7 @@ tar_begin(void *arg, const char *path, uint64_t size, int64_t mtime)
 	if ((e = names_of(x, folder, &x->names_at)) != 0 || (e = enter(x, folder)) != 0 ||
 	    (e = message_begin(x, mtime)) != 0)
 		return e;
+	x->entry = dovecot_uidlist_find(&x->dovecot.list, file);
 	maildir_name_parse(file, &p);
 	x->flags = p.flags;
 	x->letters = p.keywords;
@@ -372,6 +434,10 @@ tar_data(void *arg, const uint8_t *p, size_t len)
 	size_t from = 0;
 	int e;
 
+	if (x->file != NO_FILE) {
+		dovecot_import_data(&x->dovecot, p, len);
+		return 0;
+	}
 	if (x->in_text) {
 		if (len > sizeof(x->text) - 1 - x->text_len)
 			len = sizeof(x->text) - 1 - x->text_len;
@@ -410,14 +476,33 @@ tar_end(void *arg)
 	uint32_t uid;
 	int e;
 
+	if (x->file != NO_FILE)
+		return file_end(x);
 	if (x->in_text) {
 		x->in_text = false;
 		return take_names(x);
 	}
 	if (x->append == NULL)
 		return 0;
+	switch (dovecot_import_message(
+	    &x->dovecot, x->folder, x->entry, x->octets, x->internal)) {
+	case DOVECOT_KNOWN:
+		append_abort(x->append);
+		x->append = NULL;
+		x->result->skipped++;
+		return 0;
+	case DOVECOT_UID:
+		append_set_uid(x->append, x->entry->uid);
+		break;
+	case DOVECOT_NEW:
+		break;
+	}
 	v = &x->names[x->names_at];
 	e = message_end(x, x->flags, keywords_of(x, v, x->letters), &uid);
+	if (e == 0 && x->entry != NULL) {
+		dovecot_import_imported(&x->dovecot, x->entry, uid);
+		x->result->renumbered += uid != x->entry->uid;
+	}
 	if (e == 0 && x->letters != 0 && !v->known)
 		e = wait_for_names(x, uid);
 	return e;
@@ -448,6 +533,7 @@ import_free(void *work)
 	struct import *x = work;
 
 	append_abort(x->append);
+	dovecot_import_clear(&x->dovecot);
 	folder_close(x->folder);
 	for (size_t i = 0; i < x->n_names; i++)
 		for (size_t j = 0; j < LETTERS; j++)
@@ -497,8 +583,13 @@ finish(struct import *x)
 static enum task_state
 end(struct import *x, int e, struct msg_mbox_admin_done *r)
 {
+	enum store_error error = STORE_OK;
+
 	append_abort(x->append);
 	x->append = NULL;
+	if (x->folder != NULL &&
+	    (error = dovecot_import_leave(&x->dovecot, x->folder)) != STORE_OK && e == 0)
+		e = failed(x, error, x->folder_name);
 	if (e == -1) {
 		if (x->form == MBOX)
 			(void)task_refused(r, "the input is no mbox");

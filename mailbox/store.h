@@ -277,7 +277,18 @@ enum store_error append_commit(
 void append_set_zone(struct append *, int minutes);
 /* Not durable until the caller has synced the file system. */
 void append_set_lazy(struct append *);
+/* Its UID, before the commit; one that has perhaps been given already is not taken, and
+ * the message gets the next. */
+void append_set_uid(struct append *, uint32_t uid);
 void append_abort(struct append *);
+
+/* ---- from another server ---- */
+
+/* The UIDVALIDITY of an empty folder that nobody else has open, with all UIDs to give
+ * anew; STORE_EXISTS otherwise. Durable before it returns. */
+enum store_error folder_adopt(struct folder *, uint32_t uidvalidity);
+/* UIDs below are not given any more. */
+enum store_error folder_raise_uidnext(struct folder *, uint32_t uidnext);
 
 /* ---- delivery ---- */
 

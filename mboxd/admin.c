@@ -84,6 +84,8 @@ report(struct job *j, struct msg_mbox_admin_done *d)
 	ctl_u64(ctl, "folders", d->folders);
 	if (j->request.verb == MBOX_IMPORT)
 		ctl_u64(ctl, "skipped", d->skipped);
+	if (j->request.options & MBOX_ADMIN_DOVECOT)
+		ctl_u64(ctl, "renumbered", d->renumbered);
 	if (j->request.verb == MBOX_PURGE)
 		ctl_bool(ctl, "dry-run", j->request.options & MBOX_ADMIN_DRY_RUN);
 	ctl_row_end(ctl);

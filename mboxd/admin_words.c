@@ -113,6 +113,10 @@ admin_parse(int verb, int argc, char **argv, int64_t now, struct msg_mbox_admin 
 			out->options |= MBOX_ADMIN_MBOX;
 			continue;
 		}
+		if (verb == MBOX_IMPORT && strcmp(word, "--dovecot") == 0) {
+			out->options |= MBOX_ADMIN_DOVECOT;
+			continue;
+		}
 		value = i + 1 < argc ? argv[i + 1] : NULL;
 		if ((r = option(out, word, value == NULL ? "" : value, now)) == -2)
 			snprintf(why, cap, "%s: no such option; see fifectl(8)", word);

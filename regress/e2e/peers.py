@@ -50,6 +50,7 @@ class Peer:
     plus = "E+"  # E+2B of ENVID in a report
     copies = 2   # of a message for two addresses
     chunks = None  # in the log when a message came by BDAT
+    greeting = b"220"
 
     def __init__(self, fife_port):
         self.port = free_port()
@@ -129,7 +130,7 @@ class Peer:
                 raise AssertionError("the peer ended: " + self.said())
             try:
                 with socket.create_connection(("127.0.0.1", self.port), timeout=5) as c:
-                    return c.recv(3) == b"220"
+                    return c.recv(len(self.greeting)) == self.greeting
             except OSError:
                 return False
         try:
@@ -196,6 +197,56 @@ class Peer:
             return wait_for(there, f"{needle!r} at the peer")
         except AssertionError as e:
             raise AssertionError(f"{e}: {self.said()}") from None
+
+
+class Dovecot(Peer):
+    """IMAP at port, POP3 at pop_port, for any name with the password "secret"; mail below /mail."""
+    packages = ("dovecot-core", "dovecot-imapd", "dovecot-pop3d")
+    users = (("dovecot", 64111), ("dovenull", 64112), ("vmail", 64113))
+    groups = users
+    command = ("/usr/sbin/dovecot", "-F", "-c", "/etc/dovecot-peer.conf")
+    greeting = b"* OK"
+    config = {"/etc/dovecot-peer.conf": """
+protocols = imap pop3
+listen = 127.0.0.1
+base_dir = /run/dovecot-peer
+mail_location = maildir:~/Maildir
+log_path = /var/log/dovecot.log
+disable_plaintext_auth = no
+ssl = no
+first_valid_uid = 100
+passdb {
+  driver = static
+  args = password=secret
+}
+userdb {
+  driver = static
+  args = uid=vmail gid=vmail home=/mail/%n
+}
+namespace inbox {
+  inbox = yes
+}
+service imap-login {
+  inet_listener imap {
+    port = @PORT@
+  }
+}
+service pop3-login {
+  inet_listener pop3 {
+    port = @POP@
+  }
+}
+"""}
+
+    def __init__(self):
+        super().__init__(0)
+        self.pop_port = free_port()
+
+    def fill(self, text):
+        return super().fill(text).replace("@POP@", str(self.pop_port))
+
+    def prepare(self):
+        self.own("/mail", "vmail", "vmail")
 
 
 class Postfix(Peer):

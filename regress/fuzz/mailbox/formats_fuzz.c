@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "mailbox/mbox_format.h"
-#include "mailbox/tar_format.h"
+#include "common/proto/tar_format.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *, size_t);
 

@@ -4,7 +4,7 @@
 
 #include "common/compat/compat.h"
 #include "mailbox/mbox_format.h"
-#include "mailbox/tar_format.h"
+#include "common/proto/tar_format.h"
 #include "regress/unit/mailbox/fixture.h"
 
 /* What came out of a reader, as text. */

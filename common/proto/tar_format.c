@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /* Reading and writing tar archives; see tar_format.h. */
-#include "mailbox/tar_format.h"
+#include "common/proto/tar_format.h"
 
 #include <stdio.h>
 #include <string.h>

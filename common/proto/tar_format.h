@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
-#ifndef FIFE_MAILBOX_TAR_FORMAT_H
-#define FIFE_MAILBOX_TAR_FORMAT_H
+#ifndef FIFE_TAR_FORMAT_H
+#define FIFE_TAR_FORMAT_H
 
 /*
  * tar archives (POSIX ustar and pax, the long names and sizes of GNU tar) as a stream of
