@@ -16,18 +16,32 @@ root(const struct imap *s)
 	return s->guest == NULL ? "" : s->guest->prefix;
 }
 
+static bool
+has_limit(const struct imap *s)
+{
+	return store_quota(s->store) != 0 || store_quota_messages(s->store) != 0;
+}
+
 /* STORAGE is in units of 1024 octets (RFC 9208, 5.1); what is begun counts. */
 static void
 tell(struct imap *s)
 {
 	uint64_t used = store_used(s->store), limit = store_quota(s->store);
+	uint64_t messages = store_quota_messages(s->store);
 
 	/* Another user sees it beside his own, which is "". */
 	evbuffer_add_printf(s->out, "* QUOTA ");
 	imap_print_string(s->out, root(s), strlen(root(s)));
-	evbuffer_add_printf(s->out, " (STORAGE %llu %llu)\r\n",
-	    (unsigned long long)((used + 1023) / 1024),
-	    (unsigned long long)((limit + 1023) / 1024));
+	evbuffer_add(s->out, " (", 2);
+	if (limit != 0)
+		evbuffer_add_printf(s->out, "STORAGE %llu %llu",
+		    (unsigned long long)((used + 1023) / 1024),
+		    (unsigned long long)((limit + 1023) / 1024));
+	if (messages != 0)
+		evbuffer_add_printf(s->out, "%sMESSAGE %llu %llu", limit != 0 ? " " : "",
+		    (unsigned long long)store_messages(s->store),
+		    (unsigned long long)messages);
+	evbuffer_add(s->out, ")\r\n", 3);
 }
 
 void
@@ -37,7 +51,7 @@ imap_cmd_getquota(struct imap *s, struct imap_args *a)
 
 	if (imap_sp(a) == -1 || imap_astring(a, &v) == -1 || imap_end(a) == -1)
 		return;
-	if (!ascii_equal(v.s, v.len, root(s)) || store_quota(s->store) == 0) {
+	if (!ascii_equal(v.s, v.len, root(s)) || !has_limit(s)) {
 		imap_no(s, "[NONEXISTENT] No such quota root");
 		return;
 	}
@@ -66,12 +80,12 @@ imap_cmd_getquotaroot(struct imap *s, struct imap_args *a)
 	folder_close(f);
 	evbuffer_add_printf(s->out, "* QUOTAROOT ");
 	imap_print_mailbox(s, name);
-	if (store_quota(s->store) != 0) {
+	if (has_limit(s)) {
 		evbuffer_add(s->out, " ", 1);
 		imap_print_string(s->out, root(s), strlen(root(s)));
 	}
 	evbuffer_add(s->out, "\r\n", 2);
-	if (store_quota(s->store) != 0)
+	if (has_limit(s))
 		tell(s);
 	imap_ok(s, "GETQUOTAROOT completed");
 }

@@ -29,6 +29,15 @@ quota(size_t step)
 	    "a APPEND INBOX {2048}\r\nb STATUS INBOX (DELETED DELETED-STORAGE)\r\n",
 	    "a NO [OVERQUOTA] @\r\n* STATUS INBOX (DELETED 1 DELETED-STORAGE 1)\r\nb OK "
 	    "STATUS completed\r\n");
+	/* A limit of messages beside it, and alone. */
+	store_set_quota(store, 2048, 3);
+	say(s, step, "a GETQUOTA \"\"\r\n",
+	    "* QUOTA \"\" (STORAGE 1 2 MESSAGE 1 3)\r\na OK GETQUOTA completed\r\n");
+	store_set_quota(store, 0, 1);
+	say(s, step, "a GETQUOTAROOT INBOX\r\nb APPEND INBOX {3+}\r\nabc\r\n",
+	    "* QUOTAROOT INBOX \"\"\r\n* QUOTA \"\" (MESSAGE 1 1)\r\na OK "
+	    "GETQUOTAROOT completed\r\nb NO [OVERQUOTA] @\r\n");
+	store_set_quota(store, 2048, 0);
 	/* Each alone fits. */
 	drive(s, "a APPEND INBOX {1500+}\r\n", 24, step, out);
 	for (int i = 0; i < 150; i++)
