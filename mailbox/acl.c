@@ -115,23 +115,36 @@ acl_rights(const struct acl *a, char *const *identifiers, size_t n)
 	return given & ~taken;
 }
 
-int
-acl_rights_parse(const char *s, size_t len, unsigned int *rights)
+static int
+read_rights(
+    const char *s, size_t len, unsigned int c, unsigned int d, unsigned int *rights)
 {
 	*rights = 0;
 	for (size_t i = 0; i < len; i++) {
 		const char *p = s[i] == '\0' ? NULL : strchr(letters, s[i]);
 
 		if (s[i] == 'c')
-			*rights |= MADE_C;
+			*rights |= c;
 		else if (s[i] == 'd')
-			*rights |= MADE_D;
+			*rights |= d;
 		else if (p != NULL)
 			*rights |= 1u << (p - letters);
 		else
 			return -1;
 	}
 	return 0;
+}
+
+int
+acl_rights_parse(const char *s, size_t len, unsigned int *rights)
+{
+	return read_rights(s, len, MADE_C, MADE_D, rights);
+}
+
+int
+acl_rights_told(const char *s, size_t len, unsigned int *rights)
+{
+	return read_rights(s, len, 0, 0, rights);
 }
 
 void

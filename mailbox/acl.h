@@ -61,6 +61,8 @@ unsigned int acl_rights(const struct acl *, char *const *identifiers, size_t n);
 /* "lrs", with c and d as RFC 4314, 2.1.1 has them: c is k and x, d is e and t. -1: an
  * unknown one. */
 int acl_rights_parse(const char *, size_t, unsigned int *rights);
+/* The same of an answer, where c and d say nothing of their own. */
+int acl_rights_told(const char *, size_t, unsigned int *rights);
 /* virtual_too: with c and d. */
 void acl_rights_print(unsigned int rights, bool virtual_too, char out[ACL_RIGHTS_SIZE]);
 /*

@@ -150,7 +150,9 @@ may(struct imap *s, const struct imap_metadata_get *g, bool write)
 	if (g->server)
 		return STORE_DENIED;
 	rights = imap_rights(s, g->mailbox);
-	if ((rights & ACL_LOOKUP) && (rights & (write ? ACL_WRITE : ACL_READ)))
+	if ((rights & ACL_LOOKUP) &&
+	    (rights & (write ? ACL_WRITE
+			     : ACL_READ | ACL_SEEN | ACL_WRITE | ACL_INSERT | ACL_POST)))
 		return STORE_OK;
 	return rights & ACL_KNOWN ? STORE_DENIED : STORE_NOT_FOUND;
 }

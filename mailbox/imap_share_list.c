@@ -159,7 +159,7 @@ take_line(struct gather *g, struct imap_link *l, char *s, size_t len)
 		if (own_name(l, &a, name) == 0 && imap_sp(&a) == 0 &&
 		    imap_astring(&a, &v) == 0 && f != NULL &&
 		    strcmp(f->name, name) == 0 &&
-		    acl_rights_parse(v.s, v.len, &rights) == 0)
+		    acl_rights_told(v.s, v.len, &rights) == 0)
 			f->rights = rights;
 		return;
 	}

@@ -298,7 +298,7 @@ transfer_read_rights(struct transfer *x)
 			a.pos = len < 11 ? len : 11;
 			if (imap_astring(&a, &v) == 0 && imap_sp(&a) == 0 &&
 			    imap_astring(&a, &v) == 0 &&
-			    acl_rights_parse(v.s, v.len, &rights) == 0)
+			    acl_rights_told(v.s, v.len, &rights) == 0)
 				x->rights =
 				    (rights & ACL_DELETED) && (rights & ACL_EXPUNGE);
 			break;
