@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: ISC
 """Mailboxes that are shared (RFC 4314): alice's process says what bob may do with her folders,
 and bob's session reaches them beside his own."""
+import json
 import os
 import re
 import shutil
@@ -431,6 +432,392 @@ def test_identifiers():
         fife.ctl("user", "set", u, "group=")
     for s in (a, b, c):
         s.close()
+
+
+
+def test_copies_between_mailboxes():
+    a, b, c = Session(ALICE), Session(BOB), Session(CAROL)
+    folder(a, "out", 0, {"bob": "lrstweix", "carol": "lrstwei"})
+    folder(c, "carols", 0, {"bob": "lrswitea"})
+    f, g = OF_ALICE + "/out", f"Other Users/{CAROL}/carols"
+    sent = [message("one", "x\r\n" * 40000), message("two", "and {5}\r\n) OK\r\nt1 OK\r\n* BYE\r\n"), message("three")]
+    a.ok('APPEND out (\\Flagged $Word) "01-Feb-2003 04:05:06 +0730"', sent[0])
+    a.ok("APPEND out (\\Seen)", sent[1])
+    a.ok("APPEND out", sent[2])
+    # from another's to one's own
+    b.ok("CREATE mine")
+    b.ok(f'SELECT "{f}"')
+    there = fetched(b.ok(f"UID FETCH 1:* {ALL}"))
+    assert [x[2] for x in there.values()] == sent
+    b.ok("COPY 1:3 mine")
+    assert re.match(r"\[COPYUID \d+ 1:3 1:3\]", b.text), b.text
+    b.ok("SELECT mine")
+    mine = fetched(b.ok(f"UID FETCH 1:* {ALL}"))
+    assert mine == there, (mine, there)
+    # back again, moved
+    b.ok("UID STORE 2 +FLAGS (\\Answered)")
+    got = b.ok(f'UID MOVE 2:3 "{f}"')
+    assert re.match(r"\* OK \[COPYUID \d+ 2:3 4:5\]", got[0]) and got[1:] == ["* 2 EXPUNGE"] * 2, got
+    a.ok("SELECT out")
+    theirs = fetched(a.ok(f"UID FETCH 4:5 {ALL}"))
+    assert theirs[4] == (sorted(mine[2][0] + ["\\Answered"]), *mine[2][1:]) and theirs[5] == mine[3], theirs
+    # from one to another, and with message numbers
+    b.ok(f'SELECT "{f}"')
+    got = b.ok(f'MOVE 1,5 "{g}"')
+    assert re.match(r"\* OK \[COPYUID \d+ 1,5 1:2\]", got[0]) and len([x for x in got if "EXPUNGE" in x]) == 2, got
+    assert len(b.ok(f'STATUS "{g}" (MESSAGES)')) == 1
+    c.ok("SELECT carols")
+    assert [x[2] for x in fetched(c.ok(f"UID FETCH 1:* {ALL}")).values()] == [sent[0], sent[2]]
+    # within one
+    b.ok(f'COPY 1 "{f}"')
+    assert b.text.startswith("[COPYUID"), b.text
+    # more than a batch; a set of what is not there; no such target; nothing to do
+    folder(a, "many", 120, {"bob": "lr"})
+    b.ok(f'SELECT "{OF_ALICE}/many"')
+    b.ok("UID COPY 5:1000 mine")
+    assert re.match(r"\[COPYUID \d+ 5:120 \d+:\d+\]", b.text), b.text
+    b.ok("UID COPY 5000 mine")
+    b.no("COPY 1 nowhere", "[TRYCREATE]")
+    b.no("MOVE 1 mine", "[NOPERM]")
+    b.ok("UID SEARCH RETURN (SAVE) UID 7:8")
+    b.ok("COPY $ mine")
+    assert b.ok("STATUS mine (MESSAGES)") == ["* STATUS mine (MESSAGES 119)"]
+    # rights where it goes
+    a.ok("SETACL out bob lr")
+    b.ok("SELECT mine")
+    b.no(f'COPY 1 "{f}"', "[NOPERM]")
+    b.no(f'MOVE 1 "{f}"', "[NOPERM]")
+    b.no(f'COPY 1 "{OF_ALICE}/nowhere"', "[TRYCREATE]")
+    a.ok("SETACL out bob lri")
+    b.ok("STORE 1 +FLAGS (\\Seen)")
+    b.ok(f'COPY 1 "{f}"')
+    new = b.text.split("]")[0].split()[-1]
+    b.ok(f'EXAMINE "{f}"')
+    assert "FLAGS ()" in b.ok(f"UID FETCH {new} (FLAGS)")[0].replace("\\Recent", "")
+    for s in (a, b, c):
+        s.logout()
+
+
+def test_appending():
+    a, b = Session(ALICE), Session(BOB)
+    folder(a, "app", 0, {"bob": "lri"})
+    f = OF_ALICE + "/app"
+    big = message("big", "0123456789abcdef\r\n" * 100000)
+    b.ok(f'APPEND "{f}" (\\Seen) "01-Feb-2003 04:05:06 +0730"', big)
+    assert b.text.startswith("[APPENDUID"), b.text
+    # several in one, without waiting, the name as a literal
+    b.n += 1
+    b.tag, b.literals = f"t{b.n}".encode(), []
+    m = message("unasked")
+    b.send(b.tag + b" APPEND {%d+}\r\n%s {%d+}\r\n%s {%d+}\r\n%s\r\n" % (len(f), f.encode(), len(m), m, len(m), m))
+    word, text, _ = b.finish()
+    assert word == "OK" and re.match(r"\[APPENDUID \d+ 2:3\]", text), (word, text)
+    a.ok("SELECT app")
+    assert [x[2] for x in fetched(a.ok(f"UID FETCH 1:* {ALL}")).values()] == [big, m, m]
+    # refused before it is sent, or after
+    a.ok("SETACL app bob lr")
+    b.start(f'APPEND "{f}"', m)
+    b.literals = []
+    word, text, _ = b.finish()
+    assert word == "NO" and text.startswith("[NOPERM]"), (word, text)
+    b.n += 1
+    b.tag = f"t{b.n}".encode()
+    b.send(b.tag + b" APPEND \"%s\" {%d+}\r\n%s\r\n" % (f.encode(), len(big), big))
+    word, text, _ = b.finish()
+    assert word == "NO" and text.startswith("[NOPERM]"), (word, text)
+    b.no(f'APPEND "{OF_ALICE}/nowhere"', "[TRYCREATE]", m)
+    b.ok("NOOP")
+    # CATENATE of what is there, by names as bob knows them
+    a.ok("SETACL app bob lriw")
+    b.ok(f'SELECT "{f}"')
+    uv = re.search(r"UIDVALIDITY (\d+)", " ".join(b.ok(f'STATUS "{f}" (UIDVALIDITY)'))).group(1)
+    url = f"/{OF_ALICE.replace(' ', '%20')}/app;UIDVALIDITY={uv}/;UID=2"
+    b.ok(f'APPEND "{f}" CATENATE (URL "{url}")')
+    b.no(f'APPEND "{f}" CATENATE (URL "/app/;UID=2")', "[BADURL")
+    b.no(f'APPEND "{f}" CATENATE (URL "/INBOX/;UID=1")', "[BADURL")
+    # a message is replaced where it is
+    a.ok("SETACL app bob lrite")
+    b.ok(f'SELECT "{f}"')
+    got = b.ok(f'REPLACE 1 "{f}"', message("replaced"))
+    assert any("APPENDUID" in x for x in got) and "* 1 EXPUNGE" in got, got
+    b.no("REPLACE 1 INBOX", "[CANNOT]", m)
+    b.ok("SELECT INBOX")
+    # the owner's quota
+    b.ok("CLOSE")
+    fife.ctl("user", "set", ALICE, "quota=3M")
+    b2 = Session(BOB)
+    b2.no(f'APPEND "{f}"', "[OVERQUOTA]", message("quota", "x" * 5000000 + "\r\n"))
+    b2.ok(f'GETQUOTAROOT "{f}"')
+    got = b2.ok(f'GETQUOTA "{OF_ALICE}"')
+    assert got[0].startswith(f'* QUOTA "{OF_ALICE}" (STORAGE '), got
+    fife.ctl("user", "set", ALICE, "quota=default")
+    for s in (a, b, b2):
+        s.close()
+
+
+def test_idle_and_revoking():
+    a, b, c = Session(ALICE), Session(BOB), Session(CAROL)
+    folder(a, "idle", 1, {"bob": "lrs", "carol": "lrsi"})
+    f = OF_ALICE + "/idle"
+    for s in (b, c):
+        s.ok(f'SELECT "{f}"')
+        s.start("IDLE")
+        assert s.line().startswith(b"+ ")
+    a.ok("SELECT idle")
+    a.ok("APPEND idle", message("news"))
+    for s in (b, c):
+        assert s.line() == b"* 2 EXISTS\r\n"
+        s.line()
+    a.ok("STORE 1 +FLAGS (\\Flagged)")
+    for s in (b, c):
+        assert b"1 FETCH" in s.line()
+    # carol ends it, adds one and is told by bob of what he did
+    c.send(b"DONE\r\n")
+    assert c.finish()[0] == "OK"
+    c.ok(f'APPEND "{f}"', message("carols"))
+    assert b.line() == b"* 3 EXISTS\r\n"
+    b.line()
+    # bob may not read any more
+    a.ok("SETACL idle bob l")
+    assert b.line().startswith(b"* BYE [UNAVAILABLE]")
+    a.ok("DELETEACL idle carol")
+    c.no("FETCH 1 (FLAGS)", "[NOPERM]")
+    c.no(f'SELECT "{f}"', "[NONEXISTENT]")
+    c.ok("SELECT INBOX")
+    # an idle that ends badly leaves the session as it was
+    a.ok("SETACL idle carol lr")
+    c.ok(f'SELECT "{f}"')
+    c.start("IDLE")
+    c.line()
+    c.send(b"NONSENSE\r\n")
+    assert c.finish()[0] == "BAD"
+    c.ok("FETCH 1 (FLAGS)")
+    a.ok("DELETE idle")
+    for s in (a, c):
+        s.logout()
+    b.close()
+
+
+def test_states_of_the_session():
+    a = Session(ALICE)
+    folder(a, "state", 5, {"bob": "lrswite"})
+    f = OF_ALICE + "/state"
+    b = Session(BOB, "QRESYNC")
+    got = b.ok(f'SELECT "{f}"')
+    uv, modseq = (re.search(w + r" (\d+)", " ".join(got)).group(1) for w in ("UIDVALIDITY", "HIGHESTMODSEQ"))
+    b.ok("UNSELECT")
+    a.ok("SELECT state")
+    a.ok("STORE 2 +FLAGS (\\Seen)")
+    a.ok("STORE 4 +FLAGS (\\Deleted)")
+    a.ok("EXPUNGE")
+    got = b.ok(f'SELECT "{f}" (QRESYNC ({uv} {modseq}))')
+    assert "* VANISHED (EARLIER) 4" in got and any("UID 2 FLAGS (\\Seen" in x for x in got), got
+    a.ok("STORE 1 +FLAGS (\\Deleted)")
+    a.ok("EXPUNGE")
+    assert "* VANISHED 1" in b.ok("NOOP")
+    b.ok("COMPRESS DEFLATE")
+    b.deflate, b.inflate = zlib.compressobj(9, zlib.DEFLATED, -15), zlib.decompressobj(-15)
+    assert len(b.ok("UID FETCH 1:* (BODY.PEEK[])")) == 3
+    got = b.ok("UID MOVE 5 INBOX")
+    assert got[-1] == "* VANISHED 5", got
+    # what is selected is closed by selecting another, of either kind
+    got = b.ok("SELECT INBOX")
+    assert "* OK [CLOSED] Previous mailbox is closed" in got, got
+    got = b.ok(f'SELECT "{f}"')
+    assert got[0] == "* OK [CLOSED] Previous mailbox is closed", got
+    assert [x for x in b.ok(f'SELECT "{f}"') if "CLOSED" in x] == ["* OK [CLOSED] Previous mailbox is closed"]
+    b.no(f'SELECT "{OF_ALICE}/nowhere"', "[NONEXISTENT]")
+    b.bad("FETCH 1 (FLAGS)")
+    b.ok(f'SELECT "{f}"')
+    b.no("SELECT nowhere", "[NONEXISTENT]")
+    b.bad("FETCH 1 (FLAGS)")
+    # while one's own is selected, nothing is told of another's
+    b.ok("SELECT INBOX")
+    a.ok("APPEND state", message("more"))
+    got = b.ok(f'STATUS "{f}" (MESSAGES)')
+    assert got == [f'* STATUS "{f}" (MESSAGES 3)'], got
+    # the folder goes while it is selected
+    b.ok(f'SELECT "{f}"')
+    a.ok("SETACL state bob lrx")
+    b.ok(f'DELETE "{f}"')
+    b.bad("FETCH 1 (FLAGS)")
+    folder(a, "state", 2, {"bob": "lr"})
+    b.ok(f'SELECT "{f}"')
+    a.ok("DELETE state")
+    b.run("NOOP")
+    b.ok("SELECT INBOX")
+    b.logout()
+    # literals, searches, sorting, threads, UIDONLY
+    folder(a, "state", 3, {"bob": "lr"})
+    b = Session(BOB, "IMAP4rev2 UIDONLY")
+    b.ok(f'SELECT "{f}"')
+    b.bad("FETCH 1 (FLAGS)")
+    assert "UIDFETCH" in b.ok("UID FETCH 1 (FLAGS)")[0]
+    assert "ALL 2" in b.ok("UID SEARCH SUBJECT", b"state-1")[0]
+    b.ok("UID COPY 1:2 INBOX")
+    assert b.text.startswith("[COPYUID"), b.text
+    b.logout()
+    b = Session(BOB)
+    b.ok(f'SELECT "{f}"')
+    assert b.ok("SORT (REVERSE SUBJECT) UTF-8 ALL") == ["* SORT 3 2 1"]
+    assert b.ok("THREAD REFERENCES UTF-8 ALL")[0].count("(") == 3
+    b.no("SEARCH FILTER mine", "[UNDEFINED-FILTER")
+    b.ok("CHECK")
+    b.ok("CLOSE")
+    a.logout()
+    b.logout()
+
+
+def test_the_owners_process_dies():
+    a, b, c = Session(ALICE), Session(BOB), Session(CAROL)
+    folder(a, "dies", 3, {"bob": "lrswite", "carol": "lr"})
+    f = OF_ALICE + "/dies"
+
+    def kill():
+        pid = json.loads(fife.ctl("-j", "mailbox", "show", ALICE))[0]["pid"]
+        os.kill(pid, signal.SIGKILL)
+        wait_for(lambda: pid not in fife.pids(), "the end of alice's process")
+    b.ok(f'SELECT "{f}"')
+    c.ok(f'SELECT "{f}"')
+    c.start("IDLE")
+    c.line()
+    kill()
+    assert c.line().startswith(b"* BYE [UNAVAILABLE]")
+    wait_for(lambda: b.run("NOOP")[0] == "NO", "the loss")
+    b.no("FETCH 1 (FLAGS)", "[UNAVAILABLE]")
+    b.no("COPY 1 INBOX", "[UNAVAILABLE]")
+    b.no("IDLE", "[UNAVAILABLE]")
+    # all else goes on, and so does that after another SELECT
+    b.ok("STATUS INBOX (MESSAGES)")
+    assert f in listed(b.ok('LIST "" *'))
+    b.ok(f'SELECT "{f}"')
+    assert len(b.ok("FETCH 1:* (FLAGS)")) == 3
+    kill()
+    wait_for(lambda: b.run("NOOP")[0] == "NO", "the loss")
+    b.ok("CLOSE")
+    b.bad("FETCH 1 (FLAGS)")
+    # in the middle of things
+    b.ok("SELECT INBOX")
+    b.start(f'APPEND "{f}" {{1000000}}')
+    assert b.line().startswith(b"+ ")
+    kill()
+    b.send(b"x" * 1000000 + b"\r\n")
+    word, text, _ = b.finish()
+    assert word == "NO" and text.startswith("[UNAVAILABLE]"), (word, text)
+    b.ok(f'APPEND "{f}"', message("again"))
+    for s in (a, b, c):
+        s.close()
+
+
+def test_accounts_change():
+    a, b = Session(ALICE), Session(BOB)
+    folder(a, "acc", 2, {"bob": "lr"})
+    a.logout()
+    f = OF_ALICE + "/acc"
+    b.ok(f'SELECT "{f}"')
+    fife.ctl("user", "set", ALICE, "disabled=yes")
+    wait_for(lambda: b.run("NOOP")[0] == "NO", "the end of the link")
+    b.no(f'SELECT "{f}"', "[NONEXISTENT]")
+    assert OF_ALICE not in listed(b.ok('LIST "" *'))
+    fife.ctl("user", "set", ALICE, "disabled=no")
+    b.ok(f'SELECT "{f}"')
+    # the owner has another name
+    fife.ctl("user", "rename", ALICE, "alicia@example.test")
+    wait_for(lambda: b.run("NOOP")[0] == "NO", "the end of the link")
+    g = "Other Users/alicia@example.test/acc"
+    assert g in listed(b.ok('LIST "" *'))
+    b.ok(f'SELECT "{g}"')
+    b.no(f'SELECT "{f}"', "[NONEXISTENT]")
+    fife.ctl("user", "rename", "alicia@example.test", ALICE)
+    # and so has the other one
+    b.close()
+    fife.ctl("user", "rename", BOB, "rob@example.test")
+    fife.passwords["rob@example.test"] = fife.passwords[BOB]
+    b = Session("rob@example.test")
+    b.ok(f'SELECT "{f}"')
+    assert f in listed(b.ok('LIST "" *'))
+    b.close()
+    fife.ctl("user", "rename", "rob@example.test", BOB)
+    # one who is gone, and came again, is somebody else
+    dave = "dave@example.test"
+    fife.ctl("user", "add", dave, input="daves password\n")
+    fife.passwords[dave] = "daves password"
+    d, b = Session(dave), Session(BOB)
+    folder(d, "gone", 1, {"bob": "lr"})
+    d.close()
+    b.ok(f'SELECT "Other Users/{dave}/gone"')
+    fife.ctl("user", "del", dave)
+    wait_for(lambda: b.run("NOOP")[0] == "NO", "the end of the link")
+    assert f"Other Users/{dave}" not in listed(b.ok('LIST "" *'))
+    fife.ctl("user", "add", dave, input="daves password\n")
+    assert f"Other Users/{dave}" not in listed(b.ok('LIST "" *'))
+    b.no(f'SELECT "Other Users/{dave}/gone"', "[NONEXISTENT]")
+    b.logout()
+    fife.ctl("user", "del", dave)
+
+
+def test_mbsync_and_curl():
+    if not shutil.which("mbsync") or not shutil.which("curl"):
+        return "no mbsync or no curl"
+    a = Session(ALICE)
+    folder(a, "sync", 3, {"bob": "lrswite"})
+    f = OF_ALICE + "/sync"
+    top, rc = os.path.join(fife.dir, "mb"), os.path.join(fife.dir, "mbrc")
+    os.makedirs(top)
+    with open(rc, "w") as out:
+        out.write(f"IMAPStore far\nHost 127.0.0.1\nPort {fife.port(143)}\nUser {BOB}\nPass {fife.passwords[BOB]}\nSSLType None\n"
+                  f"AuthMechs *\nPath \"{OF_ALICE}/\"\n\nMaildirStore near\nPath {top}/\nInbox {top}/INBOX\n"
+                  f"SubFolders Verbatim\n\nChannel all\nFar :far:\nNear :near:\nPatterns sync\nCreate Both\nExpunge Both\n"
+                  f"Sync All\nSyncState *\n")
+
+    def sync():
+        p = subprocess.run(["mbsync", "-c", rc, "all"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                           timeout=120, env=dict(os.environ, HOME=fife.dir))
+        assert p.returncode == 0, p.stdout[-3000:]
+    sync()
+    near = os.path.join(top, "sync", "new")
+    assert len(os.listdir(near)) == 3
+    with open(os.path.join(near, "1.x.y"), "wb") as out:
+        out.write(message("from here").replace(b"\r\n", b"\n"))
+    a.ok("SELECT sync")
+    a.ok("STORE 1 +FLAGS (\\Deleted)")
+    a.ok("EXPUNGE")
+    sync()
+    a.ok("NOOP")
+    subjects = [x for x in a.ok("FETCH 1:* (BODY.PEEK[HEADER.FIELDS (SUBJECT)])")]
+    assert len(subjects) == 3 and "from here" in subjects[-1], subjects
+    p = subprocess.run(["curl", "-s", "-u", f"{BOB}:{fife.passwords[BOB]}",
+                        f"imap://127.0.0.1:{fife.port(143)}/{f.replace(' ', '%20').replace('@', '%40')}/;UID=2"],
+                       stdout=subprocess.PIPE, timeout=60)
+    assert b"Subject: sync-1" in p.stdout, p
+    a.logout()
+
+
+def test_lasts():
+    """Lists and grants outlive a restart; a grant that authd has lost comes back with its owner."""
+    a = Session(ALICE)
+    folder(a, "lasts", 1, {"bob": "lr"})
+    a.logout()
+    f = OF_ALICE + "/lasts"
+    fife.stop()
+    fife.start()
+    b = Session(BOB)
+    assert f in listed(b.ok('LIST "" *'))
+    b.ok(f'SELECT "{f}"')
+    b.logout()
+    fife.stop()
+    grants = [os.path.join(d, x) for d, _, files in os.walk(fife.run) for x in files if x == "grants"]
+    assert len(grants) == 1, grants
+    os.unlink(grants[0])
+    fife.start()
+    b = Session(BOB)
+    assert OF_ALICE not in listed(b.ok('LIST "" *'))
+    b.no(f'SELECT "{f}"', "[NONEXISTENT]")
+    a = Session(ALICE)
+    wait_for(lambda: f in listed(b.ok('LIST "" *')), "the grant")
+    b.ok(f'SELECT "{f}"')
+    a.logout()
+    b.logout()
 
 
 def run():
