@@ -9,6 +9,7 @@
 
 #include "authd/account.h"
 #include "authd/auth.h"
+#include "authd/programs.h"
 #include "authd/quota.h"
 #include "authd/records.h"
 #include "authd/rules.h"
@@ -67,6 +68,20 @@ show_use(struct ctl *c, const struct user *u)
 	ctl_u64(c, "warned-percent", levels[use.warned]);
 }
 
+static void
+show_rules(struct ctl *c, const struct user *u)
+{
+	char key[24], text[RULES_ARGUMENT_MAX + RULES_NEEDLE_MAX + 100];
+	const char *at = u->rules;
+	struct rule r;
+
+	for (int n = 1; rules_next(&at, &r); n++) {
+		snprintf(key, sizeof(key), "rule-%d", n);
+		rule_print(&r, text, sizeof(text));
+		ctl_str(c, key, text);
+	}
+}
+
 void
 user_show(struct ctl *c, int argc, char **argv)
 {
@@ -89,6 +104,7 @@ user_show(struct ctl *c, int argc, char **argv)
 	ctl_str(c, "vacation", text);
 	rules_text(u.vacation_subject, text, sizeof(text));
 	ctl_str(c, "vacation-subject", text);
+	show_rules(c, &u);
 	ctl_str(c, "send-as", u.send_as);
 	rules_text(u.pop3_folders, text, sizeof(text));
 	ctl_str(c, "pop3-folders", text);
@@ -135,6 +151,7 @@ static const char *
 set_forward(struct user *u, const char *value)
 {
 	char copy[sizeof(u->forward)], key[ADDRESS_MAX + 1], *list = copy, *word;
+	int n = 0;
 
 	if (strlcpy(copy, value, sizeof(copy)) >= sizeof(copy))
 		return "too many addresses";
@@ -144,39 +161,22 @@ set_forward(struct user *u, const char *value)
 
 		if (*word == '\0')
 			continue;
-		if (address_parse(word, strlen(word), &a) == -1 ||
-		    address_fold_key(&a, key, sizeof(key)) == -1)
-			return "expected addresses separated by commas";
+		if (*word == '|') {
+			const char *bad = programs_check(word, 1);
+
+			if (bad != NULL)
+				return bad;
+			strlcpy(key, word, sizeof(key));
+		} else if (address_parse(word, strlen(word), &a) == -1 ||
+			   address_fold_key(&a, key, sizeof(key)) == -1)
+			return "expected addresses and |COMMANDs separated by commas";
+		if (n++ >= RULES_FORWARDS_MAX)
+			return "too many addresses: make a list or an alias";
 		if (u->forward[0] != '\0')
 			strlcat(u->forward, ",", sizeof(u->forward));
 		if (strlcat(u->forward, key, sizeof(u->forward)) >= sizeof(u->forward))
 			return "too many addresses";
 	}
-	return NULL;
-}
-
-/* Text of people, as rules.h encodes it: one word of one line. */
-static const char *
-set_text(char *out, size_t cap, const char *value)
-{
-	size_t n = 0;
-
-	if (!utf8_valid(value, strlen(value)))
-		return "expected UTF-8";
-	for (; *value != '\0'; value++) {
-		unsigned char c = (unsigned char)*value;
-
-		if (c == '\r')
-			continue;
-		if (c != '\n' && (c < 0x20 || c == 0x7f))
-			return "expected text without control characters";
-		if (n + 3 > cap)
-			return "the text is too long";
-		if (c == '\n' || c == ' ' || c == '\\')
-			out[n++] = '\\';
-		out[n++] = c == '\n' ? 'n' : c == ' ' ? 's' : c == '\\' ? 'b' : *value;
-	}
-	out[n] = '\0';
 	return NULL;
 }
 
@@ -223,7 +223,8 @@ set_pop3_folders(struct user *u, const char *value)
 		return "the text is too long";
 	if (strchr(value, '\n') != NULL)
 		return "expected names of folders separated by commas";
-	if ((bad = set_text(u->pop3_folders, sizeof(u->pop3_folders), value)) != NULL)
+	if ((bad = rules_encode_text(u->pop3_folders, sizeof(u->pop3_folders), value)) !=
+	    NULL)
 		u->pop3_folders[0] = '\0';
 	return bad;
 }
@@ -272,9 +273,10 @@ set_one(struct user *u, const char *key, const char *value)
 		return parse_yes(value, &u->forward_keep) == 0 ? NULL
 							       : "expected yes or no";
 	if (strcmp(key, "vacation") == 0)
-		return set_text(u->vacation, sizeof(u->vacation), value);
+		return rules_encode_text(u->vacation, sizeof(u->vacation), value);
 	if (strcmp(key, "vacation-subject") == 0)
-		return set_text(u->vacation_subject, sizeof(u->vacation_subject), value);
+		return rules_encode_text(
+		    u->vacation_subject, sizeof(u->vacation_subject), value);
 	if (strcmp(key, "send-as") == 0)
 		return set_send_as(u->send_as, sizeof(u->send_as), value);
 	if (strcmp(key, "pop3-folders") == 0)
@@ -288,6 +290,19 @@ set_one(struct user *u, const char *key, const char *value)
 	       "group, suspect or a limit (messages-hour, messages-day, "
 	       "recipients-hour, recipients-day, recipients-message, message-size, "
 	       "quota, quota-messages, sessions)";
+}
+
+/* All settings together become one script. */
+static int
+settings_fit(struct ctl *c, const struct user *u)
+{
+	char script[RULES_SCRIPT_MAX + 1];
+
+	if (rules_script(u, script) != -1)
+		return 1;
+	ctl_done(c, CTL_REFUSED, "%s: forward, answer and rules are too long together",
+	    u->address);
+	return 0;
 }
 
 void
@@ -319,6 +334,8 @@ user_set(struct ctl *c, int argc, char **argv)
 			return;
 		}
 	}
+	if (!settings_fit(c, &u))
+		return;
 	st = directory_user_put(auth.directory, &u);
 	if (st == DIR_OK && u.disabled && !was_disabled) {
 		struct channel *ch = daemon_peer(ROLE_MBOXD);
@@ -337,6 +354,77 @@ user_set(struct ctl *c, int argc, char **argv)
 		ctl_done(c, CTL_OK, NULL);
 	else /* Neither form can be made from the other, only from the password. */
 		user_rehash(c, &u, scram);
+}
+
+/* ---- simple rules ---- */
+
+static void
+rules_stored(struct ctl *c, const struct user *u)
+{
+	enum dir_status st = directory_user_put(auth.directory, u);
+
+	if (st == DIR_OK)
+		ctl_done(c, CTL_OK, NULL);
+	else
+		ctl_done(c, CTL_TEMPFAIL, "%s: %s", u->address, dir_status_text(st));
+}
+
+/* ADDRESS FIELD contains TEXT ACTION [ARGUMENT] */
+void
+user_rule_add(struct ctl *c, int argc, char **argv)
+{
+	const char *bad;
+	struct user u;
+	struct rule r;
+
+	if (user_arg(c, argv[0], &u) == -1)
+		return;
+	if ((bad = rule_parse(&r, argc - 1, argv + 1)) != NULL)
+		ctl_done(c, CTL_USAGE, "%s", bad);
+	else if (rules_add(&u, &r) == -1)
+		ctl_done(c, CTL_REFUSED,
+		    "%s: too many rules, a script would do (sieve put)", u.address);
+	else if (settings_fit(c, &u))
+		rules_stored(c, &u);
+}
+
+void
+user_rule_del(struct ctl *c, int argc, char **argv)
+{
+	const char *bad;
+	struct user u;
+	long long n;
+
+	if (user_arg(c, argv[0], &u) == -1)
+		return;
+	n = strtonum(argv[1], 1, RULES_MAX, &bad);
+	if (bad != NULL)
+		ctl_done(c, CTL_USAGE, "%s: expected the number of a rule", argv[1]);
+	else if (rules_delete(&u, (size_t)n) == -1)
+		ctl_done(c, CTL_REFUSED, "%s: there is no rule %s", u.address, argv[1]);
+	else
+		rules_stored(c, &u);
+}
+
+void
+user_rule_list(struct ctl *c, int argc, char **argv)
+{
+	char text[RULES_ARGUMENT_MAX + RULES_NEEDLE_MAX + 100];
+	const char *at;
+	struct user u;
+	struct rule r;
+
+	if (user_arg(c, argv[0], &u) == -1)
+		return;
+	at = u.rules;
+	for (uint64_t n = 1; rules_next(&at, &r); n++) {
+		rule_print(&r, text, sizeof(text));
+		ctl_row(c, CTL_TABLE);
+		ctl_u64(c, "rule", n);
+		ctl_str(c, "does", text);
+		ctl_row_end(c);
+	}
+	ctl_done(c, CTL_OK, NULL);
 }
 
 void

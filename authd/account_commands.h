@@ -8,6 +8,9 @@
 
 void user_show(struct ctl *, int, char **);
 void user_set(struct ctl *, int, char **);
+void user_rule_add(struct ctl *, int, char **);
+void user_rule_del(struct ctl *, int, char **);
+void user_rule_list(struct ctl *, int, char **);
 void user_sessions(struct ctl *, int, char **);
 void user_kick(struct ctl *, int, char **);
 void group_add(struct ctl *, int, char **);

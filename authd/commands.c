@@ -9,6 +9,7 @@
 #include "authd/apppass_commands.h"
 #include "authd/auth.h"
 #include "authd/cert_commands.h"
+#include "authd/programs.h"
 #include "authd/records.h"
 #include "authd/text.h"
 #include "authd/user_commands.h"
@@ -188,6 +189,21 @@ has_word(const char *list, const char *word)
 	return 0;
 }
 
+/* An address, or |NAME of a command of fife.conf. */
+static int
+target_key(struct ctl *c, const char *word, char *key, size_t cap)
+{
+	const char *bad;
+
+	if (word[0] != '|')
+		return address_key(c, word, key, cap);
+	if ((bad = programs_check(word, 0)) != NULL || strlcpy(key, word, cap) >= cap) {
+		ctl_done(c, CTL_REFUSED, "%s: %s", word, bad);
+		return -1;
+	}
+	return 0;
+}
+
 static void
 alias_add(struct ctl *c, int argc, char **argv)
 {
@@ -205,7 +221,7 @@ alias_add(struct ctl *c, int argc, char **argv)
 	if (st != DIR_OK)
 		targets[0] = '\0';
 	for (int i = 1; i < argc; i++) {
-		if (address_key(c, argv[i], target, sizeof(target)) == -1) {
+		if (target_key(c, argv[i], target, sizeof(target)) == -1) {
 			free(targets);
 			return;
 		}
@@ -488,6 +504,9 @@ const struct ctl_command auth_commands[] = {
 	{ "user cert add", 2, 3, cert_cmd_add },
 	{ "user cert del", 2, 2, cert_cmd_del },
 	{ "user cert list", 1, 1, cert_cmd_list },
+	{ "user rule add", 5, 6, user_rule_add },
+	{ "user rule del", 2, 2, user_rule_del },
+	{ "user rule list", 1, 1, user_rule_list },
 	{ "user sessions", 0, 1, user_sessions },
 	{ "user kick", 1, 1, user_kick },
 	{ "group add", 1, -1, group_add },

@@ -38,10 +38,11 @@ struct user {
 	uint32_t uid;
 	int disabled;
 	struct password password;
-	char forward[1024];  /* addresses separated by commas, "" for none */
+	char forward[1024];  /* addresses and |COMMANDs separated by commas, "": none */
 	int forward_keep;    /* a copy stays here */
 	char vacation[1024]; /* the automatic answer, as rules.h encodes it; "": none */
 	char vacation_subject[256];
+	char rules[1500];        /* simple ones, as rules.h keeps them */
 	char send_as[1024];      /* addresses and @domains separated by commas */
 	char pop3_folders[1024]; /* what POP3 shows, as rules.h encodes it; "": INBOX */
 	char apppass[2400];      /* apppass.h */

@@ -16,6 +16,7 @@
 #include "authd/grants.h"
 #include "authd/greylist.h"
 #include "authd/logins.h"
+#include "authd/programs.h"
 #include "authd/quota.h"
 #include "authd/rcpt.h"
 #include "authd/rules.h"
@@ -90,7 +91,10 @@ on_conf(struct msg *m)
 		limits_conf = m->p.conf_limits;
 	else if (m->type == MSG_FIFED_AUTHD_WATCH)
 		watch_conf = m->p.conf_watch;
+	else if (m->type == MSG_FIFED_ANY_COMMAND)
+		programs_conf_add(&m->p.conf_command);
 	else if (m->type == MSG_FIFED_ANY_CONF) {
+		programs_conf_begin();
 		X509_STORE_free(coming_ca);
 		coming_ca = NULL;
 	} else if (m->type == MSG_FIFED_AUTHD_CLIENT_CA) {
@@ -163,6 +167,7 @@ take_conf(void)
 	auth.resolver.hostname = daemon_conf()->hostname;
 	auth.resolver.postmaster = daemon_conf()->postmaster;
 	auth.resolver.secret = auth.secret;
+	programs_conf_end();
 	greylist_begin();
 }
 
@@ -299,6 +304,7 @@ answer_resolve(struct channel *ch, struct msg *m)
 
 		strlcpy(t.address, targets[i].address, sizeof(t.address));
 		strlcpy(t.mailbox, targets[i].mailbox, sizeof(t.mailbox));
+		strlcpy(t.command, targets[i].command, sizeof(t.command));
 		if (targets[i].rules != NULL)
 			strlcpy(t.rules, targets[i].rules, sizeof(t.rules));
 		if (channel_send(ch, MSG_AUTHD_LDELIVER_TARGET, m->id, &t, -1) == -1)
@@ -391,6 +397,9 @@ on_peer_message(struct channel *ch, struct msg *m)
 	case MSG_MBOXD_AUTHD_SHARE:
 	case MSG_MBOXD_AUTHD_GRANTS:
 		grants_message(ch, m);
+		break;
+	case MSG_EXECD_AUTHD_WHO:
+		programs_answer(ch, m);
 		break;
 	case MSG_LDELIVER_AUTHD_OPEN:
 		answer_open(ch, m);

@@ -12,6 +12,7 @@
 #include "authd/personal.h"
 #include "authd/quota.h"
 #include "authd/records.h"
+#include "authd/rules.h"
 #include "authd/watch.h"
 #include "common/compat/compat.h"
 #include "common/daemon.h"
@@ -108,7 +109,7 @@ full_rcpt(const struct msg_rcpt_check *q, struct msg_rcpt_class *r)
 
 	if (resolve_user(&auth.resolver, q->address, key, sizeof(key)) != RESOLVE_OK ||
 	    directory_user_get(auth.directory, key, &u) != DIR_OK ||
-	    (u.forward[0] != '\0' && !u.forward_keep))
+	    rules_keep_nothing(&u))
 		return;
 	switch (quota_check(&u, q->size)) {
 	case QUOTA_ROOM:

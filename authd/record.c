@@ -97,12 +97,13 @@ user_encode(const struct user *u, char *buf, size_t cap)
 	    "mailbox=%s\nuid=%u\ndisabled=%d\nforward=%s\nforward-keep=%d\n"
 	    "created=%lld\nsince=%lld\nscram-sha-256=%s\nscram-sha-1=%s\ncrypt=%s\nsend-"
 	    "as=%s\n"
-	    "app-passwords=%s\nvacation=%s\nvacation-subject=%s\ngroup=%s\nsuspect=%"
+	    "app-passwords=%s\nvacation=%s\nvacation-subject=%s\nrules=%s\ngroup=%"
+	    "s\nsuspect=%"
 	    "s\nsuspect-since=%lld\npop3-folders=%s\n%s",
 	    u->mailbox, u->uid, u->disabled, u->forward, u->forward_keep,
 	    (long long)u->created, (long long)u->since, u->password.scram_sha256,
 	    u->password.scram_sha1, u->password.crypt, u->send_as, u->apppass,
-	    u->vacation, u->vacation_subject, u->group, u->suspect,
+	    u->vacation, u->vacation_subject, u->rules, u->group, u->suspect,
 	    (long long)u->suspect_since, u->pop3_folders, limits);
 	return n < 0 || (size_t)n >= cap ? -1 : 0;
 }
@@ -130,6 +131,7 @@ user_decode(const char *key, const char *text, struct user *u)
 		sizeof(u->vacation_subject)) == -1 ||
 	    line_value(text, "pop3-folders", u->pop3_folders, sizeof(u->pop3_folders)) ==
 		-1 ||
+	    line_value(text, "rules", u->rules, sizeof(u->rules)) == -1 ||
 	    line_value(text, "group", u->group, sizeof(u->group)) == -1 ||
 	    line_value(text, "suspect", u->suspect, sizeof(u->suspect)) == -1)
 		return -1;

@@ -17,6 +17,7 @@
 struct step {
 	struct user user; /* of RESOLVE_OK with is_user */
 	int is_user;
+	char owner[ADDRESS_MAX + 2];             /* whose entry that is */
 	char targets[DIRECTORY_TARGETS_MAX + 1]; /* else: addresses to go on with */
 };
 
@@ -72,6 +73,8 @@ look_up_exact(const struct resolver *r, const char *key, struct step *s)
 {
 	enum dir_status st = directory_user_get(r->directory, key, &s->user);
 
+	s->is_user = 0;
+	strlcpy(s->owner, key, sizeof(s->owner));
 	if (st == DIR_OK) {
 		s->is_user = 1;
 		return s->user.disabled ? RESOLVE_DISABLED : RESOLVE_OK;
@@ -227,21 +230,63 @@ walk_target(
 	if (u != NULL) {
 		strlcpy(t->mailbox, u->mailbox, sizeof(t->mailbox));
 		t->uid = u->uid;
-		if (rules_script(u, rules) > 0 && (t->rules = strdup(rules)) == NULL)
+		switch (rules_script(u, rules)) {
+		case -1: /* nothing that could not be carried out is ever set */
 			return RESOLVE_TEMP;
+		case 0:
+			break;
+		default:
+			if ((t->rules = strdup(rules)) == NULL)
+				return RESOLVE_TEMP;
+		}
 	}
 	return RESOLVE_OK;
 }
 
 static enum resolve_status
-walk_add_list(struct walk *w, char *list, const char *separators)
+walk_command(struct walk *w, const char *name, const char *at, const char *owner)
+{
+	enum resolve_status st = walk_target(w, TARGET_COMMAND, at, NULL);
+	struct target *t = w->targets + w->n - 1;
+
+	if (st == RESOLVE_OK) {
+		strlcpy(t->command, name, sizeof(t->command));
+		strlcpy(t->mailbox, owner, sizeof(t->mailbox));
+	}
+	return st;
+}
+
+/* Commands of the owner are targets, addresses are gone on with. */
+static enum resolve_status
+walk_add_list(struct walk *w, const char *at, const char *owner, char *list)
 {
 	enum resolve_status st = RESOLVE_OK;
 	char key[ADDRESS_MAX + 1], *word;
 
-	while (st == RESOLVE_OK && (word = strsep(&list, separators)) != NULL)
-		if (*word != '\0' && start_key(w->r, word, key, sizeof(key)) == 0)
+	while (st == RESOLVE_OK && (word = strsep(&list, " ")) != NULL)
+		if (*word == '|')
+			st = walk_command(w, word + 1, at, owner);
+		else if (*word != '\0' && start_key(w->r, word, key, sizeof(key)) == 0)
 			st = walk_add(w, key);
+	return st;
+}
+
+/*
+ * A user: his mailbox, where his settings and his script say what becomes of a message
+ * (rules.h); and his commands. The mailbox is left out when nothing is to be done there.
+ */
+static enum resolve_status
+walk_user(struct walk *w, const char *key, const struct user *u)
+{
+	enum resolve_status st = RESOLVE_OK;
+	char list[sizeof(u->forward)], *rest = list, *word;
+
+	if (u->forward_keep || !rules_only_commands(u))
+		st = walk_target(w, TARGET_MAILBOX, key, u);
+	strlcpy(list, u->forward, sizeof(list));
+	while (st == RESOLVE_OK && (word = strsep(&rest, ", ")) != NULL)
+		if (*word == '|')
+			st = walk_command(w, word + 1, key, u->address);
 	return st;
 }
 
@@ -262,12 +307,8 @@ walk_step(struct walk *w, const char *key, struct step *s)
 	if (st != RESOLVE_OK)
 		return st;
 	if (!s->is_user)
-		return walk_add_list(w, s->targets, " ");
-	if (s->user.forward[0] == '\0' || s->user.forward_keep)
-		st = walk_target(w, TARGET_MAILBOX, key, &s->user);
-	if (st == RESOLVE_OK && s->user.forward[0] != '\0')
-		st = walk_add_list(w, s->user.forward, ", ");
-	return st;
+		return walk_add_list(w, key, s->owner, s->targets);
+	return walk_user(w, key, &s->user);
 }
 
 enum resolve_status
@@ -314,6 +355,34 @@ done:
 	} else
 		resolve_targets_free(w.targets, w.n);
 	return st;
+}
+
+enum resolve_status
+resolve_command(const struct resolver *r, const char *owner, const char *command,
+    struct user *u, int *is_user)
+{
+	struct step *s = malloc(sizeof(*s));
+	enum resolve_status st = s == NULL ? RESOLVE_TEMP : look_up_exact(r, owner, s);
+	size_t len = strlen(command);
+	int found = 0;
+
+	*is_user = 0;
+	if (st == RESOLVE_OK) {
+		*is_user = s->is_user;
+		*u = s->user;
+		for (const char *p = s->is_user ? s->user.forward : s->targets;
+		     *p != '\0' && !found;) {
+			size_t n = strcspn(p, ", ");
+
+			found = n == len + 1 && *p == '|' &&
+				strncmp(p + 1, command, len) == 0;
+			p += n + (p[n] != '\0');
+		}
+	}
+	free(s);
+	if (st == RESOLVE_OK && found)
+		return RESOLVE_OK;
+	return st == RESOLVE_TEMP ? RESOLVE_TEMP : RESOLVE_UNKNOWN;
 }
 
 #define ALIAS_STEPS_MAX 16

@@ -23,7 +23,8 @@ struct resolver {
 struct target {
 	enum target_kind kind;
 	char address[ADDRESS_MAX + 1]; /* printed form */
-	char mailbox[512];
+	char mailbox[512];             /* of a command: the user or alias that names it */
+	char command[64];
 	uint32_t uid;
 	char *rules; /* a Sieve script of the user's settings, or NULL */
 };
@@ -47,6 +48,12 @@ enum resolve_status resolve_class(const struct resolver *, const char *address);
  */
 enum resolve_status resolve_targets(
     const struct resolver *, const char *address, struct target **targets, size_t *n);
+/*
+ * Does that owner, a user or an alias by key, name the command itself? *u is filled when
+ * *is_user. RESOLVE_OK, _UNKNOWN (also one that is disabled) or _TEMP.
+ */
+enum resolve_status resolve_command(const struct resolver *, const char *owner,
+    const char *command, struct user *u, int *is_user);
 /*
  * May that user (by key) use this address as the sender? It is his own, with or without
  * +detail, or an alias that leads to nobody else, or send_as (as in struct user) has it.

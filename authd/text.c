@@ -17,6 +17,7 @@
 #include "authd/external.h"
 #include "authd/personal.h"
 #include "authd/watch.h"
+#include "authd/rules.h"
 #include "common/compat/compat.h"
 #include "common/daemon.h"
 #include "common/log.h"
@@ -67,7 +68,7 @@ dump_user(struct ctl *c, const char *key, const char *value, int secrets)
 	limits_text(&u.limits, limits, sizeof(limits));
 	ctl_text(c,
 	    "user %s uid=%u disabled=%d forward=%s forward-keep=%d "
-	    "created=%lld since=%lld%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s",
+	    "created=%lld since=%lld%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s",
 	    key, u.uid, u.disabled, u.forward, u.forward_keep, (long long)u.created,
 	    (long long)u.since, u.group[0] ? " group=" : "", u.group,
 	    secrets && u.password.scram_sha256[0] ? " scram-sha-256=" : "",
@@ -78,7 +79,8 @@ dump_user(struct ctl *c, const char *key, const char *value, int secrets)
 	    secrets ? u.password.crypt : "", u.send_as[0] ? " send-as=" : "", u.send_as,
 	    u.vacation[0] ? " vacation=" : "", u.vacation,
 	    u.vacation_subject[0] ? " vacation-subject=" : "", u.vacation_subject,
-	    u.pop3_folders[0] ? " pop3-folders=" : "", u.pop3_folders, limits,
+	    u.pop3_folders[0] ? " pop3-folders=" : "", u.pop3_folders,
+	    u.rules[0] ? " rules=" : "", u.rules, limits,
 	    secrets && u.apppass[0] ? " app-passwords=" : "", secrets ? u.apppass : "");
 }
 
@@ -188,7 +190,7 @@ text_dump(struct ctl *c, int argc, char **argv)
 static const char *
 load_user(char **words, int n)
 {
-	char text[VALUE_MAX];
+	char text[VALUE_MAX], script[RULES_SCRIPT_MAX + 1];
 	struct address a;
 	struct user u, old;
 	size_t len;
@@ -208,6 +210,8 @@ load_user(char **words, int n)
 	}
 	if (user_decode(key, text, &u) == -1)
 		return "malformed values";
+	if (rules_script(&u, script) == -1)
+		return "forward, answer and rules are too long together";
 	st = directory_user_get(auth.directory, key, &old);
 	/* A list made by hand says nothing of it. */
 	if (u.created == 0)

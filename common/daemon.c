@@ -233,8 +233,9 @@ first_start(void)
 	(void)setrlimit(RLIMIT_NOFILE, &files);
 	if (self->open != NULL && self->open() == -1)
 		fatalx("cannot start");
-	sandbox.root = conf.root;
-	if (self->role != ROLE_MBOXD) {
+	/* What execd starts needs the whole tree: its root only names the mailboxes. */
+	sandbox.root = self->role == ROLE_EXECD ? NULL : conf.root;
+	if (self->role != ROLE_MBOXD && self->role != ROLE_EXECD) {
 		sandbox.uid = conf.uid;
 		sandbox.gid = conf.gid;
 	}

@@ -198,7 +198,8 @@ enum sasl_status {
 
 enum target_kind {
 	TARGET_MAILBOX = 1,
-	TARGET_FORWARD
+	TARGET_FORWARD,
+	TARGET_COMMAND /* a program of the site */
 };
 
 enum mbox_purpose {

@@ -19,6 +19,7 @@
 #define GROUP(name, ...) static const char *const group_##name[] = { __VA_ARGS__, NULL };
 #define ROW(role, flags, ...)
 #define PROBE(call, error)
+#define DENY(call)
 #include "common/sandbox_roles.def"
 #undef GROUP
 #undef ROW
@@ -40,6 +41,7 @@ static const char *const group_none[] = { NULL };
 #define ROOT_STATE SANDBOX_ROOT_STATE
 #define ROOT_CELLS SANDBOX_ROOT_CELLS
 #define INET SANDBOX_INET
+#define PROGRAMS SANDBOX_PROGRAMS
 
 #define GROUP(name, ...)
 #define ROW(role, flags, ...)                                           \
@@ -60,6 +62,15 @@ static const struct sandbox_probe probes[] = {
 #define PROBE(call, error) { call, error },
 #include "common/sandbox_roles.def"
 #undef PROBE
+};
+
+#define PROBE(call, error)
+#undef DENY
+static const char *const denied[] = {
+#define DENY(call) call,
+#include "common/sandbox_roles.def"
+#undef DENY
+	NULL,
 };
 
 static const char *const sanitizer[] = {
@@ -143,6 +154,12 @@ const char *
 sandbox_sanitizer(size_t i)
 {
 	return i < N(sanitizer) ? sanitizer[i] : NULL;
+}
+
+const char *
+sandbox_denied(size_t i)
+{
+	return denied[i];
 }
 
 static int
@@ -243,7 +260,8 @@ sandbox_enter(const struct sandbox *s, const char **what)
 		errno = EINVAL;
 		return step_failed(what, "role that is not in the table");
 	}
-	if ((s->uid == 0 && s->role != ROLE_MBOXD && s->role != ROLE_FIFECTL) ||
+	if ((s->uid == 0 && s->role != ROLE_MBOXD && s->role != ROLE_EXECD &&
+		s->role != ROLE_FIFECTL) ||
 	    (s->uid != 0 && s->gid == 0)) {
 		errno = EINVAL;
 		return step_failed(what, "uid and gid of root for this role");

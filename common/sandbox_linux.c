@@ -28,11 +28,12 @@
 
 #include "common/sandbox_table.h"
 
-/* mboxd alone keeps rights of root. */
+/* mboxd and execd keep rights of root. */
 #define CAP(c) (1ull << (c))
 #define MBOXD_CAPS                                                                  \
 	(CAP(CAP_SETUID) | CAP(CAP_SETGID) | CAP(CAP_SYS_CHROOT) | CAP(CAP_CHOWN) | \
 	    CAP(CAP_DAC_OVERRIDE) | CAP(CAP_KILL) | CAP(CAP_FOWNER))
+#define EXECD_CAPS (CAP(CAP_SETUID) | CAP(CAP_SETGID) | CAP(CAP_KILL))
 
 /* linux/landlock.h of Debian 12 stops at ABI 2, so all of it stands here. */
 #define LL_CREATE_RULESET 444
@@ -79,7 +80,9 @@ step_failed(const char **what, const char *step)
 static uint64_t
 caps_kept(const struct sandbox_row *row)
 {
-	return row->role == ROLE_MBOXD ? MBOXD_CAPS : 0;
+	return row->role == ROLE_MBOXD   ? MBOXD_CAPS
+	       : row->role == ROLE_EXECD ? EXECD_CAPS
+					 : 0;
 }
 
 int
@@ -141,7 +144,7 @@ enter_landlock(const struct sandbox_row *row, const char **what)
 
 	/* mboxd's children restrict themselves; its own files have as many owners as
 	 * there are mailboxes, and it parses nothing. */
-	if (row->flags & SANDBOX_ROOT_CELLS)
+	if (row->flags & (SANDBOX_ROOT_CELLS | SANDBOX_PROGRAMS))
 		return 0;
 	abi = syscall(LL_CREATE_RULESET, NULL, 0, LL_CREATE_RULESET_VERSION);
 	/* ABI 1 forbids every rename from one directory to another. */
@@ -299,6 +302,42 @@ has_any_form(const struct sandbox_row *row, const char *bare)
 	return 0;
 }
 
+/* What programs of the site may not; the rest is as their uid may. */
+static int
+deny_calls(scmp_filter_ctx ctx, const char **what)
+{
+	struct scmp_arg_cmp namespaces = {
+		.arg = 0, .op = SCMP_CMP_MASKED_EQ, .datum_b = 0
+	};
+	const char *name;
+	int call, r = 0;
+
+	for (size_t i = 0; r == 0 && (name = sandbox_denied(i)) != NULL; i++) {
+		*what = name;
+		call = seccomp_syscall_resolve_name(name);
+		if (call >= 0)
+			r = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EPERM), call, 0);
+	}
+	/* Its flags are behind a pointer; libc goes on with clone(2). */
+	*what = "clone3";
+	call = seccomp_syscall_resolve_name("clone3");
+	if (r == 0 && call >= 0)
+		r = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(ENOSYS), call, 0);
+	*what = "clone";
+	for (int bit = 0; r == 0 && bit < 32; bit++)
+		if (NAMESPACES & 1u << bit) {
+			namespaces.datum_a = namespaces.datum_b = 1u << bit;
+			r = seccomp_rule_add_array(
+			    ctx, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(clone), 1, &namespaces);
+		}
+	/* Keys that its terminal would take for typed: it has none, but for others'. */
+	*what = "ioctl";
+	if (r == 0)
+		r = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(ioctl), 1,
+		    SCMP_A1(SCMP_CMP_MASKED_EQ, 0xffffffffu, TIOCSTI));
+	return r;
+}
+
 /* The filter of a row in a context of libseccomp; NULL with errno and *what. */
 static scmp_filter_ctx
 make_filter(const struct sandbox_row *row, const char **what)
@@ -311,7 +350,8 @@ make_filter(const struct sandbox_row *row, const char **what)
 #ifdef SANDBOX_LOG
 	ctx = seccomp_init(SCMP_ACT_LOG);
 #else
-	ctx = seccomp_init(SCMP_ACT_KILL_PROCESS);
+	ctx = seccomp_init(
+	    row->flags & SANDBOX_PROGRAMS ? SCMP_ACT_ALLOW : SCMP_ACT_KILL_PROCESS);
 #endif
 	*what = "making the system-call filter";
 	if (ctx == NULL) {
@@ -322,6 +362,10 @@ make_filter(const struct sandbox_row *row, const char **what)
 	r = seccomp_attr_set(ctx, SCMP_FLTATR_CTL_NNP, 0);
 	if (r == 0)
 		r = seccomp_attr_set(ctx, SCMP_FLTATR_CTL_TSYNC, 1);
+	if (r == 0 && row->flags & SANDBOX_PROGRAMS) {
+		r = deny_calls(ctx, what);
+		goto done;
+	}
 	for (size_t i = 0; r == 0 && (name = sandbox_row_call(row, i)) != NULL; i++) {
 		*what = name;
 		r = add_call(ctx, row, name);
@@ -338,6 +382,7 @@ make_filter(const struct sandbox_row *row, const char **what)
 		if (call >= 0)
 			r = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(probe->error), call, 0);
 	}
+done:
 	if (r == 0)
 		return ctx;
 	seccomp_release(ctx);

@@ -3,7 +3,7 @@
  * OpenBSD: pledge(2) in place of the filter and unveil(2) in place of Landlock.
  * The promises follow the groups of the table, so a new row needs nothing here.
  * mboxd, which founds cells, cannot be pledged: there is no promise that
- * covers chroot(2).
+ * covers chroot(2). Nor is execd, whose programs may be anything.
  */
 #ifdef __OpenBSD__
 
@@ -20,7 +20,7 @@ sandbox_system_prepare(
 {
 	(void)s;
 	*what = "unveil";
-	if (row->flags & SANDBOX_ROOT_CELLS)
+	if (row->flags & (SANDBOX_ROOT_CELLS | SANDBOX_PROGRAMS))
 		return 0;
 	if (row->flags & SANDBOX_ROOT_STATE && unveil("/", "rwc") == -1)
 		return -1;
@@ -36,7 +36,7 @@ sandbox_system_enter(
 	char promises[256];
 
 	(void)s;
-	if (row == NULL || row->flags & SANDBOX_ROOT_CELLS)
+	if (row == NULL || row->flags & (SANDBOX_ROOT_CELLS | SANDBOX_PROGRAMS))
 		return 0;
 	snprintf(promises, sizeof(promises), "stdio recvfd sendfd%s%s%s",
 	    row->flags & SANDBOX_ROOT_STATE ? " rpath wpath cpath fattr flock" : "",

@@ -18,6 +18,7 @@
 #define SANDBOX_ROOT_STATE 0x02
 #define SANDBOX_ROOT_CELLS 0x04
 #define SANDBOX_INET 0x08
+#define SANDBOX_PROGRAMS 0x10 /* permits all but sandbox_denied() */
 
 struct sandbox_row {
 	enum role role;
@@ -38,6 +39,8 @@ const char *sandbox_row_call(const struct sandbox_row *, size_t i);
 int sandbox_row_has(const struct sandbox_row *, const char *name);
 /* Calls that fail instead of being fatal; NULL at the end. */
 const struct sandbox_probe *sandbox_probe(size_t i);
+/* Calls that fail in a row of PROGRAMS; NULL at the end. */
+const char *sandbox_denied(size_t i);
 /* Calls that the sanitizers need; NULL at the end, or at once in other builds. */
 const char *sandbox_sanitizer(size_t i);
 

@@ -50,6 +50,7 @@ static const struct route {
 	{ "resolver", NULL, "dnsd", 0, NULL },
 	{ "policy", NULL, "policyd", 0, NULL },
 	{ "tlsrpt", NULL, "policyd", 0, NULL },
+	{ "command", NULL, "execd", 0, NULL },
 	{ "log", NULL, "logd", 0, NULL },
 	{ "why", NULL, "logd", 0, NULL },
 	{ "sieve", "put", "deliverd-local", WITH_STDIN, NULL },

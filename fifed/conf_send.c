@@ -196,6 +196,22 @@ send_directory(const struct conf *conf, struct child *c)
 		(void)channel_send(c->ch, MSG_FIFED_AUTHD_CLIENT_CA, 0, &none, fd);
 }
 
+/* authd needs just names and users. */
+static void
+send_commands(const struct conf *conf, struct child *c)
+{
+	char err[1400];
+
+	for (size_t i = 0; i < conf->n_commands; i++) {
+		struct conf_command k = conf->commands[i];
+
+		if (conf_command_user(conf, &k, err, sizeof(err)) == -1)
+			log_warnx("%s", err);
+		else
+			(void)channel_send(c->ch, MSG_FIFED_ANY_COMMAND, 0, &k.m, -1);
+	}
+}
+
 void
 conf_send(struct suite *s, struct child *c)
 {
@@ -212,6 +228,10 @@ conf_send(struct suite *s, struct child *c)
 	case ROLE_AUTHD:
 		send_directory(conf, c);
 		(void)channel_send(c->ch, MSG_FIFED_GATE_CONF, 0, &conf->gate, -1);
+		send_commands(conf, c);
+		break;
+	case ROLE_EXECD:
+		send_commands(conf, c);
 		break;
 	case ROLE_KEYD:
 		send_keys(s, c);

@@ -44,7 +44,7 @@ fail(char *e, size_t cap, const char *fmt, ...)
 uid_t
 start_uid(const struct conf *c, enum role role)
 {
-	if (role == ROLE_FIFED || role == ROLE_MBOXD)
+	if (role == ROLE_FIFED || role == ROLE_MBOXD || role == ROLE_EXECD)
 		return 0;
 	return (uid_t)(c->uid_first + (uint32_t)role);
 }
@@ -223,9 +223,14 @@ start_find_daemons(const struct suite *s, char *e, size_t cap)
 {
 	char path[PATH_MAX];
 
-	for (int role = ROLE_LOGD; role <= ROLE_MBOXD; role++) {
-		int n =
-		    snprintf(path, sizeof(path), "%s/%s", s->libexec, role_name(role));
+	for (int role = ROLE_LOGD; role < ROLE_MAX; role++) {
+		int n;
+
+		if (role == ROLE_MAILBOX || role == ROLE_FIFECTL ||
+		    role == ROLE_AUTHD_WORKER ||
+		    role_by_name(role_name((enum role)role)) == ROLE_NONE)
+			continue;
+		n = snprintf(path, sizeof(path), "%s/%s", s->libexec, role_name(role));
 
 		if (n < 0 || (size_t)n >= sizeof(path) || access(path, X_OK) == -1)
 			return fail(e, cap, "%s: %s: the suite is not complete", path,

@@ -19,7 +19,8 @@ static const struct {
 } phases[STOP_PHASES] = {
 	{ R(SMTPD) | R(IMAPD) | R(POP3D) | R(SIEVED), 5 },
 	{ R(DELIVERD_REMOTE) | R(DELIVERD_LOCAL), 5 },
-	{ R(MBOXD) | R(AUTHD) | R(FILTERD) | R(SCAND) | R(DNSD) | R(POLICYD) | R(KEYD),
+	{ R(MBOXD) | R(AUTHD) | R(FILTERD) | R(SCAND) | R(DNSD) | R(POLICYD) | R(KEYD) |
+		R(EXECD),
 	    5 },
 	{ R(QUEUED), 10 },
 	{ R(LOGD), 3 },

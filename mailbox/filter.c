@@ -28,6 +28,7 @@
 #include "mailbox/scripts.h"
 
 #define RULES_NAME "settings"
+#define SETTINGS_REDIRECTS_MAX 30
 #define EDITED_MAX (200 * 1024) /* octets that deliverd takes */
 
 struct run {
@@ -45,6 +46,7 @@ struct run {
 	int kept;  /* folders that have it */
 	int again; /* all of them had it */
 	int sent;
+	bool open; /* the settings do not say where it goes */
 	uint32_t used[SIEVE_ACTIONS_MAX * 2];
 	size_t n_used;
 };
@@ -340,7 +342,6 @@ send_out(struct run *r, const struct sieve_action *a, size_t body_off)
 	return 0;
 }
 
-/* Of the rules: only what is sent; the user's script says what is kept. */
 static int
 reply(struct run *r, const struct sieve_action *a)
 {
@@ -369,7 +370,7 @@ log_trouble(struct run *r, const char *script, const char *why)
 
 /* 1: the message was rejected. -1: try again later. */
 static int
-carry_out(struct run *r, const struct sieve_result *res, bool only_sent,
+carry_out(struct run *r, const struct sieve_result *res, bool settings,
     enum store_error *error, struct msg_delivered *out)
 {
 	bool fall_back = false, copy = false;
@@ -381,12 +382,14 @@ carry_out(struct run *r, const struct sieve_result *res, bool only_sent,
 
 		switch (a->kind) {
 		case SIEVE_KEEP:
-			if (!only_sent)
+			/* What the settings leave open is the user's script's. */
+			if (settings && a->implicit)
+				r->open = true;
+			else
 				e = keep(r, a, res->body_off);
 			break;
 		case SIEVE_FILEINTO:
-			if (!only_sent)
-				e = file_into(r, a, res->body_off);
+			e = file_into(r, a, res->body_off);
 			break;
 		case SIEVE_FCC:
 			/* The copy of a reply that was not sent is none. */
@@ -403,7 +406,9 @@ carry_out(struct run *r, const struct sieve_result *res, bool only_sent,
 			/* To oneself: it is here already. */
 			if (strcasecmp(a->address, r->owner->address) == 0 ||
 			    strcasecmp(a->address, r->d->recipient) == 0) {
-				if (r->kept == 0)
+				if (settings)
+					r->open = true;
+				else if (r->kept == 0)
 					e = keep(r, NULL, 0);
 				break;
 			}
@@ -473,7 +478,7 @@ fill_input(struct run *r, struct sieve_input *in)
 }
 
 static int
-run_program(struct run *r, struct sieve_program *p, const char *name, bool only_sent,
+run_program(struct run *r, struct sieve_program *p, const char *name, bool settings,
     enum store_error *error, struct msg_delivered *out)
 {
 	struct sieve_result *res = malloc(sizeof(*res));
@@ -483,12 +488,14 @@ run_program(struct run *r, struct sieve_program *p, const char *name, bool only_
 	if (res == NULL)
 		return -1;
 	fill_input(r, &in);
+	if (settings)
+		in.redirects_max = SETTINGS_REDIRECTS_MAX;
 	sieve_run(p, &in, res);
 	if (res->status == SIEVE_FAILED)
 		log_trouble(r, name, res->error);
 	if (res->notes[0] != '\0')
 		say(r->what, sizeof(r->what), "%.200s", res->notes);
-	k = carry_out(r, res, only_sent, error, out);
+	k = carry_out(r, res, settings, error, out);
 	sieve_result_clear(res);
 	free(res);
 	return k;
@@ -509,6 +516,7 @@ run_rules(struct run *r, enum store_error *error, struct msg_delivered *out)
 	if (p == NULL) {
 		sieve_errors_print(errors, why, sizeof(why));
 		log_trouble(r, RULES_NAME, why);
+		r->open = true;
 	} else
 		k = run_program(r, p, RULES_NAME, true, error, out);
 	sieve_free(p);
@@ -523,8 +531,10 @@ deliver(struct run *r, struct sieve_program *program, enum script_error state,
 	char why[400];
 	int k = 0;
 
-	if (r->d->rules[0] != '\0' && (k = run_rules(r, error, out)) != 0)
-		return k;
+	if (r->d->rules[0] != '\0') {
+		if ((k = run_rules(r, error, out)) != 0 || *error != STORE_OK || !r->open)
+			return k;
+	}
 	if (state == SCRIPT_OK)
 		return run_program(r, program, "active", false, error, out);
 	if (state == SCRIPT_INVALID) {

@@ -9,9 +9,9 @@ import re
 
 TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 DAEMONS = ("authd keyd dnsd queued policyd logd deliverd mboxd filterd scand smtpd imapd pop3d "
-           "sieved fifed").split()
+           "sieved execd fifed").split()
 # Sections of fife.conf that stand under another title.
-TITLES = {"host": ["The host", "Listeners"], "class": ["queue"]}
+TITLES = {"host": ["The host", "Listeners", "Programs"], "class": ["queue"]}
 
 
 def read(path):
@@ -115,6 +115,7 @@ def conf_words():
             values |= set(re.findall(r'\{\s*"([a-z0-9-]+)",', body))
         values |= set(re.findall(r'conf_accept\(p, "([a-z-]+)"\)', text))
     sections["queue"] = dict(sections.pop("class"), **sections["queue"])
+    sections["host"] = {**sections.pop("command"), **sections.pop("maildir"), **sections["host"]}
     return sections, values
 
 

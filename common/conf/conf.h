@@ -25,6 +25,7 @@
 #define CONF_RULES_MAX 1000
 #define CONF_NAMES_MAX 64
 #define CONF_CLASSES_MAX 32
+#define CONF_COMMANDS_MAX 64
 #define CONF_PATH_MAX 1023
 /* Offset of the first mailbox's uid; below are the daemons' own. */
 #define CONF_UID_MAILBOXES 50
@@ -51,6 +52,13 @@ struct conf_class {
 
 struct conf_rule {
 	struct msg_conf_filter_rule m;
+	unsigned int line;
+};
+
+/* command NAME { } or maildir NAME { }; uid, gid and home are found by
+ * conf_command_user(). */
+struct conf_command {
+	struct msg_conf_command m;
 	unsigned int line;
 };
 
@@ -91,6 +99,8 @@ struct conf {
 	struct msg_conf_scand scan;
 	struct conf_rule *rules;
 	size_t n_rules;
+	struct conf_command *commands;
+	size_t n_commands;
 	struct msg_conf_mboxd mailbox;
 	struct msg_conf_front imap;
 	struct msg_conf_front pop3;
@@ -124,6 +134,9 @@ int conf_path(const struct conf *, const char *path, char *buf, size_t cap);
 int conf_open_file(const struct conf *, const char *path);
 /* Can all certificates and keys be opened? 0, or -1 with err. */
 int conf_check_files(const struct conf *, char *err, size_t cap);
+/* Who that command runs as, into its message: 0, or -1 with err, when there is no such
+ * user, or it is root. */
+int conf_command_user(const struct conf *, struct conf_command *, char *err, size_t cap);
 /* Just the state directory, absolute, out of a file that may be full of
  * mistakes: who stops a suite cannot wait for them to be mended. 0 or -1. */
 int conf_find_state(const char *path, char *buf, size_t cap);

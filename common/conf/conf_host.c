@@ -48,6 +48,8 @@ static const struct conf_special specials[] = {
 	{ "uids", uids },
 	{ "listen", conf_listen_parse },
 	{ "tls", conf_tls_parse },
+	{ "command", conf_command_parse },
+	{ "maildir", conf_maildir_parse },
 	{ NULL, NULL },
 };
 
@@ -57,6 +59,7 @@ print(const struct conf *c, FILE *f)
 	fprintf(f, "uids %u-%u\n", c->uid_first, c->uid_last);
 	conf_listen_print(c, f);
 	conf_tls_print(c, f);
+	conf_command_print(c, f);
 }
 
 const struct conf_section conf_section_host = { "host", settings, specials, print, 0 };

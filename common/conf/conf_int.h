@@ -181,6 +181,12 @@ extern const struct conf_section conf_section_log;
 
 int conf_listen_parse(struct conf_parser *, void *);
 void conf_listen_print(const struct conf *, FILE *);
+/* command NAME { } and maildir NAME { } */
+extern const struct conf_section conf_section_command;
+extern const struct conf_section conf_section_maildir;
+int conf_command_parse(struct conf_parser *, void *);
+int conf_maildir_parse(struct conf_parser *, void *);
+void conf_command_print(const struct conf *, FILE *);
 int conf_tls_parse(struct conf_parser *, void *);
 void conf_tls_print(const struct conf *, FILE *);
 const char *conf_kind_name(uint8_t);

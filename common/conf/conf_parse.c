@@ -413,7 +413,8 @@ conf_get_statement(struct conf_parser *p, const struct conf_section *section,
 			continue;
 		/* These blocks are there several times: their bases differ. */
 		if (section != &conf_section_tls && section != &conf_section_class &&
-		    once(p, s) == -1)
+		    section != &conf_section_command &&
+		    section != &conf_section_maildir && once(p, s) == -1)
 			return -1;
 		if (conf_advance(p) == -1)
 			return -1;
@@ -667,6 +668,7 @@ conf_free(struct conf *c)
 	free(c->sockets);
 	free(c->classes);
 	free(c->rules);
+	free(c->commands);
 	free(c);
 }
 

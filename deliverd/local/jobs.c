@@ -23,6 +23,7 @@
 
 #include "common/compat/compat.h"
 #include "common/log.h"
+#include "deliverd/local/errands.h"
 #include "deliverd/local/outlets.h"
 #include "deliverd/local/prefix.h"
 #include "deliverd/local/targets.h"
@@ -31,11 +32,12 @@
 
 struct rcpt;
 
-/* A mailbox of a recipient in work. */
+/* A mailbox, or a program, of a recipient in work. */
 struct drop {
 	struct rcpt *rcpt;
 	size_t target;
-	struct parcel *parcel; /* NULL: unused */
+	struct parcel *parcel; /* both NULL: unused */
+	struct errand *errand; /* a program instead */
 };
 
 struct rcpt {
@@ -115,6 +117,8 @@ rcpt_free(struct rcpt *r)
 	for (size_t i = 0; i < JOBS_TARGETS_AT_ONCE; i++)
 		if (r->drops[i].parcel != NULL)
 			mailboxes_cancel(r->drops[i].parcel);
+		else if (r->drops[i].errand != NULL)
+			errand_cancel(r->drops[i].errand);
 	targets_clear(&r->targets);
 	outlets_clear(&r->outlets);
 	TAILQ_REMOVE(&r->job->work, r, entry);
@@ -297,6 +301,18 @@ is_loop(struct job *j, const char *address, struct outcome *o)
 	return 1;
 }
 
+/* What goes before the message for that target. */
+static size_t
+prefix_of(const struct rcpt *r, size_t target, uint8_t buf[PREFIX_MAX])
+{
+	const struct job *j = r->job;
+	char address[321];
+
+	prefix_address(r->targets.v[target].address, address, sizeof(address));
+	return prefix_build(
+	    buf, PREFIX_MAX, j->sender, address, j->prefix, j->prefix_len);
+}
+
 /* It is the turn of a delivery. */
 static int
 fill(struct msg_deliver *d, void *arg)
@@ -305,12 +321,9 @@ fill(struct msg_deliver *d, void *arg)
 	const struct drop *drop = arg;
 	const struct rcpt *r = drop->rcpt;
 	const struct job *j = r->job;
-	char address[321];
 
-	prefix_address(r->targets.v[drop->target].address, address, sizeof(address));
 	d->prefix = prefix;
-	d->prefix_len = prefix_build(
-	    prefix, sizeof(prefix), j->sender, address, j->prefix, j->prefix_len);
+	d->prefix_len = prefix_of(r, drop->target, prefix);
 	d->queue_id = j->queue_id;
 	d->rcpt = r->num;
 	d->oldest_live = j->oldest_live;
@@ -356,10 +369,33 @@ on_done(const struct outcome *o, void *arg)
 	struct job *j = r->job;
 
 	drop->parcel = NULL;
+	drop->errand = NULL;
 	r->n_drops--;
 	rcpt_outcome(r, drop->target, o);
 	if (rcpt_advance(r))
 		job_advance(j);
+}
+
+static void
+start_program(struct drop *drop)
+{
+	const struct rcpt *r = drop->rcpt;
+	const struct target *t = &r->targets.v[drop->target];
+	struct channel *execd = peer(ROLE_EXECD);
+	static uint8_t prefix[PREFIX_MAX];
+	struct msg_exec_run q = { .size = r->job->size };
+	int fd;
+
+	if (execd == NULL || (fd = fcntl(r->job->fd, F_DUPFD_CLOEXEC, 0)) == -1)
+		return;
+	q.prefix = prefix;
+	q.prefix_len = prefix_of(r, drop->target, prefix);
+	strlcpy(q.command, t->command, sizeof(q.command));
+	strlcpy(q.owner, t->mailbox, sizeof(q.owner));
+	strlcpy(q.sender, r->job->sender, sizeof(q.sender));
+	strlcpy(q.recipient, r->address, sizeof(q.recipient));
+	strlcpy(q.qid, r->job->qid, sizeof(q.qid));
+	drop->errand = errand_run(execd, &q, fd, on_done, drop);
 }
 
 static void
@@ -373,13 +409,19 @@ rcpt_deliver(struct rcpt *r, size_t target)
 		rcpt_outcome(r, target, &o);
 		return;
 	}
-	while (drop->parcel != NULL)
+	while (drop->parcel != NULL || drop->errand != NULL)
 		drop++;
 	drop->rcpt = r;
 	drop->target = target;
-	drop->parcel = mailboxes_deliver(t->mailbox, fill, on_outlet, on_done, drop);
-	if (drop->parcel == NULL) {
-		outcome_set(&o, JOB_DEFERRED, "4.3.0", "no memory for a delivery");
+	if (t->kind == TARGET_COMMAND)
+		start_program(drop);
+	else
+		drop->parcel =
+		    mailboxes_deliver(t->mailbox, fill, on_outlet, on_done, drop);
+	if (drop->parcel == NULL && drop->errand == NULL) {
+		outcome_set(&o, JOB_DEFERRED, "4.3.0", "%s",
+		    t->kind == TARGET_COMMAND ? "programs cannot be started now"
+					      : "no memory for a delivery");
 		rcpt_outcome(r, target, &o);
 		return;
 	}

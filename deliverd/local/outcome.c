@@ -91,6 +91,22 @@ outcome_from_mailbox(struct outcome *o, const struct msg_delivered *d)
 }
 
 void
+outcome_from_program(struct outcome *o, const struct msg_exec_ran *r)
+{
+	enum job_status status = r->status == JOB_DELIVERED || r->status == JOB_FAILED
+				     ? (enum job_status)r->status
+				     : JOB_DEFERRED;
+	char class = status == JOB_DELIVERED ? '2' : status == JOB_FAILED ? '5' : '4';
+	const char *code = status == JOB_DELIVERED ? "2.0.0"
+			   : status == JOB_FAILED  ? "5.3.0"
+						   : "4.3.0";
+
+	outcome_set(o, status, enhanced_valid(r->enhanced, class) ? r->enhanced : code,
+	    "%s", r->text);
+	o->kept = status == JOB_DELIVERED;
+}
+
+void
 outcome_from_authd(struct outcome *o, enum answer_status status, const char *text)
 {
 	enum job_status js = JOB_FAILED;

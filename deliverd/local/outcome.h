@@ -18,6 +18,8 @@ void outcome_set(struct outcome *, enum job_status, const char *enhanced, const 
     ...) __attribute__((format(printf, 4, 5)));
 /* From a mailbox's answer; a code that contradicts its status is not believed. */
 void outcome_from_mailbox(struct outcome *, const struct msg_delivered *);
+/* From execd's. */
+void outcome_from_program(struct outcome *, const struct msg_exec_ran *);
 /* From authd's word that an address leads nowhere; status is not MSG_OK. */
 void outcome_from_authd(struct outcome *, enum answer_status, const char *text);
 

@@ -26,6 +26,7 @@ targets_clear(struct targets *t)
 	for (size_t i = 0; i < t->n; i++) {
 		free(t->v[i].mailbox);
 		free(t->v[i].rules);
+		free(t->v[i].command);
 	}
 	free(t->v);
 	memset(t, 0, sizeof(*t));
@@ -37,8 +38,10 @@ add_target(struct resolution *r, const struct msg_target *m)
 	struct target *t;
 
 	if (r->targets.n == TARGETS_MAX || m->address[0] == '\0' ||
-	    (m->kind != TARGET_MAILBOX && m->kind != TARGET_FORWARD) ||
-	    (m->kind == TARGET_MAILBOX && m->mailbox[0] == '\0'))
+	    (m->kind != TARGET_MAILBOX && m->kind != TARGET_FORWARD &&
+		m->kind != TARGET_COMMAND) ||
+	    (m->kind == TARGET_COMMAND && m->command[0] == '\0') ||
+	    (m->kind != TARGET_FORWARD && m->mailbox[0] == '\0'))
 		return -1;
 	if (r->targets.n == r->cap) {
 		size_t cap = r->cap == 0 ? 1 : r->cap * 2;
@@ -52,11 +55,13 @@ add_target(struct resolution *r, const struct msg_target *m)
 	memset(t, 0, sizeof(*t));
 	t->kind = (enum target_kind)m->kind;
 	strlcpy(t->address, m->address, sizeof(t->address));
-	if (m->kind == TARGET_MAILBOX && (t->mailbox = strdup(m->mailbox)) == NULL)
+	if (m->kind != TARGET_FORWARD && (t->mailbox = strdup(m->mailbox)) == NULL)
 		return -1;
-	if (m->rules[0] != '\0' && (t->rules = strdup(m->rules)) == NULL) {
+	if ((m->kind == TARGET_COMMAND && (t->command = strdup(m->command)) == NULL) ||
+	    (m->rules[0] != '\0' && (t->rules = strdup(m->rules)) == NULL)) {
 		free(t->mailbox);
-		t->mailbox = NULL;
+		free(t->command);
+		t->mailbox = t->command = NULL;
 		return -1;
 	}
 	r->targets.n++;

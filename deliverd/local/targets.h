@@ -12,7 +12,8 @@
 struct target {
 	enum target_kind kind;
 	char address[321];
-	char *mailbox; /* NULL unless kind is TARGET_MAILBOX */
+	char *mailbox; /* NULL with TARGET_FORWARD; of a command: who names it */
+	char *command; /* NULL unless TARGET_COMMAND */
 	char *rules;   /* a Sieve script of the user's settings, or NULL */
 };
 

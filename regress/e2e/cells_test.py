@@ -12,7 +12,7 @@ from suite import wait_for
 
 fife = None
 DAEMONS = ("logd", "authd", "keyd", "dnsd", "smtpd", "queued", "deliverd-remote", "deliverd-local",
-           "filterd", "scand", "imapd", "pop3d", "sieved", "mboxd", "policyd")
+           "filterd", "scand", "imapd", "pop3d", "sieved", "mboxd", "policyd", "execd")
 ROOTS = {"logd": "log", "keyd": "key", "authd": "auth", "queued": "spool", "filterd": "filter", "scand": "scan", "mboxd": "mail",
          "policyd": "policy"}
 # Offsets in the uid range: common/role.def.
@@ -65,7 +65,7 @@ def test_uids():
         if name in ("fifed",):
             assert uids == {"0"}
             continue
-        if name == "mboxd" and uids == {"0"}:
+        if name in ("mboxd", "execd") and uids == {"0"}:
             continue
         assert len(uids) == 1, (name, uids)
         uid = int(uids.pop())
@@ -83,6 +83,8 @@ def test_chroots():
         if name == "fifed":
             continue
         root = os.readlink(f"/proc/{pid}/root")
+        if name == "execd":  # its programs need the tree of the system
+            continue
         if name in ROOTS:
             want = [os.path.join(fife.run, ROOTS[name])]
             if name == "authd":
@@ -109,6 +111,8 @@ def test_filters_and_capabilities():
         if name == "mboxd" and s["Uid"].split()[0] == "0":
             allowed = sum(1 << c for c in (0, 1, 3, 5, 6, 7, 18))  # CHOWN DAC_OVERRIDE FOWNER KILL SETGID SETUID CHROOT
             assert caps & ~allowed == 0, hex(caps)
+        elif name == "execd":
+            assert caps & ~sum(1 << c for c in (5, 6, 7)) == 0, hex(caps)  # KILL SETGID SETUID
         else:
             assert caps == 0, (name, hex(caps))
 

@@ -234,6 +234,7 @@ expansion(void **state)
 {
 	struct target *t;
 	struct user u;
+	int is_user;
 	size_t n;
 
 	add_user("alice@example.test");
@@ -264,13 +265,47 @@ expansion(void **state)
 	directory_user_put(d, &u);
 	assert_int_equal(resolve_targets(&r, "bob@example.test", &t, &n), RESOLVE_OK);
 	assert_int_equal(n, 1);
-	assert_int_equal(t[0].kind, TARGET_FORWARD);
+	assert_int_equal(t[0].kind, TARGET_MAILBOX); /* whose rules send it on */
+	assert_non_null(strstr(t[0].rules, "redirect :copy \"b@elsewhere.test\""));
+	assert_non_null(strstr(t[0].rules, "discard"));
 	resolve_targets_free(t, n);
 	u.forward_keep = 1;
 	directory_user_put(d, &u);
 	assert_int_equal(resolve_targets(&r, "bob@example.test", &t, &n), RESOLVE_OK);
+	assert_int_equal(n, 1);
+	assert_null(strstr(t[0].rules, "discard"));
+	resolve_targets_free(t, n);
+	/* Commands, of a user and of an alias. */
+	strlcpy(u.forward, "|own", sizeof(u.forward));
+	directory_user_put(d, &u);
+	assert_int_equal(resolve_targets(&r, "bob+x@example.test", &t, &n), RESOLVE_OK);
+	assert_int_equal(n, 2);
+	assert_int_equal(t[1].kind, TARGET_COMMAND);
+	assert_string_equal(t[1].address, "bob+x@example.test");
+	assert_string_equal(t[1].mailbox, "bob@example.test");
+	assert_string_equal(t[1].command, "own");
+	resolve_targets_free(t, n);
+	u.forward_keep = 0;
+	directory_user_put(d, &u);
+	assert_int_equal(resolve_targets(&r, "bob@example.test", &t, &n), RESOLVE_OK);
+	assert_int_equal(n, 1);
+	assert_int_equal(t[0].kind, TARGET_COMMAND);
+	resolve_targets_free(t, n);
+	directory_alias_put(d, "cmd@example.test", "alice@example.test |ticket");
+	assert_int_equal(resolve_targets(&r, "cmd@example.test", &t, &n), RESOLVE_OK);
 	assert_int_equal(n, 2);
 	resolve_targets_free(t, n);
+	assert_int_equal(
+	    resolve_command(&r, "cmd@example.test", "ticket", &u, &is_user), RESOLVE_OK);
+	assert_int_equal(is_user, 0);
+	assert_int_equal(resolve_command(&r, "cmd@example.test", "tick", &u, &is_user),
+	    RESOLVE_UNKNOWN);
+	assert_int_equal(
+	    resolve_command(&r, "bob@example.test", "own", &u, &is_user), RESOLVE_OK);
+	assert_int_equal(is_user, 1);
+	assert_string_equal(u.mailbox, "example.test/bob");
+	assert_int_equal(resolve_command(&r, "alice@example.test", "own", &u, &is_user),
+	    RESOLVE_UNKNOWN);
 }
 
 static void

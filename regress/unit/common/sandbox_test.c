@@ -21,6 +21,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <pthread.h>
 #include <seccomp.h>
 #include <sched.h>
@@ -41,10 +42,12 @@ static const enum role roles[] = {
 #define GROUP(name, ...)
 #define ROW(role, flags, ...) ROLE_##role,
 #define PROBE(call, error)
+#define DENY(call)
 #include "common/sandbox_roles.def"
 #undef GROUP
 #undef ROW
 #undef PROBE
+#undef DENY
 };
 #define N(a) (sizeof(a) / sizeof((a)[0]))
 
@@ -323,6 +326,8 @@ test_attempts(void **state)
 		enum role r = roles[i];
 		int cells = r == ROLE_MBOXD;
 
+		if (r == ROLE_EXECD) /* test_programs() */
+			continue;
 		must(r, "ordinary work", try_ordinary, 1);
 		must(r, "open", try_open, 0);
 		must(r, "internet socket", try_inet,
@@ -413,6 +418,8 @@ test_facts(void **state)
 		char c = 0;
 		pid_t pid;
 
+		if (roles[i] == ROLE_EXECD)
+			continue;
 		assert_int_equal(pipe(in), 0);
 		assert_int_equal(pipe(out), 0);
 		if ((pid = fork()) == 0) {
@@ -489,6 +496,89 @@ test_mailbox_in_mboxd(void **state)
 	assert_int_equal(rmdir(dir), 0);
 }
 
+/* ---- execd and what it starts ---- */
+
+static int
+try_program(void)
+{
+	int status;
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		if (setgroups(0, NULL) == -1 ||
+		    setresgid(UID_FIRST + 900, UID_FIRST + 900, UID_FIRST + 900) == -1 ||
+		    setresuid(UID_FIRST + 900, UID_FIRST + 900, UID_FIRST + 900) == -1)
+			_exit(1);
+		execl("/bin/sh", "sh", "-c",
+		    "test $(id -u) != 0 && ! chroot / true 2>/dev/null && "
+		    "grep -q '^CapEff:.*0000000000000000$' /proc/self/status && "
+		    "grep -q '^NoNewPrivs:.*1$' /proc/self/status",
+		    NULL);
+		_exit(1);
+	}
+	return pid != -1 && waitpid(pid, &status, 0) == pid && status == 0 ? 0 : -1;
+}
+
+static int
+try_write_outside(void)
+{
+	/* Root by uid, but without the capability to pass over modes. */
+	char path[sizeof(root) + 8];
+
+	snprintf(path, sizeof(path), "%s/no", root);
+	return mkdir(path, 0700);
+}
+
+static void
+test_programs(void **state)
+{
+	static const struct {
+		const char *name;
+		int (*try)(void);
+		int works;
+	} rows[] = {
+		{ "starting a program", try_program, 1 },
+		{ "open", try_open, 1 },
+		{ "internet socket", try_inet, 1 },
+		{ "thread", try_thread, 1 },
+		{ "files of others", try_write_outside, 0 },
+		{ "ptrace", try_ptrace, 0 },
+		{ "unshare", try_unshare, 0 },
+		{ "mount", try_mount, 0 },
+		{ "mknod", try_mknod, 0 },
+	};
+	int status;
+	pid_t pid;
+
+	(void)state;
+	assert_int_equal(chown(root, UID_FIRST + 900, UID_FIRST + 900), 0);
+	assert_int_equal(chmod(root, 0700), 0);
+	for (size_t i = 0; i < N(rows); i++) {
+		if ((pid = fork()) == 0) {
+			struct sandbox s = { .role = ROLE_EXECD };
+			const char *what;
+
+			if (sandbox_enter(&s, &what) == -1) {
+				dprintf(2, "execd: %s: %s\n", what, strerror(errno));
+				_exit(NO_ENTRY);
+			}
+			_exit(rows[i].try() == 0 ? DONE : REFUSED);
+		}
+		assert_int_equal(waitpid(pid, &status, 0), pid);
+		/* Nothing is killed: an error is what a program can live with. */
+		assert_true(WIFEXITED(status));
+		if (WEXITSTATUS(status) != (rows[i].works ? DONE : REFUSED))
+			fail_msg("execd: %s %s (%d)", rows[i].name,
+			    rows[i].works ? "must work" : "must not work",
+			    WEXITSTATUS(status));
+	}
+	assert_int_equal(chown(root, 0, 0), 0);
+	assert_int_equal(chmod(root, 0755), 0);
+	for (size_t i = 0; sandbox_denied(i) != NULL; i++)
+		if (seccomp_syscall_resolve_name(sandbox_denied(i)) == __NR_SCMP_ERROR)
+			fail_msg("%s is no system call", sandbox_denied(i));
+}
+
 static void
 test_refuses(void **state)
 {
@@ -551,6 +641,7 @@ main(void)
 		cmocka_unit_test(test_facts),
 		cmocka_unit_test(test_attempts),
 		cmocka_unit_test(test_mailbox_in_mboxd),
+		cmocka_unit_test(test_programs),
 	};
 	int r;
 
