@@ -64,6 +64,9 @@ dir_deliverd-remote = deliverd/remote
 dir_deliverd-local = deliverd/local
 folder = $(or $(dir_$(1)),$(1))
 also_mboxd = $(B)/libmailbox.a
+# The Sieve compiler, for the scripts of the site.
+also_fifed = $(B)/libmailbox.a
+also_fifectl = $(B)/libmailbox.a
 FOLDERS = $(DAEMONS) $(PROGRAMS) mailbox
 COMMON_SRC := $(wildcard common/*.c common/*/*.c)
 

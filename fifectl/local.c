@@ -3,11 +3,13 @@
 #include "fifectl/command.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "common/compat/compat.h"
 #include "common/conf/conf.h"
 #include "common/conf/conf_int.h"
+#include "mailbox/site.h"
 
 int
 check_run(struct context *cx, int argc, char **argv)
@@ -15,6 +17,8 @@ check_run(struct context *cx, int argc, char **argv)
 	char err[1400];
 	struct conf *c;
 	struct render *r;
+	uint8_t *scripts = NULL;
+	size_t len;
 	int ok;
 
 	if (argc != 1) {
@@ -22,7 +26,8 @@ check_run(struct context *cx, int argc, char **argv)
 		return CTL_USAGE;
 	}
 	if ((c = conf_load(cx->conf_path, err, sizeof(err))) == NULL ||
-	    conf_check_files(c, err, sizeof(err)) == -1) {
+	    conf_check_files(c, err, sizeof(err)) == -1 ||
+	    site_read(c, &scripts, &len, err, sizeof(err)) == -1) {
 		if (cx->json && (r = render_new(stdout, 1)) != NULL) {
 			render_words(
 			    r, CTL_FACTS, "file", cx->conf_path, "error", err, NULL);
@@ -36,6 +41,7 @@ check_run(struct context *cx, int argc, char **argv)
 		render_words(r, CTL_FACTS, "file", cx->conf_path, "error", "", NULL);
 		render_free(r);
 	}
+	free(scripts);
 	ok = cx->json || conf_print(c, stdout) == 0;
 	conf_free(c);
 	return ok ? CTL_OK : CTL_REFUSED;

@@ -196,6 +196,20 @@ send_directory(const struct conf *conf, struct child *c)
 		(void)channel_send(c->ch, MSG_FIFED_AUTHD_CLIENT_CA, 0, &none, fd);
 }
 
+static void
+send_scripts(struct suite *s, struct child *c)
+{
+	struct msg_site_scripts m = { .size = s->site.size };
+	int fd;
+
+	if (s->site.fd == -1)
+		return;
+	if ((fd = fcntl(s->site.fd, F_DUPFD_CLOEXEC, 0)) == -1)
+		log_warn("scripts of the site");
+	else
+		(void)channel_send(c->ch, MSG_FIFED_MBOXD_SCRIPTS, 0, &m, fd);
+}
+
 /* authd needs just names and users. */
 static void
 send_commands(const struct conf *conf, struct child *c)
@@ -282,6 +296,7 @@ conf_send(struct suite *s, struct child *c)
 		break;
 	case ROLE_MBOXD:
 		(void)channel_send(c->ch, MSG_FIFED_MBOXD_CONF, 0, &conf->mailbox, -1);
+		send_scripts(s, c);
 		break;
 	default:
 		break;

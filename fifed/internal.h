@@ -25,6 +25,12 @@ struct event_base;
 
 struct suite;
 
+/* The site's Sieve scripts in one piece; fd -1: none. site.c */
+struct site_scripts {
+	int fd;
+	uint64_t size;
+};
+
 /* A daemon: one that runs, or the place of one that will be started again. */
 struct child {
 	struct suite *suite;
@@ -62,6 +68,7 @@ struct listener {
 struct suite {
 	struct event_base *base;
 	struct conf *conf;
+	struct site_scripts site;
 	const char *conf_path;
 	char libexec[CONF_PATH_MAX + 1];
 	int on_terminal; /* SIGHUP may mean that it is gone */
@@ -142,6 +149,10 @@ void socket_connect(const struct suite *, struct channel *, const struct msg *);
 void counts_open(uint32_t workers);
 void counts_send(struct child *);
 void counts_wipe(uint32_t instance); /* that one is gone */
+
+/* site.c: of that configuration, all of them checked. 0, or -1 with the sentence. */
+int site_open(const struct conf *, struct site_scripts *, char *err, size_t cap);
+void site_close(struct site_scripts *);
 
 /* reload.c */
 void reload(struct suite *, struct ctl *); /* ctl: who waits, or NULL */

@@ -208,6 +208,7 @@ main(int argc, char **argv)
 		       s->libexec, sizeof(s->libexec)) == -1)
 		errx(1, "%s: path of libexec is too long", s->conf_path);
 	if (conf_check_files(s->conf, e, sizeof(e)) == -1 ||
+	    site_open(s->conf, &s->site, e, sizeof(e)) == -1 ||
 	    start_find_daemons(s, e, sizeof(e)) == -1)
 		errx(1, "%s", e);
 	if (check) {

@@ -88,6 +88,7 @@ reload(struct suite *s, struct ctl *ctl)
 {
 	static struct listener list[SUITE_LISTENERS_MAX];
 	struct timeval tv = { RELOAD_WAIT_S, 0 };
+	struct site_scripts site = { .fd = -1 };
 	struct msg_generation g;
 	struct conf *new;
 	const char *what;
@@ -117,11 +118,15 @@ reload(struct suite *s, struct ctl *ctl)
 		return;
 	}
 	if (conf_check_files(new, e, sizeof(e)) == -1 ||
+	    site_open(new, &site, e, sizeof(e)) == -1 ||
 	    listen_open(s, new, list, &n, e, sizeof(e)) == -1) {
 		refuse(ctl, e);
+		site_close(&site);
 		conf_free(new);
 		return;
 	}
+	site_close(&s->site);
+	s->site = site;
 	listen_adopt(s, list, n);
 	new->smtpd_workers = s->conf->smtpd_workers;
 	conf_free(s->conf);

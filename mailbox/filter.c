@@ -26,8 +26,10 @@
 #include "common/crc32c.h"
 #include "mailbox/replies.h"
 #include "mailbox/scripts.h"
+#include "mailbox/site.h"
 
 #define RULES_NAME "settings"
+#define ACTIVE_NAME "active"
 #define SETTINGS_REDIRECTS_MAX 30
 #define EDITED_MAX (200 * 1024) /* octets that deliverd takes */
 
@@ -46,7 +48,9 @@ struct run {
 	int kept;  /* folders that have it */
 	int again; /* all of them had it */
 	int sent;
-	bool open; /* the settings do not say where it goes */
+	bool open;     /* the scripts so far do not say where it goes */
+	uint8_t flags; /* that they have set all the same */
+	char keywords[512];
 	uint32_t used[SIEVE_ACTIONS_MAX * 2];
 	size_t n_used;
 };
@@ -227,6 +231,11 @@ put_into(struct run *r, const char *folder, uint32_t identity,
 	}
 	if (strcmp(folder, "Junk") == 0)
 		form.special = FOLDER_JUNK;
+	if (a == NULL || a->implicit) {
+		form.flags |= r->flags;
+		if (form.keywords == NULL || form.keywords[0] == '\0')
+			form.keywords = r->keywords;
+	}
 	error = store_deliver_form(r->store, folder, &d, &form, &again);
 	if (error == STORE_OK && !again)
 		r->again = 0;
@@ -254,6 +263,20 @@ keep(struct run *r, const struct sieve_action *a, size_t body_off)
 			say(r->what, sizeof(r->what), "kept");
 	}
 	return error;
+}
+
+/* The next script decides; flags that this one set stay. */
+static void
+leave_open(struct run *r, const struct sieve_action *a)
+{
+	r->open = true;
+	r->flags |= a->flags;
+	if (a->keywords != NULL && a->keywords[0] != '\0' &&
+	    strlen(r->keywords) + strlen(a->keywords) + 2 <= sizeof(r->keywords)) {
+		if (r->keywords[0] != '\0')
+			strlcat(r->keywords, " ", sizeof(r->keywords));
+		strlcat(r->keywords, a->keywords, sizeof(r->keywords));
+	}
 }
 
 static enum store_error
@@ -370,7 +393,7 @@ log_trouble(struct run *r, const char *script, const char *why)
 
 /* 1: the message was rejected. -1: try again later. */
 static int
-carry_out(struct run *r, const struct sieve_result *res, bool settings,
+carry_out(struct run *r, const struct sieve_result *res, bool more,
     enum store_error *error, struct msg_delivered *out)
 {
 	bool fall_back = false, copy = false;
@@ -382,9 +405,9 @@ carry_out(struct run *r, const struct sieve_result *res, bool settings,
 
 		switch (a->kind) {
 		case SIEVE_KEEP:
-			/* What the settings leave open is the user's script's. */
-			if (settings && a->implicit)
-				r->open = true;
+			/* What this script leaves open is the next one's. */
+			if (more && a->implicit)
+				leave_open(r, a);
 			else
 				e = keep(r, a, res->body_off);
 			break;
@@ -406,7 +429,7 @@ carry_out(struct run *r, const struct sieve_result *res, bool settings,
 			/* To oneself: it is here already. */
 			if (strcasecmp(a->address, r->owner->address) == 0 ||
 			    strcasecmp(a->address, r->d->recipient) == 0) {
-				if (settings)
+				if (more)
 					r->open = true;
 				else if (r->kept == 0)
 					e = keep(r, NULL, 0);
@@ -478,7 +501,7 @@ fill_input(struct run *r, struct sieve_input *in)
 }
 
 static int
-run_program(struct run *r, struct sieve_program *p, const char *name, bool settings,
+run_program(struct run *r, struct sieve_program *p, const char *name, bool more,
     enum store_error *error, struct msg_delivered *out)
 {
 	struct sieve_result *res = malloc(sizeof(*res));
@@ -488,14 +511,14 @@ run_program(struct run *r, struct sieve_program *p, const char *name, bool setti
 	if (res == NULL)
 		return -1;
 	fill_input(r, &in);
-	if (settings)
+	if (strcmp(name, ACTIVE_NAME) != 0) /* an administrator's */
 		in.redirects_max = SETTINGS_REDIRECTS_MAX;
 	sieve_run(p, &in, res);
 	if (res->status == SIEVE_FAILED)
 		log_trouble(r, name, res->error);
 	if (res->notes[0] != '\0')
 		say(r->what, sizeof(r->what), "%.200s", res->notes);
-	k = carry_out(r, res, settings, error, out);
+	k = carry_out(r, res, more, error, out);
 	sieve_result_clear(res);
 	free(res);
 	return k;
@@ -524,23 +547,48 @@ run_rules(struct run *r, enum store_error *error, struct msg_delivered *out)
 	return k;
 }
 
+/* Is the next script's turn? *k is the result when not. */
+static bool
+goes_on(struct run *r, int *k, const enum store_error *error)
+{
+	bool on = *k == 0 && *error == STORE_OK && r->open;
+
+	r->open = false;
+	return on;
+}
+
+/* The site's first script, the settings, the user's own, the site's last: each has what
+ * those before it leave open. */
 static int
 deliver(struct run *r, struct sieve_program *program, enum script_error state,
     const struct sieve_errors *errors, enum store_error *error, struct msg_delivered *out)
 {
+	struct sieve_program *before = site_program(SITE_BEFORE),
+			     *after = site_program(SITE_AFTER);
 	char why[400];
 	int k = 0;
 
-	if (r->d->rules[0] != '\0') {
-		if ((k = run_rules(r, error, out)) != 0 || *error != STORE_OK || !r->open)
+	if (before != NULL) {
+		k = run_program(r, before, "before", true, error, out);
+		if (!goes_on(r, &k, error))
 			return k;
 	}
-	if (state == SCRIPT_OK)
-		return run_program(r, program, "active", false, error, out);
+	if (r->d->rules[0] != '\0') {
+		k = run_rules(r, error, out);
+		if (!goes_on(r, &k, error))
+			return k;
+	}
 	if (state == SCRIPT_INVALID) {
 		sieve_errors_print(errors, why, sizeof(why));
-		log_trouble(r, "active", why);
+		log_trouble(r, ACTIVE_NAME, why);
 	}
+	if (state == SCRIPT_OK) {
+		k = run_program(r, program, ACTIVE_NAME, after != NULL, error, out);
+		if (after == NULL || !goes_on(r, &k, error))
+			return k;
+	}
+	if (after != NULL)
+		return run_program(r, after, "after", false, error, out);
 	*error = keep(r, NULL, 0);
 	return 0;
 }
@@ -570,7 +618,8 @@ filter_deliver(struct store *s, const struct filter_owner *owner,
 		return 1;
 	}
 	state = script_program(s, &program, errors);
-	if (d->rules[0] == '\0' && state == SCRIPT_NOT_FOUND) {
+	if (d->rules[0] == '\0' && state == SCRIPT_NOT_FOUND &&
+	    site_program(SITE_BEFORE) == NULL && site_program(SITE_AFTER) == NULL) {
 		free(errors);
 		return 0;
 	}

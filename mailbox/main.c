@@ -18,6 +18,7 @@
 #include "common/sandbox.h"
 #include "mailbox/fts.h"
 #include "mailbox/session.h"
+#include "mailbox/site.h"
 #include "mailbox/shares.h"
 #include "mailbox/store.h"
 
@@ -210,6 +211,9 @@ mboxd_message(struct channel *ch, struct msg *m, void *arg)
 	switch (m->type) {
 	case MSG_MBOXD_MAILBOX_SESSION:
 		session_start(m);
+		break;
+	case MSG_MBOXD_MAILBOX_SCRIPTS:
+		(void)site_take(m->fd, m->p.site_scripts.size);
 		break;
 	case MSG_MBOXD_MAILBOX_LOG:
 		logd_take(msg_take_fd(m));

@@ -10,6 +10,7 @@
 
 #include "common/compat/compat.h"
 #include "common/log.h"
+#include "mailbox/site.h"
 #include "common/proto/encoding.h"
 
 #define SUFFIX ".sieve"
@@ -284,14 +285,14 @@ script_room(struct store *s, const char *name, uint64_t size)
 	return sum + size > SCRIPTS_OCTETS_MAX ? SCRIPT_TOO_LARGE : SCRIPT_OK;
 }
 
-/* For "include" (RFC 6609): only personal scripts are here. */
+/* For "include" (RFC 6609). */
 static int
 included(enum sieve_location where, const char *name, char **text, size_t *len, void *arg)
 {
 	enum script_error e;
 
 	if (where != SIEVE_PERSONAL)
-		return 1;
+		return site_text(name, text, len);
 	e = script_get(arg, name, text, len);
 	return e == SCRIPT_OK ? 0 : e == SCRIPT_NOT_FOUND ? 1 : -1;
 }

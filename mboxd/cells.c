@@ -81,6 +81,10 @@ static struct event *ev_child, *ev_sweep;
 static void (*stop_done)(void);
 static int sweeping;
 static int room_asked; /* in this sweep */
+static struct {
+	int fd; /* -1: none */
+	uint64_t size;
+} scripts = { -1, 0 };
 
 static void sweep(void);
 
@@ -229,6 +233,34 @@ cells_new_log(void)
 			give_log(c);
 }
 
+static void
+give_scripts(struct cell *c)
+{
+	struct msg_site_scripts m = { .size = scripts.size };
+	int fd = -1;
+
+	if (c->ch == NULL ||
+	    (scripts.fd != -1 && (fd = fcntl(scripts.fd, F_DUPFD_CLOEXEC, 0)) == -1))
+		return;
+	channel_send(c->ch, MSG_MBOXD_MAILBOX_SCRIPTS, 0, &m, fd);
+}
+
+void
+cells_scripts(int fd, uint64_t size)
+{
+	struct cell *c;
+
+	if (fd == -1 && scripts.fd == -1)
+		return;
+	if (scripts.fd != -1)
+		close(scripts.fd);
+	scripts.fd = fd;
+	scripts.size = size;
+	TAILQ_FOREACH (c, &cells, entry)
+		if (!c->leaving)
+			give_scripts(c);
+}
+
 static struct cell *
 cell_new(const struct msg_mbox_open *o)
 {
@@ -266,6 +298,8 @@ cell_new(const struct msg_mbox_open *o)
 	TAILQ_INSERT_TAIL(&cells, c, entry);
 	n_cells++;
 	give_log(c);
+	if (scripts.fd != -1)
+		give_scripts(c);
 	return c;
 fail:
 	log_warn("mailbox process for %s", o->mailbox);

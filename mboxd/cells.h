@@ -45,6 +45,9 @@ int cells_share(
     const struct msg_mbox_open *, const char *guest, cells_given given, void *arg);
 /* End the sessions of a mailbox now. */
 void cells_kick(const char *mailbox);
+/* The scripts of the site, for those that start and for those that run; fd is taken, -1:
+ * none. */
+void cells_scripts(int fd, uint64_t size);
 /* The mailbox says again what it holds. */
 void cells_look(const char *mailbox, uint32_t uid);
 /* A new authd is told what all of them hold. */

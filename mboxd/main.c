@@ -27,6 +27,9 @@
 #define MAILBOX_UID_OFFSET 50
 
 extern char **environ;
+/* Of the round of configuration that is coming in. */
+static int scripts_fd = -1;
+static uint64_t scripts_size;
 static struct msg_conf_mboxd conf = { .linger_s = 30, .processes_max = 200 };
 
 static void
@@ -34,6 +37,15 @@ on_conf(struct msg *m)
 {
 	if (m->type == MSG_FIFED_MBOXD_CONF)
 		conf = m->p.conf_mboxd;
+	else if (m->type == MSG_FIFED_ANY_CONF && scripts_fd != -1) {
+		close(scripts_fd);
+		scripts_fd = -1;
+	} else if (m->type == MSG_FIFED_MBOXD_SCRIPTS) {
+		if (scripts_fd != -1)
+			close(scripts_fd);
+		scripts_fd = msg_take_fd(m);
+		scripts_size = m->p.site_scripts.size;
+	}
 }
 
 static struct cells_conf
@@ -51,6 +63,13 @@ cells_conf(void)
 
 	strlcpy(out.other_users, conf.other_users, sizeof(out.other_users));
 	return out;
+}
+
+static void
+take_scripts(void)
+{
+	cells_scripts(scripts_fd, scripts_size);
+	scripts_fd = -1;
 }
 
 static int
@@ -76,6 +95,7 @@ on_start(void)
 	}
 	if (sync_start(daemon_base()) == -1)
 		return -1;
+	take_scripts();
 	return cells_start(daemon_base(), &c);
 }
 
@@ -85,6 +105,7 @@ on_reload(void)
 	struct cells_conf c = cells_conf();
 
 	cells_configure(&c);
+	take_scripts();
 }
 
 static void

@@ -102,6 +102,9 @@ struct conf {
 	struct conf_command *commands;
 	size_t n_commands;
 	struct msg_conf_mboxd mailbox;
+	char sieve_global[CONF_PATH_MAX + 1]; /* these three: empty for none */
+	char sieve_before[CONF_PATH_MAX + 1];
+	char sieve_after[CONF_PATH_MAX + 1];
 	struct msg_conf_front imap;
 	struct msg_conf_front pop3;
 	struct msg_conf_front managesieve;

@@ -174,6 +174,7 @@ extern const struct conf_section conf_section_mailbox;
 extern const struct conf_section conf_section_imap;
 extern const struct conf_section conf_section_pop3;
 extern const struct conf_section conf_section_managesieve;
+extern const struct conf_section conf_section_sieve;
 extern const struct conf_section conf_section_directory;
 extern const struct conf_section conf_section_limits;
 extern const struct conf_section conf_section_watch;

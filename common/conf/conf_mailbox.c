@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: ISC */
-/* fife.conf: mailbox { }, imap { }, pop3 { }, managesieve { } and directory { }. */
+/* fife.conf: mailbox { }, imap { }, pop3 { }, managesieve { }, sieve { } and directory {
+ * }. */
 #include "common/conf/conf_int.h"
 
 static const struct conf_setting mailbox_settings[] = {
@@ -48,6 +49,16 @@ const struct conf_section conf_section_pop3 = { "pop3", pop3_settings, NULL, NUL
 static const struct conf_setting managesieve_settings[] = { FRONT("30m"), { NULL } };
 const struct conf_section conf_section_managesieve = { "managesieve",
 	managesieve_settings, NULL, NULL, offsetof(struct conf, managesieve) };
+
+/* Scripts of the site; mailbox/site.h reads and checks them. */
+static const struct conf_setting sieve_settings[] = {
+	{ "global", CONF_PATH, CONF_AT(conf, sieve_global) },
+	{ "before", CONF_PATH, CONF_AT(conf, sieve_before) },
+	{ "after", CONF_PATH, CONF_AT(conf, sieve_after) },
+	{ NULL },
+};
+
+const struct conf_section conf_section_sieve = { "sieve", sieve_settings, NULL, NULL, 0 };
 
 static const struct conf_setting directory_settings[] = {
 	{ "iterations", CONF_COUNT, CONF_AT(conf, directory.iterations), 4096, 10000000,

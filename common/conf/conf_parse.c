@@ -18,8 +18,8 @@ const struct conf_section *const conf_sections[] = { &conf_section_smtp,
 	&conf_section_gate, &conf_section_queue, &conf_section_resolver,
 	&conf_section_delivery, &conf_section_filter, &conf_section_mailbox,
 	&conf_section_imap, &conf_section_pop3, &conf_section_managesieve,
-	&conf_section_directory, &conf_section_limits, &conf_section_watch,
-	&conf_section_log, NULL };
+	&conf_section_sieve, &conf_section_directory, &conf_section_limits,
+	&conf_section_watch, &conf_section_log, NULL };
 
 int
 conf_error(struct conf_parser *p, const char *fmt, ...)

@@ -3,6 +3,7 @@
 Maildirs, forwards and rules of the settings."""
 import json
 import os
+import re
 import signal
 import sys
 
@@ -333,6 +334,61 @@ def test_simple_rules():
     ctl("user", "rule", "del", kai, "1")
     ctl("load", input=dump)
     assert shown(kai)["rule-1"] == 'the sender contains "boss@": flagged'
+
+
+def test_scripts_of_the_site():
+    """Before the user's, after it, and for include; changed while mailboxes are open."""
+    lena = "lena@example.test"
+    add_user(lena)
+    folder = os.path.join(fife.run, "sieve")
+    os.mkdir(folder)
+
+    def script(name, text):
+        open(f"{folder}/{name}.sieve", "w").write(text)
+
+    def settings(text):
+        edit_conf(lambda c: re.sub(r"\nsieve \{.*?\n\}\n", "", c, flags=re.S) + f"\nsieve {{\n{text}}}\n")
+    script("lists", 'require "fileinto"; if header :contains "list-id" "x" { fileinto "Lists"; stop; }')
+    script("first", 'require ["imap4flags", "fileinto"]; if header :contains "subject" "quarantine" '
+           '{ fileinto "Held"; } elsif header :contains "subject" "mark" { addflag "\\\\Flagged"; addflag "Seen-Here"; }')
+    script("last", 'require "fileinto"; if header :contains "subject" "late" { fileinto "Late"; }')
+    own = 'require ["include", "fileinto"]; include :global "lists"; if header :contains "subject" "mine" { fileinto "Mine"; }'
+    code, words = ctl("sieve", "check", lena, input='require "include"; include :global "none";', check=False)
+    assert "none" in words or code == 0, words
+    m = fife.imap(lena, tls=True)
+    for name in ("Lists", "Held", "Late", "Mine"):
+        m.create(name)
+    settings('\tglobal "sieve"\n\tbefore "sieve/first.sieve"\n\tafter "sieve/last.sieve"\n')
+    ctl("sieve", "put", lena, "own", input=own)
+    ctl("sieve", "activate", lena, "own")
+    for subject, more in (("quarantine and mine", ""), ("mark me", ""), ("too late", ""), ("mine, late", ""),
+                          ("of a list", "List-Id: <x>\r\n")):
+        fife.send("x@elsewhere.test", [lena], f"{more}Subject: {subject}\r\n\r\nx\r\n")
+    for subject, where in (("quarantine and mine", "Held"), ("mark me", "INBOX"), ("too late", "Late"),
+                           ("mine, late", "Mine"), ("of a list", "Lists")):
+        fife.wait_message(f"Subject: {subject}", lena, where)
+        assert len(fife.messages(lena, where)) == 1, where
+    m.select("INBOX")
+    assert b"\\Flagged" in m.fetch("1", "(FLAGS)")[1][0] and b"Seen-Here" in m.fetch("1", "(FLAGS)")[1][0]
+    # Without a script of his own.
+    ctl("sieve", "activate", lena)
+    fife.send("x@elsewhere.test", [lena], mail("very late"))
+    fife.wait_message("Subject: very late", lena, "Late")
+    # The process of the mailbox, which runs all the time, gets a new one.
+    script("last", 'require "fileinto"; if header :contains "subject" "late" { fileinto "Mine"; }')
+    ctl("reload")
+    fife.send("x@elsewhere.test", [lena], mail("later still"))
+    fife.wait_message("Subject: later still", lena, "Mine")
+    # One that is wrong is named, and nothing changes.
+    script("last", "fileinto;")
+    code, words = ctl("reload", check=False)
+    assert code == 1 and "after" in words and "line 1" in words, words
+    assert "line 1" in ctl("check", check=False)[1]
+    script("last", "keep;")
+    settings("")
+    fife.send("x@elsewhere.test", [lena], mail("late again"))
+    fife.wait_message("Subject: late again", lena)
+    m.logout()
 
 
 PROGRAMS = {
