@@ -10,6 +10,7 @@
 #include "common/daemon.h"
 #include "common/proto/address.h"
 #include "common/proto/dnshosts.h"
+#include "dnsd/anchors.h"
 #include "dnsd/health.h"
 #include "dnsd/resolve.h"
 
@@ -278,6 +279,27 @@ resolver_stats(struct ctl *c, int argc, char **argv)
 }
 
 static void
+resolver_anchors(struct ctl *c, int argc, char **argv)
+{
+	struct anchor_key keys[16];
+	const char *zone;
+
+	for (size_t i = 0; (zone = anchors_zone(i)) != NULL; i++) {
+		size_t n = anchors_keys(i, keys, 16);
+
+		for (size_t k = 0; k < n; k++) {
+			ctl_row(c, CTL_TABLE);
+			ctl_str(c, "zone", zone);
+			ctl_u64(c, "key", keys[k].tag);
+			ctl_str(c, "state", keys[k].state);
+			ctl_time(c, "since", keys[k].since);
+			ctl_row_end(c);
+		}
+	}
+	ctl_done(c, CTL_OK, NULL);
+}
+
+static void
 status(struct ctl *c, int argc, char **argv)
 {
 	static uint64_t told_ok, told_timeouts;
@@ -305,6 +327,7 @@ const struct ctl_command dnsd_commands[] = {
 	{ "resolver servers", 0, 0, resolver_servers },
 	{ "resolver measure", 1, 2, resolver_measure },
 	{ "resolver stats", 0, 0, resolver_stats },
+	{ "resolver anchors", 0, 0, resolver_anchors },
 	{ "status", 0, 0, status },
 	{ NULL, 0, 0, NULL },
 };

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /* dnsd: names to records and mail hosts, for the others; see dnsd(8). */
+#include <event2/event.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,6 +13,9 @@
 #include "dnsd/hosts.h"
 #include "dnsd/resolve.h"
 
+#define ANCHORS_EVERY_S 3600
+
+static struct event *hour;
 static struct resolve_conf conf; /* as it comes in, for the next START */
 
 /* Who gets the answer: by numbers, since the asker may be gone by then. */
@@ -34,6 +38,8 @@ on_conf(struct msg *m)
 		conf.dnsd.cache_bytes = m->p.conf_dnsd.cache_bytes;
 		conf.dnsd.timeout_ms = m->p.conf_dnsd.timeout_ms;
 		conf.dnsd.serve_stale_s = m->p.conf_dnsd.serve_stale_s;
+		conf.dnsd.anchors_follow = m->p.conf_dnsd.anchors_follow;
+		conf.dnsd.anchors_hold_s = m->p.conf_dnsd.anchors_hold_s;
 		strlcpy(conf.dnsd.anchor_file, m->p.conf_dnsd.anchor_file,
 		    sizeof(conf.dnsd.anchor_file));
 		break;
@@ -70,10 +76,21 @@ on_open(void)
 	return resolve_open(&conf);
 }
 
+static void
+on_hour(evutil_socket_t fd, short what, void *arg)
+{
+	struct timeval tv = { ANCHORS_EVERY_S, 0 };
+
+	resolve_look_after_anchors();
+	evtimer_add(hour, &tv);
+}
+
 static int
 on_start(void)
 {
 	health_start(&conf);
+	if ((hour = evtimer_new(daemon_base(), on_hour, NULL)) != NULL)
+		on_hour(-1, 0, NULL);
 	return 0;
 }
 

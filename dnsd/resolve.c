@@ -27,9 +27,8 @@
 #include "common/daemon.h"
 #include "common/log.h"
 #include "common/proto/address.h"
+#include "dnsd/anchors.h"
 
-#define ANCHORS_MAX 64
-#define ANCHOR_LINE_MAX 4096
 #define CLASS_IN 1
 #define RCODE_NXDOMAIN 3
 #define SEC_BOGUS 1
@@ -77,8 +76,6 @@ static struct lookup_list answered = TAILQ_HEAD_INITIALIZER(answered);
 static struct event *tell_event;
 
 static struct resolve_conf conf;
-static char *anchors[ANCHORS_MAX];
-static size_t n_anchors;
 static struct msg_conf_dns_server system_servers[RESOLVE_SERVERS_MAX];
 static size_t n_system_servers;
 static struct resolve_stats stats;
@@ -259,13 +256,7 @@ configure(struct ub_ctx *c, const struct resolve_conf *rc)
 	}
 	if (loopback && option(c, "do-not-query-localhost:", "no") == -1)
 		return -1;
-	for (size_t i = 0; use_anchors(rc) && i < n_anchors; i++)
-		if ((r = ub_ctx_add_ta(c, anchors[i])) != 0) {
-			log_warnx(
-			    "resolver: trust anchor %zu: %s", i + 1, ub_strerror(r));
-			return -1;
-		}
-	return 0;
+	return use_anchors(rc) ? anchors_apply(c, rc->dnsd.anchors_hold_s) : 0;
 }
 
 static void
@@ -329,43 +320,25 @@ read_resolv_conf(void)
 	fclose(f);
 }
 
-static int
-read_anchors(const char *path)
-{
-	char *line = malloc(ANCHOR_LINE_MAX);
-	FILE *f = line == NULL ? NULL : fopen(path, "re");
-	int ret = -1;
+static void tell(evutil_socket_t, short, void *);
 
-	if (f == NULL) {
-		log_warn("resolver: trust anchors %s", path);
-		goto done;
-	}
-	while (fgets(line, ANCHOR_LINE_MAX, f) != NULL) {
-		line[strcspn(line, ";\r\n")] = '\0';
-		if (line[strspn(line, " \t")] == '\0')
-			continue;
-		if (n_anchors == ANCHORS_MAX) {
-			log_warnx("resolver: more than %d trust anchors in %s",
-			    ANCHORS_MAX, path);
-			goto done;
-		}
-		if ((anchors[n_anchors] = strdup(line)) == NULL)
-			goto done;
-		n_anchors++;
-	}
-	if (n_anchors == 0) {
-		log_warnx("resolver: no trust anchor in %s", path);
-		goto done;
-	}
-	ret = 0;
-done:
-	if (f != NULL)
-		fclose(f);
-	free(line);
-	return ret;
+/* ---- the keys of the anchors' zones ---- */
+
+/* The library looks at them when it needs them; so that it does, they are asked for. */
+static void
+on_keys(const struct resolve_answer *a, void *arg)
+{
+	anchors_note_changes();
 }
 
-static void tell(evutil_socket_t, short, void *);
+void
+resolve_look_after_anchors(void)
+{
+	const char *zone;
+
+	for (size_t i = 0; use_anchors(&conf) && (zone = anchors_zone(i)) != NULL; i++)
+		(void)resolve_lookup(zone, DNSRR_DNSKEY, on_keys, NULL);
+}
 
 int
 resolve_open(const struct resolve_conf *rc)
@@ -374,11 +347,13 @@ resolve_open(const struct resolve_conf *rc)
 	if (conf.n_servers == 0)
 		read_resolv_conf();
 	if (conf.dnsd.dnssec && conf.dnsd.anchor_file[0] != '\0') {
-		if (read_anchors(conf.dnsd.anchor_file) == -1)
+		if (anchors_open(conf.dnsd.anchor_file, conf.dnsd.anchors_follow,
+			daemon_conf()->root) == -1)
 			return -1;
 	} else if (conf.dnsd.dnssec && access(FIFE_ROOT_ANCHORS, R_OK) == 0)
-		(void)read_anchors(FIFE_ROOT_ANCHORS);
-	if (conf.dnsd.dnssec && n_anchors == 0)
+		(void)anchors_open(
+		    FIFE_ROOT_ANCHORS, conf.dnsd.anchors_follow, daemon_conf()->root);
+	if (conf.dnsd.dnssec && anchors_count() == 0)
 		log_warnx("resolver: no trust anchors: nothing will be validated");
 	if ((tell_event = event_new(daemon_base(), -1, 0, tell, NULL)) == NULL)
 		return -1;
@@ -654,7 +629,8 @@ resolve_reconfigure(const struct resolve_conf *rc)
 	if (memcmp(&conf, rc, sizeof(conf)) == 0)
 		return 0;
 	if (strcmp(rc->dnsd.anchor_file, conf.dnsd.anchor_file) != 0 ||
-	    (rc->dnsd.dnssec && !conf.dnsd.dnssec && n_anchors == 0) ||
+	    rc->dnsd.anchors_follow != conf.dnsd.anchors_follow ||
+	    (rc->dnsd.dnssec && !conf.dnsd.dnssec && anchors_count() == 0) ||
 	    (rc->n_servers == 0 && conf.n_servers != 0 && n_system_servers == 0))
 		return 1;
 	if ((fresh = make_context(rc)) == NULL)
@@ -715,5 +691,5 @@ resolve_get_stats(struct resolve_stats *s)
 		s->servers = 0;
 	s->forwarding = s->servers > 0;
 	s->dnssec = conf.dnsd.dnssec;
-	s->anchors = use_anchors(&conf) ? (uint32_t)n_anchors : 0;
+	s->anchors = use_anchors(&conf) ? (uint32_t)anchors_count() : 0;
 }

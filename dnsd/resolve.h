@@ -63,5 +63,7 @@ int resolve_flush_name(const char *name);
 /* 0, or -1: no memory; cb is not called then. Everything else is an answer. */
 int resolve_lookup(const char *name, uint16_t type, resolve_cb, void *arg);
 void resolve_get_stats(struct resolve_stats *);
+/* Once an hour: see whether the zones of trust anchors have new keys (RFC 5011, 2.3). */
+void resolve_look_after_anchors(void);
 
 #endif

@@ -49,7 +49,7 @@ usage(FILE *out)
 	      "  mailbox reindex ADDRESS | mailbox import ADDRESS [--folder F]\n"
 	      "      [--dovecot MAILDIR]\n"
 	      "  mailbox export ADDRESS [--folder F] [--mbox]\n"
-	      "  resolver lookup|flush|measure NAME | resolver stats|servers\n",
+	      "  resolver lookup|flush|measure NAME | resolver stats|servers|anchors\n",
 	    out);
 	exit(out == stdout ? CTL_OK : CTL_USAGE);
 }

@@ -19,6 +19,10 @@ static const struct conf_setting settings[] = {
 	{ "serve-stale", CONF_TIME, CONF_AT(msg_conf_dnsd, serve_stale_s), 0, 7 * 86400,
 	    "0s" },
 	{ "anchors", CONF_PATH, CONF_AT(msg_conf_dnsd, anchor_file) },
+	{ "anchors-follow", CONF_YES, CONF_AT(msg_conf_dnsd, anchors_follow),
+	    .initial = "yes" },
+	{ "anchors-hold", CONF_TIME, CONF_AT(msg_conf_dnsd, anchors_hold_s), 1,
+	    365 * 86400, "30d" },
 	{ NULL },
 };
 

@@ -27,6 +27,7 @@
 #define DNSRR_TXT 16
 #define DNSRR_AAAA 28
 #define DNSRR_SRV 33
+#define DNSRR_DNSKEY 48
 #define DNSRR_TLSA 52
 #define DNSRR_CAA 257
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: ISC
 """dnsd against signed and broken zones, forwarders, stubs, dead servers, and old answers."""
+import json
 import os
 import re
 import sys
@@ -13,6 +14,7 @@ from zones import Zones
 fife = None
 dns = None
 other = None
+rolling = None
 
 
 def lookup(name, *rrtype):
@@ -90,7 +92,7 @@ def test_stub_beside_servers():
         status, text = lookup("by.server.zone")
         assert status == 0 and "192.0.2.78" in text, (status, text)
         assert not [n for n, t in dns.asked if n.endswith("stub.test")]
-        said = wait_for(lambda: (t := fife.ctl("resolver", "servers")).count(" up ") == 2 and t, "both servers up")
+        said = wait_for(lambda: (t := fife.ctl("resolver", "servers")).count(" up ") == 3 and t, "all servers up")
         assert "stub.test" in said
     finally:
         reconfigure(after, before)
@@ -149,12 +151,70 @@ def test_many_at_once():
     assert not bad, bad
 
 
+# ---- new keys (RFC 5011) ----
+
+def anchor_states():
+    return {r["key"]: r["state"] for r in json.loads(fife.ctl("-j", "resolver", "anchors"))
+            if r["zone"] == "roll.test"}
+
+
+def look(n=[0]):
+    """An answer of the zone that is in no cache: (secure, text)."""
+    n[0] += 1
+    rolling.add(f"n{n[0]}.roll.test", "A", "192.0.2.1")
+    status, text = lookup(f"n{n[0]}.roll.test")
+    return status == 0 and re.search(r"\byes\b", text.splitlines()[-1]) is not None, text
+
+
+def seen(tag, state):
+    """The keys are fetched anew once their time is over, which is a second."""
+    def there():
+        secure, text = look()
+        assert secure, text
+        return anchor_states().get(tag) == state
+    return wait_for(there, f"key {tag} {state}")
+
+
+def test_new_keys_are_followed():
+    old = rolling.key
+    seen(old.tag, "valid")
+    new = rolling.new_key("new.key")
+    rolling.keys = [old, new]
+    seen(new.tag, "pending")
+    # Known, but not believed yet: it is not enough by itself.
+    rolling.key_signers, rolling.key = [new], new
+    wait_for(lambda: not look()[0], "the end of the old keys' time")
+    rolling.key_signers, rolling.key = [old], old
+    # The library remembers for a while what was bogus.
+    fife.ctl("resolver", "flush")
+    assert anchor_states()[new.tag] in ("pending", "valid")
+    seen(new.tag, "valid")
+    # The old one is revoked, which it says itself.
+    tag = old.tag
+    old.flags |= 128
+    rolling.key_signers, rolling.key = [old, new], new
+    wait_for(lambda: look()[0] and anchor_states().get(tag) != "valid" and "revoked" in anchor_states().values(),
+             "the old key's end")
+    rolling.keys, rolling.key_signers = [new], [new]
+    pid = fife.pids_of("dnsd")[0]
+    os.kill(pid, 9)
+    wait_for(lambda: fife.pids_of("dnsd") not in ([], [pid]), "another dnsd")
+    # The file of anchors has the old one only, and it is nothing any more.
+    wait_for(lambda: look()[0], "a secure answer by the new key alone")
+    assert anchor_states()[new.tag] == "valid"
+    assert re.search(rf"dns-anchor zone=roll\.test key={new.tag} state=valid", fife.ctl("log", "host", check=False)[1])
+
+
 def edit(text, s):
+    with open(dns.anchor_file, "a") as f:
+        f.write(rolling.anchors())
     return text + f"""
 resolver {{
 	{dns.stub()}
 	timeout 5s
 	anchors "{dns.anchor_file}"
+	anchors-hold 2s
+	{rolling.stub("roll.test")}
 }}
 delivery {{
 	mta-sts no
@@ -163,6 +223,7 @@ delivery {{
 
 
 if __name__ == "__main__":
-    with SignedZones({"signed.test": True}) as dns, Zones() as other, suite.Suite(conf_edit=edit) as fife:
+    with SignedZones({"signed.test": True}) as dns, Zones() as other, \
+            SignedZones({"roll.test": True}, ttl=1) as rolling, suite.Suite(conf_edit=edit) as fife:
         failed = suite.main(sys.modules[__name__])
     sys.exit(1 if failed else 0)

@@ -32,27 +32,48 @@ def der_to_raw(der):
     return out
 
 
+class Key:
+    def __init__(self, path):
+        self.path = path
+        self.flags = 257
+        subprocess.run(["openssl", "genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256", "-out", path],
+                       check=True, stderr=subprocess.DEVNULL)
+        self.public = subprocess.run(["openssl", "pkey", "-in", path, "-pubout", "-outform", "DER"], check=True,
+                                     stdout=subprocess.PIPE).stdout[-64:]
+
+    @property
+    def record(self):
+        return struct.pack(">HBB", self.flags, 3, ALGORITHM) + self.public
+
+    @property
+    def tag(self):
+        total = sum(b << 8 if i % 2 == 0 else b for i, b in enumerate(self.record))
+        return (total + (total >> 16)) & 0xffff
+
+
 class SignedZones(Zones):
     def __init__(self, zones, ttl=5):
         self.dir = tempfile.mkdtemp(prefix="fife-zones-")
         atexit.register(shutil.rmtree, self.dir, True)
         self.signed = [z for z, s in zones.items() if s]
-        self.key = os.path.join(self.dir, "zone.key")
         self.lock = threading.Lock()
         self.signatures = {}
         self.spoiled = set()
-        subprocess.run(["openssl", "genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256", "-out",
-                        self.key], check=True, stderr=subprocess.DEVNULL)
-        der = subprocess.run(["openssl", "pkey", "-in", self.key, "-pubout", "-outform", "DER"], check=True,
-                             stdout=subprocess.PIPE).stdout
-        self.dnskey = struct.pack(">HBB", 257, 3, ALGORITHM) + der[-64:]
-        total = sum(b << 8 if i % 2 == 0 else b for i, b in enumerate(self.dnskey))
-        self.tag = (total + (total >> 16)) & 0xffff
+        self.key = self.new_key("zone.key")
+        # What is published, and who signs the keys; the present key signs everything else.
+        self.keys = [self.key]
+        self.key_signers = [self.key]
         self.anchor_file = os.path.join(self.dir, "anchors")
         with open(self.anchor_file, "w") as f:
-            for z in self.signed:
-                f.write(f"{z}. 3600 IN DNSKEY 257 3 {ALGORITHM} {base64.b64encode(der[-64:]).decode()}\n")
+            f.write(self.anchors())
         super().__init__(ttl)
+
+    def new_key(self, name):
+        return Key(os.path.join(self.dir, name))
+
+    def anchors(self):
+        return "".join(f"{z}. 3600 IN DNSKEY 257 3 {ALGORITHM} {base64.b64encode(self.key.public).decode()}\n"
+                       for z in self.signed)
 
     def spoil(self, name, rrtype):
         self.spoiled.add((name.lower(), rrtype))
@@ -62,18 +83,19 @@ class SignedZones(Zones):
         zones = [z for z in self.signed if name == z or name.endswith("." + z)]
         return max(zones, key=len) if zones else None
 
-    def sign(self, owner, rrtype, ttl, datas, zone):
+    def sign(self, owner, rrtype, ttl, datas, zone, key=None):
         """rdata of the RRSIG over a set of records."""
+        key = key or self.key
         labels = len(owner.split("."))
         now = int(time.time())
         inception = now - now % 86400 - 86400
         head = struct.pack(">HBBIIIH", TYPES[rrtype], ALGORITHM, labels, ttl, inception + 30 * 86400, inception,
-                           self.tag) + wire_name(zone)
+                           key.tag) + wire_name(zone)
         text = head + b"".join(wire_name(owner) + struct.pack(">HHIH", TYPES[rrtype], 1, ttl, len(d)) + d
                                for d in sorted(set(datas)))
         with self.lock:
             if text not in self.signatures:
-                der = subprocess.run(["openssl", "dgst", "-sha256", "-sign", self.key], input=text, check=True,
+                der = subprocess.run(["openssl", "dgst", "-sha256", "-sign", key.path], input=text, check=True,
                                      stdout=subprocess.PIPE).stdout
                 self.signatures[text] = der_to_raw(der)
             signature = self.signatures[text]
@@ -107,7 +129,7 @@ class SignedZones(Zones):
             return super().answer(query, room)
         self.asked.append((name, qtype))
         if name == zone and qtype == TYPES["DNSKEY"]:
-            answers = [(zone, "DNSKEY", self.dnskey)]
+            answers = [(zone, "DNSKEY", k.record) for k in self.keys]
         elif name == zone and qtype == TYPES["SOA"]:
             answers = [(zone, "SOA", zone)]
         else:
@@ -129,7 +151,8 @@ class SignedZones(Zones):
             signer = self.zone_of(owner)
             out = [(rrtype, d) for d in datas]
             if signer:
-                out.append(("RRSIG", self.sign(owner, rrtype, self.ttl, datas, signer)))
+                for key in self.key_signers if rrtype == "DNSKEY" else [self.key]:
+                    out.append(("RRSIG", self.sign(owner, rrtype, self.ttl, datas, signer, key)))
             for t, d in out:
                 record = wire_name(owner) + struct.pack(">HHIH", TYPES[t], 1, self.ttl, len(d)) + d
                 sections = sections + record
