@@ -182,7 +182,9 @@ acl_identifier(const char *s, size_t len, const char *domain, char *out, size_t 
 	char address[ADDRESS_MAX + 1];
 	struct address a;
 
-	if (len > 1 && s[0] == '-' && cap > 1) {
+	if (len > 0 && s[0] == '-') {
+		if (len == 1 || cap < 2)
+			return -1;
 		*out = '-';
 		return s[1] == '-'
 			   ? -1
@@ -190,7 +192,8 @@ acl_identifier(const char *s, size_t len, const char *domain, char *out, size_t 
 	}
 	if (len == 0 || memchr(s, '\0', len) != NULL || memchr(s, '\n', len) != NULL)
 		return -1;
-	if (ascii_equal(s, len, "anyone") || ascii_equal(s, len, "authenticated")) {
+	if (len < cap &&
+	    (ascii_equal(s, len, "anyone") || ascii_equal(s, len, "authenticated"))) {
 		for (size_t i = 0; i < len; i++)
 			out[i] = (char)ascii_lower(s[i]);
 		out[len] = '\0';
