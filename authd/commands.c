@@ -9,6 +9,7 @@
 #include "authd/apppass_commands.h"
 #include "authd/auth.h"
 #include "authd/cert_commands.h"
+#include "authd/domain.h"
 #include "authd/programs.h"
 #include "authd/records.h"
 #include "authd/text.h"
@@ -66,21 +67,37 @@ domain_del(struct ctl *c, int argc, char **argv)
 	auth_changed(domain);
 }
 
-/* domain set DOMAIN language=zh: in what the senders there are told about their mail. */
+/* domain set DOMAIN KEY=VALUE... */
 static void
 domain_set(struct ctl *c, int argc, char **argv)
 {
-	char domain[256];
+	char domain[256], text[DOMAIN_SETTINGS_MAX] = "";
+	struct domain_settings s;
+	const char *bad;
+	enum dir_status st;
 
-	(void)argc;
 	if (domain_arg(c, argv[0], domain, sizeof(domain)) == -1)
 		return;
-	if (directory_is_setting(argv[1]) == 0) {
-		ctl_done(
-		    c, CTL_USAGE, "%s: expected language=en or language=zh", argv[1]);
+	st = directory_domain_settings(auth.directory, domain, text, sizeof(text));
+	if (st != DIR_OK) {
+		done_with(c, st, argv[0]);
 		return;
 	}
-	done_with(c, directory_domain_set(auth.directory, domain, argv[1]), argv[0]);
+	domain_settings_parse(text, &s);
+	for (int i = 1; i < argc; i++)
+		if ((bad = domain_settings_word(&s, argv[i])) != NULL) {
+			ctl_done(c, CTL_USAGE, "%s: %s", argv[i], bad);
+			return;
+		}
+	if (s.alias_of[0] != '\0' &&
+	    (strcmp(s.alias_of, domain) == 0 ||
+		!resolve_domain_is_local(&auth.resolver, s.alias_of))) {
+		ctl_done(c, CTL_REFUSED, "%s: expected another domain of this host",
+		    s.alias_of);
+		return;
+	}
+	domain_settings_print(&s, text);
+	done_with(c, directory_domain_set(auth.directory, domain, text), argv[0]);
 	auth_changed(domain);
 }
 
@@ -489,7 +506,7 @@ status(struct ctl *c, int argc, char **argv)
 const struct ctl_command auth_commands[] = {
 	{ "domain add", 1, 1, domain_add },
 	{ "domain del", 1, 1, domain_del },
-	{ "domain set", 2, 2, domain_set },
+	{ "domain set", 2, -1, domain_set },
 	{ "domain list", 0, 0, domain_list },
 	{ "user add", 1, 2, user_add },
 	{ "user del", 1, 1, user_del },

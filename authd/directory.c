@@ -270,12 +270,6 @@ directory_domain_add(struct directory *d, const char *domain)
 	return put(d, DIR_DOMAINS, domain, "", MDB_NOOVERWRITE);
 }
 
-int
-directory_is_setting(const char *s)
-{
-	return strcmp(s, "language=en") == 0 || strcmp(s, "language=zh") == 0;
-}
-
 enum dir_status
 directory_domain_set(struct directory *d, const char *domain, const char *settings)
 {

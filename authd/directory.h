@@ -72,8 +72,7 @@ enum dir_status directory_domain_add(struct directory *, const char *domain);
 /* DIR_BUSY while users or aliases of it exist. */
 enum dir_status directory_domain_del(struct directory *, const char *domain);
 enum dir_status directory_domain_get(struct directory *, const char *domain);
-int directory_is_setting(const char *);
-/* Its settings as text, "language=zh"; "": none. Of one that is there. */
+/* Its settings as text (domain.h), "language=zh"; "": none. Of one that is there. */
 enum dir_status directory_domain_set(
     struct directory *, const char *domain, const char *settings);
 enum dir_status directory_domain_settings(

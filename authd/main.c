@@ -12,6 +12,7 @@
 #include "authd/access.h"
 #include "authd/account.h"
 #include "authd/auth.h"
+#include "authd/domain.h"
 #include "authd/external.h"
 #include "authd/grants.h"
 #include "authd/greylist.h"
@@ -256,15 +257,16 @@ static void
 answer_route(struct channel *ch, struct msg *m)
 {
 	struct msg_route r = { 0 };
-	char domain[256], matched[ADDRESS_MAX + 8], settings[64] = "";
+	char domain[256], matched[ADDRESS_MAX + 8], settings[DOMAIN_SETTINGS_MAX] = "";
+	struct domain_settings ds;
 	enum dir_status st;
 
 	if (address_domain_ascii(m->p.route_ask.domain, domain, sizeof(domain)) == -1)
 		strlcpy(domain, m->p.route_ask.domain, sizeof(domain));
 	st =
 	    directory_domain_settings(auth.directory, domain, settings, sizeof(settings));
-	if (st == DIR_OK && strncmp(settings, "language=", 9) == 0)
-		strlcpy(r.language, settings + 9, sizeof(r.language));
+	domain_settings_parse(st == DIR_OK ? settings : "", &ds);
+	strlcpy(r.language, ds.language, sizeof(r.language));
 	if (domain[0] == '\0' || strcmp(domain, auth.resolver.hostname) == 0 ||
 	    st == DIR_OK)
 		r.rclass = RCLASS_LOCAL;

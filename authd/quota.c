@@ -8,6 +8,7 @@
 
 #include "authd/account.h"
 #include "authd/auth.h"
+#include "authd/domain.h"
 #include "common/compat/compat.h"
 #include "common/daemon.h"
 #include "common/log.h"
@@ -74,12 +75,14 @@ static int
 is_chinese(const struct user *u)
 {
 	const char *at = strrchr(u->address, '@');
-	char settings[64];
+	char settings[DOMAIN_SETTINGS_MAX];
+	struct domain_settings ds;
 
-	return at != NULL &&
-	       directory_domain_settings(
-		   auth.directory, at + 1, settings, sizeof(settings)) == DIR_OK &&
-	       strcmp(settings, "language=zh") == 0;
+	if (at == NULL || directory_domain_settings(auth.directory, at + 1, settings,
+			      sizeof(settings)) != DIR_OK)
+		return 0;
+	domain_settings_parse(settings, &ds);
+	return strcmp(ds.language, "zh") == 0;
 }
 
 static void

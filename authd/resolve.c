@@ -2,16 +2,19 @@
 /* Resolution of addresses against the directory; see resolve.h. */
 #include "authd/resolve.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <time.h>
 
+#include "authd/domain.h"
 #include "authd/rules.h"
 #include "authd/srs.h"
 #include "common/compat/compat.h"
 
-#define ROUNDS_MAX 4000 /* addresses looked at for one resolution */
+#define DOMAIN_ALIASES_MAX 4 /* of each other */
+#define ROUNDS_MAX 4000      /* addresses looked at for one resolution */
 
 /* What one look-up of one address says. */
 struct step {
@@ -87,8 +90,32 @@ look_up_exact(const struct resolver *r, const char *key, struct step *s)
 	return st == DIR_NONE ? RESOLVE_UNKNOWN : RESOLVE_TEMP;
 }
 
+static enum resolve_status look_up_at(
+    const struct resolver *, const char *, struct step *, int depth);
+
+/* The same address of the domain that this one is an alias of. */
 static enum resolve_status
-look_up(const struct resolver *r, const char *key, struct step *s)
+look_up_alias_of(const struct resolver *r, const char *key, struct step *s, int depth)
+{
+	char settings[DOMAIN_SETTINGS_MAX], other[ADDRESS_MAX + 1];
+	const char *at = strrchr(key, '@');
+	struct domain_settings ds;
+	int n;
+
+	if (directory_domain_settings(r->directory, at + 1, settings, sizeof(settings)) !=
+	    DIR_OK)
+		return RESOLVE_UNKNOWN;
+	domain_settings_parse(settings, &ds);
+	if (ds.alias_of[0] == '\0' || depth >= DOMAIN_ALIASES_MAX)
+		return RESOLVE_UNKNOWN;
+	n = snprintf(other, sizeof(other), "%.*s@%s", (int)(at - key), key, ds.alias_of);
+	if (n < 0 || (size_t)n >= sizeof(other))
+		return RESOLVE_UNKNOWN;
+	return look_up_at(r, other, s, depth + 1);
+}
+
+static enum resolve_status
+look_up_at(const struct resolver *r, const char *key, struct step *s, int depth)
 {
 	char other[ADDRESS_MAX + 1];
 	const char *at = strrchr(key, '@'), *plus;
@@ -114,12 +141,21 @@ look_up(const struct resolver *r, const char *key, struct step *s)
 		if ((st = look_up_exact(r, other, s)) != RESOLVE_UNKNOWN)
 			return st;
 	}
+	st = look_up_alias_of(r, key, s, depth);
+	if (st != RESOLVE_UNKNOWN && st != RESOLVE_REMOTE)
+		return st;
 	if (is_role_address(key) && postmaster_target(r, other, sizeof(other)) == 0 &&
 	    strcmp(other, key) != 0) {
 		strlcpy(s->targets, other, sizeof(s->targets));
 		return RESOLVE_OK;
 	}
 	return look_up_exact(r, at, s); /* catch-all */
+}
+
+static enum resolve_status
+look_up(const struct resolver *r, const char *key, struct step *s)
+{
+	return look_up_at(r, key, s, 0);
 }
 
 static int

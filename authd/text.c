@@ -14,6 +14,7 @@
 #include "authd/access.h"
 #include "authd/auth.h"
 #include "authd/cert_commands.h"
+#include "authd/domain.h"
 #include "authd/external.h"
 #include "authd/personal.h"
 #include "authd/watch.h"
@@ -316,6 +317,8 @@ load_certificate(char **words)
 static const char *
 load_line(char *line)
 {
+	char settings[DOMAIN_SETTINGS_MAX];
+	struct domain_settings ds;
 	char *words[LINE_WORDS_MAX], *word, domain[300], key[ADDRESS_MAX + 2];
 	struct route route;
 	struct address a;
@@ -355,14 +358,17 @@ load_line(char *line)
 	while ((word = strsep(&line, " ")) != NULL && n < LINE_WORDS_MAX)
 		if (*word != '\0')
 			words[n++] = word;
-	if ((n == 2 || n == 3) && strcmp(words[0], "domain") == 0) {
+	if (n >= 2 && n <= 4 && strcmp(words[0], "domain") == 0) {
 		if (address_domain_ascii(words[1], domain, sizeof(domain)) == -1)
 			return "not a domain name";
-		if (n == 3 && !directory_is_setting(words[2]))
-			return "expected language=en or language=zh";
+		domain_settings_parse("", &ds);
+		for (int i = 2; i < n; i++)
+			if ((why = domain_settings_word(&ds, words[i])) != NULL)
+				return why;
+		domain_settings_print(&ds, settings);
 		st = directory_domain_add(auth.directory, domain);
-		if ((st == DIR_OK || st == DIR_EXISTS) && n == 3)
-			st = directory_domain_set(auth.directory, domain, words[2]);
+		if ((st == DIR_OK || st == DIR_EXISTS) && n > 2)
+			st = directory_domain_set(auth.directory, domain, settings);
 		return st == DIR_OK || st == DIR_EXISTS ? NULL : dir_status_text(st);
 	}
 	if (n == 3 && strcmp(words[0], "access") == 0) {

@@ -21,7 +21,7 @@ usage(FILE *out)
 	fputs("usage: fifectl [-j] [-f file] command [argument ...]\n"
 	      "commands:\n"
 	      "  status [--check] | reload | stop | check | setup HOSTNAME | dns DOMAIN\n"
-	      "  domain add|del|list DOMAIN | domain set DOMAIN language=en|zh\n"
+	      "  domain add|del|list DOMAIN | domain set DOMAIN KEY=VALUE ...\n"
 	      "  user add|del|list|show|set|rename|passwd|sessions|kick ADDRESS ...\n"
 	      "  user apppass add|del|list ADDRESS [NAME [smtp|imap|pop3|sieve]]\n"
 	      "  user cert add|del|list ADDRESS [NAME [FINGERPRINT]]\n"

@@ -391,6 +391,61 @@ def test_scripts_of_the_site():
     m.logout()
 
 
+# ---- who is meant ----
+
+def test_resolution():
+    """Aliases within each other, an alias domain, catch-all and detail, in that order."""
+    for d in ("short.test", "shorter.test"):
+        ctl("domain", "add", d)
+    assert ctl("domain", "set", "short.test", "alias-of=short.test", check=False)[0] == 1
+    assert ctl("domain", "set", "short.test", "alias-of=nowhere.test", check=False)[0] == 1
+    assert ctl("domain", "set", "short.test", "colour=red", check=False)[0] == 2
+    ctl("domain", "set", "short.test", "alias-of=example.test", "language=zh")
+    ctl("domain", "set", "shorter.test", "alias-of=short.test")
+    assert "language=zh alias-of=example.test" in ctl("domain", "list")
+    assert rcpt("nobody@short.test")[0] == 550
+    assert rcpt("postmaster@shorter.test")[0] == 250
+    ctl("alias", "add", "inner@example.test", ALICE, "away@far.test")
+    ctl("alias", "add", "outer@example.test", "inner@example.test", BOB, "outer@example.test")
+    ctl("route", "add", "far.test", f"smtp://127.0.0.1:{sink.port}")
+    fife.send("x@elsewhere.test", ["outer+list@shorter.test"], mail("nested"))
+    for u in (ALICE, BOB):
+        fife.wait_message("Subject: nested", u)
+    wait_for(lambda: [m for m in sink.messages if b"Subject: nested" in m[2]], "the copy far away")
+    assert len([m for m in fife.messages(BOB) if b"Subject: nested" in m]) == 1
+    fife.send("x@elsewhere.test", ["alice+tag@short.test"], mail("by the alias domain"))
+    m = fife.wait_message("by the alias domain", ALICE).decode()
+    assert "Delivered-To: alice+tag@short.test" in m, m
+    # Its own entries come first, its catch-all last.
+    ctl("alias", "add", "alice@short.test", BOB)
+    ctl("alias", "add", "@short.test", BOB)
+    for to, who in (("alice@short.test", BOB), ("bob@short.test", BOB), ("anybody@short.test", BOB),
+                    ("alice@shorter.test", BOB), ("inner@short.test", ALICE)):
+        fife.send("x@elsewhere.test", [to], mail(f"to {to}"))
+        fife.wait_message(f"Subject: to {to}", who)
+    # Only each other, or too deep: nobody.
+    ctl("alias", "add", "ring1@example.test", "ring2@example.test")
+    ctl("alias", "add", "ring2@example.test", "ring1@example.test")
+    fife.send(BOB, ["ring1@example.test"], mail("round"), port=587, login=BOB)
+    m = fife.wait_message("Subject: round", BOB).decode(errors="replace")
+    assert "5.4.6" in m, m
+    # The dump has it, and gives it back.
+    dump = ctl("dump")
+    assert "domain short.test language=zh alias-of=example.test" in dump
+    ctl("domain", "set", "short.test", "alias-of=")
+    assert rcpt("inner@shorter.test")[0] == 250 and "domain short.test language=zh\n" in ctl("dump")
+    ctl("alias", "del", "@short.test")
+    assert rcpt("inner@shorter.test")[0] == 550
+    ctl("load", input=dump)
+    assert rcpt("inner@shorter.test")[0] == 250
+
+
+def test_loop_over_another_host():
+    """What comes back with our own Delivered-To ends, once."""
+    fife.send("x@elsewhere.test", [ALICE], "Delivered-To: alice@example.test\r\n" + mail("come back"))
+    said("qid=.* to=alice@example.test code=5.4.6")
+
+
 PROGRAMS = {
     "record": """#!/bin/sh
 out="$D/out-$1"

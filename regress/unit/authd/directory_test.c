@@ -202,6 +202,7 @@ routes_most_specific_first(void **state)
 static void
 classes(void **state)
 {
+	char who[321];
 	struct user u;
 
 	add_user("alice@example.test");
@@ -225,6 +226,23 @@ classes(void **state)
 	assert_int_equal(resolve_class(&r, "alice@mail.example.test"), RESOLVE_UNKNOWN);
 	assert_int_equal(resolve_class(&r, ""), RESOLVE_UNKNOWN);
 	assert_int_equal(resolve_class(&r, "@@"), RESOLVE_UNKNOWN);
+	/* A domain that is another one's alias, and one of that. */
+	directory_domain_add(d, "short.test");
+	directory_domain_add(d, "shorter.test");
+	assert_int_equal(resolve_class(&r, "alice@short.test"), RESOLVE_UNKNOWN);
+	directory_domain_set(d, "short.test", "language=zh alias-of=example.test");
+	directory_domain_set(d, "shorter.test", "alias-of=short.test");
+	assert_int_equal(resolve_class(&r, "alice+x@shorter.test"), RESOLVE_OK);
+	assert_int_equal(resolve_class(&r, "bob@shorter.test"), RESOLVE_DISABLED);
+	assert_int_equal(resolve_class(&r, "nobody@short.test"), RESOLVE_UNKNOWN);
+	assert_int_equal(resolve_class(&r, "postmaster@short.test"), RESOLVE_OK);
+	assert_int_equal(
+	    resolve_user(&r, "ALICE@short.test", who, sizeof(who)), RESOLVE_OK);
+	assert_string_equal(who, "alice@example.test");
+	directory_domain_set(d, "short.test", "alias-of=shorter.test");
+	assert_int_equal(resolve_class(&r, "alice@short.test"), RESOLVE_UNKNOWN);
+	directory_domain_set(d, "short.test", "alias-of=elsewhere.test");
+	assert_int_equal(resolve_class(&r, "alice@short.test"), RESOLVE_UNKNOWN);
 	directory_alias_put(d, "@example.test", "alice@example.test");
 	assert_int_equal(resolve_class(&r, "nobody@example.test"), RESOLVE_OK);
 }
