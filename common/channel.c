@@ -44,7 +44,7 @@ TAILQ_HEAD(waiter_list, waiter);
 #define BUCKETS 1024
 
 struct channel {
-	LIST_ENTRY(channel) all;
+	LIST_ENTRY(channel) by_serial;
 	struct event_base *base;
 	struct imsgbuf imsgbuf;
 	int fd;
@@ -78,7 +78,8 @@ struct channel {
 	struct imsg wait_imsg;
 };
 
-static LIST_HEAD(, channel) channels = LIST_HEAD_INITIALIZER(channels);
+#define SERIALS 256
+static LIST_HEAD(, channel) channels[SERIALS]; /* by serial */
 static uint64_t last_serial;
 
 uint64_t
@@ -123,7 +124,7 @@ channel_new(struct event_base *base, int fd, enum role self, uint32_t instance,
 		return NULL;
 	}
 	imsgbuf_allow_fdpass(&ch->imsgbuf);
-	LIST_INSERT_HEAD(&channels, ch, all);
+	LIST_INSERT_HEAD(&channels[ch->serial % SERIALS], ch, by_serial);
 	ch->ev_read = event_new(base, fd, EV_READ | EV_PERSIST, on_read, ch);
 	ch->ev_write = event_new(base, fd, EV_WRITE, on_write, ch);
 	ch->ev_tick = event_new(base, -1, 0, on_tick, ch);
@@ -175,7 +176,7 @@ channel_free(struct channel *ch)
 		return;
 	ch->freed = 1;
 	ch->dead = 1;
-	LIST_REMOVE(ch, all);
+	LIST_REMOVE(ch, by_serial);
 	while ((w = TAILQ_FIRST(&ch->by_time)) != NULL) {
 		waiter_remove(ch, w);
 		free(w);
@@ -668,7 +669,7 @@ channel_find(uint64_t serial)
 {
 	struct channel *ch;
 
-	LIST_FOREACH (ch, &channels, all)
+	LIST_FOREACH (ch, &channels[serial % SERIALS], by_serial)
 		if (ch->serial == serial)
 			return ch->dead ? NULL : ch;
 	return NULL;

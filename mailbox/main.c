@@ -38,6 +38,7 @@ static struct {
 	const char *hostname;
 	uint64_t taken; /* sessions, also those that could not be served */
 	size_t sessions;
+	int yields; /* mboxd wants the place: without a session it goes at once */
 	uint64_t quota;
 	uint64_t quota_messages;
 	struct msg_mbox_used used; /* as mboxd knows it */
@@ -100,8 +101,11 @@ on_linger(evutil_socket_t fd, short what, void *arg)
 static void
 session_ended(void *arg)
 {
-	if (--me.sessions == 0 && !me.stopping)
-		event_add(me.ev_linger, &me.linger);
+	if (--me.sessions > 0 || me.stopping)
+		return;
+	event_add(me.ev_linger, &me.linger);
+	if (me.yields)
+		say_idle();
 }
 
 /* The store is opened for the first session, so that a failure is tried again. */
@@ -219,6 +223,7 @@ mboxd_message(struct channel *ch, struct msg *m, void *arg)
 		logd_take(msg_take_fd(m));
 		break;
 	case MSG_MBOXD_MAILBOX_YIELD:
+		me.yields = me.sessions > 0;
 		say_idle();
 		break;
 	case MSG_MBOXD_MAILBOX_EXIT:

@@ -31,6 +31,8 @@
 #define REQUEST_PATIENCE_MS 15000
 #define EXIT_PATIENCE_MS 5000
 #define SWEEP_MS 500
+#define YIELD_MORE 16
+#define BUCKETS 256 /* of names */
 #define TELL_MS 200 /* between two words of one mailbox to authd */
 
 struct request {
@@ -48,6 +50,7 @@ struct request {
 
 struct cell {
 	TAILQ_ENTRY(cell) entry; /* least recently used first */
+	LIST_ENTRY(cell) named;
 	char mailbox[512];
 	uint32_t uid;
 	uint64_t id;
@@ -75,6 +78,7 @@ static struct cells_conf conf;
 static TAILQ_HEAD(cell_list, cell) cells = TAILQ_HEAD_INITIALIZER(cells);
 static TAILQ_HEAD(, request) requests = TAILQ_HEAD_INITIALIZER(requests);
 static TAILQ_HEAD(, cleaner) cleaners = TAILQ_HEAD_INITIALIZER(cleaners);
+static LIST_HEAD(, cell) named[BUCKETS];
 static size_t n_cells, n_requests;
 static uint64_t last_id; /* of a cell */
 static struct event *ev_child, *ev_sweep;
@@ -110,12 +114,22 @@ cells_at(size_t i, struct cell_facts *f)
 	return 0;
 }
 
+static uint32_t
+bucket_of(const char *mailbox)
+{
+	uint32_t h = 2166136261u;
+
+	for (; *mailbox != '\0'; mailbox++)
+		h = (h ^ (unsigned char)*mailbox) * 16777619u;
+	return h % BUCKETS;
+}
+
 static struct cell *
 cell_find(const char *mailbox)
 {
 	struct cell *c;
 
-	TAILQ_FOREACH (c, &cells, entry)
+	LIST_FOREACH (c, &named[bucket_of(mailbox)], named)
 		if (strcmp(c->mailbox, mailbox) == 0)
 			return c;
 	return NULL;
@@ -296,6 +310,7 @@ cell_new(const struct msg_mbox_open *o)
 		c->leaving = 1;
 	}
 	TAILQ_INSERT_TAIL(&cells, c, entry);
+	LIST_INSERT_HEAD(&named[bucket_of(c->mailbox)], c, named);
 	n_cells++;
 	give_log(c);
 	if (scripts.fd != -1)
@@ -338,7 +353,8 @@ request_done(struct request *r, enum answer_status status, const char *text)
 	free(r);
 }
 
-/* Too many processes: ask those that have been quiet longest to go if they idle. */
+/* Too many processes: ask those that have been quiet longest to go if they idle, some
+ * more than wait for a place. */
 static void
 make_room(void)
 {
@@ -351,7 +367,7 @@ make_room(void)
 	room_asked = 1;
 	TAILQ_FOREACH (c, &cells, entry)
 		if (!c->leaving && c->ch != NULL && channel_queued(c->ch) == 0 &&
-		    asked++ < 16)
+		    asked++ < YIELD_MORE + (int)n_requests)
 			channel_send(c->ch, MSG_MBOXD_MAILBOX_YIELD, 0, &none, -1);
 }
 
@@ -707,6 +723,7 @@ static void
 cell_free(struct cell *c)
 {
 	TAILQ_REMOVE(&cells, c, entry);
+	LIST_REMOVE(c, named);
 	n_cells--;
 	channel_free(c->ch);
 	free(c);

@@ -28,7 +28,11 @@
 #define LOCAL_MAX_MS (UINT64_C(3600) * 1000)
 #define REMOTE_MAX_MS (UINT64_C(24) * 3600 * 1000)
 
+/* Of contents in memory that jobs hold which only wait. */
+#define ASIDE_OCTETS_MAX (UINT64_C(128) * 1024 * 1024)
+
 static LIST_HEAD(, job) jobs[HASH];
+static uint64_t aside_octets;
 static uint32_t njobs;
 static struct job_list stuck = TAILQ_HEAD_INITIALIZER(stuck);
 static struct event *pump_ev, *timer_ev;
@@ -217,8 +221,24 @@ job_end(struct job *j)
 		return;
 	}
 	items_end(j);
+	aside_octets -= j->aside_octets;
 	njobs--;
 	job_free(j);
+	deliver_wake();
+}
+
+void
+job_aside(struct job *j)
+{
+	const struct qmsg *m = index_find(spool_index(queued.spool), j->msg);
+	uint64_t octets = m != NULL && !(m->flags & QM_FILE) ? m->size : 0;
+
+	if (j->aside || j->nitems == 0 || aside_octets + octets > ASIDE_OCTETS_MAX ||
+	    sched_aside(queued.sched, j->items[0]) == -1)
+		return;
+	j->aside = 1;
+	j->aside_octets = octets;
+	aside_octets += octets;
 	deliver_wake();
 }
 
@@ -526,12 +546,9 @@ deliver_message(struct channel *ch, struct msg *m)
 			outlet_take(j, &m->p.job_outlet, m->fd) == -1))
 			channel_break(ch, "a message of a script that is malformed");
 		break;
-	case MSG_RDELIVER_QUEUED_WAITS:
-		j = job_of(ch, m->p.job_id.job);
-		if (j != NULL && j->nitems > 0) {
-			sched_slow(queued.sched, j->items[0]);
-			deliver_wake();
-		}
+	case MSG_DELIVERD_QUEUED_WAITS:
+		if ((j = job_of(ch, m->p.job_id.job)) != NULL)
+			job_aside(j);
 		break;
 	case MSG_DELIVERD_QUEUED_DONE:
 		j = job_of(ch, m->p.job_id.job);

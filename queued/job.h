@@ -48,7 +48,9 @@ struct job {
 	uint64_t serial; /* of the channel */
 	uint64_t started_ms;
 	uint8_t local;
-	uint8_t lost; /* ended without DONE */
+	uint8_t lost;  /* ended without DONE */
+	uint8_t aside; /* it makes room for others */
+	uint64_t aside_octets;
 	struct job_rcpt *rcpts;
 	uint32_t nrcpt;
 	struct job_expand *expands;
@@ -116,6 +118,8 @@ void job_start(uint32_t item, int local, char *route, char *sender);
 int job_may_run(const struct qmsg *);
 /* It is given out: it gets its id. */
 void job_enter(struct job *);
+/* It only waits now: others may run meanwhile, while not too many do. */
+void job_aside(struct job *);
 /* Record it, its items wait again or go, and free it. */
 void job_end(struct job *);
 /* The same for one that was never given out: its message is given up. */

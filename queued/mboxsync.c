@@ -48,6 +48,7 @@ mbox_sync_add(struct job *j)
 {
 	TAILQ_INSERT_TAIL(&sync_next, j, entry);
 	n_next++;
+	job_aside(j);
 	deliver_wake();
 }
 

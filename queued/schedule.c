@@ -472,21 +472,22 @@ sched_join(struct sched *s, uint32_t item, uint32_t with)
 	return 0;
 }
 
-void
-sched_slow(struct sched *s, uint32_t item)
+int
+sched_aside(struct sched *s, uint32_t item)
 {
 	struct item *it = &s->items[item];
 	struct class *c;
 
-	if (it->state != ITEM_RUNNING || it->joined || it->slow)
-		return;
+	if (it->state != ITEM_RUNNING || it->joined || it->aside)
+		return -1;
 	c = &s->class[s->groups[it->next].class];
-	if (c->slow >= SLOW_MAX)
-		return;
-	it->slow = 1;
-	c->slow++;
+	if (c->aside >= ASIDE_MAX)
+		return -1;
+	it->aside = 1;
+	c->aside++;
 	c->running--;
 	c->of_bucket[it->bucket]--;
+	return 0;
 }
 
 void
@@ -510,9 +511,9 @@ sched_job_end(struct sched *s, uint32_t item, enum sched_outcome outcome, int64_
 	concurrency_end(&g->concurrency, ends[outcome], it->epoch,
 	    sched_group_has_more(g), sched_group_ceiling(s, g));
 	g->running--;
-	if (it->slow) {
-		it->slow = 0;
-		s->class[g->class].slow--;
+	if (it->aside) {
+		it->aside = 0;
+		s->class[g->class].aside--;
 	} else {
 		s->class[g->class].running--;
 		s->class[g->class].of_bucket[it->bucket]--;

@@ -14,9 +14,10 @@
  * senders, within a bucket round the groups, within a group round the destinations: a
  * hundred thousand messages for one dead host, or of one sender to as many places, cost
  * the others nothing. One bucket has at most three quarters of the running jobs. A job
- * that waits for a silent host takes no place among them. How many jobs a remote group
- * has at a time is found out (concurrency.h), up to the bound. A group whose hosts do not
- * answer is left alone for a growing time, then probed with one job.
+ * that waits for a silent host or another's turn takes no place among them. How many
+ * jobs a remote group has at a time is found out (concurrency.h), up to the bound. A
+ * group whose hosts do not answer is left alone for a growing time, then probed with one
+ * job.
  */
 
 #include <stddef.h>
@@ -87,9 +88,9 @@ uint32_t sched_pop(struct sched *, enum sched_class);
 /* Run a ready item of the same group along with one that was popped: takes no place of
  * its own. 0, or -1 when it is not ready or elsewhere. */
 int sched_join(struct sched *, uint32_t item, uint32_t with);
-/* The host of a running job keeps silent: it makes room for another, as long as there
- * are not thousands. */
-void sched_slow(struct sched *, uint32_t item);
+/* A running job only waits: it makes room for another, as long as there are not
+ * thousands. 0, or -1: it keeps its place. */
+int sched_aside(struct sched *, uint32_t item);
 enum sched_outcome {
 	SCHED_NOTHING, /* says nothing about the hosts */
 	SCHED_REACHED,

@@ -16,7 +16,7 @@
 #define BACKOFF_FIRST_S 60
 #define BACKOFF_MAX_S 3600
 #define HASH_SIZE 4096
-#define SLOW_MAX 6000 /* jobs of a class whose hosts have not spoken */
+#define ASIDE_MAX 6000 /* jobs of a class that only wait */
 
 struct item {
 	uint64_t id;
@@ -28,7 +28,7 @@ struct item {
 	uint8_t state;
 	uint8_t bucket;
 	uint8_t joined : 1; /* runs in another's place */
-	uint8_t slow : 1;   /* its host has not spoken: it takes no place */
+	uint8_t aside : 1;  /* it only waits: it takes no place */
 	uint8_t epoch : 6;  /* of its group's concurrency, at the start */
 	uint8_t band;
 };
@@ -93,7 +93,7 @@ struct class {
 	uint32_t turns;
 	uint32_t other; /* band that had the last turn of those that are for the others */
 	uint32_t running;
-	uint32_t slow;
+	uint32_t aside;               /* besides those */
 	uint32_t of_bucket[NBUCKETS]; /* running */
 };
 

@@ -6,7 +6,7 @@
 static const struct conf_setting mailbox_settings[] = {
 	{ "linger", CONF_TIME, CONF_AT(msg_conf_mboxd, linger_s), 0, 86400, "30s" },
 	{ "processes-max", CONF_COUNT, CONF_AT(msg_conf_mboxd, processes_max), 1, 10000,
-	    "200" },
+	    "1000" },
 	/* "": mailboxes are not shared */
 	{ "other-users", CONF_TEXT, CONF_AT(msg_conf_mboxd, other_users),
 	    .initial = "\"Other Users\"" },

@@ -15,6 +15,7 @@
 #include <sys/queue.h>
 
 #include <errno.h>
+#include <event2/event.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,6 +23,7 @@
 #include <unistd.h>
 
 #include "common/compat/compat.h"
+#include "common/daemon.h"
 #include "common/log.h"
 #include "deliverd/local/errands.h"
 #include "deliverd/local/outlets.h"
@@ -29,6 +31,7 @@
 #include "deliverd/local/targets.h"
 
 #define BUCKETS 512
+#define MOMENT_MS 20
 
 struct rcpt;
 
@@ -70,6 +73,9 @@ struct job_address {
 
 struct job {
 	LIST_ENTRY(job) hash;
+	TAILQ_ENTRY(job) entry; /* while queued counts it */
+	int counted;
+	uint64_t since;
 	uint64_t id;
 	uint64_t queued; /* serial of its channel */
 	uint64_t queue_id;
@@ -96,6 +102,11 @@ struct job {
 static mailboxes_peer peer;
 static LIST_HEAD(, job) jobs[BUCKETS];
 static struct jobs_stats stats;
+/* Those that go on for less than a moment, the oldest first. Of others queued is told
+ * that they wait, for a mailbox to open or for others to the same one, and counts them no
+ * more. */
+static TAILQ_HEAD(, job) counted = TAILQ_HEAD_INITIALIZER(counted);
+static struct event *ev_moment;
 
 static struct job *
 job_find(uint64_t channel, uint64_t id)
@@ -135,6 +146,8 @@ job_free(struct job *j)
 	while ((r = TAILQ_FIRST(&j->work)) != NULL)
 		rcpt_free(r);
 	LIST_REMOVE(j, hash);
+	if (j->counted)
+		TAILQ_REMOVE(&counted, j, entry);
 	stats.jobs--;
 	for (uint32_t i = 0; i < j->nrcpt; i++)
 		free(j->rcpts[i].address);
@@ -589,6 +602,40 @@ job_add_rcpt(struct channel *ch, const struct msg_job_rcpt *m)
 }
 
 static void
+on_moment(evutil_socket_t fd, short what, void *arg)
+{
+	struct timeval tv = { 0, MOMENT_MS * 1000 };
+	uint64_t now = now_ms();
+	struct job *j;
+
+	while ((j = TAILQ_FIRST(&counted)) != NULL && now - j->since >= MOMENT_MS) {
+		struct channel *ch = channel_find(j->queued);
+		struct msg_job_id m = { j->id };
+
+		TAILQ_REMOVE(&counted, j, entry);
+		j->counted = 0;
+		if (ch != NULL)
+			(void)channel_send(ch, MSG_DELIVERD_QUEUED_WAITS, 0, &m, -1);
+	}
+	if (j != NULL)
+		event_add(ev_moment, &tv);
+}
+
+static void
+count_moment(struct job *j)
+{
+	struct timeval tv = { 0, MOMENT_MS * 1000 };
+
+	if (ev_moment == NULL)
+		return;
+	j->since = now_ms();
+	j->counted = 1;
+	TAILQ_INSERT_TAIL(&counted, j, entry);
+	if (!event_pending(ev_moment, EV_TIMEOUT, NULL))
+		event_add(ev_moment, &tv);
+}
+
+static void
 job_go(struct channel *ch, const struct msg_job_go *m)
 {
 	struct job *j = job_find(channel_serial(ch), m->job);
@@ -613,6 +660,7 @@ job_go(struct channel *ch, const struct msg_job_go *m)
 		return;
 	}
 	log_debug("%s: job for %u recipients", j->qid, j->nrcpt);
+	count_moment(j);
 	job_advance(j);
 }
 
@@ -656,10 +704,19 @@ jobs_channel_lost(struct channel *ch)
 }
 
 void
-jobs_init(mailboxes_peer by_role)
+jobs_init(struct event_base *base, mailboxes_peer by_role)
 {
 	peer = by_role;
 	memset(&stats, 0, sizeof(stats));
+	ev_moment = event_new(base, -1, 0, on_moment, NULL);
+}
+
+void
+jobs_clear(void)
+{
+	if (ev_moment != NULL)
+		event_free(ev_moment);
+	ev_moment = NULL;
 }
 
 void

@@ -12,13 +12,14 @@
 #include "common/channel.h"
 #include "deliverd/local/mailboxes.h"
 
-#define JOBS_MAX 4096           /* beyond: DONE without results, so queued tries again */
+#define JOBS_MAX 20000          /* beyond: DONE without results, so queued tries again */
 #define JOBS_RCPTS_MAX 100000   /* of one job */
 #define JOBS_RCPTS_AT_ONCE 8    /* recipients of one job that are in work */
 #define JOBS_TARGETS_AT_ONCE 32 /* mailboxes of one recipient that are in work */
 #define JOBS_EXPANDS_MAX 10000  /* of one job, as queued takes them */
 
-void jobs_init(mailboxes_peer);
+void jobs_init(struct event_base *, mailboxes_peer);
+void jobs_clear(void); /* when there are none; for tests */
 /* A message of queued; others are ignored. */
 void jobs_message(struct channel *queued, struct msg *);
 /* Forget its jobs: queued does not count them as tries. */

@@ -29,6 +29,7 @@
 #define DELIVER_TIMEOUT_MS 300000
 #define IDLE_MS 20000
 #define TICK_MS 1000
+#define PRESS_MS 50 /* an opening that takes longer wants room */
 
 struct session;
 
@@ -76,12 +77,14 @@ TAILQ_HEAD(session_list, session);
 static struct event_base *base;
 static uint32_t instance;
 static mailboxes_peer peer;
-static struct event *ev_pump, *ev_tick;
+static struct event *ev_pump, *ev_tick, *ev_press;
 static LIST_HEAD(, session) buckets[BUCKETS];
 static struct session_list sessions = TAILQ_HEAD_INITIALIZER(sessions);
 static struct session_list ready = TAILQ_HEAD_INITIALIZER(ready);
-static size_t n_placed; /* OPENING or LIVE */
-static size_t n_wanted; /* WANTED, with or without a try */
+static size_t n_placed;  /* OPENING or LIVE */
+static size_t n_opening; /* of these */
+static size_t n_wanted;  /* WANTED, with or without a try */
+static size_t sessions_max = MAILBOXES_SESSIONS_MAX;
 static uint64_t n_opened, n_lost;
 static uint32_t idle_ms = IDLE_MS, open_ms = OPEN_TIMEOUT_MS;
 
@@ -182,6 +185,7 @@ session_detach(struct session *s)
 		n_wanted--;
 	else
 		n_placed--;
+	n_opening -= s->state == OPENING;
 	if (s->ask != 0 && (authd = channel_find(s->authd)) != NULL)
 		channel_forget(authd, s->ask);
 	LIST_REMOVE(s, chain);
@@ -377,23 +381,52 @@ on_opening(struct msg *m, void *arg)
 	session_fail(s, &o);
 }
 
+/* Up to n of those without work, the longest idle first. */
+static size_t
+drop_idle(size_t n)
+{
+	struct session *s, *next;
+	size_t dropped = 0;
+
+	for (s = TAILQ_FIRST(&sessions); s != NULL && dropped < n; s = next) {
+		next = TAILQ_NEXT(s, entry);
+		if (s->state != LIVE || s->n_flying > 0 || s->n_waiting > 0)
+			continue;
+		session_detach(s);
+		channel_free(s->ch);
+		free(s);
+		dropped++;
+	}
+	return dropped;
+}
+
+static void
+arm_press(void)
+{
+	struct timeval tv = { 0, PRESS_MS * 1000 };
+
+	if (n_opening > 0 && !event_pending(ev_press, EV_TIMEOUT, NULL))
+		event_add(ev_press, &tv);
+}
+
+static void
+on_press(evutil_socket_t fd, short what, void *arg)
+{
+	struct session *s;
+	uint64_t now = now_ms();
+	size_t late = 0;
+
+	TAILQ_FOREACH (s, &sessions, entry)
+		late += s->state == OPENING && now - s->since >= PRESS_MS;
+	(void)drop_idle(late);
+	arm_press();
+}
+
 /* Room for one more, or 0: every session has work. */
 static int
 make_place(void)
 {
-	struct session *s;
-
-	if (n_placed < MAILBOXES_SESSIONS_MAX)
-		return 1;
-	TAILQ_FOREACH (s, &sessions, entry)
-		if (s->state == LIVE && s->n_flying == 0 && s->n_waiting == 0)
-			break;
-	if (s == NULL)
-		return 0;
-	session_detach(s);
-	channel_free(s->ch);
-	free(s);
-	return 1;
+	return n_placed < sessions_max || drop_idle(1) == 1;
 }
 
 static void
@@ -430,8 +463,10 @@ session_open(struct session *s)
 	}
 	n_wanted--;
 	n_placed++;
+	n_opening++;
 	s->state = OPENING;
 	s->since = now_ms();
+	arm_press();
 }
 
 void
@@ -458,6 +493,7 @@ mailboxes_session(struct msg *m)
 		return;
 	}
 	s->state = LIVE;
+	n_opening--;
 	n_opened++;
 	session_touch(s);
 	session_kick(s);
@@ -592,7 +628,8 @@ mailboxes_init(struct event_base *b, uint32_t inst, mailboxes_peer by_role)
 	peer = by_role;
 	ev_pump = event_new(b, -1, 0, on_pump, NULL);
 	ev_tick = event_new(b, -1, 0, on_tick, NULL);
-	return ev_pump == NULL || ev_tick == NULL ? -1 : 0;
+	ev_press = event_new(b, -1, 0, on_press, NULL);
+	return ev_pump == NULL || ev_tick == NULL || ev_press == NULL ? -1 : 0;
 }
 
 void
@@ -612,6 +649,7 @@ mailboxes_clear(void)
 	}
 	event_free(ev_pump);
 	event_free(ev_tick);
+	event_free(ev_press);
 	n_opened = n_lost = 0;
 }
 
@@ -636,4 +674,10 @@ mailboxes_set_times(uint32_t idle, uint32_t open)
 {
 	idle_ms = idle;
 	open_ms = open;
+}
+
+void
+mailboxes_set_sessions_max(size_t max)
+{
+	sessions_max = max;
 }

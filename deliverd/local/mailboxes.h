@@ -6,7 +6,8 @@
  * Sessions with mailbox processes, one a mailbox, and the deliveries that go through
  * them. A session is asked of authd, and its socket comes from mboxd; it stays for
  * a while without deliveries, and there is a bound on sessions, at which the one idle
- * longest makes room.
+ * longest makes room. So it does where openings take long: mboxd has a bound of its own
+ * on processes, and a process with a session cannot go.
  */
 
 #include <event2/event.h>
@@ -14,7 +15,7 @@
 #include "common/channel.h"
 #include "deliverd/local/outcome.h"
 
-#define MAILBOXES_SESSIONS_MAX 256
+#define MAILBOXES_SESSIONS_MAX 2048
 #define MAILBOXES_IN_FLIGHT_MAX 16 /* deliveries that one mailbox has before it */
 
 /* Neighbours by role; daemon_peer(), or a test's. */
@@ -66,5 +67,6 @@ struct mailboxes_stats {
 void mailboxes_get_stats(struct mailboxes_stats *);
 /* Milliseconds after which idle sessions end and openings are given up; for tests. */
 void mailboxes_set_times(uint32_t idle_ms, uint32_t open_ms);
+void mailboxes_set_sessions_max(size_t); /* for tests too */
 
 #endif

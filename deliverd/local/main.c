@@ -15,7 +15,7 @@
 static int
 on_start(void)
 {
-	jobs_init(daemon_peer);
+	jobs_init(daemon_base(), daemon_peer);
 	sieve_control_init(daemon_peer);
 	return mailboxes_init(daemon_base(), daemon_conf()->instance, daemon_peer);
 }

@@ -43,7 +43,7 @@ becomes_long(struct job *j, uint64_t now)
 	remote_stats.running--;
 	remote_stats.patient++;
 	if (ch != NULL)
-		channel_send(ch, MSG_RDELIVER_QUEUED_WAITS, 0, &m, -1);
+		channel_send(ch, MSG_DELIVERD_QUEUED_WAITS, 0, &m, -1);
 }
 
 static void

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: ISC
 """What the benches in Python share: drivers in C, processor time of a suite, and the peers, each from a
 configuration of its own in a directory of its own. Nothing of the system's is touched; what is started is ended."""
+import contextlib
 import glob
 import os
 import re
@@ -265,3 +266,13 @@ protocol lmtp {{
 
     def command(self):
         return [DOVECOT, "-F", "-c", self.path("dovecot.conf")]
+
+
+@contextlib.contextmanager
+def several(*servers):
+    """Those of them that are there."""
+    with contextlib.ExitStack() as stack:
+        for s in servers:
+            if s is not None:
+                stack.enter_context(s)
+        yield

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * Sends mail to an SMTP server on this host as fast as a number of sessions can, and
- * tells how fast that was. One process, epoll, one command at a time a session (no
+ * tells how fast that was; with -L it speaks LMTP. One process, epoll, one command at a time a session (no
  * pipelining), and as few system calls as that allows, since it shares the processors
  * with the server that is measured. run.sh calls it.
  *
@@ -72,8 +72,9 @@ static struct {
 	double limit;
 	char **folders;
 	int n_folders;
+	int lmtp;
 } opt = { 0, 10, 1000, 1, 4096, "bench@bench.test", "u%d@example.test", 10, 0, 60, NULL,
-	0 };
+	0, 0 };
 
 static struct session sessions[SESSIONS_MAX];
 static struct sockaddr_in server;
@@ -298,7 +299,7 @@ on_reply(struct session *s, const char *said)
 	}
 	switch (s->state) {
 	case BANNER:
-		say_line(s, EHLO, "EHLO ", "bench.test", "");
+		say_line(s, EHLO, opt.lmtp ? "LHLO " : "EHLO ", "bench.test", "");
 		break;
 	case EHLO:
 		next_message(s);
@@ -419,7 +420,7 @@ usage(void)
 			"messages-a-connection]\n"
 			"	[-s octets] [-f sender] [-t recipient] [-u users] [-d "
 			"seconds] [-l limit]\n"
-			"	[-w folder ...]\n");
+			"	[-L] [-w folder ...]\n");
 	exit(2);
 }
 
@@ -428,7 +429,7 @@ options(int argc, char **argv)
 {
 	int c;
 
-	while ((c = getopt(argc, argv, "p:c:n:m:s:f:t:u:d:l:w")) != -1)
+	while ((c = getopt(argc, argv, "p:c:n:m:s:f:t:u:d:l:Lw")) != -1)
 		switch (c) {
 		case 'p':
 			opt.port = (int)number(optarg, 65535);
@@ -460,6 +461,9 @@ options(int argc, char **argv)
 			break;
 		case 'l':
 			opt.limit = (double)number(optarg, 600);
+			break;
+		case 'L':
+			opt.lmtp = 1;
 			break;
 		case 'w':
 			opt.n_folders = -1;

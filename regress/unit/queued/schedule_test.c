@@ -57,9 +57,9 @@ test_turns_between_groups(void **state)
 	sched_free(s);
 }
 
-/* Whose host keeps silent takes no place, among all nor among those of its sender. */
+/* Who only waits takes no place, among all nor among those of its sender. */
 static void
-test_silent_hosts_make_room(void **state)
+test_those_that_wait_make_room(void **state)
 {
 	struct sched *s = sched_new(4, 10);
 	uint32_t items[8], n = 0, item;
@@ -76,9 +76,9 @@ test_silent_hosts_make_room(void **state)
 	while ((item = sched_pop(s, SCHED_REMOTE)) != 0)
 		items[n++] = item;
 	assert_int_equal(n, 3); /* three quarters of them */
-	sched_slow(s, items[0]);
-	sched_slow(s, items[0]);
-	sched_slow(s, items[1]);
+	assert_int_equal(sched_aside(s, items[0]), 0);
+	assert_int_equal(sched_aside(s, items[0]), -1);
+	assert_int_equal(sched_aside(s, items[1]), 0);
 	while ((item = sched_pop(s, SCHED_REMOTE)) != 0)
 		items[n++] = item;
 	assert_int_equal(n, 5);
@@ -554,7 +554,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_turns_between_groups),
-		cmocka_unit_test(test_silent_hosts_make_room),
+		cmocka_unit_test(test_those_that_wait_make_room),
 		cmocka_unit_test(test_turns_between_senders),
 		cmocka_unit_test(test_backoff),
 		cmocka_unit_test(test_concurrency),
