@@ -2,6 +2,7 @@
 """Which TLS mail goes out with: each policy (of the route, by DANE, by MTA-STS, of the sender)
 against peers whose TLS is good, wrong, expired, absent, broken; the outcome of each pair."""
 import atexit
+import contextlib
 import datetime
 import email
 import glob
@@ -66,6 +67,14 @@ class Pki:
             for part in (base + ".key", base + ".crt", f"{ca}.pem"):
                 out.write(open(os.path.join(self.dir, part)).read())
         self.made[key] = path
+        return path
+
+    def selfsigned(self, name):
+        path = os.path.join(self.dir, "self-" + name + ".pem")
+        self.run("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "30", "-subj",
+                 f"/CN={name}", "-addext", f"subjectAltName=DNS:{name}", "-keyout", path + ".key", "-out", path)
+        with open(path, "a") as out:
+            out.write(open(path + ".key").read())
         return path
 
     def expired_cert(self, base, ca):
@@ -574,6 +583,110 @@ def test_requiretls():
     with Peer(pki.cert("mx.plainmx.unsigned.test"), requiretls=True) as peer, Forward(peer.port):
         expect(send("x@plainmx.unsigned.test", params=["REQUIRETLS"]), "x@plainmx.unsigned.test", "failed 5.7.10",
                "vouches")
+
+
+# ---- each policy with each peer ----
+
+# What becomes of a message: P in plain, T over TLS, D deferred 4.7.5, B bounced 5.7.4, R bounced 5.7.10.
+PEERS = ("plain", "valid", "expired", "name", "self", "unknown", "daneok", "danebad", "stripped", "reset")
+TABLE = {
+    # plain: no TLS; stripped: it had TLS; name, self, unknown: certificates of another name, of itself, of an
+    # unknown authority; daneok, danebad: with TLSA records that fit, or do not
+    #                plain valid expired name self unknown daneok danebad stripped reset
+    "none":          "P     P     P       P    P    P       P      P       P        P",
+    "opportunistic": "P     T     T       T    T    T       T      D       P        P",
+    "required":      "B     T     T       T    T    T       T      D       B        D",
+    "verified":      "B     T     D       D    D    D       D      T       B        D",
+    "dane":          "D     D     D       D    D    D       T      D       D        D",
+    "sts":           "D     T     D       D    D    D       T      D       D        D",
+    "pinned":        "B     T     D       D    D    D       D      D       B        D",
+    "requiretls":    "R     T     R       R    R    R       T      R       R        R",
+    "tls-optional":  "P     T     T       T    T    T       T      T       P        P",
+}
+OUTCOMES = {"P": "delivered", "T": "delivered", "D": "deferred 4.7.5", "B": "failed 5.7.4", "R": "failed 5.7.10"}
+
+
+class MxPeer(Peer):
+    """One at the port that MX hosts have, at an address of its own."""
+
+    def __init__(self, address, cert, kind):
+        self.at = (address, FORWARD_PORT)
+        super().__init__(cert, kind, requiretls=True)
+
+    def server_bind(self):
+        self.server_address = self.at
+        super().server_bind()
+
+
+def table_peers():
+    peers = {}
+    for n, kind in enumerate(PEERS):
+        host, address = f"mx-{kind}.tbl.signed.test", f"127.1.0.{n + 1}"
+        dns.add(host, "A", address)
+        cert = {"plain": lambda: None, "expired": lambda: pki.cert(host, expired=True), "self": lambda: pki.selfsigned(host),
+                "name": lambda: pki.cert("another.test"), "unknown": lambda: pki.cert(host, "otherca"),
+                "daneok": lambda: pki.cert(host, "otherca")}.get(kind, lambda: pki.cert(host))()
+        if kind.startswith("dane"):
+            dns.add(f"_{FORWARD_PORT}._tcp.{host}", "TLSA",
+                    tlsa(3, 1, 1, pki.spki(cert) if kind == "daneok" else bytes(32)))
+        peers[kind] = MxPeer(address, cert, kind if kind in ("plain", "reset") else "tls")
+        peers[kind].cert = cert
+    return peers
+
+
+def test_every_policy_with_every_peer():
+    want, sent = {}, {}
+    with contextlib.ExitStack() as stack:
+        peers = {k: stack.enter_context(p) for k, p in table_peers().items()}
+        # It is known with TLS before that is taken away.
+        dns.add("before.tbl.signed.test", "MX", "10 mx-stripped.tbl.signed.test")
+        expect(send("x@before.tbl.signed.test"), "x@before.tbl.signed.test", "delivered", "TLSv1")
+        peers["stripped"].kind = "plain"
+        for policy_name, row in TABLE.items():
+            for kind, outcome in zip(PEERS, row.split()):
+                domain = f"{policy_name}-{kind}.tbl.signed.test"
+                dns.add(domain, "MX", f"10 mx-{kind}.tbl.signed.test")
+                want[f"x@{domain}"] = (outcome, kind)
+                if policy_name == "sts":
+                    web.policies[domain] = policy("enforce", f"mx-{kind}.tbl.signed.test")
+                    pki.cert("mta-sts." + domain)  # one after another
+                    dns.add("_mta-sts." + domain, "TXT", "v=STSv1; id=1;").add("mta-sts." + domain, "A", "127.0.0.1")
+        for floor in ("none", "required", "verified", "dane", "pinned"):
+            value = "pin:" + pki.spki(peers["valid"].cert).hex() if floor == "pinned" else floor
+            for kind in PEERS:
+                fife.ctl("route", "add", f"{floor}-{kind}.tbl.signed.test", "mx", "tls=" + value)
+        s = fife.smtp(587, ALICE)
+        s.ehlo()
+        got = {}
+        for policy_name in TABLE:
+            row = [r for r in want if r.startswith(f"x@{policy_name}-")]
+            for rcpt in row:
+                header = "TLS-Required: No\r\n" if policy_name == "tls-optional" else ""
+                s.docmd("MAIL", f"FROM:<{ALICE}>" + (" REQUIRETLS" if policy_name == "requiretls" else ""))
+                code, words = s.docmd("RCPT", f"TO:<{rcpt}>")
+                assert code == 250, (rcpt, code, words)
+                code, words = s.data(f"From: <{ALICE}>\r\nSubject: {rcpt}\r\n{header}\r\nx\r\n")
+                assert code == 250, (rcpt, code, words)
+                sent[rcpt] = re.search(rb"(?:as|id)\s+(\w+)", words).group(1).decode()
+
+            def results():
+                found = re.findall(rf" (delivered|deferred|failed) qid=\w+ to=(x@{policy_name}-\S+) code=(\S+)",
+                                   fife.ctl("log", "delivery", check=False)[1])
+                got.update({r: event if event == "delivered" else f"{event} {code}" for event, r, code in found})
+                return all(r in got for r in row)
+            wait_for(results, f"the results of {policy_name}")
+        s.quit()
+        wrong = [f"{rcpt}: {got[rcpt]}, expected {OUTCOMES[o]}" for rcpt, (o, _) in want.items() if got[rcpt] != OUTCOMES[o]]
+        for rcpt, (outcome, kind) in want.items():
+            seen = [tls for tls, _, body in peers[kind].messages if f"Subject: {rcpt}\r\n".encode() in body]
+            if seen != {"P": [False], "T": [True]}.get(outcome, []):
+                wrong.append(f"{rcpt}: {outcome}, and the peer saw {seen}")
+        assert not wrong, "\n".join(wrong)
+        log = fife.ctl("log", "delivery", check=False)[1]
+        for name in ("opportunistic", "tls-optional"):
+            qid = sent[f"x@{name}-stripped.tbl.signed.test"]
+            assert re.search(f"tls-downgrade qid={qid}", log), name
+        fife.ctl("queue", "remove", *(sent[r] for r, (outcome, _) in want.items() if outcome == "D"))
 
 
 # ---- memory ----
