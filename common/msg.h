@@ -223,6 +223,13 @@ enum mbox_admin_verb {
 #define MBOX_ADMIN_MBOX 0x02    /* mbox rather than a tar of a Maildir */
 #define MBOX_ADMIN_DOVECOT 0x04 /* Dovecot's own files in a tar are obeyed */
 
+/* acl.verb */
+enum acl_verb {
+	ACL_VERB_LIST = 1,
+	ACL_VERB_SET, /* rights as of SETACL: "lrs", "+s", "-w" */
+	ACL_VERB_DELETE
+};
+
 /* outlet.kind: what a script sends */
 enum outlet_kind {
 	OUTLET_REDIRECT = 1, /* the message, or an edited one, from its own sender */

@@ -49,6 +49,7 @@ usage(FILE *out)
 	      "  mailbox reindex ADDRESS | mailbox import ADDRESS [--folder F]\n"
 	      "      [--dovecot MAILDIR]\n"
 	      "  mailbox export ADDRESS [--folder F] [--mbox]\n"
+	      "  mailbox acl ADDRESS [list|set|delete FOLDER WHO RIGHTS]\n"
 	      "  resolver lookup|flush|measure NAME | resolver stats|servers|anchors\n",
 	    out);
 	exit(out == stdout ? CTL_OK : CTL_USAGE);

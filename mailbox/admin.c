@@ -191,6 +191,10 @@ on_message(struct channel *ch, struct msg *m, void *arg)
 	struct session *s = arg;
 	const struct msg_mbox_admin *a = &m->p.mbox_admin;
 
+	if (m->type == MSG_MBOXD_MAILBOX_ACL && s->task == NULL) {
+		acl_answer(ch, m->id, s->store, &m->p.acl);
+		return;
+	}
 	if (m->type != MSG_MBOXD_MAILBOX_ADMIN || s->task != NULL) {
 		channel_break(ch, "unexpected message");
 		return;

@@ -28,6 +28,12 @@ struct task {
 /* new: NULL without memory. fd stays the caller's and does not block. */
 extern const struct task purge_task, reindex_task, export_task, import_task;
 
+/* A word on lists of rights (mailbox/admin_acl.c): rows, then the end, to that request.
+ */
+struct channel;
+void acl_answer(
+    struct channel *, uint64_t request, struct store *, const struct msg_acl *);
+
 /* The end of a task: status by the error, with its sentence about what. */
 enum task_state task_failed(
     struct msg_mbox_admin_done *, enum store_error, const char *what);

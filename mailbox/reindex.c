@@ -48,8 +48,11 @@ reindex_step(void *work, struct msg_mbox_admin_done *r)
 			return task_failed(r, error, "folders");
 		return x->n == 0 ? TASK_DONE : TASK_MORE;
 	}
-	if (x->at == x->n)
+	if (x->at == x->n) {
+		if ((error = store_acl_rescan(x->store)) != STORE_OK)
+			return task_failed(r, error, "lists of rights");
 		return TASK_DONE;
+	}
 	error = folder_open(x->store, x->list[x->at].name, &f);
 	if (error == STORE_OK) {
 		error = folder_rebuild(f);

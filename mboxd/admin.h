@@ -17,6 +17,8 @@ void admin_purge(struct ctl *, int argc, char **argv);
 void admin_reindex(struct ctl *, int argc, char **argv);
 void admin_export(struct ctl *, int argc, char **argv);
 void admin_import(struct ctl *, int argc, char **argv);
+/* ADDRESS [list [FOLDER]] | set FOLDER IDENTIFIER RIGHTS | delete FOLDER IDENTIFIER */
+void admin_acl(struct ctl *, int argc, char **argv);
 
 /* "alice@example.test" or "example.test/alice" to the name of a mailbox that is there,
  * and its uid. -1: there is none. */

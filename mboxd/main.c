@@ -208,6 +208,7 @@ static const struct ctl_command commands[] = {
 	{ "mailbox list", 0, 0, cmd_list },
 	{ "mailbox show", 1, 1, cmd_show },
 	{ "mailbox purge", 1, -1, admin_purge },
+	{ "mailbox acl", 1, 5, admin_acl },
 	{ "mailbox reindex", 1, 1, admin_reindex },
 	{ "mailbox export", 1, -1, admin_export },
 	{ "mailbox import", 1, -1, admin_import },

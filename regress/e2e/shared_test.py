@@ -435,6 +435,28 @@ def test_identifiers():
 
 
 
+def test_the_administrators_word():
+    a, b = Session(ALICE), Session(BOB)
+    folder(a, "adm", 1)
+    assert fife.ctl("mailbox", "acl", ALICE, "list", "adm") == ""
+    fife.ctl("mailbox", "acl", ALICE, "set", "adm", "bob", "lr")
+    fife.ctl("mailbox", "acl", ALICE, "set", "adm", "$staff", "lrw")
+    fife.ctl("mailbox", "acl", ALICE, "set", "adm", "bob", "+s")
+    rows = json.loads(fife.ctl("-j", "mailbox", "acl", ALICE, "list", "adm"))
+    assert rows == [{"folder": "adm", "identifier": "$staff", "rights": "lrw"},
+                    {"folder": "adm", "identifier": BOB, "rights": "lrs"}], rows
+    assert f'"{BOB}" "lrs"' in a.ok("GETACL adm")[0]
+    wait_for(lambda: OF_ALICE + "/adm" in listed(b.ok('LIST "" *')), "the grant")
+    fife.ctl("mailbox", "acl", ALICE, "delete", "adm", "bob")
+    b.no(f'SELECT "{OF_ALICE}/adm"', "[NONEXISTENT]")
+    for words, status in ((("set", "adm", "bob", "q"), 1), (("set", "nowhere", "bob", "l"), 1), (("set", "adm", "a b", "l"), 1),
+                          (("delete", "adm", "bob"), 1), (("remove", "adm", "bob"), 2), (("set", "adm", "bob"), 2)):
+        assert fife.ctl("mailbox", "acl", ALICE, *words, check=False)[0] == status, words
+    assert fife.ctl("mailbox", "acl", "nobody@example.test", check=False)[0] == 1
+    for s in (a, b):
+        s.logout()
+
+
 def test_copies_between_mailboxes():
     a, b, c = Session(ALICE), Session(BOB), Session(CAROL)
     folder(a, "out", 0, {"bob": "lrstweix", "carol": "lrstwei"})
