@@ -58,7 +58,7 @@ LIBS_scand = -lclamav
 
 # Folder of each daemon or program, and what else it links.
 DAEMONS = fifed logd authd keyd dnsd smtpd queued deliverd-remote deliverd-local filterd \
-	scand imapd pop3d sieved mboxd policyd execd
+	scand imapd pop3d sieved mboxd policyd execd listd
 PROGRAMS = fifectl sendmail
 dir_deliverd-remote = deliverd/remote
 dir_deliverd-local = deliverd/local

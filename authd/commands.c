@@ -10,6 +10,7 @@
 #include "authd/auth.h"
 #include "authd/cert_commands.h"
 #include "authd/domain.h"
+#include "authd/list_commands.h"
 #include "authd/programs.h"
 #include "authd/records.h"
 #include "authd/text.h"
@@ -550,6 +551,22 @@ const struct ctl_command auth_commands[] = {
 	{ "access junk list", 0, 2, access_junk_list },
 	{ "access ban del", 1, 1, access_ban_del },
 	{ "access ban list", 0, 0, access_ban_list },
+	{ "list add", 1, -1, list_cmd_add },
+	{ "list del", 1, 1, list_cmd_del },
+	{ "list list", 0, 1, list_cmd_list },
+	{ "list show", 1, 1, list_cmd_show },
+	{ "list set", 2, -1, list_cmd_set },
+	{ "list member add", 2, -1, list_cmd_member_add },
+	{ "list member del", 2, -1, list_cmd_member_del },
+	{ "list member list", 1, 2, list_cmd_member_list },
+	{ "list owner add", 2, -1, list_cmd_owner_add },
+	{ "list owner del", 2, -1, list_cmd_owner_del },
+	{ "list poster add", 2, -1, list_cmd_poster_add },
+	{ "list poster del", 2, -1, list_cmd_poster_del },
+	{ "list suspend", 2, -1, list_cmd_suspend },
+	{ "list resume", 2, -1, list_cmd_resume },
+	{ "list import", 1, 1, list_cmd_import },
+	{ "list unsubscribe", 1, 2, list_cmd_unsubscribe },
 	{ "dump", 0, 1, text_dump },
 	{ "load", 0, 0, text_load },
 	{ "status", 0, 0, status },

@@ -6,12 +6,12 @@
 #include "authd/directory.h"
 
 #include <errno.h>
-#include <lmdb.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
+#include "authd/directory_int.h"
 #include "common/compat/compat.h"
 #include "common/daemon.h"
 #include "common/log.h"
@@ -20,16 +20,8 @@
 #define MAP_SIZE ((size_t)4 << 30)
 #define VALUE_MAX 32768
 
-struct directory {
-	MDB_env *env;
-	MDB_dbi dbi[DIR_TABLES];
-	MDB_dbi meta;
-	uint32_t uid_first;
-	uint32_t uid_last;
-};
-
 static const char *const table_names[DIR_TABLES] = { "domains", "users", "aliases",
-	"routes", "access", "personal", "groups", "certificates" };
+	"routes", "access", "personal", "groups", "certificates", "lists", "members" };
 
 const char *
 dir_status_text(enum dir_status st)
@@ -53,8 +45,8 @@ dir_status_text(enum dir_status st)
 	return "the directory cannot be read or written, see the log";
 }
 
-static enum dir_status
-failed(const char *what, int rc)
+enum dir_status
+dir_failed(const char *what, int rc)
 {
 	if (rc == MDB_NOTFOUND)
 		return DIR_NONE;
@@ -113,18 +105,18 @@ directory_close(struct directory *d)
 
 /* ---- one value ---- */
 
-static MDB_val
-val(const char *s)
+MDB_val
+dir_val(const char *s)
 {
 	MDB_val v = { strlen(s), (void *)(uintptr_t)s };
 
 	return v;
 }
 
-static int
-txn_get(MDB_txn *txn, MDB_dbi dbi, const char *key, char *buf, size_t cap)
+int
+dir_txn_get(MDB_txn *txn, MDB_dbi dbi, const char *key, char *buf, size_t cap)
 {
-	MDB_val k = val(key), v;
+	MDB_val k = dir_val(key), v;
 	int rc;
 
 	if (*key == '\0' || strlen(key) > 500)
@@ -140,56 +132,56 @@ txn_get(MDB_txn *txn, MDB_dbi dbi, const char *key, char *buf, size_t cap)
 	return 0;
 }
 
-static enum dir_status
-get(struct directory *d, enum dir_table table, const char *key, char *buf, size_t cap)
+enum dir_status
+dir_get(struct directory *d, enum dir_table table, const char *key, char *buf, size_t cap)
 {
 	MDB_txn *txn;
 	int rc;
 
 	if ((rc = mdb_txn_begin(d->env, NULL, MDB_RDONLY, &txn)) != 0)
-		return failed("read", rc);
-	rc = txn_get(txn, d->dbi[table], key, buf, cap);
+		return dir_failed("read", rc);
+	rc = dir_txn_get(txn, d->dbi[table], key, buf, cap);
 	mdb_txn_abort(txn);
-	return rc == 0 ? DIR_OK : failed("read", rc);
+	return rc == 0 ? DIR_OK : dir_failed("read", rc);
 }
 
-static enum dir_status
-put(struct directory *d, enum dir_table table, const char *key, const char *value,
+enum dir_status
+dir_put(struct directory *d, enum dir_table table, const char *key, const char *value,
     unsigned int flags)
 {
-	MDB_val k = val(key), v = val(value);
+	MDB_val k = dir_val(key), v = dir_val(value);
 	MDB_txn *txn;
 	int rc;
 
 	if (*key == '\0' || k.mv_size > 500)
 		return DIR_BAD;
 	if ((rc = mdb_txn_begin(d->env, NULL, 0, &txn)) != 0)
-		return failed("write", rc);
+		return dir_failed("write", rc);
 	if ((rc = mdb_put(txn, d->dbi[table], &k, &v, flags)) != 0) {
 		mdb_txn_abort(txn);
-		return rc == MDB_KEYEXIST ? DIR_EXISTS : failed("write", rc);
+		return rc == MDB_KEYEXIST ? DIR_EXISTS : dir_failed("write", rc);
 	}
 	rc = mdb_txn_commit(txn);
-	return rc == 0 ? DIR_OK : failed("commit", rc);
+	return rc == 0 ? DIR_OK : dir_failed("commit", rc);
 }
 
-static enum dir_status
-del(struct directory *d, enum dir_table table, const char *key)
+enum dir_status
+dir_del(struct directory *d, enum dir_table table, const char *key)
 {
-	MDB_val k = val(key);
+	MDB_val k = dir_val(key);
 	MDB_txn *txn;
 	int rc;
 
 	if (*key == '\0' || k.mv_size > 500)
 		return DIR_NONE;
 	if ((rc = mdb_txn_begin(d->env, NULL, 0, &txn)) != 0)
-		return failed("write", rc);
+		return dir_failed("write", rc);
 	if ((rc = mdb_del(txn, d->dbi[table], &k, NULL)) != 0) {
 		mdb_txn_abort(txn);
-		return failed("delete", rc);
+		return dir_failed("delete", rc);
 	}
 	rc = mdb_txn_commit(txn);
-	return rc == 0 ? DIR_OK : failed("commit", rc);
+	return rc == 0 ? DIR_OK : dir_failed("commit", rc);
 }
 
 enum dir_status
@@ -198,14 +190,14 @@ directory_next(struct directory *d, enum dir_table table, char *key, size_t keyc
 {
 	MDB_cursor *cursor = NULL;
 	MDB_txn *txn;
-	MDB_val k = val(key), v;
+	MDB_val k = dir_val(key), v;
 	enum dir_status st = DIR_OK;
 	int rc;
 
 	if ((rc = mdb_txn_begin(d->env, NULL, MDB_RDONLY, &txn)) != 0)
-		return failed("read", rc);
+		return dir_failed("read", rc);
 	if ((rc = mdb_cursor_open(txn, d->dbi[table], &cursor)) != 0) {
-		st = failed("read", rc);
+		st = dir_failed("read", rc);
 		goto done;
 	}
 	if (*key == '\0')
@@ -217,7 +209,7 @@ directory_next(struct directory *d, enum dir_table table, char *key, size_t keyc
 			rc = mdb_cursor_get(cursor, &k, &v, MDB_NEXT);
 	}
 	if (rc != 0)
-		st = failed("read", rc);
+		st = dir_failed("read", rc);
 	else if (k.mv_size >= keycap || v.mv_size >= valuecap)
 		st = DIR_BAD;
 	else {
@@ -237,13 +229,13 @@ enum dir_status
 directory_secret(struct directory *d, uint8_t secret[32])
 {
 	char text[64];
-	MDB_val k = val("secret"), v;
+	MDB_val k = dir_val("secret"), v;
 	MDB_txn *txn;
 	int rc;
 
 	if ((rc = mdb_txn_begin(d->env, NULL, 0, &txn)) != 0)
-		return failed("write", rc);
-	if (txn_get(txn, d->meta, "secret", text, sizeof(text)) == 0 &&
+		return dir_failed("write", rc);
+	if (dir_txn_get(txn, d->meta, "secret", text, sizeof(text)) == 0 &&
 	    base64_decode(text, strlen(text), secret, 32) == 32) {
 		mdb_txn_abort(txn);
 		return DIR_OK;
@@ -253,13 +245,13 @@ directory_secret(struct directory *d, uint8_t secret[32])
 		mdb_txn_abort(txn);
 		return DIR_BAD;
 	}
-	v = val(text);
+	v = dir_val(text);
 	if ((rc = mdb_put(txn, d->meta, &k, &v, 0)) != 0) {
 		mdb_txn_abort(txn);
-		return failed("write", rc);
+		return dir_failed("write", rc);
 	}
 	rc = mdb_txn_commit(txn);
-	return rc == 0 ? DIR_OK : failed("commit", rc);
+	return rc == 0 ? DIR_OK : dir_failed("commit", rc);
 }
 
 /* ---- domains ---- */
@@ -267,7 +259,7 @@ directory_secret(struct directory *d, uint8_t secret[32])
 enum dir_status
 directory_domain_add(struct directory *d, const char *domain)
 {
-	return put(d, DIR_DOMAINS, domain, "", MDB_NOOVERWRITE);
+	return dir_put(d, DIR_DOMAINS, domain, "", MDB_NOOVERWRITE);
 }
 
 enum dir_status
@@ -275,20 +267,20 @@ directory_domain_set(struct directory *d, const char *domain, const char *settin
 {
 	enum dir_status st = directory_domain_get(d, domain);
 
-	return st == DIR_OK ? put(d, DIR_DOMAINS, domain, settings, 0) : st;
+	return st == DIR_OK ? dir_put(d, DIR_DOMAINS, domain, settings, 0) : st;
 }
 
 enum dir_status
 directory_domain_settings(
     struct directory *d, const char *domain, char *settings, size_t cap)
 {
-	return get(d, DIR_DOMAINS, domain, settings, cap);
+	return dir_get(d, DIR_DOMAINS, domain, settings, cap);
 }
 
 enum dir_status
 directory_domain_get(struct directory *d, const char *domain)
 {
-	return get(d, DIR_DOMAINS, domain, NULL, 0);
+	return dir_get(d, DIR_DOMAINS, domain, NULL, 0);
 }
 
 static int
@@ -312,9 +304,10 @@ directory_domain_del(struct directory *d, const char *domain)
 {
 	if (directory_domain_get(d, domain) == DIR_OK &&
 	    (table_uses_domain(d, DIR_USERS, domain) ||
-		table_uses_domain(d, DIR_ALIASES, domain)))
+		table_uses_domain(d, DIR_ALIASES, domain) ||
+		table_uses_domain(d, DIR_LISTS, domain)))
 		return DIR_BUSY;
-	return del(d, DIR_DOMAINS, domain);
+	return dir_del(d, DIR_DOMAINS, domain);
 }
 
 /* ---- users ---- */
@@ -378,9 +371,9 @@ uid_take(struct directory *d, MDB_txn *txn)
 {
 	char buf[16];
 	uint32_t next = d->uid_first, tries;
-	MDB_val k = val("next-uid"), v;
+	MDB_val k = dir_val("next-uid"), v;
 
-	if (txn_get(txn, d->meta, "next-uid", buf, sizeof(buf)) == 0) {
+	if (dir_txn_get(txn, d->meta, "next-uid", buf, sizeof(buf)) == 0) {
 		const char *bad;
 		long long n = strtonum(buf, 1, UINT32_MAX, &bad);
 
@@ -394,7 +387,7 @@ uid_take(struct directory *d, MDB_txn *txn)
 		if (uid_in_use(d, uid))
 			continue;
 		snprintf(buf, sizeof(buf), "%u", next);
-		v = val(buf);
+		v = dir_val(buf);
 		return mdb_put(txn, d->meta, &k, &v, 0) == 0 ? uid : 0;
 	}
 	return 0;
@@ -406,19 +399,20 @@ directory_user_add(struct directory *d, struct user *u)
 	char text[VALUE_MAX], domain_part[256];
 	const char *at = strrchr(u->address, '@');
 	MDB_txn *txn;
-	MDB_val k = val(u->address), v;
+	MDB_val k = dir_val(u->address), v;
 	int rc;
 
 	if (at == NULL || mailbox_path(u->address, u->mailbox, sizeof(u->mailbox)) == -1)
 		return DIR_BAD;
 	strlcpy(domain_part, at + 1, sizeof(domain_part));
 	if ((rc = mdb_txn_begin(d->env, NULL, 0, &txn)) != 0)
-		return failed("write", rc);
-	if ((rc = txn_get(txn, d->dbi[DIR_DOMAINS], domain_part, NULL, 0)) != 0) {
+		return dir_failed("write", rc);
+	if ((rc = dir_txn_get(txn, d->dbi[DIR_DOMAINS], domain_part, NULL, 0)) != 0) {
 		mdb_txn_abort(txn);
-		return failed("read", rc);
+		return dir_failed("read", rc);
 	}
-	if (txn_get(txn, d->dbi[DIR_ALIASES], u->address, NULL, 0) == 0) {
+	if (dir_txn_get(txn, d->dbi[DIR_ALIASES], u->address, NULL, 0) == 0 ||
+	    dir_txn_get(txn, d->dbi[DIR_LISTS], u->address, NULL, 0) == 0) {
 		mdb_txn_abort(txn);
 		return DIR_EXISTS;
 	}
@@ -430,20 +424,20 @@ directory_user_add(struct directory *d, struct user *u)
 		mdb_txn_abort(txn);
 		return DIR_BAD;
 	}
-	v = val(text);
+	v = dir_val(text);
 	if ((rc = mdb_put(txn, d->dbi[DIR_USERS], &k, &v, MDB_NOOVERWRITE)) != 0) {
 		mdb_txn_abort(txn);
-		return rc == MDB_KEYEXIST ? DIR_EXISTS : failed("write", rc);
+		return rc == MDB_KEYEXIST ? DIR_EXISTS : dir_failed("write", rc);
 	}
 	rc = mdb_txn_commit(txn);
-	return rc == 0 ? DIR_OK : failed("commit", rc);
+	return rc == 0 ? DIR_OK : dir_failed("commit", rc);
 }
 
 enum dir_status
 directory_user_get(struct directory *d, const char *key, struct user *u)
 {
 	char text[VALUE_MAX];
-	enum dir_status st = get(d, DIR_USERS, key, text, sizeof(text));
+	enum dir_status st = dir_get(d, DIR_USERS, key, text, sizeof(text));
 
 	if (st != DIR_OK)
 		return st;
@@ -461,7 +455,7 @@ directory_user_put(struct directory *d, const struct user *u)
 
 	if (user_encode(u, text, sizeof(text)) == -1)
 		return DIR_BAD;
-	return put(d, DIR_USERS, u->address, text, 0);
+	return dir_put(d, DIR_USERS, u->address, text, 0);
 }
 
 /* The certificates of an account go with it; with new_key they follow it. */
@@ -505,37 +499,37 @@ certs_of(struct directory *d, MDB_txn *txn, const char *key, const char *new_key
 enum dir_status
 directory_user_del(struct directory *d, const char *key)
 {
-	MDB_val k = val(key);
+	MDB_val k = dir_val(key);
 	MDB_txn *txn;
 	int rc;
 
 	if (*key == '\0' || k.mv_size > 500)
 		return DIR_NONE;
 	if ((rc = mdb_txn_begin(d->env, NULL, 0, &txn)) != 0)
-		return failed("write", rc);
+		return dir_failed("write", rc);
 	/* Nobody of the same name later inherits list or certificates. */
 	if ((rc = mdb_del(txn, d->dbi[DIR_USERS], &k, NULL)) != 0 ||
 	    ((rc = mdb_del(txn, d->dbi[DIR_PERSONAL], &k, NULL)) != 0 &&
 		rc != MDB_NOTFOUND) ||
 	    (rc = certs_of(d, txn, key, NULL)) != 0) {
 		mdb_txn_abort(txn);
-		return failed("delete", rc);
+		return dir_failed("delete", rc);
 	}
 	rc = mdb_txn_commit(txn);
-	return rc == 0 ? DIR_OK : failed("commit", rc);
+	return rc == 0 ? DIR_OK : dir_failed("commit", rc);
 }
 
 static int
 move_personal(struct directory *d, MDB_txn *txn, const char *key, const char *new_key)
 {
 	MDB_dbi dbi = d->dbi[DIR_PERSONAL];
-	MDB_val k = val(key), nk = val(new_key), v;
+	MDB_val k = dir_val(key), nk = dir_val(new_key), v;
 	char text[VALUE_MAX];
-	int rc = txn_get(txn, dbi, key, text, sizeof(text));
+	int rc = dir_txn_get(txn, dbi, key, text, sizeof(text));
 
 	if (rc != 0)
 		return rc == MDB_NOTFOUND ? 0 : rc;
-	v = val(text);
+	v = dir_val(text);
 	if ((rc = mdb_put(txn, dbi, &nk, &v, 0)) != 0)
 		return rc;
 	return mdb_del(txn, dbi, &k, NULL);
@@ -547,18 +541,20 @@ directory_user_rename(struct directory *d, const char *key, const char *new_key)
 	char text[VALUE_MAX];
 	struct user u;
 	MDB_txn *txn;
-	MDB_val ok = val(key), nk = val(new_key), v;
+	MDB_val ok = dir_val(key), nk = dir_val(new_key), v;
 	enum dir_status st;
 	const char *at = strrchr(new_key, '@');
 	int rc, was_alias = 0;
 
 	if (at == NULL || directory_domain_get(d, at + 1) != DIR_OK)
 		return DIR_NONE;
+	if (directory_list_get(d, new_key, NULL, 0) == DIR_OK)
+		return DIR_EXISTS;
 	if ((st = directory_user_get(d, key, &u)) != DIR_OK)
 		return st;
 	/* Back to the old name: the alias that the renaming left is in the way no more.
 	 */
-	if (get(d, DIR_ALIASES, new_key, text, sizeof(text)) == DIR_OK) {
+	if (dir_get(d, DIR_ALIASES, new_key, text, sizeof(text)) == DIR_OK) {
 		if (strcmp(text, key) != 0)
 			return DIR_EXISTS;
 		was_alias = 1;
@@ -569,23 +565,23 @@ directory_user_rename(struct directory *d, const char *key, const char *new_key)
 	    user_encode(&u, text, sizeof(text)) == -1)
 		return DIR_BAD;
 	if ((rc = mdb_txn_begin(d->env, NULL, 0, &txn)) != 0)
-		return failed("write", rc);
-	v = val(text);
+		return dir_failed("write", rc);
+	v = dir_val(text);
 	if ((rc = mdb_put(txn, d->dbi[DIR_USERS], &nk, &v, MDB_NOOVERWRITE)) != 0 ||
 	    (rc = mdb_del(txn, d->dbi[DIR_USERS], &ok, NULL)) != 0) {
 		mdb_txn_abort(txn);
-		return rc == MDB_KEYEXIST ? DIR_EXISTS : failed("rename", rc);
+		return rc == MDB_KEYEXIST ? DIR_EXISTS : dir_failed("rename", rc);
 	}
-	v = val(new_key);
+	v = dir_val(new_key);
 	if ((was_alias && (rc = mdb_del(txn, d->dbi[DIR_ALIASES], &nk, NULL)) != 0) ||
 	    (rc = mdb_put(txn, d->dbi[DIR_ALIASES], &ok, &v, 0)) != 0 ||
 	    (rc = move_personal(d, txn, key, new_key)) != 0 ||
 	    (rc = certs_of(d, txn, key, new_key)) != 0) {
 		mdb_txn_abort(txn);
-		return failed("rename", rc);
+		return dir_failed("rename", rc);
 	}
 	rc = mdb_txn_commit(txn);
-	return rc == 0 ? DIR_OK : failed("commit", rc);
+	return rc == 0 ? DIR_OK : dir_failed("commit", rc);
 }
 
 /* ---- aliases and routes ---- */
@@ -597,39 +593,40 @@ directory_alias_put(struct directory *d, const char *key, const char *targets)
 
 	if (strlen(targets) > DIRECTORY_TARGETS_MAX)
 		return DIR_BAD;
-	if (directory_user_get(d, key, &u) == DIR_OK)
+	if (directory_user_get(d, key, &u) == DIR_OK ||
+	    directory_list_get(d, key, NULL, 0) == DIR_OK)
 		return DIR_EXISTS;
-	return put(d, DIR_ALIASES, key, targets, 0);
+	return dir_put(d, DIR_ALIASES, key, targets, 0);
 }
 
 enum dir_status
 directory_alias_del(struct directory *d, const char *key)
 {
-	return del(d, DIR_ALIASES, key);
+	return dir_del(d, DIR_ALIASES, key);
 }
 
 enum dir_status
 directory_alias_get(struct directory *d, const char *key, char *buf, size_t cap)
 {
-	return get(d, DIR_ALIASES, key, buf, cap);
+	return dir_get(d, DIR_ALIASES, key, buf, cap);
 }
 
 enum dir_status
 directory_access_put(struct directory *d, const char *key, const char *value)
 {
-	return put(d, DIR_ACCESS, key, value, 0);
+	return dir_put(d, DIR_ACCESS, key, value, 0);
 }
 
 enum dir_status
 directory_access_get(struct directory *d, const char *key, char *buf, size_t cap)
 {
-	return get(d, DIR_ACCESS, key, buf, cap);
+	return dir_get(d, DIR_ACCESS, key, buf, cap);
 }
 
 enum dir_status
 directory_access_del(struct directory *d, const char *key)
 {
-	return del(d, DIR_ACCESS, key);
+	return dir_del(d, DIR_ACCESS, key);
 }
 
 /* ---- groups and certificates ---- */
@@ -641,14 +638,14 @@ directory_group_put(struct directory *d, const struct group *g, int is_new)
 
 	if (group_encode(g, text, sizeof(text)) == -1)
 		return DIR_BAD;
-	return put(d, DIR_GROUPS, g->name, text, is_new ? MDB_NOOVERWRITE : 0);
+	return dir_put(d, DIR_GROUPS, g->name, text, is_new ? MDB_NOOVERWRITE : 0);
 }
 
 enum dir_status
 directory_group_get(struct directory *d, const char *name, struct group *g)
 {
 	char text[VALUE_MAX];
-	enum dir_status st = get(d, DIR_GROUPS, name, text, sizeof(text));
+	enum dir_status st = dir_get(d, DIR_GROUPS, name, text, sizeof(text));
 
 	if (st != DIR_OK)
 		return st;
@@ -670,7 +667,7 @@ directory_group_del(struct directory *d, const char *name)
 	       directory_next(d, DIR_USERS, key, sizeof(key), value, VALUE_MAX) == DIR_OK)
 		used = user_decode(key, value, &u) == 0 && strcmp(u.group, name) == 0;
 	free(value);
-	return used ? DIR_BUSY : del(d, DIR_GROUPS, name);
+	return used ? DIR_BUSY : dir_del(d, DIR_GROUPS, name);
 }
 
 enum dir_status
@@ -678,19 +675,19 @@ directory_cert_put(struct directory *d, const char *fingerprint, const char *val
 {
 	return strlen(value) > CERT_VALUE_MAX
 		   ? DIR_BAD
-		   : put(d, DIR_CERTS, fingerprint, value, MDB_NOOVERWRITE);
+		   : dir_put(d, DIR_CERTS, fingerprint, value, MDB_NOOVERWRITE);
 }
 
 enum dir_status
 directory_cert_get(struct directory *d, const char *fingerprint, char *buf, size_t cap)
 {
-	return get(d, DIR_CERTS, fingerprint, buf, cap);
+	return dir_get(d, DIR_CERTS, fingerprint, buf, cap);
 }
 
 enum dir_status
 directory_cert_del(struct directory *d, const char *fingerprint)
 {
-	return del(d, DIR_CERTS, fingerprint);
+	return dir_del(d, DIR_CERTS, fingerprint);
 }
 
 enum dir_status
@@ -699,15 +696,15 @@ directory_personal_put(struct directory *d, const char *key, const char *text)
 	enum dir_status st;
 
 	if (*text != '\0')
-		return put(d, DIR_PERSONAL, key, text, 0);
-	st = del(d, DIR_PERSONAL, key);
+		return dir_put(d, DIR_PERSONAL, key, text, 0);
+	st = dir_del(d, DIR_PERSONAL, key);
 	return st == DIR_NONE ? DIR_OK : st;
 }
 
 enum dir_status
 directory_personal_get(struct directory *d, const char *key, char *buf, size_t cap)
 {
-	return get(d, DIR_PERSONAL, key, buf, cap);
+	return dir_get(d, DIR_PERSONAL, key, buf, cap);
 }
 
 int
@@ -727,13 +724,13 @@ directory_has_personal(struct directory *d)
 enum dir_status
 directory_route_put(struct directory *d, const char *domain, const char *url)
 {
-	return put(d, DIR_ROUTES, domain, url, 0);
+	return dir_put(d, DIR_ROUTES, domain, url, 0);
 }
 
 enum dir_status
 directory_route_del(struct directory *d, const char *domain)
 {
-	return del(d, DIR_ROUTES, domain);
+	return dir_del(d, DIR_ROUTES, domain);
 }
 
 /* from:ADDRESS, then from:@DOMAIN. */
@@ -748,11 +745,11 @@ route_of_sender(struct directory *d, const char *sender, char *route, size_t cap
 	if (sender[0] == '\0' || address_parse(sender, strlen(sender), &a) == -1 ||
 	    address_fold_key(&a, key + 5, sizeof(key) - 5) == -1)
 		return DIR_NONE;
-	st = get(d, DIR_ROUTES, key, route, cap);
+	st = dir_get(d, DIR_ROUTES, key, route, cap);
 	if (st == DIR_NONE &&
 	    address_domain_ascii(a.domain, domain, sizeof(domain)) != -1) {
 		snprintf(key, sizeof(key), "from:@%s", domain);
-		st = get(d, DIR_ROUTES, key, route, cap);
+		st = dir_get(d, DIR_ROUTES, key, route, cap);
 	}
 	strlcpy(matched, key, matched_cap);
 	return st;
@@ -765,12 +762,12 @@ directory_route_find(struct directory *d, const char *domain, const char *sender
 	const char *p = domain;
 	enum dir_status st;
 
-	if ((st = get(d, DIR_ROUTES, domain, route, cap)) != DIR_NONE) {
+	if ((st = dir_get(d, DIR_ROUTES, domain, route, cap)) != DIR_NONE) {
 		strlcpy(matched, domain, matched_cap);
 		return st;
 	}
 	while ((p = strchr(p, '.')) != NULL) {
-		if ((st = get(d, DIR_ROUTES, p, route, cap)) != DIR_NONE) {
+		if ((st = dir_get(d, DIR_ROUTES, p, route, cap)) != DIR_NONE) {
 			strlcpy(matched, p, matched_cap);
 			return st;
 		}
@@ -780,7 +777,7 @@ directory_route_find(struct directory *d, const char *domain, const char *sender
 	if (st != DIR_NONE)
 		return st;
 	strlcpy(matched, "*", matched_cap);
-	return get(d, DIR_ROUTES, "*", route, cap);
+	return dir_get(d, DIR_ROUTES, "*", route, cap);
 }
 
 bool

@@ -138,6 +138,34 @@ enum dir_status directory_cert_get(
     struct directory *, const char *fingerprint, char *buf, size_t cap);
 enum dir_status directory_cert_del(struct directory *, const char *fingerprint);
 
+/*
+ * Mailing lists (list.h): text as listconf_format() makes it. is_new: DIR_EXISTS when
+ * there is a list, user or alias of that key; DIR_NONE without its domain. They go with
+ * their members.
+ */
+enum dir_status directory_list_put(
+    struct directory *, const char *key, const char *text, int is_new);
+enum dir_status directory_list_get(
+    struct directory *, const char *key, char *buf, size_t cap);
+enum dir_status directory_list_del(struct directory *, const char *key);
+int directory_has_lists(struct directory *);
+/* Who belongs to a list, by its key and his: text as member_encode() makes it. */
+enum dir_status directory_member_put(
+    struct directory *, const char *list, const char *member, const char *text);
+enum dir_status directory_member_get(
+    struct directory *, const char *list, const char *member, char *buf, size_t cap);
+enum dir_status directory_member_del(
+    struct directory *, const char *list, const char *member);
+/* All of these at once, or none; change makes the new text (cap octets) from the present
+ * one ("": there is none), or returns -1 to leave it as it is. *n_changed counts. */
+enum dir_status directory_members_change(struct directory *, const char *list,
+    char *const *members, size_t n, int (*change)(char *text, size_t cap, void *),
+    void *arg, size_t *n_changed);
+/* In order of keys, those behind `after` (""); cb returns nonzero to stop. */
+enum dir_status directory_members_walk(struct directory *, const char *list,
+    const char *after, int (*cb)(const char *member, const char *text, void *),
+    void *arg);
+
 enum dir_table {
 	DIR_DOMAINS,
 	DIR_USERS,
@@ -147,6 +175,8 @@ enum dir_table {
 	DIR_PERSONAL,
 	DIR_GROUPS,
 	DIR_CERTS,
+	DIR_LISTS,
+	DIR_MEMBERS,
 	DIR_TABLES
 };
 /* In order of keys, starting after key (start with ""). Copies key and value. */

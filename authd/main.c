@@ -16,6 +16,7 @@
 #include "authd/external.h"
 #include "authd/grants.h"
 #include "authd/greylist.h"
+#include "authd/lists.h"
 #include "authd/logins.h"
 #include "authd/programs.h"
 #include "authd/quota.h"
@@ -402,6 +403,18 @@ on_peer_message(struct channel *ch, struct msg *m)
 		break;
 	case MSG_EXECD_AUTHD_WHO:
 		programs_answer(ch, m);
+		break;
+	case MSG_LDELIVER_AUTHD_MEMBERS:
+		lists_answer_members(ch, m);
+		break;
+	case MSG_LISTD_AUTHD_ASK:
+		lists_answer_ask(ch, m);
+		break;
+	case MSG_LISTD_AUTHD_ACT:
+		lists_answer_act(ch, m);
+		break;
+	case MSG_QUEUED_AUTHD_BOUNCED:
+		lists_bounced(&m->p.list_bounced);
 		break;
 	case MSG_LDELIVER_AUTHD_OPEN:
 		answer_open(ch, m);

@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "authd/domain.h"
+#include "authd/lists.h"
 #include "authd/rules.h"
 #include "authd/srs.h"
 #include "common/compat/compat.h"
@@ -20,6 +21,8 @@
 struct step {
 	struct user user; /* of RESOLVE_OK with is_user */
 	int is_user;
+	int is_list; /* of RESOLVE_OK: these two */
+	char list[ADDRESS_MAX + 1], part[ADDRESS_MAX + 1];
 	char owner[ADDRESS_MAX + 2];             /* whose entry that is */
 	char targets[DIRECTORY_TARGETS_MAX + 1]; /* else: addresses to go on with */
 };
@@ -90,6 +93,27 @@ look_up_exact(const struct resolver *r, const char *key, struct step *s)
 	return st == DIR_NONE ? RESOLVE_UNKNOWN : RESOLVE_TEMP;
 }
 
+/* An address of a mailing list. Its owners are an alias, and without one the postmaster
+ * is asked. */
+static enum resolve_status
+look_up_list(const struct resolver *r, const char *key, struct step *s)
+{
+	enum dir_status st = lists_find(r->directory, key, s->list, s->part);
+
+	if (st != DIR_OK)
+		return st == DIR_NONE ? RESOLVE_UNKNOWN : RESOLVE_TEMP;
+	if (strcmp(s->part, "owner") != 0) {
+		s->is_list = 1;
+		return RESOLVE_OK;
+	}
+	s->owner[0] = '\0';
+	lists_owners(r->directory, s->list, s->targets, sizeof(s->targets));
+	if (s->targets[0] == '\0' &&
+	    postmaster_target(r, s->targets, sizeof(s->targets)) == -1)
+		return RESOLVE_UNKNOWN;
+	return RESOLVE_OK;
+}
+
 static enum resolve_status look_up_at(
     const struct resolver *, const char *, struct step *, int depth);
 
@@ -121,7 +145,7 @@ look_up_at(const struct resolver *r, const char *key, struct step *s, int depth)
 	const char *at = strrchr(key, '@'), *plus;
 	enum resolve_status st;
 
-	s->is_user = 0;
+	s->is_user = s->is_list = 0;
 	s->targets[0] = '\0';
 	if (at == NULL)
 		return RESOLVE_UNKNOWN;
@@ -132,7 +156,8 @@ look_up_at(const struct resolver *r, const char *key, struct step *s, int depth)
 			return RESOLVE_REMOTE;
 		if (!is_role_address(key))
 			return RESOLVE_UNKNOWN;
-	} else if ((st = look_up_exact(r, key, s)) != RESOLVE_UNKNOWN)
+	} else if ((st = look_up_exact(r, key, s)) != RESOLVE_UNKNOWN ||
+		   (st = look_up_list(r, key, s)) != RESOLVE_UNKNOWN)
 		return st;
 	plus = memchr(key, '+', (size_t)(at - key));
 	if (plus != NULL && plus > key) {
@@ -280,6 +305,24 @@ walk_target(
 }
 
 static enum resolve_status
+walk_list(struct walk *w, const struct step *s)
+{
+	enum resolve_status st = walk_target(w, TARGET_LIST, s->list, NULL);
+	char post[LISTPOST_TEXT_MAX + 1];
+	struct target *t;
+
+	if (st != RESOLVE_OK)
+		return st;
+	t = &w->targets[w->n - 1];
+	strlcpy(t->mailbox, s->part, sizeof(t->mailbox));
+	if (lists_post(w->r->directory, w->r->secret, time(NULL), s->list, post,
+		sizeof(post)) == -1 ||
+	    (t->rules = strdup(post)) == NULL)
+		return RESOLVE_TEMP;
+	return RESOLVE_OK;
+}
+
+static enum resolve_status
 walk_command(struct walk *w, const char *name, const char *at, const char *owner)
 {
 	enum resolve_status st = walk_target(w, TARGET_COMMAND, at, NULL);
@@ -342,6 +385,8 @@ walk_step(struct walk *w, const char *key, struct step *s)
 	}
 	if (st != RESOLVE_OK)
 		return st;
+	if (s->is_list)
+		return walk_list(w, s);
 	if (!s->is_user)
 		return walk_add_list(w, key, s->owner, s->targets);
 	return walk_user(w, key, &s->user);
@@ -452,6 +497,8 @@ leads_to_whom(const struct resolver *r, struct step *s, char *key, size_t cap)
 			return RESOLVE_UNKNOWN;
 		if (s->is_user)
 			return RESOLVE_OK;
+		if (s->is_list)
+			return RESOLVE_UNKNOWN;
 		if (strchr(s->targets, ' ') != NULL ||
 		    start_key(r, s->targets, key, cap) == -1)
 			return RESOLVE_UNKNOWN;

@@ -16,6 +16,7 @@
 #include "authd/cert_commands.h"
 #include "authd/domain.h"
 #include "authd/external.h"
+#include "authd/list_commands.h"
 #include "authd/personal.h"
 #include "authd/watch.h"
 #include "authd/rules.h"
@@ -124,6 +125,8 @@ dump_more(struct ctl *c, void *arg)
 		{ DIR_USERS, "user" },
 		{ DIR_CERTS, "certificate" },
 		{ DIR_ALIASES, "alias" },
+		{ DIR_LISTS, "list" },
+		{ DIR_MEMBERS, "list-member" },
 		{ DIR_ROUTES, "route" },
 		{ DIR_ACCESS, "access" },
 		{ DIR_PERSONAL, "personal" },
@@ -151,6 +154,10 @@ dump_more(struct ctl *c, void *arg)
 			dump_personal(c, d->key, d->value);
 		else if (table == DIR_GROUPS)
 			dump_group(c, d->key, d->value);
+		else if (table == DIR_LISTS)
+			list_dump(c, d->key, d->value);
+		else if (table == DIR_MEMBERS)
+			list_dump_member(c, d->key, d->value);
 		else if (table == DIR_ACCESS) {
 			/* Bans end by themselves. */
 			if (strncmp(d->key, "ban ", 4) != 0)
@@ -389,8 +396,12 @@ load_line(char *line)
 		return load_group(words + 1, n - 1);
 	if (n == 5 && strcmp(words[0], "certificate") == 0)
 		return load_certificate(words + 1);
-	return "expected domain, group, user, certificate, alias, route, access or "
-	       "personal";
+	if (n >= 2 && strcmp(words[0], "list") == 0)
+		return list_load(words + 1, n - 1);
+	if (n >= 3 && strcmp(words[0], "list-member") == 0)
+		return list_load_member(words + 1, n - 1);
+	return "expected domain, group, user, certificate, alias, list, list-member, "
+	       "route, access or personal";
 }
 
 /*

@@ -199,7 +199,23 @@ enum sasl_status {
 enum target_kind {
 	TARGET_MAILBOX = 1,
 	TARGET_FORWARD,
-	TARGET_COMMAND /* a program of the site */
+	TARGET_COMMAND, /* a program of the site */
+	TARGET_LIST
+};
+
+/* list_is.standing: what somebody is to a list */
+#define LIST_IS_MEMBER 0x01
+#define LIST_IS_OWNER 0x02
+#define LIST_IS_POSTER 0x04
+#define LIST_IS_UPPER 0x08 /* the message is a post of a list that this one is in */
+
+/* list_act.verb */
+enum list_verb {
+	LIST_ACT_JOIN = 1,    /* address asks to be a member: it has to confirm */
+	LIST_ACT_LEAVE,       /* the same for the opposite */
+	LIST_ACT_CONFIRM,     /* token: of either */
+	LIST_ACT_UNSUBSCRIBE, /* token: of a post */
+	LIST_ACT_BOUNCE       /* token: of the reverse-path */
 };
 
 enum mbox_purpose {
@@ -234,7 +250,8 @@ enum acl_verb {
 enum outlet_kind {
 	OUTLET_REDIRECT = 1, /* the message, or an edited one, from its own sender */
 	OUTLET_REPLY,        /* to the sender of the message, from <> */
-	OUTLET_NOTICE        /* to anybody, from <> */
+	OUTLET_NOTICE,       /* to anybody, from <> */
+	OUTLET_POST          /* of a mailing list, to its members */
 };
 
 /* script.verb */

@@ -39,6 +39,11 @@ static const struct route {
 	{ "domain", NULL, "authd", 0, NULL },
 	{ "group", NULL, "authd", 0, NULL },
 	{ "alias", NULL, "authd", 0, NULL },
+	{ "list", "held", "listd", 0, NULL },
+	{ "list", "approve", "listd", 0, NULL },
+	{ "list", "reject", "listd", 0, NULL },
+	{ "list", "discard", "listd", 0, NULL },
+	{ "list", "import", "authd", WITH_STDIN, NULL },
 	{ "list", NULL, "authd", 0, NULL },
 	{ "route", NULL, "authd", 0, NULL },
 	{ "access", NULL, "authd", 0, NULL },
@@ -92,7 +97,6 @@ static const struct {
 	const char *first;
 	const char *second; /* NULL: any */
 } later[] = {
-	{ "list", NULL },
 	{ "backup", NULL },
 	{ "restore", NULL },
 	{ "filter", "learn" },

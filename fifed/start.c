@@ -66,6 +66,7 @@ static const struct {
 	{ "scan", ROLE_SCAND, 0700 },
 	{ "policy", ROLE_POLICYD, 0700 },
 	{ "dns", ROLE_DNSD, 0700 },
+	{ "list", ROLE_LISTD, 0700 },
 	{ "key", ROLE_KEYD, 0700 },
 	/* Programs of the site, as root, put tokens there. */
 	{ "key/token", ROLE_KEYD, 0700 },

@@ -20,7 +20,7 @@ static const struct {
 	{ R(SMTPD) | R(IMAPD) | R(POP3D) | R(SIEVED), 5 },
 	{ R(DELIVERD_REMOTE) | R(DELIVERD_LOCAL), 5 },
 	{ R(MBOXD) | R(AUTHD) | R(FILTERD) | R(SCAND) | R(DNSD) | R(POLICYD) | R(KEYD) |
-		R(EXECD),
+		R(EXECD) | R(LISTD),
 	    5 },
 	{ R(QUEUED), 10 },
 	{ R(LOGD), 3 },

@@ -21,6 +21,7 @@
 #include "queued/deliver.h"
 #include "queued/internal.h"
 #include "queued/job.h"
+#include "queued/post.h"
 #include "queued/qid.h"
 
 #define HASH 1024
@@ -260,13 +261,27 @@ job_expired(struct job *j)
 	job_end(j);
 }
 
+static void job_close(struct job *);
+
+/* A post of it is durable, or cannot be. */
+static void
+on_post(struct job *j)
+{
+	if (j->over && !post_waits(j))
+		job_close(j);
+}
+
 /* A job has no more to come. */
 static void
 job_close(struct job *j)
 {
 	int delivered = 0;
 
-	LIST_REMOVE(j, hash);
+	if (!j->over)
+		LIST_REMOVE(j, hash);
+	j->over = 1;
+	if (post_waits(j))
+		return;
 	result_count_loss(j);
 	for (uint32_t i = 0; i < j->nrcpt; i++)
 		delivered |=
@@ -543,7 +558,7 @@ deliver_message(struct channel *ch, struct msg *m)
 		j = job_of(ch, m->p.job_outlet.job);
 		if (j != NULL &&
 		    (!j->local || job_rcpt_find(j, m->p.job_outlet.rcpt) == NULL ||
-			outlet_take(j, &m->p.job_outlet, m->fd) == -1))
+			outlet_take(j, &m->p.job_outlet, m->fd, on_post) == -1))
 			channel_break(ch, "a message of a script that is malformed");
 		break;
 	case MSG_DELIVERD_QUEUED_WAITS:

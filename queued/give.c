@@ -16,6 +16,7 @@
 #include "queued/internal.h"
 #include "queued/job.h"
 #include "queued/language.h"
+#include "queued/post.h"
 #include "queued/qid.h"
 #include "queued/submit.h"
 #include "queued/txn.h"
@@ -34,6 +35,8 @@ oldest_live(void)
 
 	if (txn_oldest() < oldest)
 		oldest = txn_oldest();
+	if (post_oldest() < oldest)
+		oldest = post_oldest();
 	return submit_oldest() < oldest ? submit_oldest() : oldest;
 }
 
@@ -79,6 +82,8 @@ send_job(
 	for (uint32_t i = 0; i < j->nrcpt; i++)
 		if (v->rcpts[j->rcpts[i].num].attempts < job.attempts)
 			job.attempts = v->rcpts[j->rcpts[i].num].attempts;
+	if (v->rec.ext.list != NULL)
+		strlcpy(job.list, v->rec.ext.list, sizeof(job.list));
 	job.prefix = v->rec.prefix;
 	job.prefix_len = v->rec.prefix_len;
 	if (channel_send(ch, MSG_QUEUED_DELIVERD_JOB, 0, &job, fd) == -1)

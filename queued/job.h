@@ -12,7 +12,7 @@
 #include "queued/schedule.h"
 
 #define JOB_ITEMS_MAX 64
-#define JOB_EXPANDS_MAX 10000
+#define JOB_EXPANDS_MAX 100000
 
 struct job_rcpt {
 	uint32_t num;
@@ -40,6 +40,8 @@ struct job_outlet {
 	char *address;
 	char *text;
 	size_t len;
+	char *list;        /* of OUTLET_POST: post.h has its content */
+	struct post *post; /* NULL: none */
 };
 
 struct job {
@@ -50,6 +52,7 @@ struct job {
 	uint8_t local;
 	uint8_t lost;  /* ended without DONE */
 	uint8_t aside; /* it makes room for others */
+	uint8_t over;  /* it waits for its posts to be durable, then it is closed */
 	uint64_t aside_octets;
 	struct job_rcpt *rcpts;
 	uint32_t nrcpt;
@@ -84,7 +87,9 @@ void result_count_loss(struct job *);
  * or too much.
  */
 struct msg_job_outlet;
-int outlet_take(struct job *, const struct msg_job_outlet *, int fd);
+/* done: of one that takes longer (post.h). */
+int outlet_take(
+    struct job *, const struct msg_job_outlet *, int fd, void (*done)(struct job *));
 void outlet_free(struct job *);
 /* outlet.c: its content with a Received field, in CRLF; free()d by the caller. */
 char *outlet_text(const struct job_outlet *, uint64_t id, int64_t now, size_t *len);

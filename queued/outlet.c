@@ -16,20 +16,32 @@
 #include "common/msg.h"
 #include "common/proto/date.h"
 #include "queued/job.h"
+#include "queued/post.h"
 #include "queued/qid.h"
 
 #define OUTLETS_MAX 64 /* of a job */
 #define OUTLET_SIZE_MAX (250 * 1024)
 
+static void
+outlet_clear(struct job_outlet *o)
+{
+	post_free(o);
+	free(o->address);
+	free(o->text);
+	free(o->list);
+}
+
 int
-outlet_take(struct job *j, const struct msg_job_outlet *p, int fd)
+outlet_take(
+    struct job *j, const struct msg_job_outlet *p, int fd, void (*done)(struct job *))
 {
 	struct job_outlet *v, *o;
 	size_t n = 0;
 
-	if (fd == -1 || p->size == 0 || p->size > OUTLET_SIZE_MAX ||
+	if (fd == -1 || p->size == 0 ||
+	    (p->size > OUTLET_SIZE_MAX && p->kind != OUTLET_POST) ||
 	    p->address[0] == '\0' || j->noutlets == OUTLETS_MAX ||
-	    p->kind < OUTLET_REDIRECT || p->kind > OUTLET_NOTICE)
+	    p->kind < OUTLET_REDIRECT || p->kind > OUTLET_POST)
 		return -1;
 	if ((v = reallocarray(j->outlets, j->noutlets + 1, sizeof(*v))) == NULL)
 		return -1;
@@ -40,6 +52,15 @@ outlet_take(struct job *j, const struct msg_job_outlet *p, int fd)
 	o->kind = p->kind;
 	o->len = (size_t)p->size;
 	o->address = strdup(p->address);
+	if (p->kind == OUTLET_POST) {
+		if (o->address == NULL || (o->list = strdup(p->list)) == NULL ||
+		    post_take(j, o, p->size, fd, done) == -1) {
+			outlet_clear(o);
+			return -1;
+		}
+		j->noutlets++;
+		return 0;
+	}
 	o->text = malloc(o->len);
 	while (o->address != NULL && o->text != NULL && n < o->len) {
 		ssize_t k = pread(fd, o->text + n, o->len - n, (off_t)n);
@@ -51,8 +72,7 @@ outlet_take(struct job *j, const struct msg_job_outlet *p, int fd)
 		n += (size_t)k;
 	}
 	if (n < o->len || memchr(o->text, '\0', o->len) != NULL) {
-		free(o->address);
-		free(o->text);
+		outlet_clear(o);
 		return -1;
 	}
 	j->noutlets++;
@@ -62,10 +82,8 @@ outlet_take(struct job *j, const struct msg_job_outlet *p, int fd)
 void
 outlet_free(struct job *j)
 {
-	for (uint32_t i = 0; i < j->noutlets; i++) {
-		free(j->outlets[i].address);
-		free(j->outlets[i].text);
-	}
+	for (uint32_t i = 0; i < j->noutlets; i++)
+		outlet_clear(&j->outlets[i]);
 	free(j->outlets);
 	j->outlets = NULL;
 	j->noutlets = 0;

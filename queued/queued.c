@@ -17,6 +17,7 @@
 #include "queued/freeze_control.h"
 #include "queued/internal.h"
 #include "queued/notice.h"
+#include "queued/post.h"
 #include "queued/queued.h"
 #include "queued/tlsreport.h"
 #include "queued/txn.h"
@@ -179,6 +180,10 @@ on_peer_message(struct channel *ch, struct msg *m)
 	case ROLE_POLICYD:
 		if (m->type == MSG_POLICYD_QUEUED_REPORT)
 			tlsreport_message(ch, m);
+		break;
+	case ROLE_LISTD:
+		if (m->type == MSG_LISTD_QUEUED_ORDER)
+			post_order(ch, m);
 		break;
 	default:
 		break;

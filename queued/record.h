@@ -88,6 +88,7 @@ int rec_check(const uint8_t *rec, size_t avail, uint32_t seed, struct rec_header
 /* What the extensions of SMTP ask for a message. All zero: nothing, and then nothing is
  * written. */
 #define REC_HOLD_MAX 39
+#define REC_LIST_MAX 600
 #define REC_TLS_REQUIRED 1 /* REQUIRETLS of RFC 8689 */
 #define REC_TLS_OPTIONAL 2 /* its "TLS-Required: No" */
 #define REC_BY_RETURN 'R'  /* RFC 2852 */
@@ -102,6 +103,7 @@ struct rec_ext {
 	uint8_t by_mode;  /* one of REC_BY_; 0: none */
 	uint8_t by_trace;
 	uint8_t utf8_header; /* of a message with QM_SMTPUTF8: its header needs that */
+	const char *list;    /* of a list's post, as listpost_format() has it; NULL: "" */
 };
 
 enum rcpt_state {

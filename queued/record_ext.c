@@ -11,14 +11,15 @@ enum field {
 	FIELD_TLS,          /* (1) */
 	FIELD_RELEASE,      /* time (8), and the parameter as a string */
 	FIELD_BY,           /* time (8), mode (1), trace (1) */
-	FIELD_UTF8          /* nothing more */
+	FIELD_UTF8,         /* nothing more */
+	FIELD_LIST          /* string */
 };
 
 int
 rec_ext_is_empty(const struct rec_ext *x)
 {
 	return x->priority == 0 && x->tls == 0 && x->release == 0 && x->by_mode == 0 &&
-	       !x->utf8_header;
+	       !x->utf8_header && (x->list == NULL || x->list[0] == '\0');
 }
 
 static void
@@ -45,6 +46,10 @@ fields_put(const struct rec_ext *x, struct bytes_out *o)
 	}
 	if (x->utf8_header)
 		bytes_put_int(o, FIELD_UTF8, 1);
+	if (x->list != NULL && x->list[0] != '\0') {
+		bytes_put_int(o, FIELD_LIST, 1);
+		bytes_put_str(o, x->list);
+	}
 }
 
 void
@@ -85,6 +90,9 @@ field_get(struct bytes_in *in, uint8_t field, struct rec_ext *x)
 	case FIELD_UTF8:
 		x->utf8_header = 1;
 		return 0;
+	case FIELD_LIST:
+		x->list = bytes_get_str(in, REC_LIST_MAX);
+		return x->list[0] != '\0' ? 0 : -1;
 	default:
 		return -1;
 	}

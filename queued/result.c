@@ -17,6 +17,7 @@
 #include "queued/internal.h"
 #include "queued/job.h"
 #include "queued/notice.h"
+#include "queued/post.h"
 #include "queued/language.h"
 #include "queued/qid.h"
 
@@ -250,6 +251,13 @@ double_bounce(struct record *r, const struct rec_rcpt *rc)
 	    KS("why", "a bounce is not bounced"), KS("told", told ? "postmaster" : ""));
 }
 
+/* Whom it does not reach is no member for long; its sender knows nothing of them. */
+static int
+is_post(const struct record *r)
+{
+	return r->view.rec.ext.list != NULL && r->view.rec.ext.list[0] != '\0';
+}
+
 /* One recipient's result; rc is its view, changed here. pass 0 measures, pass 1 writes.
  */
 static void
@@ -300,6 +308,11 @@ rcpt_apply(struct record *r, const struct job_rcpt *jr, int pass)
 	} else if (rc.state == RCPT_FAILED) {
 		log_result(r, jr->status == JOB_DEFERRED ? "expired" : "failed", &rc);
 		*keep = rc;
+		if (is_post(r)) {
+			post_bounced(
+			    r->view.rec.ext.list, rc.address, rc.enhanced, rc.text);
+			return;
+		}
 		if (jr->status == JOB_FAILED)
 			notice_refused(r->view.rec.login_address, r->view.rec.client);
 		if (wants(r, rc.notify, NOTIFY_FAILURE))
@@ -332,7 +345,10 @@ expands_apply(struct record *r, int pass)
 			continue;
 		rc.num = num++;
 		rc.state = RCPT_LIVE;
-		rc.notify = expanded_notify(r, jr) | NOTIFY_FORWARDED;
+		/* The members of a list hear nothing of each other; and its address is of
+		 * this host, which no forward has to change. */
+		rc.notify = is_post(r) ? NOTIFY_FAILURE
+				       : expanded_notify(r, jr) | NOTIFY_FORWARDED;
 		rc.next = r->now;
 		rc.has = REC_R_ADDRESS;
 		rc.address = e->address;
@@ -340,7 +356,7 @@ expands_apply(struct record *r, int pass)
 		rcpt_put(r, &rc);
 		if (pass == 0)
 			r->nlive++;
-		else
+		else if (!is_post(r))
 			log_fact(LOG_DELIVERY, LOGL_INFO, "expanded", KS("qid", r->qid),
 			    KS("to", r->view.rcpts[e->num].address),
 			    KS("into", e->address));
@@ -484,7 +500,7 @@ has_eightbit(const char *s, size_t len)
 
 /* A message of a script, which counts with the result of its recipient. */
 static int
-outlet_make(struct record *r, const struct job_outlet *out, struct note *n)
+outlet_make(struct record *r, struct job_outlet *out, struct note *n)
 {
 	const struct job_rcpt *jr = job_rcpt_find(r->job, out->num);
 	struct rec_rcpt to = { 0 };
@@ -493,6 +509,15 @@ outlet_make(struct record *r, const struct job_outlet *out, struct note *n)
 	if (jr == NULL || (jr->status != JOB_DELIVERED && jr->status != JOB_FAILED) ||
 	    r->view.rcpts[out->num].state == RCPT_LIVE)
 		return 0;
+	if (out->kind == OUTLET_POST) {
+		/* RFC 8689, 6: what is sent on is as secret as it was. */
+		n->sm.rec.ext.tls = r->view.rec.ext.tls;
+		if (post_make(out, r->now, &n->id, &n->sm, &n->list) == -1)
+			return -1;
+		n->sm.rec.flags |= r->view.rec.flags & QM_SMTPUTF8;
+		n->sm.rec.ext.utf8_header = r->view.rec.ext.utf8_header;
+		return 0;
+	}
 	if ((n->id = spool_id(queued.spool)) == 0 ||
 	    (n->text = outlet_text(out, n->id, r->now, &n->len)) == NULL)
 		return -1;
@@ -541,12 +566,12 @@ outlets_make(struct record *r)
 static void
 log_outlet(const struct record *r, const struct job_outlet *out, const struct note *n)
 {
-	static const char *const kinds[] = { "", "redirect", "reply", "notice" };
+	static const char *const kinds[] = { "", "redirect", "reply", "notice", "post" };
 	char qid[QID_SIZE];
 
 	qid_format(n->id, qid);
-	log_fact(LOG_DELIVERY, LOGL_INFO, "sieve", KS("qid", r->qid),
-	    KS("sent", kinds[out->kind]), KS("as", qid),
+	log_fact(LOG_DELIVERY, LOGL_INFO, out->kind == OUTLET_POST ? "posted" : "sieve",
+	    KS("qid", r->qid), KS("sent", kinds[out->kind]), KS("as", qid),
 	    KS("for", r->view.rcpts[out->num].address), KS("to", out->address));
 	log_fact(LOG_SMTP, LOGL_INFO, "queued", KS("qid", qid),
 	    KS("from", n->sm.rec.sender != NULL ? n->sm.rec.sender : ""),
@@ -594,7 +619,7 @@ group_write(struct record *r)
 		nnotes++;
 	}
 	for (uint32_t i = 0; r->sent != NULL && i < r->job->noutlets; i++) {
-		if (r->sent[i].text == NULL)
+		if (r->sent[i].id == 0)
 			continue;
 		room += spool_message_len(&r->sent[i].sm);
 		nnotes++;
@@ -610,9 +635,8 @@ group_write(struct record *r)
 			return -1;
 	}
 	for (uint32_t i = 0; r->sent != NULL && i < r->job->noutlets; i++)
-		if (r->sent[i].text != NULL &&
-		    spool_put_message(queued.spool, r->sent[i].id, &r->sent[i].sm, 1) ==
-			NULL)
+		if (r->sent[i].id != 0 && spool_put_message(queued.spool, r->sent[i].id,
+					      &r->sent[i].sm, 1) == NULL)
 			return -1;
 	if (r->nlive == 0) {
 		if (spool_put_removed(queued.spool, r->m, 0) == -1)
@@ -636,8 +660,9 @@ group_write(struct record *r)
 	for (uint32_t i = 0; r->sent != NULL && i < r->job->noutlets; i++) {
 		uint64_t *id;
 
-		if (r->sent[i].text == NULL)
+		if (r->sent[i].id == 0)
 			continue;
+		post_kept(&r->job->outlets[i]);
 		log_outlet(r, &r->job->outlets[i], &r->sent[i]);
 		if ((id = malloc(sizeof(*id))) == NULL)
 			continue;

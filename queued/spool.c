@@ -25,9 +25,11 @@
 #include "queued/spool_private.h"
 #include "queued/sys.h"
 
-#define FORMAT "fife-spool 2\n"
-/* Without the fields of extensions; read as it is, then written as the present one. */
+#define FORMAT "fife-spool 3\n"
+/* Without some or all fields of extensions; read as they are, then written as the present
+ * one. */
 #define FORMAT_1 "fife-spool 1\n"
+#define FORMAT_2 "fife-spool 2\n"
 #define RESERVE_IDS 4096
 #define RESERVE_MARGIN 1024
 
@@ -84,7 +86,8 @@ format_read(struct spool *sp, int *fresh, int *old)
 	n = read(fd, buf, sizeof(buf) - 1);
 	close(fd);
 	buf[n > 0 ? n : 0] = '\0';
-	*old = n > 0 && strncmp(buf, FORMAT_1, sizeof(FORMAT_1) - 1) == 0;
+	*old = n > 0 && (strncmp(buf, FORMAT_1, sizeof(FORMAT_1) - 1) == 0 ||
+			    strncmp(buf, FORMAT_2, sizeof(FORMAT_2) - 1) == 0);
 	if (n <= 0 || (!*old && strncmp(buf, FORMAT, sizeof(FORMAT) - 1) != 0) ||
 	    sscanf(buf + sizeof(FORMAT) - 1, "generation %" SCNx64, &sp->generation) !=
 		1) {

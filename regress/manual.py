@@ -9,7 +9,7 @@ import re
 
 TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 DAEMONS = ("authd keyd dnsd queued policyd logd deliverd mboxd filterd scand smtpd imapd pop3d "
-           "sieved execd fifed").split()
+           "sieved execd listd fifed").split()
 # Sections of fife.conf that stand under another title.
 TITLES = {"host": ["The host", "Listeners", "Programs"], "class": ["queue"]}
 

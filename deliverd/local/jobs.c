@@ -26,6 +26,7 @@
 #include "common/daemon.h"
 #include "common/log.h"
 #include "deliverd/local/errands.h"
+#include "deliverd/local/lists.h"
 #include "deliverd/local/outlets.h"
 #include "deliverd/local/prefix.h"
 #include "deliverd/local/targets.h"
@@ -39,8 +40,9 @@ struct rcpt;
 struct drop {
 	struct rcpt *rcpt;
 	size_t target;
-	struct parcel *parcel; /* both NULL: unused */
-	struct errand *errand; /* a program instead */
+	struct parcel *parcel;     /* all NULL: unused */
+	struct errand *errand;     /* a program instead */
+	struct handover *handover; /* of a list */
 };
 
 struct rcpt {
@@ -49,6 +51,7 @@ struct rcpt {
 	uint8_t filing;
 	char *address;
 	struct resolution *resolution;
+	struct roll *roll;
 	struct targets targets;
 	size_t next; /* of the targets */
 	struct drop drops[JOBS_TARGETS_AT_ONCE];
@@ -87,6 +90,8 @@ struct job {
 	uint8_t going;
 	char qid[24];
 	char sender[321];
+	int is_post; /* of a list: */
+	struct listpost post;
 	uint8_t *prefix;
 	size_t prefix_len;
 	int fd;
@@ -125,11 +130,14 @@ static void
 rcpt_free(struct rcpt *r)
 {
 	targets_cancel(r->resolution);
+	roll_cancel(r->roll);
 	for (size_t i = 0; i < JOBS_TARGETS_AT_ONCE; i++)
 		if (r->drops[i].parcel != NULL)
 			mailboxes_cancel(r->drops[i].parcel);
 		else if (r->drops[i].errand != NULL)
 			errand_cancel(r->drops[i].errand);
+		else
+			handover_cancel(r->drops[i].handover);
 	targets_clear(&r->targets);
 	outlets_clear(&r->outlets);
 	TAILQ_REMOVE(&r->job->work, r, entry);
@@ -314,16 +322,25 @@ is_loop(struct job *j, const char *address, struct outcome *o)
 	return 1;
 }
 
+/* Of a list's post each member has a reverse-path of its own. */
+static const char *
+sender_for(const struct rcpt *r, char buf[ADDRESS_MAX + 1])
+{
+	if (!r->job->is_post)
+		return r->job->sender;
+	listpost_sender(&r->job->post, r->address, buf);
+	return buf;
+}
+
 /* What goes before the message for that target. */
 static size_t
 prefix_of(const struct rcpt *r, size_t target, uint8_t buf[PREFIX_MAX])
 {
-	const struct job *j = r->job;
-	char address[321];
+	char address[321], sender[ADDRESS_MAX + 1];
 
 	prefix_address(r->targets.v[target].address, address, sizeof(address));
-	return prefix_build(
-	    buf, PREFIX_MAX, j->sender, address, j->prefix, j->prefix_len);
+	return post_prefix(r->job->is_post ? &r->job->post : NULL, r->address,
+	    sender_for(r, sender), address, r->job->prefix, r->job->prefix_len, buf);
 }
 
 /* It is the turn of a delivery. */
@@ -334,9 +351,11 @@ fill(struct msg_deliver *d, void *arg)
 	const struct drop *drop = arg;
 	const struct rcpt *r = drop->rcpt;
 	const struct job *j = r->job;
+	char sender[ADDRESS_MAX + 1];
 
 	d->prefix = prefix;
 	d->prefix_len = prefix_of(r, drop->target, prefix);
+	strlcpy(d->sender, sender_for(r, sender), sizeof(d->sender));
 	d->queue_id = j->queue_id;
 	d->rcpt = r->num;
 	d->oldest_live = j->oldest_live;
@@ -345,7 +364,6 @@ fill(struct msg_deliver *d, void *arg)
 	d->junk = r->filing & RCPT_TO_JUNK      ? 1
 		  : r->filing & RCPT_NEVER_JUNK ? 0
 						: j->junk;
-	strlcpy(d->sender, j->sender, sizeof(d->sender));
 	strlcpy(d->recipient, r->address, sizeof(d->recipient));
 	if (r->targets.v[drop->target].rules != NULL)
 		strlcpy(d->rules, r->targets.v[drop->target].rules, sizeof(d->rules));
@@ -422,7 +440,7 @@ rcpt_deliver(struct rcpt *r, size_t target)
 		rcpt_outcome(r, target, &o);
 		return;
 	}
-	while (drop->parcel != NULL || drop->errand != NULL)
+	while (drop->parcel != NULL || drop->errand != NULL || drop->handover != NULL)
 		drop++;
 	drop->rcpt = r;
 	drop->target = target;
@@ -441,6 +459,58 @@ rcpt_deliver(struct rcpt *r, size_t target)
 	r->n_drops++;
 }
 
+static void
+on_handed(const struct outcome *o, void *arg)
+{
+	struct drop *drop = arg;
+	struct rcpt *r = drop->rcpt;
+	struct job *j = r->job;
+
+	drop->handover = NULL;
+	r->n_drops--;
+	rcpt_outcome(r, drop->target, o);
+	if (rcpt_advance(r))
+		job_advance(j);
+}
+
+/* An address of a mailing list. */
+static void
+rcpt_hand_over(struct rcpt *r, size_t target)
+{
+	const struct target *t = &r->targets.v[target];
+	const struct job *j = r->job;
+	struct channel *listd = peer(ROLE_LISTD);
+	struct msg_list_take m = { .queue_id = j->queue_id,
+		.rcpt = r->num,
+		.oldest_live = j->oldest_live,
+		.size = j->size,
+		.junk = j->junk,
+		.prefix = j->prefix,
+		.prefix_len = j->prefix_len };
+	char sender[ADDRESS_MAX + 1];
+	struct drop *drop = r->drops;
+	struct outcome o;
+	int fd;
+
+	while (drop->parcel != NULL || drop->errand != NULL || drop->handover != NULL)
+		drop++;
+	strlcpy(m.sender, sender_for(r, sender), sizeof(m.sender));
+	strlcpy(m.list, t->address, sizeof(m.list));
+	strlcpy(m.part, t->mailbox, sizeof(m.part));
+	drop->rcpt = r;
+	drop->target = target;
+	if (listd != NULL && (fd = fcntl(j->fd, F_DUPFD_CLOEXEC, 0)) != -1)
+		drop->handover =
+		    handover_start(listd, &m, fd, t->rules, &r->outlets, on_handed, drop);
+	if (drop->handover == NULL) {
+		outcome_set(
+		    &o, JOB_DEFERRED, "4.3.0", "the mailing lists cannot be served now");
+		rcpt_outcome(r, target, &o);
+		return;
+	}
+	r->n_drops++;
+}
+
 /* Start what may be started. 1: the recipient has its result and is freed. */
 static int
 rcpt_advance(struct rcpt *r)
@@ -448,6 +518,8 @@ rcpt_advance(struct rcpt *r)
 	for (; r->next < r->targets.n && r->n_drops < JOBS_TARGETS_AT_ONCE; r->next++) {
 		if (r->targets.v[r->next].kind == TARGET_FORWARD)
 			r->n_forwards++;
+		else if (r->targets.v[r->next].kind == TARGET_LIST)
+			rcpt_hand_over(r, r->next);
 		else
 			rcpt_deliver(r, r->next);
 	}
@@ -476,6 +548,36 @@ on_resolved(struct targets *t, const struct outcome *o, void *arg)
 		job_advance(j);
 }
 
+/* queued counts them with the result of the list's address only. */
+static int
+on_member(const char *address, void *arg)
+{
+	struct rcpt *r = arg;
+	struct channel *ch = channel_find(r->job->queued);
+	struct msg_job_expand m = { .job = r->job->id, .rcpt = r->num };
+
+	if (ch == NULL || r->job->n_expands == JOBS_EXPANDS_MAX)
+		return -1;
+	strlcpy(m.address, address, sizeof(m.address));
+	if (channel_send(ch, MSG_LDELIVER_QUEUED_EXPAND, 0, &m, -1) == -1)
+		return -1;
+	r->job->n_expands++;
+	stats.expanded++;
+	return 0;
+}
+
+static void
+on_roll(const struct outcome *o, void *arg)
+{
+	struct rcpt *r = arg;
+	struct job *j = r->job;
+
+	r->roll = NULL;
+	send_result(j, r->num, r->address, o, "forwarded");
+	rcpt_free(r);
+	job_advance(j);
+}
+
 static void
 rcpt_start(struct job *j, const struct job_address *a)
 {
@@ -495,9 +597,11 @@ rcpt_start(struct job *j, const struct job_address *a)
 	TAILQ_INSERT_TAIL(&j->work, r, entry);
 	j->n_work++;
 	stats.running++;
-	if (authd != NULL)
+	if (authd != NULL && j->is_post && post_is_for_all(&j->post, r->address))
+		r->roll = roll_start(authd, j->post.list, on_member, on_roll, r);
+	else if (authd != NULL)
 		r->resolution = targets_resolve(authd, r->address, on_resolved, r);
-	if (r->resolution == NULL) {
+	if (r->resolution == NULL && r->roll == NULL) {
 		outcome_set(&r->deferred, JOB_DEFERRED, "4.3.5",
 		    "the directory of users is not there now");
 		rcpt_finish(r);
@@ -551,6 +655,10 @@ job_new(struct channel *ch, struct msg *m)
 	j->junk = mj->junk;
 	strlcpy(j->qid, mj->qid, sizeof(j->qid));
 	strlcpy(j->sender, mj->sender, sizeof(j->sender));
+	if (mj->list[0] != '\0') {
+		j->is_post = listpost_parse(mj->list, &j->post) == 0;
+		j->bad = !j->is_post;
+	}
 	if (mj->prefix_len > 0) {
 		if ((j->prefix = malloc(mj->prefix_len)) == NULL)
 			j->bad = 1;

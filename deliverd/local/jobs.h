@@ -16,7 +16,7 @@
 #define JOBS_RCPTS_MAX 100000   /* of one job */
 #define JOBS_RCPTS_AT_ONCE 8    /* recipients of one job that are in work */
 #define JOBS_TARGETS_AT_ONCE 32 /* mailboxes of one recipient that are in work */
-#define JOBS_EXPANDS_MAX 10000  /* of one job, as queued takes them */
+#define JOBS_EXPANDS_MAX 100000 /* of one job, as queued takes them */
 
 void jobs_init(struct event_base *, mailboxes_peer);
 void jobs_clear(void); /* when there are none; for tests */

@@ -107,6 +107,24 @@ outcome_from_program(struct outcome *o, const struct msg_exec_ran *r)
 }
 
 void
+outcome_from_list(struct outcome *o, const struct msg_list_taken *t)
+{
+	enum job_status status = (enum job_status)t->status;
+	char class = status == JOB_DELIVERED ? '2' : status == JOB_FAILED ? '5' : '4';
+	const char *code = status == JOB_DELIVERED ? "2.0.0"
+			   : status == JOB_FAILED  ? "5.7.1"
+						   : "4.3.0";
+
+	if (status != JOB_DELIVERED && status != JOB_FAILED)
+		status = JOB_DEFERRED;
+	outcome_set(o, status, enhanced_valid(t->enhanced, class) ? t->enhanced : code,
+	    "%s",
+	    t->text[0] != '\0'        ? t->text
+	    : status == JOB_DELIVERED ? "taken by the list"
+				      : "the list does not take the message");
+}
+
+void
 outcome_from_authd(struct outcome *o, enum answer_status status, const char *text)
 {
 	enum job_status js = JOB_FAILED;

@@ -21,6 +21,8 @@ void outcome_from_mailbox(struct outcome *, const struct msg_delivered *);
 /* From execd's. */
 void outcome_from_program(struct outcome *, const struct msg_exec_ran *);
 /* From authd's word that an address leads nowhere; status is not MSG_OK. */
+/* What listd says. */
+void outcome_from_list(struct outcome *, const struct msg_list_taken *);
 void outcome_from_authd(struct outcome *, enum answer_status, const char *text);
 
 #endif

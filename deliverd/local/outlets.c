@@ -2,6 +2,7 @@
 /* What scripts send; see outlets.h. */
 #include "deliverd/local/outlets.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <unistd.h>
@@ -41,12 +42,30 @@ outlets_add(struct outlets *o, const struct msg_outlet *m, int fd)
 		return;
 	}
 	o->v[o->n].m = *m;
+	o->v[o->n].list = NULL;
 	o->v[o->n++].fd = fd;
+}
+
+void
+outlets_add_post(struct outlets *o, const struct msg_outlet *m, int fd, const char *list)
+{
+	char *copy = strdup(list);
+
+	if (copy == NULL || o->n == OUTLETS_MESSAGES_MAX) {
+		free(copy);
+		close(fd);
+		o->lost = 1;
+		return;
+	}
+	outlets_add(o, m, fd);
+	o->v[o->n - 1].list = copy;
 }
 
 int
 outlets_send(struct outlets *o, struct channel *queued, uint64_t job, uint32_t rcpt)
 {
+	if (o->lost)
+		return -1;
 	for (size_t i = 0; i < o->n; i++) {
 		struct msg_job_outlet m = { .job = job,
 			.rcpt = rcpt,
@@ -55,6 +74,8 @@ outlets_send(struct outlets *o, struct channel *queued, uint64_t job, uint32_t r
 		int fd = o->v[i].fd;
 
 		strlcpy(m.address, o->v[i].m.address, sizeof(m.address));
+		if (o->v[i].list != NULL)
+			strlcpy(m.list, o->v[i].list, sizeof(m.list));
 		o->v[i].fd = -1;
 		if (queued == NULL) {
 			close(fd);
@@ -69,8 +90,10 @@ outlets_send(struct outlets *o, struct channel *queued, uint64_t job, uint32_t r
 void
 outlets_clear(struct outlets *o)
 {
-	for (size_t i = 0; i < o->n; i++)
+	for (size_t i = 0; i < o->n; i++) {
 		if (o->v[i].fd != -1)
 			close(o->v[i].fd);
+		free(o->v[i].list);
+	}
 	o->n = 0;
 }

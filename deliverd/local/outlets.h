@@ -17,6 +17,7 @@
 struct outlet {
 	struct msg_outlet m;
 	int fd;
+	char *list; /* of a list's post, else NULL */
 };
 
 struct outlets {
@@ -24,12 +25,16 @@ struct outlets {
 	size_t n;
 	size_t n_redirects; /* of the message as it is */
 	size_t n_replies;
+	int lost; /* one that could not be kept: all of it is tried again */
 };
 
 /* Counts it, when it may be. sender: of the message that came. */
 int outlets_allowed(struct outlets *, const struct msg_outlet *, const char *sender);
 /* Takes fd. */
 void outlets_add(struct outlets *, const struct msg_outlet *, int fd);
+/* A post of a list, as common/proto/listpost.h has it; takes fd. */
+void outlets_add_post(
+    struct outlets *, const struct msg_outlet *, int fd, const char *list);
 /* Hands them to queued, before the result. -1: it cannot be. */
 int outlets_send(struct outlets *, struct channel *queued, uint64_t job, uint32_t rcpt);
 void outlets_clear(struct outlets *);

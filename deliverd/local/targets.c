@@ -38,10 +38,10 @@ add_target(struct resolution *r, const struct msg_target *m)
 	struct target *t;
 
 	if (r->targets.n == TARGETS_MAX || m->address[0] == '\0' ||
-	    (m->kind != TARGET_MAILBOX && m->kind != TARGET_FORWARD &&
-		m->kind != TARGET_COMMAND) ||
+	    m->kind < TARGET_MAILBOX || m->kind > TARGET_LIST ||
 	    (m->kind == TARGET_COMMAND && m->command[0] == '\0') ||
-	    (m->kind != TARGET_FORWARD && m->mailbox[0] == '\0'))
+	    (m->kind != TARGET_FORWARD && m->mailbox[0] == '\0') ||
+	    (m->kind == TARGET_LIST && m->rules[0] == '\0'))
 		return -1;
 	if (r->targets.n == r->cap) {
 		size_t cap = r->cap == 0 ? 1 : r->cap * 2;

@@ -12,9 +12,12 @@
 struct target {
 	enum target_kind kind;
 	char address[321];
-	char *mailbox; /* NULL with TARGET_FORWARD; of a command: who names it */
+	/* NULL with TARGET_FORWARD; of a command: who names it; of a list: what of it */
+	char *mailbox;
 	char *command; /* NULL unless TARGET_COMMAND */
-	char *rules;   /* a Sieve script of the user's settings, or NULL */
+	/* a Sieve script of the user's settings, or NULL; of a list: what its posts need
+	 */
+	char *rules;
 };
 
 struct targets {

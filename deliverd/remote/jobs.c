@@ -178,6 +178,15 @@ take_job(struct channel *ch, struct msg *m)
 	strlcpy(j->route_text, p->route, sizeof(j->route_text));
 	j->attempts = p->attempts;
 	strlcpy(j->envid, p->envid, sizeof(j->envid));
+	if (p->list[0] != '\0') {
+		j->is_post = listpost_parse(p->list, &j->post) == 0;
+		if (!j->is_post) {
+			free(j->prefix);
+			free(j);
+			channel_break(ch, "a post of a list that is malformed");
+			return;
+		}
+	}
 	if (p->prefix_len > 0)
 		memcpy(j->prefix, p->prefix, p->prefix_len);
 	j->prefix_len = p->prefix_len;
@@ -273,6 +282,27 @@ take_cancel(struct channel *ch, uint64_t id)
 	if (j == NULL || (j->session != NULL && session_past_end(j->session)))
 		return;
 	job_end(j);
+}
+
+bool
+job_message(struct job *j, bool first)
+{
+	struct smtp_out_message *m = &j->message;
+
+	m->rcpts = j->rcpts;
+	m->n_rcpts = j->n_rcpts;
+	if (!j->is_post)
+		return first;
+	j->post_at = first ? 0 : j->post_at + 1;
+	if (j->post_at >= j->n_rcpts)
+		return false;
+	m->rcpts = &j->rcpts[j->post_at];
+	m->n_rcpts = 1;
+	listpost_sender(&j->post, m->rcpts->address, j->sender);
+	j->fields_len =
+	    listpost_fields(&j->post, m->rcpts->address, j->fields, sizeof(j->fields));
+	m->size = j->fields_len + j->prefix_len + j->size;
+	return true;
 }
 
 void

@@ -26,6 +26,7 @@
 #include "common/msg.h"
 #include "common/proto/dnshosts.h"
 #include "common/proto/dnsrr.h"
+#include "common/proto/listpost.h"
 #include "common/proto/route.h"
 #include "common/proto/tlsrpt.h"
 #include "deliverd/remote/smtp_out.h"
@@ -71,6 +72,13 @@ struct job {
 	uint64_t size; /* of the content in fd */
 	uint8_t *prefix;
 	size_t prefix_len;
+	/* A list's post: each member is a transaction with a reverse-path and fields of
+	 * his own, which stand before the prefix. */
+	bool is_post;
+	struct listpost post;
+	size_t post_at; /* of rcpts: whose turn it is */
+	size_t fields_len;
+	char fields[LISTPOST_FIELDS_MAX];
 	enum body_type body;
 	bool smtputf8;
 	bool utf8_header;
@@ -171,6 +179,9 @@ bool walk_fallback_on(const struct job *, const char *reply, const char *enhance
 void walk_fallback(struct job *);
 /* Remember the best reason that there is for the end. */
 void trouble_keep(struct job *, const struct trouble *);
+
+/* jobs.c: the message for its rcpts, or for the next of a post. false: no more. */
+bool job_message(struct job *, bool first);
 
 /* session.c */
 /* A connection that is open already and leads there; true when it takes the job. */

@@ -141,18 +141,24 @@ static ssize_t
 read_slice(struct session *s, uint8_t *buf, size_t cap)
 {
 	const struct job *j = s->job;
-	uint64_t total = j->prefix_len + j->size;
+	uint64_t before = j->fields_len + j->prefix_len, total = before + j->size;
 	ssize_t n;
 
-	if (s->offset < j->prefix_len) {
-		n = (ssize_t)(j->prefix_len - s->offset < cap ? j->prefix_len - s->offset
-							      : cap);
-		memcpy(buf, j->prefix + s->offset, (size_t)n);
+	if (s->offset < before) {
+		const void *from = s->offset < j->fields_len
+				       ? (const void *)(j->fields + s->offset)
+				       : j->prefix + (s->offset - j->fields_len);
+
+		n = (ssize_t)((s->offset < j->fields_len ? j->fields_len : before) -
+			      s->offset);
+		if ((size_t)n > cap)
+			n = (ssize_t)cap;
+		memcpy(buf, from, (size_t)n);
 		return n;
 	}
 	if (total - s->offset < cap)
 		cap = (size_t)(total - s->offset);
-	n = pread(j->fd, buf, cap, (off_t)(s->offset - j->prefix_len));
+	n = pread(j->fd, buf, cap, (off_t)(s->offset - before));
 	/* An end before the size is no end of the message. */
 	return n > 0 ? n : -1;
 }
@@ -184,7 +190,7 @@ static int
 begin_content(struct session *s)
 {
 	static uint8_t buf[SLICE];
-	uint64_t total = s->job->prefix_len + s->job->size;
+	uint64_t total = s->job->message.size;
 	ssize_t n;
 
 	s->feeding = true;
@@ -218,7 +224,7 @@ static int
 feed(struct session *s)
 {
 	static uint8_t buf[SLICE];
-	uint64_t total = s->job->prefix_len + s->job->size;
+	uint64_t total = s->job->message.size;
 	struct evbuffer *out = smtp_out_output(s->engine);
 
 	while (
@@ -381,15 +387,29 @@ static void
 message_done(struct session *s)
 {
 	struct job *j = s->job;
+	bool more;
 
 	s->feeding = false;
 	convert_free(s->convert);
 	s->convert = NULL;
+	/* The next member of a list, over the same connection as long as that is right.
+	 */
+	more = job_message(j, false);
+	if (more && s->messages < s->messages_max &&
+	    smtp_out_message(s->engine, &j->message) == 0) {
+		s->messages++;
+		s->reused = true;
+		return;
+	}
 	s->job = NULL;
 	TAILQ_INSERT_HEAD(&idle, s, idle);
 	remote_stats.idle++;
 	j->session = NULL;
-	if (j->n_fall > 0)
+	if (more) {
+		/* It was the messages of this connection, not the host, that ended. */
+		j->tries = 0;
+		walk_again(j);
+	} else if (j->n_fall > 0)
 		walk_fallback(j);
 	else
 		job_end(j);
@@ -582,8 +602,7 @@ on_event(struct conn *c, enum conn_event what, void *arg)
 static bool
 give_message(struct session *s, struct job *j)
 {
-	j->message.rcpts = j->rcpts;
-	j->message.n_rcpts = j->n_rcpts;
+	(void)job_message(j, true);
 	j->n_fall = 0;
 	if (smtp_out_message(s->engine, &j->message) == -1)
 		return false;

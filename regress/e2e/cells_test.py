@@ -12,9 +12,9 @@ from suite import wait_for
 
 fife = None
 DAEMONS = ("logd", "authd", "keyd", "dnsd", "smtpd", "queued", "deliverd-remote", "deliverd-local",
-           "filterd", "scand", "imapd", "pop3d", "sieved", "mboxd", "policyd", "execd")
+           "filterd", "scand", "imapd", "pop3d", "sieved", "mboxd", "policyd", "execd", "listd")
 ROOTS = {"logd": "log", "keyd": "key", "authd": "auth", "queued": "spool", "filterd": "filter", "scand": "scan", "mboxd": "mail",
-         "policyd": "policy", "dnsd": "dns"}
+         "policyd": "policy", "dnsd": "dns", "listd": "list"}
 # Offsets in the uid range: common/role.def.
 ROLES = {m.group(3): int(m.group(1)) for m in
          re.finditer(r'^ROLE\((\d+), (\w+), "([a-z0-9-]+)"', open(suite.TOP + "/common/role.def").read(), re.M)}

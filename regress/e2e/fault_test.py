@@ -17,7 +17,7 @@ fife = None
 ALICE = "alice@example.test"
 BOB = "bob@example.test"
 DAEMONS = ("logd", "authd", "keyd", "dnsd", "smtpd", "queued", "deliverd-remote", "deliverd-local",
-           "filterd", "scand", "imapd", "pop3d", "sieved", "mboxd", "policyd", "mailbox")
+           "filterd", "scand", "imapd", "pop3d", "sieved", "mboxd", "policyd", "listd", "mailbox")
 
 
 class Load:

@@ -304,6 +304,8 @@ class Sink(socketserver.ThreadingTCPServer):
 
 
 class SinkSession(socketserver.StreamRequestHandler):
+    disable_nagle_algorithm = True
+
     def say(self, text):
         self.wfile.write(text.encode() + b"\r\n")
 

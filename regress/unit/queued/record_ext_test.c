@@ -27,7 +27,8 @@ static const struct rec_ext all = { .priority = -9,
 	.by = 1800003600,
 	.by_mode = REC_BY_RETURN,
 	.by_trace = 1,
-	.utf8_header = 1 };
+	.utf8_header = 1,
+	.list = "talk@x.test 00112233445566778899aabbccddeeff a https://x.test/{token}" };
 
 static int
 setup(void **state)
@@ -68,6 +69,7 @@ check_all(const struct rec_ext *x)
 	assert_int_equal(x->by_mode, all.by_mode);
 	assert_int_equal(x->by_trace, all.by_trace);
 	assert_int_equal(x->utf8_header, all.utf8_header);
+	assert_string_equal(x->list, all.list);
 }
 
 static void
@@ -75,7 +77,7 @@ test_round_trip(void **state)
 {
 	struct rec_ext x, some = { .priority = 4 }, none = { 0 };
 	struct bytes_in in;
-	uint8_t buf[128];
+	uint8_t buf[256];
 	size_t len;
 
 	(void)state;
@@ -248,12 +250,17 @@ test_old_spool(void **state)
 	(void)state;
 	spool_close(sp);
 	first_line("fife-spool 1", line, sizeof(line));
-	assert_string_equal(line, "fife-spool 2\n");
+	assert_string_equal(line, "fife-spool 3\n");
 	sp = reopen();
 	assert_non_null(index_find(spool_index(sp), id));
 	spool_close(sp);
-	first_line("fife-spool 3", line, sizeof(line));
-	assert_string_equal(line, "fife-spool 2\n");
+	first_line("fife-spool 2", line, sizeof(line));
+	assert_string_equal(line, "fife-spool 3\n");
+	sp = reopen();
+	assert_non_null(index_find(spool_index(sp), id));
+	spool_close(sp);
+	first_line("fife-spool 4", line, sizeof(line));
+	assert_string_equal(line, "fife-spool 3\n");
 	assert_null(spool_open(NULL, &c, 0, why, sizeof(why)));
 	assert_non_null(strstr(why, "the file format"));
 }
