@@ -187,6 +187,20 @@ conn_free(struct conn *c)
 		release(c);
 }
 
+int
+conn_detach(struct conn *c)
+{
+	int fd = c->fd;
+
+	if (c->state != CONN_S_PLAIN || c->freed || c->closing || c->eof ||
+	    c->busy != 0 || evbuffer_get_length(c->in) > 0 || conn_unsent(c) > 0)
+		return -1;
+	events_off(c);
+	c->fd = -1;
+	conn_free(c);
+	return fd;
+}
+
 static void
 enter(struct conn *c)
 {

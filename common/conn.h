@@ -36,6 +36,9 @@ struct conn *conn_new(struct event_base *, int fd, size_t input_max, conn_cb, vo
 /* Start connecting; source may be NULL. CONN_CONNECTED or CONN_ERROR follows. */
 struct conn *conn_connect(struct event_base *, const struct sockaddr *to, socklen_t,
     const struct sockaddr *source, socklen_t, size_t input_max, conn_cb, void *arg);
+/* Frees it and hands its descriptor back: a plain connection with nothing unsent or
+ * unread, and not at its end. -1: it is not one; nothing is changed. */
+int conn_detach(struct conn *);
 /* Closes at once; unsent output is lost. NULL is fine. */
 void conn_free(struct conn *);
 /* Free it after the output has been sent, or after timeout_ms; the callback is

@@ -6,16 +6,20 @@
  */
 #include <event2/buffer.h>
 #include <event2/event.h>
+#include <fcntl.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "common/compat/compat.h"
+#include "common/daemon.h"
 #include "common/log.h"
 #include "common/msg.h"
 #include "mailbox/imap.h"
 #include "mailbox/imap_deflate.h"
+#include "mailbox/imap_sleep.h"
 #include "mailbox/maildir.h"
 #include "mailbox/session.h"
 #include "mailbox/session_conn.h"
@@ -40,6 +44,7 @@ struct session {
 	bool broken;            /* the client's stream makes no sense, or no memory */
 	unsigned int watched;   /* imap_watched() when its folders were */
 	bool not_all;           /* there was no room for all of them */
+	uint64_t heard;         /* when the client was, or was told something; ms */
 };
 
 /* Directories of folders in IDLE, for what other programs do there. */
@@ -197,6 +202,7 @@ input(void *m, const uint8_t *p, size_t n)
 	size_t took;
 	long used;
 
+	s->heard = now_ms();
 	if (s->deflate == NULL) {
 		took = imap_input(s->imap, p, n);
 		if (imap_take_compress(s->imap))
@@ -222,6 +228,8 @@ run(void *m, size_t unsent)
 	struct session *s = m;
 	int more = imap_run(s->imap, unsent);
 
+	if (evbuffer_get_length(imap_output(s->imap)) > 0)
+		s->heard = now_ms();
 	watch_folders(s);
 
 	if (s->deflate == NULL || s->broken || unsent >= IMAP_HIGH_WATER ||
@@ -340,9 +348,11 @@ introduce(struct session *s, struct store *store, const struct msg_mbox_label *l
 	return shares_attach(s->imap, store, guest);
 }
 
-int
-imap_session_start(struct event_base *base, int fd, struct store *store,
-    const struct msg_mbox_label *label, void (*ended)(void *), void *arg)
+/* Of a client that has logged in, or of one that was put away. */
+static int
+begin(struct event_base *base, int fd, struct store *store,
+    const struct msg_mbox_label *label, const uint8_t *octets, size_t len,
+    void (*ended)(void *), void *arg)
 {
 	static const struct timeval poll_every = { POLL_S, 0 };
 	struct session *s = calloc(1, sizeof(*s));
@@ -351,6 +361,7 @@ imap_session_start(struct event_base *base, int fd, struct store *store,
 		close(fd);
 		return -1;
 	}
+	s->heard = now_ms();
 	s->imap = imap_new(store, wake, s);
 	s->poll = event_new(base, -1, EV_PERSIST, poll_cb, s);
 	if (s->imap == NULL || introduce(s, store, label) == -1 || s->poll == NULL ||
@@ -365,6 +376,104 @@ imap_session_start(struct event_base *base, int fd, struct store *store,
 	}
 	watch.base = base;
 	LIST_INSERT_HEAD(&all, s, entry);
+	if (octets == NULL)
+		return 0;
+	if (imap_wake(s->imap, octets, len) == -1)
+		imap_bye(s->imap, "The mailbox is another one now");
+	session_conn_wake(s->sc);
+	return 0;
+}
+
+int
+imap_session_start(struct event_base *base, int fd, struct store *store,
+    const struct msg_mbox_label *label, void (*ended)(void *), void *arg)
+{
+	return begin(base, fd, store, label, NULL, 0, ended, arg);
+}
+
+/* Before the session's octets stand those of its owner's address, and a NUL. */
+int
+imap_session_wake(struct event_base *base, int fd, struct store *store,
+    const uint8_t *octets, size_t len, void (*ended)(void *), void *arg)
+{
+	struct msg_mbox_label label = { .purpose = MBOX_IMAP };
+	const uint8_t *end = len == 0 ? NULL : memchr(octets, '\0', len);
+
+	if (end == NULL || (size_t)(end - octets) >= sizeof(label.address)) {
+		close(fd);
+		return -1;
+	}
+	memcpy(label.address, octets, (size_t)(end - octets));
+	return begin(base, fd, store, &label, end + 1, len - (size_t)(end + 1 - octets),
+	    ended, arg);
+}
+
+/* ---- rest ---- */
+
+/* May all of them wait elsewhere? */
+static int
+can_rest(size_t n, uint64_t ms)
+{
+	uint64_t now = now_ms();
+	struct session *s;
+
+	if (watch.soon != NULL && evtimer_pending(watch.soon, NULL))
+		return 0;
+	LIST_FOREACH (s, &all, entry) {
+		if (n-- == 0 || now - s->heard < ms || s->deflate != NULL || s->broken ||
+		    s->not_all || !session_conn_quiet(s->sc))
+			return 0;
+		/* What nothing watches is looked at by the timer. */
+		if (imap_watched(s->imap) != 0 && (watch.fd == -1 || s->watched == 0))
+			return 0;
+	}
+	return n == 0;
+}
+
+static int
+put_away(struct session *s, struct evbuffer *out)
+{
+	evbuffer_add(out, s->owner, strlen(s->owner) + 1);
+	return imap_sleep(s->imap, out);
+}
+
+int
+imap_sessions_rest(
+    size_t n, uint64_t ms, void (*away)(int fd, const uint8_t *octets, size_t len))
+{
+	struct evbuffer *b;
+	struct session *s, *next;
+	int watch_fd = -1;
+
+	if (n == 0 || !can_rest(n, ms) || (b = evbuffer_new()) == NULL)
+		return -1;
+	/* From here on the watch tells of what comes; what has come is told now. */
+	if (watch.fd != -1)
+		compat_dirwatch_drain(watch.fd);
+	LIST_FOREACH (s, &all, entry)
+		imap_poll(s->imap, true);
+	LIST_FOREACH (s, &all, entry) {
+		evbuffer_drain(b, evbuffer_get_length(b));
+		if (!session_conn_quiet(s->sc) || put_away(s, b) == -1) {
+			evbuffer_free(b);
+			return -1;
+		}
+	}
+	/* It would be closed with the last session. */
+	if (watch.fd != -1)
+		watch_fd = fcntl(watch.fd, F_DUPFD_CLOEXEC, 3);
+	for (s = LIST_FIRST(&all); s != NULL; s = next) {
+		int fd;
+
+		next = LIST_NEXT(s, entry);
+
+		evbuffer_drain(b, evbuffer_get_length(b));
+		if (put_away(s, b) == -1 || (fd = session_conn_detach(s->sc)) == -1)
+			continue;
+		away(fd, evbuffer_pullup(b, -1), evbuffer_get_length(b));
+	}
+	evbuffer_free(b);
+	away(watch_fd, NULL, 0);
 	return 0;
 }
 

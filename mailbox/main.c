@@ -34,6 +34,7 @@ static struct {
 	struct event *ev_flush;
 	struct event *ev_linger;
 	struct timeval linger;
+	uint64_t sleep_ms; /* 0: never */
 	const char *name;
 	const char *hostname;
 	uint64_t taken; /* sessions, also those that could not be served */
@@ -90,6 +91,28 @@ say_idle(void)
 	say_used();
 	if (me.sessions == 0 && !me.stopping && me.mboxd != NULL)
 		(void)channel_send(me.mboxd, MSG_MAILBOX_MBOXD_IDLE, 0, &idle, -1);
+}
+
+static void
+rest(int fd, const uint8_t *octets, size_t len)
+{
+	struct msg_mbox_rest m = { .state = octets, .state_len = len };
+
+	if (fd != -1)
+		(void)channel_send(me.mboxd, MSG_MAILBOX_MBOXD_REST, 0, &m, fd);
+}
+
+/* All sessions wait: mboxd keeps them, and starts another process when there is work. */
+static void
+go_to_sleep(uint64_t quiet_ms)
+{
+	if (me.sleep_ms == 0 || me.sessions == 0 || me.stopping || me.mboxd == NULL ||
+	    store_busy(me.store))
+		return;
+	/* What is done at the end must not look like news to the watch. */
+	store_flush(me.store);
+	if (imap_sessions_rest(me.sessions, quiet_ms, rest) == 0)
+		say_idle();
 }
 
 static void
@@ -182,6 +205,22 @@ session_start(struct msg *m)
 }
 
 static void
+session_go_on(struct msg *m)
+{
+	int fd = msg_take_fd(m);
+
+	me.taken++;
+	event_del(me.ev_linger);
+	if (open_store() == -1 || me.stopping)
+		close(fd);
+	else if (imap_session_wake(me.base, fd, me.store, m->p.mbox_rest.state,
+		     m->p.mbox_rest.state_len, session_ended, NULL) == 0)
+		me.sessions++;
+	if (me.sessions == 0)
+		event_add(me.ev_linger, &me.linger);
+}
+
+static void
 logd_lost(struct channel *ch, const char *why, void *arg)
 {
 	if (me.logd == ch) {
@@ -222,7 +261,11 @@ mboxd_message(struct channel *ch, struct msg *m, void *arg)
 	case MSG_MBOXD_MAILBOX_LOG:
 		logd_take(msg_take_fd(m));
 		break;
+	case MSG_MBOXD_MAILBOX_GO_ON:
+		session_go_on(m);
+		break;
 	case MSG_MBOXD_MAILBOX_YIELD:
+		go_to_sleep(0);
 		me.yields = me.sessions > 0;
 		say_idle();
 		break;
@@ -255,6 +298,8 @@ on_flush(evutil_socket_t fd, short what, void *arg)
 		say_used();
 		shares_tell(me.store);
 	}
+	if (!more)
+		go_to_sleep(me.sleep_ms);
 	event_add(me.ev_flush, more ? &fast : &slow);
 }
 
@@ -305,6 +350,7 @@ mailbox_main(const struct mailbox_start *start)
 	me.quota_messages = start->quota_messages;
 	me.quota_hard = start->quota_hard;
 	me.linger.tv_sec = (time_t)start->linger_s;
+	me.sleep_ms = (uint64_t)start->sleep_s * 1000;
 	/* Nothing is read from anybody before this. */
 	if (cell_enter(start) == -1)
 		_exit(1);

@@ -10,6 +10,9 @@
  * catalogue's delivery messages (deliver.c).
  */
 
+#include <stddef.h>
+#include <stdint.h>
+
 struct event_base;
 struct msg_mbox_label;
 struct store;
@@ -28,6 +31,19 @@ int sieve_session_start(struct event_base *, int fd, struct store *,
     const struct msg_mbox_label *, void (*ended)(void *), void *arg);
 int deliver_session_start(struct event_base *, int fd, struct store *,
     const struct msg_mbox_label *, void (*ended)(void *), void *arg);
+
+/*
+ * Sessions that wait and need no process meanwhile. rest: all of them have been quiet for
+ * that many ms, and there are no more than those n sessions; what other programs did is
+ * looked for before. away() takes each of them: its socket, and octets for
+ * imap_session_wake(); of the last call octets is NULL, and fd tells by being readable
+ * that there is news, or is -1. Returns 0 when they are gone, -1 when one of them has to
+ * go on, and nothing was done.
+ */
+int imap_sessions_rest(
+    size_t n, uint64_t ms, void (*away)(int fd, const uint8_t *octets, size_t len));
+int imap_session_wake(struct event_base *, int fd, struct store *, const uint8_t *octets,
+    size_t len, void (*ended)(void *), void *arg);
 
 /* Root's commands on the mailbox, from mboxd (mailbox/admin.c). */
 int admin_session_start(struct event_base *, int fd, struct store *,
@@ -52,6 +68,7 @@ struct mailbox_start {
 	const char *hostname;
 	unsigned int uid;
 	unsigned int linger_s;
+	unsigned int sleep_s;     /* 0: sessions that wait keep the process */
 	unsigned long long quota; /* octets, 0: none */
 	unsigned long long quota_messages;
 	int quota_hard;          /* beyond it waiting is no use */

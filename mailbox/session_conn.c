@@ -139,6 +139,27 @@ session_conn_wake(struct session_conn *s)
 	event_add(s->step, &at_once);
 }
 
+int
+session_conn_quiet(const struct session_conn *s)
+{
+	return !s->eof && evbuffer_get_length(conn_input(s->conn)) == 0 &&
+	       conn_unsent(s->conn) == 0 &&
+	       evbuffer_get_length(s->machine->output(s->m)) == 0 &&
+	       !event_pending(s->step, EV_TIMEOUT, NULL);
+}
+
+int
+session_conn_detach(struct session_conn *s)
+{
+	int fd = session_conn_quiet(s) ? conn_detach(s->conn) : -1;
+
+	if (fd == -1)
+		return -1;
+	s->conn = NULL;
+	session_free(s);
+	return fd;
+}
+
 void *
 session_conn_machine(struct session_conn *s)
 {

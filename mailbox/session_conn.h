@@ -47,6 +47,10 @@ void session_conn_forward(struct session_conn *);
 void session_conn_wake(struct session_conn *);
 /* The machine, as given. */
 void *session_conn_machine(struct session_conn *);
+/* Nothing is under way either way, and nothing is put off. */
+int session_conn_quiet(const struct session_conn *);
+/* Of a quiet one: its descriptor, and the session here is over. -1: not now. */
+int session_conn_detach(struct session_conn *);
 /* Send what the machine has said, and end the session. */
 void session_conn_finish(struct session_conn *);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* Mailbox processes and the requests on them; see cells.h. */
+/* Requests on mailboxes, and when they can be done; see cells.h. */
 #include "mboxd/cells.h"
 
 #include <sys/queue.h>
@@ -9,7 +9,6 @@
 #include <errno.h>
 #include <event2/event.h>
 #include <fcntl.h>
-#include <grp.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,21 +18,17 @@
 #include "common/compat/compat.h"
 #include "common/daemon.h"
 #include "common/log.h"
+#include "mboxd/cell.h"
+#include "mboxd/cleaner.h"
 #include "mboxd/dirs.h"
-#include "mboxd/launcher.h"
 #include "mboxd/shares.h"
+#include "mboxd/sleepers.h"
 
 /* Each sweep compares the waiting with each other. */
 #define REQUESTS_MAX 1024
-/* A process that lets this much lie unread has stopped, or was taken over to make us
- * run out of descriptors. */
-#define UNREAD_MAX 65536
 #define REQUEST_PATIENCE_MS 15000
-#define EXIT_PATIENCE_MS 5000
 #define SWEEP_MS 500
-#define YIELD_MORE 16
-#define BUCKETS 256 /* of names */
-#define TELL_MS 200 /* between two words of one mailbox to authd */
+#define YIELD_MORE 16 /* processes are asked to go than wait for a place */
 
 struct request {
 	TAILQ_ENTRY(request) entry;
@@ -46,280 +41,23 @@ struct request {
 	cells_given given;         /* or NULL: asked by authd */
 	char guest[1024];          /* of MBOX_SHARED */
 	void *given_arg;
-};
-
-struct cell {
-	TAILQ_ENTRY(cell) entry; /* least recently used first */
-	LIST_ENTRY(cell) named;
-	char mailbox[512];
-	uint32_t uid;
-	uint64_t id;
-	pid_t pid; /* 0: it is being forked */
-	int to_kill;
-	struct channel *ch; /* NULL once broken */
-	int leaving;        /* was told to exit */
-	uint64_t leaving_since;
-	uint64_t sessions_given;
-	struct msg_mbox_used_by used; /* as it says */
-	int has_used;
-	int untold; /* authd does not know it yet */
-	uint64_t told_ms;
-};
-
-/* A child that empties a discarded directory. */
-struct cleaner {
-	TAILQ_ENTRY(cleaner) entry;
-	pid_t pid;
-	char trash[64];
+	int wake; /* for sessions that rest; asked by nobody */
 };
 
 static struct event_base *base;
 static struct cells_conf conf;
-static TAILQ_HEAD(cell_list, cell) cells = TAILQ_HEAD_INITIALIZER(cells);
 static TAILQ_HEAD(, request) requests = TAILQ_HEAD_INITIALIZER(requests);
-static TAILQ_HEAD(, cleaner) cleaners = TAILQ_HEAD_INITIALIZER(cleaners);
-static LIST_HEAD(, cell) named[BUCKETS];
-static size_t n_cells, n_requests;
-static uint64_t last_id; /* of a cell */
+static size_t n_requests;
 static struct event *ev_child, *ev_sweep;
 static void (*stop_done)(void);
 static int sweeping;
 static int room_asked; /* in this sweep */
-static struct {
-	int fd; /* -1: none */
-	uint64_t size;
-} scripts = { -1, 0 };
-
 static void sweep(void);
 
-size_t
-cells_count(void)
-{
-	return n_cells;
-}
-
-int
-cells_at(size_t i, struct cell_facts *f)
-{
-	struct cell *c;
-
-	TAILQ_FOREACH (c, &cells, entry)
-		if (i-- == 0) {
-			f->mailbox = c->mailbox;
-			f->pid = c->pid;
-			f->uid = c->uid;
-			f->sessions_given = c->sessions_given;
-			return 1;
-		}
-	return 0;
-}
-
-static uint32_t
-bucket_of(const char *mailbox)
-{
-	uint32_t h = 2166136261u;
-
-	for (; *mailbox != '\0'; mailbox++)
-		h = (h ^ (unsigned char)*mailbox) * 16777619u;
-	return h % BUCKETS;
-}
-
-static struct cell *
-cell_find(const char *mailbox)
-{
-	struct cell *c;
-
-	LIST_FOREACH (c, &named[bucket_of(mailbox)], named)
-		if (strcmp(c->mailbox, mailbox) == 0)
-			return c;
-	return NULL;
-}
-
-/* Perhaps only when it has begun. */
-static void
-cell_kill(struct cell *c)
-{
-	if (c->pid > 0)
-		kill(c->pid, SIGKILL);
-	else
-		c->to_kill = 1;
-}
-
-static void
-cell_leave(struct cell *c)
-{
-	struct msg_none none;
-
-	if (c->leaving)
-		return;
-	c->leaving = 1;
-	c->leaving_since = now_ms();
-	if (c->ch == NULL ||
-	    channel_send(c->ch, MSG_MBOXD_MAILBOX_EXIT, 0, &none, -1) == -1)
-		cell_kill(c);
-}
-
-/* Now and then: one that was taken over does not drown authd. */
-static void
-tell_used(struct cell *c, uint64_t now)
-{
-	struct channel *authd = daemon_peer(ROLE_AUTHD);
-
-	if (!c->untold || authd == NULL || now - c->told_ms < TELL_MS ||
-	    channel_queued(authd) > UNREAD_MAX)
-		return;
-	if (channel_send(authd, MSG_MBOXD_AUTHD_USED, 0, &c->used, -1) == 0) {
-		c->untold = 0;
-		c->told_ms = now;
-	}
-}
-
 void
-cells_new_authd(void)
+cells_process_ended(void)
 {
-	struct cell *c;
-
-	TAILQ_FOREACH (c, &cells, entry)
-		c->untold = c->has_used;
-}
-
-static void
-cell_message(struct channel *ch, struct msg *m, void *arg)
-{
-	struct cell *c = arg;
-
-	if (m->type == MSG_MAILBOX_MBOXD_SHARES || m->type == MSG_MAILBOX_MBOXD_SHARE ||
-	    m->type == MSG_MAILBOX_MBOXD_GRANTS) {
-		shares_message(ch, c->mailbox, m);
-		return;
-	}
-	if (m->type == MSG_MAILBOX_MBOXD_USED) {
-		strlcpy(c->used.mailbox, c->mailbox, sizeof(c->used.mailbox));
-		c->used.octets = m->p.mbox_used.octets;
-		c->used.messages = m->p.mbox_used.messages;
-		c->has_used = c->untold = 1;
-		tell_used(c, now_ms());
-		return;
-	}
-
-	/* It may go if no session is on its way to it. */
-	if (m->type == MSG_MAILBOX_MBOXD_IDLE &&
-	    m->p.mbox_idle.sessions_taken == c->sessions_given)
-		cell_leave(c);
-}
-
-static void
-cell_lost(struct channel *ch, const char *why, void *arg)
-{
-	struct cell *c = arg;
-
-	c->ch = NULL;
-	/* Without its channel it is of no use, and may be taken over. */
-	if (!c->leaving && strcmp(why, "closed") != 0)
-		cell_kill(c);
-	c->leaving = 1;
-	c->leaving_since = now_ms();
-}
-
-static void
-give_log(struct cell *c)
-{
-	struct channel *logd = daemon_peer(ROLE_LOGD);
-	struct msg_mbox_log m = { .uid = c->uid };
-	struct msg_none none;
-	int pair[2];
-
-	if (logd == NULL || c->ch == NULL ||
-	    socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) == -1)
-		return;
-	strlcpy(m.mailbox, c->mailbox, sizeof(m.mailbox));
-	channel_send(logd, MSG_MBOXD_LOGD_CHANNEL, 0, &m, pair[0]);
-	channel_send(c->ch, MSG_MBOXD_MAILBOX_LOG, 0, &none, pair[1]);
-}
-
-void
-cells_new_log(void)
-{
-	struct cell *c;
-
-	TAILQ_FOREACH (c, &cells, entry)
-		if (!c->leaving)
-			give_log(c);
-}
-
-static void
-give_scripts(struct cell *c)
-{
-	struct msg_site_scripts m = { .size = scripts.size };
-	int fd = -1;
-
-	if (c->ch == NULL ||
-	    (scripts.fd != -1 && (fd = fcntl(scripts.fd, F_DUPFD_CLOEXEC, 0)) == -1))
-		return;
-	channel_send(c->ch, MSG_MBOXD_MAILBOX_SCRIPTS, 0, &m, fd);
-}
-
-void
-cells_scripts(int fd, uint64_t size)
-{
-	struct cell *c;
-
-	if (fd == -1 && scripts.fd == -1)
-		return;
-	if (scripts.fd != -1)
-		close(scripts.fd);
-	scripts.fd = fd;
-	scripts.size = size;
-	TAILQ_FOREACH (c, &cells, entry)
-		if (!c->leaving)
-			give_scripts(c);
-}
-
-static struct cell *
-cell_new(const struct msg_mbox_open *o)
-{
-	struct cell *c = calloc(1, sizeof(*c));
-	struct launch l;
-	int pair[2];
-
-	if (c == NULL)
-		return NULL;
-	strlcpy(c->mailbox, o->mailbox, sizeof(c->mailbox));
-	c->uid = o->uid;
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) == -1)
-		goto fail;
-	c->id = ++last_id;
-	l = (struct launch){ .id = c->id,
-		.quota = o->quota,
-		.quota_messages = o->quota_messages,
-		.quota_hard = o->quota_hard,
-		.uid = o->uid,
-		.linger_s = conf.linger_s,
-		.debug = conf.debug };
-	strlcpy(l.mailbox, o->mailbox, sizeof(l.mailbox));
-	strlcpy(l.hostname, daemon_conf()->hostname, sizeof(l.hostname));
-	strlcpy(l.other_users, conf.other_users, sizeof(l.other_users));
-	if (launcher_fork(&l, pair[1]) == -1) {
-		close(pair[0]);
-		goto fail;
-	}
-	c->ch = channel_new(
-	    base, pair[0], ROLE_MBOXD, 0, ROLE_MAILBOX, cell_message, cell_lost, c);
-	if (c->ch == NULL) {
-		cell_kill(c);
-		c->leaving = 1;
-	}
-	TAILQ_INSERT_TAIL(&cells, c, entry);
-	LIST_INSERT_HEAD(&named[bucket_of(c->mailbox)], c, named);
-	n_cells++;
-	give_log(c);
-	if (scripts.fd != -1)
-		give_scripts(c);
-	return c;
-fail:
-	log_warn("mailbox process for %s", o->mailbox);
-	free(c);
-	return NULL;
+	sweep();
 }
 
 /* ---- requests ---- */
@@ -345,30 +83,15 @@ request_done(struct request *r, enum answer_status status, const char *text)
 		    r->type == MSG_AUTHD_MBOXD_OPEN ? MSG_MBOXD_AUTHD_OPENED
 						    : MSG_MBOXD_AUTHD_DONE,
 		    r->id, &s, -1);
+	/* Their clients come again. */
+	if (r->wake && status != MSG_OK)
+		sleepers_drop(r->open.mailbox);
 	if (status != MSG_OK)
 		log_fact(LOG_HOST, LOGL_WARN, "mailbox-refused",
 		    KS("mailbox", request_mailbox(r)), KS("reason", text));
 	TAILQ_REMOVE(&requests, r, entry);
 	n_requests--;
 	free(r);
-}
-
-/* Too many processes: ask those that have been quiet longest to go if they idle, some
- * more than wait for a place. */
-static void
-make_room(void)
-{
-	struct msg_none none;
-	struct cell *c;
-	int asked = 0;
-
-	if (room_asked)
-		return;
-	room_asked = 1;
-	TAILQ_FOREACH (c, &cells, entry)
-		if (!c->leaving && c->ch != NULL && channel_queued(c->ch) == 0 &&
-		    asked++ < YIELD_MORE + (int)n_requests)
-			channel_send(c->ch, MSG_MBOXD_MAILBOX_YIELD, 0, &none, -1);
 }
 
 /* 1: answered and freed; 0: has to wait. */
@@ -385,16 +108,17 @@ do_open(struct request *r)
 
 	if (c != NULL && c->leaving)
 		return 0;
-	if (asker == NULL && r->given == NULL) {
+	if (asker == NULL && r->given == NULL && !r->wake) {
 		request_done(r, MSG_TEMP, "who asked is gone");
 		return 1;
 	}
-	if (c != NULL && c->uid != o->uid) {
+	if (c != NULL && c->facts.uid != o->uid) {
 		request_done(r, MSG_TEMP, "the mailbox belongs to another uid");
 		return 1;
 	}
 	if (c != NULL && c->ch != NULL && channel_queued(c->ch) > UNREAD_MAX) {
-		log_fact(LOG_HOST, LOGL_WARN, "mailbox-stuck", KS("mailbox", c->mailbox));
+		log_fact(LOG_HOST, LOGL_WARN, "mailbox-stuck",
+		    KS("mailbox", c->facts.mailbox));
 		c->leaving = 1;
 		c->leaving_since = now_ms();
 		cell_kill(c);
@@ -405,8 +129,10 @@ do_open(struct request *r)
 			request_done(r, MSG_TEMP, bad);
 			return 1;
 		}
-		if (n_cells >= conf.processes_max) {
-			make_room();
+		if (cells_count() >= conf.processes_max) {
+			if (!room_asked)
+				cells_yield(YIELD_MORE + (int)n_requests);
+			room_asked = 1;
 			return 0;
 		}
 		if ((c = cell_new(o)) == NULL) {
@@ -415,6 +141,14 @@ do_open(struct request *r)
 			return 1;
 		}
 	}
+	/* Before anything else: what comes next may be news for them. */
+	sleepers_give(o->mailbox, cell_go_on, c);
+	if (r->wake) {
+		request_done(r, MSG_OK, "");
+		return 1;
+	}
+	if (r->given == NULL) /* mboxd does not know it when root asks */
+		cell_quota(c, o);
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) == -1) {
 		request_done(r, MSG_TEMP, strerror(errno));
 		return 1;
@@ -434,8 +168,7 @@ do_open(struct request *r)
 		return 1;
 	}
 	c->sessions_given++;
-	TAILQ_REMOVE(&cells, c, entry);
-	TAILQ_INSERT_TAIL(&cells, c, entry);
+	cell_used(c);
 	if (r->given != NULL) {
 		r->given(pair[1], NULL, r->given_arg);
 		request_done(r, MSG_OK, "");
@@ -448,30 +181,6 @@ do_open(struct request *r)
 	return 1;
 }
 
-static void
-clean(const char *trash, uint32_t uid)
-{
-	struct cleaner *k = calloc(1, sizeof(*k));
-
-	if (k == NULL)
-		return; /* the next start finds it */
-	strlcpy(k->trash, trash, sizeof(k->trash));
-	if ((k->pid = fork()) == 0) {
-		compat_closefrom(3);
-		setproctitle("-mboxd: removing %s", trash);
-		if (setgroups(0, NULL) == -1 || setresgid(uid, uid, uid) == -1 ||
-		    setresuid(uid, uid, uid) == -1)
-			_exit(1);
-		trash_empty(trash);
-		_exit(0);
-	}
-	if (k->pid == -1) {
-		free(k);
-		return;
-	}
-	TAILQ_INSERT_TAIL(&cleaners, k, entry);
-}
-
 static int
 do_dir(struct request *r)
 {
@@ -480,9 +189,13 @@ do_dir(struct request *r)
 	const char *bad = "";
 	char trash[64];
 
-	if (r->type != MSG_AUTHD_MBOXD_CREATE && c != NULL) {
-		cell_leave(c);
-		return 0;
+	if (r->type != MSG_AUTHD_MBOXD_CREATE) {
+		sleepers_drop(d->mailbox);
+		if (c != NULL) {
+			c->closed = 1;
+			cell_leave(c);
+			return 0;
+		}
 	}
 	switch (r->type) {
 	case MSG_AUTHD_MBOXD_CREATE:
@@ -494,7 +207,7 @@ do_dir(struct request *r)
 	case MSG_AUTHD_MBOXD_REMOVE:
 		bad = mailbox_dir_discard(d->mailbox, d->uid, trash, sizeof(trash));
 		if (bad == NULL && trash[0] != '\0')
-			clean(trash, d->uid);
+			cleaner_start(trash, d->uid);
 		break;
 	default:
 		break;
@@ -524,7 +237,6 @@ sweep(void)
 {
 	struct request *r, *next;
 	uint64_t now = now_ms();
-	struct cell *c;
 
 	if (sweeping)
 		return;
@@ -540,15 +252,9 @@ sweep(void)
 			request_done(r, MSG_TEMP,
 			    "too many mailboxes are open, or this one does not close");
 	}
-	TAILQ_FOREACH (c, &cells, entry) {
-		tell_used(c, now);
-		if (c->leaving && now - c->leaving_since > EXIT_PATIENCE_MS) {
-			cell_kill(c);
-			c->leaving_since = now;
-		}
-	}
+	cells_tick(now);
 	sweeping = 0;
-	if (stop_done != NULL && n_cells == 0)
+	if (stop_done != NULL && cells_count() == 0)
 		stop_done();
 }
 
@@ -637,6 +343,29 @@ cells_admin(
 	sweep();
 }
 
+/* Of sleepers.h. */
+static int
+cell_wanted(const struct sleeper_cell *cell)
+{
+	struct request *r;
+
+	if (n_requests >= REQUESTS_MAX || stop_done != NULL ||
+	    (r = calloc(1, sizeof(*r))) == NULL)
+		return -1;
+	r->type = MSG_AUTHD_MBOXD_OPEN;
+	r->deadline = now_ms() + REQUEST_PATIENCE_MS;
+	r->wake = 1;
+	r->open.uid = cell->uid;
+	r->open.quota = cell->quota;
+	r->open.quota_messages = cell->quota_messages;
+	r->open.quota_hard = cell->quota_hard;
+	strlcpy(r->open.mailbox, cell->mailbox, sizeof(r->open.mailbox));
+	TAILQ_INSERT_TAIL(&requests, r, entry);
+	n_requests++;
+	sweep();
+	return 0;
+}
+
 void
 cells_admin_forget(void *arg)
 {
@@ -682,89 +411,14 @@ cells_kick(const char *mailbox)
 			request_done(r, MSG_TEMP, "the mailbox is closed");
 	}
 
-	if (c != NULL)
+	sleepers_drop(mailbox);
+	if (c != NULL) {
+		c->closed = 1;
 		cell_leave(c);
+	}
 }
 
 /* ---- ends ---- */
-
-static void
-cleaner_ended(pid_t pid)
-{
-	struct cleaner *k;
-	char trash[64];
-	uint32_t uid;
-
-	TAILQ_FOREACH (k, &cleaners, entry)
-		if (k->pid == pid) {
-			/* What could not be removed is tried again at the next start. */
-			if (rmdir(k->trash) == 0 && TAILQ_FIRST(&cleaners) == k &&
-			    TAILQ_NEXT(k, entry) == NULL && stop_done == NULL &&
-			    trash_next(trash, sizeof(trash), &uid))
-				clean(trash, uid);
-			TAILQ_REMOVE(&cleaners, k, entry);
-			free(k);
-			return;
-		}
-}
-
-static struct cell *
-cell_by_id(uint64_t id)
-{
-	struct cell *c;
-
-	TAILQ_FOREACH (c, &cells, entry)
-		if (c->id == id)
-			return c;
-	return NULL;
-}
-
-static void
-cell_free(struct cell *c)
-{
-	TAILQ_REMOVE(&cells, c, entry);
-	LIST_REMOVE(c, named);
-	n_cells--;
-	channel_free(c->ch);
-	free(c);
-}
-
-void
-launcher_started(uint64_t id, pid_t pid)
-{
-	struct cell *c = cell_by_id(id);
-
-	if (c == NULL)
-		return;
-	if (pid <= 0) {
-		log_warnx("mailbox process for %s cannot be forked", c->mailbox);
-		cell_free(c);
-		sweep();
-		return;
-	}
-	c->pid = pid;
-	if (c->to_kill)
-		cell_kill(c);
-}
-
-void
-launcher_ended(uint64_t id, int status)
-{
-	struct cell *c = cell_by_id(id);
-
-	if (c == NULL)
-		return;
-	if (WIFSIGNALED(status))
-		log_fact(LOG_HOST, LOGL_WARN, "mailbox-died", KS("mailbox", c->mailbox),
-		    KU("signal", WTERMSIG(status)));
-	else if (WEXITSTATUS(status) != 0)
-		log_fact(LOG_HOST, LOGL_WARN, "mailbox-died", KS("mailbox", c->mailbox),
-		    KU("status", WEXITSTATUS(status)));
-	c->told_ms = 0;
-	tell_used(c, now_ms());
-	cell_free(c);
-	sweep();
-}
 
 /* Cleaners, and the launcher with mboxd's end. */
 static void
@@ -773,7 +427,7 @@ on_child(evutil_socket_t sig, short what, void *arg)
 	pid_t pid;
 
 	while ((pid = waitpid(-1, NULL, WNOHANG)) > 0)
-		cleaner_ended(pid);
+		cleaner_ended(pid, stop_done == NULL);
 }
 
 static void
@@ -781,6 +435,7 @@ on_sweep(evutil_socket_t fd, short what, void *arg)
 {
 	struct timeval tv = { 0, SWEEP_MS * 1000 };
 
+	sleepers_retry();
 	sweep();
 	event_add(ev_sweep, &tv);
 }
@@ -795,29 +450,24 @@ int
 cells_start(struct event_base *b, const struct cells_conf *c)
 {
 	struct timeval tv = { 0, SWEEP_MS * 1000 };
-	char trash[64];
-	uint32_t uid;
 
 	base = b;
 	conf = *c;
+	cells_begin(b, &conf);
+	sleepers_start(b, cell_wanted);
 	ev_child = event_new(base, SIGCHLD, EV_SIGNAL | EV_PERSIST, on_child, NULL);
 	ev_sweep = event_new(base, -1, 0, on_sweep, NULL);
 	if (ev_child == NULL || ev_sweep == NULL || event_add(ev_child, NULL) == -1 ||
 	    event_add(ev_sweep, &tv) == -1)
 		return -1;
-	/* What an earlier life did not finish to remove: one is enough to go on with. */
-	if (trash_next(trash, sizeof(trash), &uid))
-		clean(trash, uid);
+	cleaner_resume();
 	return 0;
 }
 
 void
 cells_stop(void (*done)(void))
 {
-	struct cell *c;
-
 	stop_done = done;
-	TAILQ_FOREACH (c, &cells, entry)
-		cell_leave(c);
+	cells_leave();
 	sweep();
 }

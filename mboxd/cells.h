@@ -20,6 +20,7 @@ struct event_base;
 struct cells_conf {
 	uint32_t processes_max;
 	uint32_t linger_s;
+	uint32_t sleep_s;
 	uint64_t quota_default;
 	char other_users[64];
 	uint32_t uid_first; /* of mailboxes */

@@ -54,6 +54,7 @@ child_main(const struct launch *l, int mboxd_fd)
 		.hostname = l->hostname,
 		.uid = l->uid,
 		.linger_s = l->linger_s,
+		.sleep_s = l->sleep_s,
 		.quota = l->quota,
 		.quota_messages = l->quota_messages,
 		.quota_hard = l->quota_hard,

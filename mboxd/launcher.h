@@ -20,6 +20,7 @@ struct launch {
 	uint64_t quota_messages;
 	uint32_t uid;
 	uint32_t linger_s;
+	uint32_t sleep_s;
 	int32_t debug;
 	int32_t quota_hard;
 	char mailbox[512];

@@ -22,6 +22,7 @@
 #include "mboxd/cells.h"
 #include "mboxd/dirs.h"
 #include "mboxd/launcher.h"
+#include "mboxd/sleepers.h"
 #include "mboxd/sync.h"
 
 #define MAILBOX_UID_OFFSET 50
@@ -30,7 +31,9 @@ extern char **environ;
 /* Of the round of configuration that is coming in. */
 static int scripts_fd = -1;
 static uint64_t scripts_size;
-static struct msg_conf_mboxd conf = { .linger_s = 30, .processes_max = 200 };
+static struct msg_conf_mboxd conf = {
+	.linger_s = 30, .sleep_s = 3, .processes_max = 200
+};
 
 static void
 on_conf(struct msg *m)
@@ -55,6 +58,7 @@ cells_conf(void)
 	struct cells_conf out = {
 		.processes_max = conf.processes_max > 0 ? conf.processes_max : 1,
 		.linger_s = conf.linger_s,
+		.sleep_s = conf.sleep_s,
 		.quota_default = conf.quota_default,
 		.uid_first = c->uid_first + MAILBOX_UID_OFFSET,
 		.uid_last = c->uid_last,
@@ -153,12 +157,13 @@ cmd_status(struct ctl *ctl, int argc, char **argv)
 	ctl_row(ctl, CTL_FACTS);
 	ctl_u64(ctl, "mailboxes-open", cells_count());
 	ctl_u64(ctl, "mailboxes-max", conf.processes_max);
+	ctl_u64(ctl, "sessions-asleep", sleepers_sessions());
 	ctl_row_end(ctl);
 	ctl_done(ctl, CTL_OK, NULL);
 }
 
 static void
-cell_row(struct ctl *ctl, const struct cell_facts *f, enum ctl_form form)
+cell_row(struct ctl *ctl, const struct cell_facts *f, size_t resting, enum ctl_form form)
 {
 	ctl_row(ctl, form);
 	ctl_str(ctl, "mailbox", f->mailbox);
@@ -166,6 +171,7 @@ cell_row(struct ctl *ctl, const struct cell_facts *f, enum ctl_form form)
 	ctl_str(ctl, "state", f->pid != 0 ? "open" : "asleep");
 	ctl_u64(ctl, "pid", (uint64_t)f->pid);
 	ctl_u64(ctl, "sessions-given", f->sessions_given);
+	ctl_u64(ctl, "sessions-asleep", resting);
 	ctl_row_end(ctl);
 }
 
@@ -173,9 +179,15 @@ static void
 cmd_list(struct ctl *ctl, int argc, char **argv)
 {
 	struct cell_facts f;
+	const struct sleeper_cell *cell;
+	size_t resting;
 
 	for (size_t i = 0; cells_at(i, &f); i++)
-		cell_row(ctl, &f, CTL_TABLE);
+		cell_row(ctl, &f, 0, CTL_TABLE);
+	for (size_t i = 0; sleepers_at(i, &cell, &resting); i++) {
+		f = (struct cell_facts){ .mailbox = cell->mailbox, .uid = cell->uid };
+		cell_row(ctl, &f, resting, CTL_TABLE);
+	}
 	ctl_done(ctl, CTL_OK, NULL);
 }
 
@@ -184,6 +196,8 @@ cmd_show(struct ctl *ctl, int argc, char **argv)
 {
 	char name[512];
 	struct cell_facts f;
+	const struct sleeper_cell *cell;
+	size_t resting = 0;
 	uint32_t uid;
 
 	if (admin_find(argv[0], name, sizeof(name), &uid) == -1) {
@@ -192,14 +206,17 @@ cmd_show(struct ctl *ctl, int argc, char **argv)
 	}
 	for (size_t i = 0; cells_at(i, &f); i++)
 		if (strcmp(f.mailbox, name) == 0) {
-			cell_row(ctl, &f, CTL_FACTS);
+			cell_row(ctl, &f, 0, CTL_FACTS);
 			ctl_done(ctl, CTL_OK, NULL);
 			return;
 		}
 	memset(&f, 0, sizeof(f));
 	f.mailbox = name;
 	f.uid = uid;
-	cell_row(ctl, &f, CTL_FACTS);
+	for (size_t i = 0, n; sleepers_at(i, &cell, &n); i++)
+		if (strcmp(cell->mailbox, name) == 0)
+			resting = n;
+	cell_row(ctl, &f, resting, CTL_FACTS);
 	ctl_done(ctl, CTL_OK, NULL);
 }
 

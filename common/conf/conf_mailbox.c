@@ -5,6 +5,8 @@
 
 static const struct conf_setting mailbox_settings[] = {
 	{ "linger", CONF_TIME, CONF_AT(msg_conf_mboxd, linger_s), 0, 86400, "30s" },
+	/* 0: sessions that wait keep their process */
+	{ "sleep", CONF_TIME, CONF_AT(msg_conf_mboxd, sleep_s), 0, 86400, "3s" },
 	{ "processes-max", CONF_COUNT, CONF_AT(msg_conf_mboxd, processes_max), 1, 10000,
 	    "1000" },
 	/* "": mailboxes are not shared */
