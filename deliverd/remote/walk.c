@@ -484,12 +484,15 @@ connect_local(struct job *j)
 {
 	struct channel *ch = daemon_parent();
 	struct msg_local_path q = { "" };
+	struct dnshost h = { .n_addrs = 1 };
 
 	strlcpy(q.path, j->route.url.path, sizeof(q.path));
-	memset(&j->hosts[0], 0, sizeof(j->hosts[0]));
-	strlcpy(j->hosts[0].name, q.path, sizeof(j->hosts[0].name));
-	j->hosts[0].addrs[0].family = AF_UNIX;
-	j->hosts[0].n_addrs = j->n_hosts = 1;
+	strlcpy(h.name, q.path, sizeof(h.name));
+	h.addrs[0].family = AF_UNIX;
+	if (set_hosts(j, &h, 1) == -1) {
+		give_up(j, JOB_DEFERRED, "4.3.0", "This host is short of memory.");
+		return;
+	}
 	/* There is no other one behind it. */
 	j->host_at = 1;
 	j->dns_ask = channel_ask(ch, MSG_RDELIVER_FIFED_CONNECT, &q, -1,
