@@ -43,7 +43,8 @@ struct run {
 	int64_t now;
 	filter_outlet outlet;
 	void *arg;
-	char what[400]; /* for people */
+	char what[400];  /* for people; queued reads how it begins (loops.c) */
+	char aside[400]; /* answers and notices, behind that */
 	char trouble[400];
 	int kept;  /* folders that have it */
 	int again; /* all of them had it */
@@ -357,11 +358,11 @@ send_out(struct run *r, const struct sieve_action *a, size_t body_off)
 	if (r->outlet(&o, fd, r->arg) == -1)
 		return -1;
 	r->sent++;
-	say(r->what, sizeof(r->what), "%s %.200s",
-	    a->kind == SIEVE_REDIRECT ? "redirected to"
-	    : a->kind == SIEVE_REPLY  ? "answered"
-				      : "notified",
-	    o.address);
+	if (a->kind == SIEVE_REDIRECT)
+		say(r->what, sizeof(r->what), "redirected to %.200s", o.address);
+	else
+		say(r->aside, sizeof(r->aside), "%s %.200s",
+		    a->kind == SIEVE_REPLY ? "answered" : "notified", o.address);
 	return 0;
 }
 
@@ -369,7 +370,7 @@ static int
 reply(struct run *r, const struct sieve_action *a)
 {
 	if (a->remember_s > 0 && replies_has(r->store, a->key, r->now, &r->delivery)) {
-		say(r->what, sizeof(r->what), "answered before: %.100s", a->address);
+		say(r->aside, sizeof(r->aside), "answered before: %.100s", a->address);
 		return 0;
 	}
 	if (send_out(r, a, 0) == -1)
@@ -517,7 +518,7 @@ run_program(struct run *r, struct sieve_program *p, const char *name, bool more,
 	if (res->status == SIEVE_FAILED)
 		log_trouble(r, name, res->error);
 	if (res->notes[0] != '\0')
-		say(r->what, sizeof(r->what), "%.200s", res->notes);
+		say(r->aside, sizeof(r->aside), "%.200s", res->notes);
 	k = carry_out(r, res, more, error, out);
 	sieve_result_clear(res);
 	free(res);
@@ -652,6 +653,8 @@ filter_deliver(struct store *s, const struct filter_owner *owner,
 				say(r.what, sizeof(r.what),
 				    "discarded by the user's script");
 			say(out->text, sizeof(out->text), "%s", r.what);
+			if (r.aside[0] != '\0')
+				say(out->text, sizeof(out->text), "%s", r.aside);
 			if (r.trouble[0] != '\0')
 				say(out->text, sizeof(out->text), "%s", r.trouble);
 		}

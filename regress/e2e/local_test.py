@@ -287,7 +287,11 @@ def test_forward_and_answer_without_a_copy():
     fife.send(BOB, [ida], mail("in a ring"), port=587, login=BOB)
     m = fife.wait_message("in a ring", BOB).decode(errors="replace")
     assert "5.4.6" in m, m
-    ctl("user", "set", otto, "forward=", "forward-keep=no")
+    ctl("user", "set", otto, "vacation=On a round trip")
+    fife.send(BOB, [otto], f"From: {BOB}\r\nTo: {otto}\r\nSubject: round and answered\r\n\r\nx\r\n", port=587, login=BOB)
+    fife.wait_message("On a round trip", BOB)
+    wait_for(lambda: [m for m in fife.messages(BOB) if b"round and answered" in m and b"5.4.6" in m], "the bounce")
+    ctl("user", "set", otto, "forward=", "forward-keep=no", "vacation=")
     ctl("user", "set", ida, "forward=" + ida + "," + otto, "forward-keep=no")
     fife.send(BOB, [ida], mail("to oneself and on"), port=587, login=BOB)
     for u in (ida, otto):
