@@ -99,6 +99,11 @@ test_policy(void **state)
 	    policy_rcpt(POLICY_STRANGER, RCLASS_REMOTE), SMTP_REPLY_RELAY_DENIED);
 	assert_int_equal(policy_rcpt(POLICY_LOGIN, RCLASS_REMOTE), SMTP_REPLY_RCPT_OK);
 	assert_int_equal(policy_rcpt(POLICY_LOCAL, RCLASS_REMOTE), SMTP_REPLY_RCPT_OK);
+	assert_int_equal(policy_rcpt(POLICY_LOCAL, RCLASS_FULL), SMTP_REPLY_RCPT_OK);
+	assert_int_equal(policy_rcpt(POLICY_LOCAL, RCLASS_FULL_HARD), SMTP_REPLY_RCPT_OK);
+	assert_int_equal(policy_rcpt(POLICY_STRANGER, RCLASS_FULL), SMTP_REPLY_RCPT_FULL);
+	assert_int_equal(
+	    policy_rcpt(POLICY_LOGIN, RCLASS_FULL_HARD), SMTP_REPLY_RCPT_FULL_HARD);
 	assert_int_equal(
 	    policy_rcpt(POLICY_LOGIN, RCLASS_UNKNOWN), SMTP_REPLY_RCPT_UNKNOWN);
 	assert_int_equal(policy_rcpt(POLICY_LOGIN, RCLASS_TEMP), SMTP_REPLY_RCPT_TEMP);
