@@ -219,20 +219,22 @@ sync_copies(struct folder *to, char **names, size_t n)
 static uint64_t
 map_keywords(struct folder *from, struct folder *to, uint64_t keywords)
 {
+	uint16_t v[STORE_KEYWORDS_MAX];
 	uint64_t out = 0;
+	size_t n = 0;
 
 	if (from == to)
 		return keywords;
-	for (int i = 0; i < from->n_keywords; i++) {
-		int j;
+	for (int i = folder_keywords_next(from, keywords, -1); i != -1;
+	     i = folder_keywords_next(from, keywords, i)) {
+		const char *name = folder_keyword(from, i);
+		int j =
+		    name == NULL ? -1 : folder_keyword_find(to, name, strlen(name), 1);
 
-		if ((keywords & UINT64_C(1) << i) == 0)
-			continue;
-		j = folder_keyword_find(
-		    to, from->keywords[i], strlen(from->keywords[i]), 1);
 		if (j >= 0)
-			out |= UINT64_C(1) << j;
+			v[n++] = (uint16_t)j;
 	}
+	(void)folder_keywords_make(to, v, n, &out);
 	return out;
 }
 
@@ -340,6 +342,9 @@ copy(struct folder *from, const uint32_t *uids, size_t n, struct folder *to,
 	}
 	folder_times_before(to);
 	error = copy_all(from, uids, n, to, kept, copies, names);
+	/* Of keywords that are new there. */
+	if (error == STORE_OK && to->meta_missing)
+		error = folder_meta_save(to, 0);
 	modseq = to->modseq + 1;
 	for (; done < n && error == STORE_OK; done++) {
 		if (names[done] == NULL)

@@ -248,7 +248,7 @@ keyword_bits(struct folder *f, const char *list)
 		int bit = len > 0 ? folder_keyword_find(f, list, len, 1) : -1;
 
 		if (bit >= 0)
-			bits |= (uint64_t)1 << bit;
+			(void)folder_keywords_add(f, &bits, bit);
 		list += len + (list[len] == ' ');
 	}
 	return bits;

@@ -106,7 +106,7 @@ static void
 tar_folder(struct export *x)
 {
 	static const char *const dirs[] = { "cur/", "new/", "tmp/" };
-	char text[STORE_KEYWORDS_MAX * (STORE_KEYWORD_LEN_MAX + 8)];
+	char text[26 * (STORE_KEYWORD_LEN_MAX + 8)];
 	size_t len = 0;
 
 	for (size_t i = 0; i < 3; i++)
@@ -177,8 +177,9 @@ mbox_message(struct export *x, const struct message *m, const struct content *c)
 	char sender[256], keywords[MBOX_KEYWORDS_MAX] = "";
 	const char *k;
 
-	for (int i = 0; (k = folder_keyword(x->folder, i)) != NULL; i++) {
-		if ((m->keywords >> i & 1) == 0 ||
+	for (int i = folder_keywords_next(x->folder, m->keywords, -1); i != -1;
+	     i = folder_keywords_next(x->folder, m->keywords, i)) {
+		if ((k = folder_keyword(x->folder, i)) == NULL ||
 		    strlen(keywords) + strlen(k) + 2 > sizeof(keywords))
 			continue;
 		if (keywords[0] != '\0')

@@ -76,6 +76,8 @@ folder_load(struct folder *f)
 		folder_unload(f);
 		return error;
 	}
+	if (f->refs == 0 && !f->store->replaying)
+		keyword_lists_sweep(f);
 	clean_tmp(f->dirfd);
 	f->times_logged = true;
 	return STORE_OK;
@@ -141,6 +143,8 @@ folder_free(struct folder *f)
 	map_clear(&f->unlinks);
 	for (int i = 0; i < f->n_keywords; i++)
 		free(f->keywords[i]);
+	free(f->keywords);
+	keyword_lists_clear(f);
 	while ((w = LIST_FIRST(&f->watches)) != NULL) {
 		LIST_REMOVE(w, entry);
 		w->folder = NULL;
@@ -388,41 +392,6 @@ folder_changed(struct folder *f)
 	}
 	if ((news.changes & FOLDER_NEWS_GONE) == 0)
 		store_tell(f->store, &news);
-}
-
-/* ---- keywords ---- */
-
-int
-folder_keyword_find(struct folder *f, const char *name, size_t len, int create)
-{
-	struct log_record r;
-	char *copy;
-
-	for (int i = 0; i < f->n_keywords; i++)
-		if (ascii_equal(name, len, f->keywords[i]))
-			return i;
-	if (!create || f->n_keywords == STORE_KEYWORDS_MAX || len == 0 ||
-	    len > STORE_KEYWORD_LEN_MAX || memchr(name, '\n', len) != NULL)
-		return -1;
-	if ((copy = strndup(name, len)) == NULL)
-		return -1;
-	log_begin(&r, LOG_KEYWORD, f);
-	log_bytes(&r, name, len);
-	if (log_write(f->store, &r) != STORE_OK) {
-		free(copy);
-		return -1;
-	}
-	f->keywords[f->n_keywords] = copy;
-	f->dirty = true;
-	f->n_keywords++;
-	(void)folder_meta_save(f, 0);
-	return f->n_keywords - 1;
-}
-
-const char *
-folder_keyword(const struct folder *f, int i)
-{
-	return i >= 0 && i < f->n_keywords ? f->keywords[i] : NULL;
 }
 
 /* ---- changes in memory ---- */
@@ -675,10 +644,11 @@ folder_store_masked(struct folder *f, const uint32_t *uids, size_t n, enum flag_
     uint8_t flags, uint64_t keywords, const struct flag_mask *may,
     uint64_t unchanged_since, uint32_t *failed, size_t *n_failed, size_t *changed)
 {
+	uint64_t before = 0, after = 0, modseq; /* many have the same */
+	bool memo = false;
 	struct change *c;
 	struct log_record r;
 	enum store_error error;
-	uint64_t modseq;
 	size_t k = 0;
 	int exact;
 
@@ -713,9 +683,20 @@ folder_store_masked(struct folder *f, const uint32_t *uids, size_t n, enum flag_
 		nf = op == FLAG_OP_SET   ? flags
 		     : op == FLAG_OP_ADD ? (uint8_t)(m->flags | flags)
 					 : (uint8_t)(m->flags & ~flags);
-		nk = op == FLAG_OP_SET   ? keywords
-		     : op == FLAG_OP_ADD ? m->keywords | keywords
-					 : m->keywords & ~keywords;
+		nk = keywords;
+		if (op != FLAG_OP_SET && memo && before == m->keywords)
+			nk = after;
+		else if (op != FLAG_OP_SET) {
+			if (folder_keywords_merge(f, m->keywords, keywords,
+				op == FLAG_OP_REMOVE, &nk) == -1) {
+				free(r.buf);
+				free(c);
+				return STORE_LIMIT;
+			}
+			memo = true;
+			before = m->keywords;
+			after = nk;
+		}
 		nf = (uint8_t)((m->flags & ~may->flags) | (nf & may->flags));
 		nk = (m->keywords & ~may->keywords) | (nk & may->keywords);
 		if (nf == m->flags && nk == m->keywords)

@@ -18,7 +18,7 @@
 #include "common/proto/encoding.h"
 #include "mailbox/store_int.h"
 
-#define META_MAX 65536
+#define META_MAX (1024 * 1024)
 
 static const struct {
 	const char *word;
@@ -71,10 +71,8 @@ meta_line(struct folder *f, char *line)
 				f->special = specials[i].bit;
 	} else if (strcmp(line, "keyword") == 0 && *value != '\0' &&
 		   strlen(value) <= STORE_KEYWORD_LEN_MAX &&
-		   f->n_keywords < STORE_KEYWORDS_MAX &&
-		   folder_keyword_find(f, value, strlen(value), 0) == -1 &&
-		   (f->keywords[f->n_keywords] = strdup(value)) != NULL)
-		f->n_keywords++;
+		   folder_keyword_find(f, value, strlen(value), 0) == -1)
+		(void)folder_keyword_push(f, value);
 }
 
 enum store_error
@@ -158,14 +156,19 @@ meta_print(const struct folder *f, char *buf, size_t cap)
 enum store_error
 folder_meta_save(struct folder *f, int sync)
 {
-	char buf[STORE_KEYWORDS_MAX * (STORE_KEYWORD_LEN_MAX + 16) + 256];
+	size_t cap = (size_t)f->n_keywords * (STORE_KEYWORD_LEN_MAX + 16) + 256;
+	char *buf = malloc(cap);
 	enum store_error error = STORE_OK;
-	int len = meta_print(f, buf, sizeof(buf)), dirfd, fd;
+	int len, dirfd, fd;
 
-	if (len == -1)
+	if (buf == NULL || (len = meta_print(f, buf, cap)) == -1) {
+		free(buf);
 		return STORE_LIMIT;
-	if ((dirfd = folder_dirfd(f)) == -1)
+	}
+	if ((dirfd = folder_dirfd(f)) == -1) {
+		free(buf);
 		return errno == ENOENT ? STORE_NOT_FOUND : store_errno(f->name);
+	}
 	fd = openat(dirfd, META_FILE ".new",
 	    O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
 	if (fd == -1 || write(fd, buf, (size_t)len) != len || fdatasync(fd) == -1 ||
@@ -177,6 +180,7 @@ folder_meta_save(struct folder *f, int sync)
 	if (fd != -1)
 		close(fd);
 	close(dirfd);
+	free(buf);
 	return error;
 }
 

@@ -165,7 +165,7 @@ match_keyword(struct imap_match *q, const struct imap_key *k)
 {
 	int i = folder_keyword_find(q->folder, k->name, strlen(k->name), 0);
 
-	return i >= 0 && (q->m.keywords >> i & 1) != 0;
+	return folder_keywords_has(q->folder, q->m.keywords, i);
 }
 
 bool

@@ -186,15 +186,15 @@ imap_print_flags(struct imap *s, const struct message *m, struct evbuffer *out)
 		evbuffer_add_printf(out, "%s\\Recent", sp);
 		sp = " ";
 	}
-	for (int i = 0; i < STORE_KEYWORDS_MAX && m->keywords >> i != 0; i++)
-		if (m->keywords >> i & 1) {
-			const char *name = folder_keyword(s->folder, i);
+	for (int i = folder_keywords_next(s->folder, m->keywords, -1); i != -1;
+	     i = folder_keywords_next(s->folder, m->keywords, i)) {
+		const char *name = folder_keyword(s->folder, i);
 
-			if (name != NULL) {
-				evbuffer_add_printf(out, "%s%s", sp, name);
-				sp = " ";
-			}
+		if (name != NULL) {
+			evbuffer_add_printf(out, "%s%s", sp, name);
+			sp = " ";
 		}
+	}
 	evbuffer_add(out, ")", 1);
 }
 
@@ -244,14 +244,35 @@ imap_print_permanent_flags(struct imap *s)
 	    s->out, "%s)] Flags permitted\r\n", keywords != 0 ? " \\*" : "");
 }
 
-int
-imap_flags(struct imap_args *a, struct folder *f, bool create, uint8_t *flags,
-    uint64_t *keywords, bool *no_room)
+/* What imap_flags() has read of keywords. */
+struct keyword_list {
+	uint16_t *v;
+	size_t n, cap;
+};
+
+static int
+keyword_list_add(struct keyword_list *l, int k)
+{
+	if (l->n == l->cap) {
+		size_t cap = l->cap == 0 ? 16 : l->cap * 2;
+		uint16_t *p = reallocarray(l->v, cap, sizeof(*p));
+
+		if (p == NULL)
+			return -1;
+		l->v = p;
+		l->cap = cap;
+	}
+	l->v[l->n++] = (uint16_t)k;
+	return 0;
+}
+
+static int
+read_flags(struct imap_args *a, struct folder *f, bool create, uint8_t *flags,
+    struct keyword_list *l, bool *no_room)
 {
 	bool list = imap_try_char(a, '(');
 
 	*flags = 0;
-	*keywords = 0;
 	*no_room = false;
 	if (list && imap_try_char(a, ')'))
 		return 0;
@@ -276,9 +297,7 @@ imap_flags(struct imap_args *a, struct folder *f, bool create, uint8_t *flags,
 
 			if (name.len <= STORE_KEYWORD_LEN_MAX && f != NULL)
 				k = folder_keyword_find(f, name.s, name.len, create);
-			if (k >= 0)
-				*keywords |= (uint64_t)1 << k;
-			else if (create)
+			if (k >= 0 ? keyword_list_add(l, k) == -1 : create)
 				*no_room = true;
 		}
 		if (list && imap_try_char(a, ')'))
@@ -288,6 +307,20 @@ imap_flags(struct imap_args *a, struct folder *f, bool create, uint8_t *flags,
 		if (imap_sp(a) == -1)
 			return -1;
 	}
+}
+
+int
+imap_flags(struct imap_args *a, struct folder *f, bool create, uint8_t *flags,
+    uint64_t *keywords, bool *no_room)
+{
+	struct keyword_list l = { NULL, 0, 0 };
+	int rv = read_flags(a, f, create, flags, &l, no_room);
+
+	*keywords = 0;
+	if (l.n > 0 && folder_keywords_make(f, l.v, l.n, keywords) == -1)
+		*no_room = true;
+	free(l.v);
+	return rv;
 }
 
 /* ---- changes ---- */

@@ -195,7 +195,7 @@ mbox_end(void *arg, uint8_t flags, const char *keywords)
 			    : -1;
 
 		if (i >= 0)
-			bits |= UINT64_C(1) << i;
+			(void)folder_keywords_add(x->folder, &bits, i);
 		p += n;
 		p += strspn(p, " ,");
 	}
@@ -266,7 +266,7 @@ keywords_of(struct import *x, const struct names *v, uint32_t letters)
 			    x->folder, v->name[i], strlen(v->name[i]), 1);
 
 			if (k >= 0)
-				bits |= UINT64_C(1) << k;
+				(void)folder_keywords_add(x->folder, &bits, k);
 		}
 	return bits;
 }

@@ -203,6 +203,12 @@ load(struct folder *f)
 	if ((rc != 0 && rc != MDB_NOTFOUND) || f->octets != octets)
 		goto damaged;
 	mdb_cursor_close(c);
+	for (size_t i = 0; i < f->n && f->old_keywords; i++)
+		if (f->msgs[i].keywords >> 63) {
+			f->msgs[i].keywords = keywords_of_old(f, f->msgs[i].keywords);
+			folder_mark(f, f->msgs[i].uid);
+		}
+	f->old_keywords = false;
 	return STORE_OK;
 damaged:
 	mdb_cursor_close(c);
@@ -302,6 +308,28 @@ take_text(struct taker *t, size_t n, char *out, size_t cap)
 	return true;
 }
 
+/* Number and length of each list of keywords, and the list. */
+static int
+lists_get(struct folder *f, struct taker *t)
+{
+	uint16_t v[STORE_KEYWORDS_MAX];
+	uint32_t n = (uint32_t)take(t, 4);
+
+	f->next_list = (uint32_t)take(t, 4);
+	for (uint32_t i = 0; i < n && !t->failed; i++) {
+		uint32_t number = (uint32_t)take(t, 4);
+		size_t len = (size_t)take(t, 2);
+
+		if (t->failed || len > STORE_KEYWORDS_MAX)
+			return -1;
+		for (size_t k = 0; k < len; k++)
+			v[k] = (uint16_t)take(t, 2);
+		if (t->failed || keyword_list_put(f, number, v, len) == -1)
+			return -1;
+	}
+	return t->failed ? -1 : 0;
+}
+
 static int
 folder_get(struct store *s, uint32_t id, MDB_val *v)
 {
@@ -346,19 +374,24 @@ folder_get(struct store *s, uint32_t id, MDB_val *v)
 	memcpy(f->mailbox_id, tmp.mailbox_id, sizeof(f->mailbox_id));
 	f->cur_time = tmp.cur_time;
 	f->new_time = tmp.new_time;
-	n = (size_t)take(&t, 1);
-	for (size_t i = 0; i < n && i < STORE_KEYWORDS_MAX; i++) {
+	if ((n = (size_t)take(&t, 1)) == UINT8_MAX)
+		n = (size_t)take(&t, 2);
+	for (size_t i = 0; i < n; i++) {
 		size_t len = (size_t)take(&t, 1);
 
 		if (!take_text(&t, len, keyword, sizeof(keyword)) ||
-		    (f->keywords[f->n_keywords] = strdup(keyword)) == NULL)
+		    folder_keyword_push(f, keyword) == -1)
 			return -1;
-		f->n_keywords++;
 	}
 	if (t.len == 0) /* of a version that did not count */
 		f->uncounted = true;
 	else
 		f->messages = (uint32_t)take(&t, 4);
+	/* ... and of one that knew no lists. */
+	if (t.len == 0)
+		f->old_keywords = f->n_keywords == 64;
+	else if (lists_get(f, &t) == -1)
+		return -1;
 	return t.failed || t.len != 0 ? -1 : 0;
 }
 

@@ -35,16 +35,48 @@ bytes_num(struct bytes *b, uint64_t v, size_t n)
 		bytes_put(b, raw, n);
 }
 
-#define FOLDER_RECORD_MAX \
-	(256 + STORE_NAME_MAX + STORE_KEYWORDS_MAX * (STORE_KEYWORD_LEN_MAX + 1))
+static size_t
+folder_record_max(const struct folder *f)
+{
+	size_t n = 256 + STORE_NAME_MAX + f->list_octets + f->lists.n * 6;
+
+	for (int i = 0; i < f->n_keywords; i++)
+		n += strlen(f->keywords[i]) + 1;
+	return n;
+}
+
+static void
+put_lists(struct bytes *b, const struct folder *f)
+{
+	uint32_t n = 0;
+
+	for (size_t i = 0; i < f->lists.cap; i++)
+		n += f->lists.slots[i].value != NULL;
+	bytes_num(b, n, 4);
+	bytes_num(b, f->next_list, 4);
+	for (size_t i = 0; i < f->lists.cap; i++) {
+		const struct map_slot *s = &f->lists.slots[i];
+		const uint16_t *list = s->value;
+
+		if (list == NULL)
+			continue;
+		bytes_num(b, s->key, 4);
+		bytes_num(b, s->len / sizeof(*list), 2);
+		for (size_t k = 0; k < s->len / sizeof(*list); k++)
+			bytes_num(b, list[k], 2);
+	}
+}
 
 static int
 folder_put(MDB_txn *txn, struct folder *f)
 {
-	uint8_t buf[FOLDER_RECORD_MAX];
-	struct bytes b = { buf, 0, sizeof(buf) };
+	struct bytes b = { NULL, 0, folder_record_max(f) };
 	struct key k;
 	MDB_val v;
+	int rc;
+
+	if ((b.buf = malloc(b.cap)) == NULL)
+		return ENOMEM;
 
 	bytes_num(&b, f->uidvalidity, 4);
 	bytes_num(&b, f->uidnext, 4);
@@ -63,18 +95,27 @@ folder_put(MDB_txn *txn, struct folder *f)
 	bytes_num(&b, (uint64_t)f->new_time.tv_nsec, 4);
 	bytes_num(&b, strlen(f->name), 2);
 	bytes_put(&b, f->name, strlen(f->name));
-	bytes_num(&b, (uint64_t)f->n_keywords, 1);
+	if (f->n_keywords < UINT8_MAX)
+		bytes_num(&b, (uint64_t)f->n_keywords, 1);
+	else {
+		bytes_num(&b, UINT8_MAX, 1);
+		bytes_num(&b, (uint64_t)f->n_keywords, 2);
+	}
 	for (int i = 0; i < f->n_keywords; i++) {
 		bytes_num(&b, strlen(f->keywords[i]), 1);
 		bytes_put(&b, f->keywords[i], strlen(f->keywords[i]));
 	}
 	bytes_num(&b, f->messages, 4);
-	if (b.len > b.cap)
-		return ENOMEM;
-	v.mv_data = buf;
+	/* Without, when its messages are still as a version before has written them. */
+	if (!f->old_keywords)
+		put_lists(&b, f);
+	v.mv_data = b.buf;
 	v.mv_size = b.len;
-	return mdb_put(
-	    txn, f->store->dbi, key_make(&k, 'F', f->id, 0, 0, KEY_FOLDER), &v, 0);
+	rc = b.len > b.cap ? ENOMEM
+			   : mdb_put(txn, f->store->dbi,
+				 key_make(&k, 'F', f->id, 0, 0, KEY_FOLDER), &v, 0);
+	free(b.buf);
+	return rc;
 }
 
 static int

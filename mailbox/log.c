@@ -362,12 +362,25 @@ apply_keyword(struct folder *f, struct reader *r)
 		return -1;
 	if (folder_keyword_find(f, name, strlen(name), 0) >= 0)
 		return 0;
-	if (f->n_keywords == STORE_KEYWORDS_MAX ||
-	    (f->keywords[f->n_keywords] = strdup(name)) == NULL)
+	if (folder_keyword_push(f, name) == -1)
 		return -1;
-	f->n_keywords++;
 	f->dirty = true;
 	return 0;
+}
+
+static int
+apply_keywords(struct folder *f, struct reader *r)
+{
+	uint16_t v[STORE_KEYWORDS_MAX];
+	uint32_t number = (uint32_t)take(r, 4);
+	size_t n = r->len / 2;
+
+	if (r->failed || r->len % 2 != 0 || n > STORE_KEYWORDS_MAX)
+		return -1;
+	for (size_t i = 0; i < n; i++)
+		v[i] = (uint16_t)take(r, 2);
+	f->dirty = true;
+	return keyword_list_put(f, number, v, n);
 }
 
 static void
@@ -437,6 +450,8 @@ log_apply(struct store *s, const uint8_t *payload, size_t len)
 		return apply_times(f, &r);
 	case LOG_KEYWORD:
 		return apply_keyword(f, &r);
+	case LOG_KEYWORDS:
+		return apply_keywords(f, &r);
 	default:
 		return -1;
 	}

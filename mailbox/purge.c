@@ -92,12 +92,6 @@ is_from(struct purge *p, uint32_t uid)
 	return found;
 }
 
-static int
-bit(uint64_t keywords, int i)
-{
-	return i >= 0 && (keywords >> i & 1);
-}
-
 /* All but the sender. */
 static int
 matches(const struct purge *p, const struct message *m)
@@ -107,8 +101,9 @@ matches(const struct purge *p, const struct message *m)
 	return (q->before == 0 || m->internal < q->before) &&
 	       (q->larger == 0 || m->size > q->larger) &&
 	       (m->flags & q->flags) == q->flags && (m->flags & q->not_flags) == 0 &&
-	       (q->keyword[0] == '\0' || bit(m->keywords, p->kw)) &&
-	       !bit(m->keywords, p->not_kw);
+	       (q->keyword[0] == '\0' ||
+		   folder_keywords_has(p->folder, m->keywords, p->kw)) &&
+	       !folder_keywords_has(p->folder, m->keywords, p->not_kw);
 }
 
 static int

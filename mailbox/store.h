@@ -38,8 +38,8 @@ enum store_error {
 };
 const char *store_error_text(enum store_error); /* a sentence for the user */
 
-#define STORE_NAME_MAX 511    /* octets of a folder's name */
-#define STORE_KEYWORDS_MAX 64 /* of a folder */
+#define STORE_NAME_MAX 511      /* octets of a folder's name */
+#define STORE_KEYWORDS_MAX 4096 /* of a folder */
 #define STORE_KEYWORD_LEN_MAX 128
 #define STORE_FOLDERS_MAX 10000
 
@@ -139,7 +139,7 @@ struct message {
 	uint32_t size;    /* RFC822.SIZE */
 	int64_t internal; /* INTERNALDATE, seconds since 1970 */
 	uint64_t modseq;
-	uint64_t keywords; /* bit i: folder_keyword(f, i) */
+	uint64_t keywords; /* a set: folder_keywords_has() and others */
 	uint8_t flags;     /* FLAG_* */
 	uint8_t recent;    /* not seen by any read-write session yet */
 	int16_t zone;      /* of INTERNALDATE as it was given, minutes east of UTC */
@@ -207,6 +207,19 @@ int store_subscribed(const struct store *, const char *name);
  * no room. */
 int folder_keyword_find(struct folder *, const char *name, size_t len, int create);
 const char *folder_keyword(const struct folder *, int i); /* NULL at the end */
+/*
+ * Sets of keywords are values of their folder, made by adding to 0, and equal when they
+ * hold the same. The next one in it after that (-1: the first); -1: no more.
+ */
+int folder_keywords_next(const struct folder *, uint64_t set, int after);
+bool folder_keywords_has(const struct folder *, uint64_t set, int k); /* k -1: false */
+/* -1: no room; the set is as it was. */
+int folder_keywords_add(struct folder *, uint64_t *set, int k);
+/* Of many at once, in any order. -1: no room. */
+int folder_keywords_make(struct folder *, const uint16_t *, size_t n, uint64_t *set);
+/* a with b, or without it. -1: no room. */
+int folder_keywords_merge(
+    struct folder *, uint64_t a, uint64_t b, bool remove, uint64_t *set);
 
 /* ---- content ---- */
 

@@ -9,6 +9,7 @@
  *	folder.c	an open folder: messages, flags, expunge, watchers
  *	folder_files.c	its files: content, names that follow the flags, unlinking
  *	folder_meta.c	fife-folder: what survives the loss of the index
+ *	keywords.c	names of keywords, and sets of them
  *	store_news.c	who is told of changes
  *	store_acl.c	fife-acl: who else may do what
  *	scan.c		what other programs did in the Maildir
@@ -104,8 +105,14 @@ struct folder {
 	struct expunged_record expunged_saved; /* in the index */
 	struct expunged_record expunged_next;  /* while a checkpoint is written */
 	uint32_t special;
-	char *keywords[STORE_KEYWORDS_MAX];
-	int n_keywords;
+	char **keywords;
+	int n_keywords, keywords_cap;
+	/* of sets with others than the first ones (keywords.c) */
+	struct map lists;        /* number: keywords */
+	struct map list_numbers; /* hash of a list: its number */
+	size_t list_octets;
+	uint32_t next_list;                 /* the highest that was given */
+	bool old_keywords;                  /* the index has bit 63 for the 64th */
 	struct timespec cur_time, new_time; /* of the directories, as known */
 
 	bool loaded;
@@ -227,7 +234,8 @@ enum log_type {
 	LOG_RECENT,
 	LOG_TIMES,
 	LOG_KEYWORD,
-	LOG_FORGET, /* a delivery that turned out not to be there */
+	LOG_FORGET,   /* a delivery that turned out not to be there */
+	LOG_KEYWORDS, /* a list of them (keywords.c) */
 };
 void log_begin(struct log_record *, enum log_type, const struct folder *);
 void log_u8(struct log_record *, uint8_t);
@@ -322,6 +330,19 @@ enum store_error folder_add(
  * somebody else's, and somebody else's not for ours. */
 void folder_times_before(struct folder *);
 void folder_times_after(struct folder *);
+
+/* ---- keywords.c ---- */
+#define KEYWORD_LISTS_MAX 65536
+#define KEYWORD_LISTS_OCTETS (4 * 1024 * 1024)
+int folder_keyword_push(struct folder *, const char *name); /* -1: no room */
+/* A list as the log or the index has it: ascending, none of the first 26. -1: it is
+ * none, or there is no room. */
+int keyword_list_put(struct folder *, uint32_t number, const uint16_t *, size_t n);
+void keyword_lists_clear(struct folder *);
+/* Nothing but messages refers to lists now. */
+void keyword_lists_sweep(struct folder *);
+/* A set as it was when 64 bits were all. */
+uint64_t keywords_of_old(struct folder *, uint64_t bits);
 
 /* ---- scan.c ---- */
 enum store_error folder_scan(struct folder *);
