@@ -24,6 +24,7 @@
 #include "authd/rules.h"
 #include "authd/srs.h"
 #include "authd/verified.h"
+#include "authd/urls.h"
 #include "authd/watch.h"
 #include "authd/worker.h"
 #include "common/compat/compat.h"
@@ -395,6 +396,10 @@ on_peer_message(struct channel *ch, struct msg *m)
 		break;
 	case MSG_LDELIVER_AUTHD_RESOLVE:
 		answer_resolve(ch, m);
+		break;
+	case MSG_SMTPD_AUTHD_URL:
+	case MSG_MBOXD_AUTHD_URL:
+		urls_message(ch, m);
 		break;
 	case MSG_MBOXD_AUTHD_SHARES:
 	case MSG_MBOXD_AUTHD_SHARE:

@@ -224,7 +224,8 @@ enum mbox_purpose {
 	MBOX_DELIVER,
 	MBOX_ADMIN,
 	MBOX_SIEVE,
-	MBOX_SHARED /* another user's, with his rights */
+	MBOX_SHARED, /* another user's, with his rights */
+	MBOX_URLAUTH /* parts of it, by URLs that authorise (RFC 4467) */
 };
 
 /* mbox_admin.verb */

@@ -258,6 +258,18 @@ folder_id(const struct folder *f)
 	return f->mailbox_id;
 }
 
+void
+folder_urls_reset(struct folder *f)
+{
+	f->url_resets++;
+}
+
+uint32_t
+folder_url_resets(const struct folder *f)
+{
+	return f->url_resets;
+}
+
 size_t
 folder_count(const struct folder *f)
 {

@@ -149,6 +149,7 @@ struct imap {
 	struct folder *folder;
 	struct folder_watch *watch;
 	bool readonly;
+	uint32_t url_resets;          /* that were told */
 	struct imap_view_entry *view; /* what the client knows, by sequence number - 1 */
 	size_t n_view, view_cap;
 	uint64_t modseq;      /* flags up to here were told */
@@ -248,7 +249,8 @@ void imap_idle_line(struct imap *, const char *, size_t);
 	X(subscribe) X(unsubscribe) X(idle) X(compress) \
 	X(getquota) X(getquotaroot) X(setquota) \
 	X(getmetadata) X(setmetadata) X(cancelupdate) X(unauthenticate) X(notify) X(esearch) \
-	X(setacl) X(deleteacl) X(getacl) X(listrights) X(myrights)
+	X(setacl) X(deleteacl) X(getacl) X(listrights) X(myrights) \
+	X(genurlauth) X(resetkey) X(urlfetch)
 /* clang-format on */
 #define X(name) void imap_cmd_##name(struct imap *, struct imap_args *);
 IMAP_COMMANDS(X)

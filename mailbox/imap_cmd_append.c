@@ -156,34 +156,6 @@ write_octets(struct imap_append *p, const void *data, size_t len)
 		fail_store(p, e);
 }
 
-static int
-section_octets(const struct imap_url *u, const struct content *c, struct imap_octets *out)
-{
-	struct imap_section sec = { 0 };
-	struct mime_tree *tree = NULL;
-	char text[IMAP_URL_MAX];
-	struct imap_args a;
-	int rv = -1;
-
-	(void)strlcpy(text, u->section, sizeof(text));
-	imap_args_init(&a, text, strlen(text));
-	if (imap_section_parse(&a, &sec) == 0 && imap_end(&a) == 0) {
-		sec.partial = u->has_partial;
-		sec.offset = u->offset;
-		sec.count = u->count == 0 ? UINT32_MAX : u->count;
-		if (sec.n_path > 0)
-			tree = mime_parse((const char *)c->data, c->len, NULL);
-		if (sec.n_path == 0 || tree != NULL)
-			rv = imap_section_get(
-			    &sec, (const char *)c->data, c->len, tree, out);
-		if (rv == 0 && out->nil)
-			rv = -1;
-		mime_free(tree);
-	}
-	imap_section_clear(&sec);
-	return rv;
-}
-
 /* Names in URLs are as the session knows them. */
 static enum store_error
 imap_url_open(struct imap *s, const struct imap_url *u, struct folder **f)
@@ -212,7 +184,7 @@ write_url(struct imap *s, struct imap_append *p, const struct imap_url *u)
 		return -1;
 	if ((u->uidvalidity == 0 || u->uidvalidity == folder_uidvalidity(f)) &&
 	    folder_content(f, u->uid, &c) == STORE_OK) {
-		if ((rv = section_octets(u, &c, &octets)) == 0)
+		if ((rv = imap_url_octets(u, false, &c, &octets)) == 0)
 			write_octets(p, octets.data, octets.len);
 		free(octets.owned);
 		content_release(&c);

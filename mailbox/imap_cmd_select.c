@@ -65,6 +65,8 @@ say_selected(struct imap *s, struct folder *f)
 	imap_untagged(s, "OK [HIGHESTMODSEQ %llu] Highest",
 	    (unsigned long long)folder_highestmodseq(f));
 	imap_untagged(s, "OK [MAILBOXID (F%s)] Ok", folder_id(f));
+	if (s->guest == NULL)
+		imap_untagged(s, "OK [URLMECH INTERNAL] Ok");
 	if (rev2)
 		imap_print_selected_list(s);
 }

@@ -11,7 +11,7 @@
 
 #include "mailbox/store.h"
 
-struct imap_section;
+struct imap_octets;
 
 #define IMAP_URL_MAX 4096
 
@@ -27,5 +27,8 @@ struct imap_url {
 
 /* 0 or -1. */
 int imap_url_parse(const char *, size_t, struct imap_url *);
+/* Of a message's content; free octets->owned. -1: there is no such part, or no memory. */
+int imap_url_octets(
+    const struct imap_url *, bool binary, const struct content *, struct imap_octets *);
 
 #endif

@@ -60,6 +60,7 @@ imap_view_open(struct imap *s, struct folder *f, bool readonly)
 	if (!readonly && s->guest == NULL)
 		folder_take_recent(f);
 	s->modseq = s->walked = folder_highestmodseq(f);
+	s->url_resets = folder_url_resets(f);
 	s->expunge_pending = false;
 	s->watch = folder_watch(f, changed, s);
 	s->state = IMAP_SELECTED;
@@ -433,6 +434,10 @@ imap_view_sync(struct imap *s, bool expunge)
 
 	if (s->folder == NULL || s->state == IMAP_ENDED)
 		return;
+	if (s->guest == NULL && s->url_resets != folder_url_resets(s->folder)) {
+		s->url_resets = folder_url_resets(s->folder);
+		imap_untagged(s, "OK [URLMECH INTERNAL] URLs were revoked");
+	}
 	now = folder_highestmodseq(s->folder);
 	if (now != s->walked) {
 		/* Whether anything is gone is found out while telling. */

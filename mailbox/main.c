@@ -20,6 +20,7 @@
 #include "mailbox/session.h"
 #include "mailbox/site.h"
 #include "mailbox/shares.h"
+#include "mailbox/url_asks.h"
 #include "mailbox/store.h"
 
 #define FLUSH_MS 1000
@@ -80,6 +81,7 @@ stop(const char *why)
 	sieve_sessions_stop();
 	deliver_sessions_stop();
 	admin_sessions_stop();
+	url_sessions_stop();
 	event_base_loopbreak(me.base);
 }
 
@@ -189,6 +191,9 @@ session_start(struct msg *m)
 		r = deliver_session_start(
 		    me.base, fd, me.store, label, session_ended, NULL);
 		break;
+	case MBOX_URLAUTH:
+		r = url_session_start(me.base, fd, me.store, label, session_ended, NULL);
+		break;
 	case MBOX_ADMIN:
 		r = admin_session_start(
 		    me.base, fd, me.store, label, session_ended, NULL);
@@ -282,6 +287,7 @@ mboxd_lost(struct channel *ch, const char *why, void *arg)
 {
 	me.mboxd = NULL;
 	shares_mboxd_gone();
+	url_asks_init(NULL);
 	stop("mboxd is gone");
 }
 
@@ -368,6 +374,7 @@ mailbox_main(const struct mailbox_start *start)
 	if (me.ev_flush == NULL || me.ev_linger == NULL || me.mboxd == NULL ||
 	    event_add(me.ev_flush, &first) == -1)
 		_exit(1);
+	url_asks_init(me.mboxd);
 	shares_init(me.base, me.mboxd, start->other_users);
 	if (start->log_fd != -1)
 		logd_take(start->log_fd);

@@ -45,6 +45,10 @@ int imap_sessions_rest(
 int imap_session_wake(struct event_base *, int fd, struct store *, const uint8_t *octets,
     size_t len, void (*ended)(void *), void *arg);
 
+/* Questions of others about URLs into this mailbox (mailbox/url_asks.c). */
+int url_session_start(struct event_base *, int fd, struct store *,
+    const struct msg_mbox_label *, void (*ended)(void *), void *arg);
+
 /* Root's commands on the mailbox, from mboxd (mailbox/admin.c). */
 int admin_session_start(struct event_base *, int fd, struct store *,
     const struct msg_mbox_label *, void (*ended)(void *), void *arg);

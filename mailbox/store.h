@@ -134,6 +134,10 @@ uint64_t folder_highestmodseq(const struct folder *);
 #define FOLDER_ID_LEN 32
 const char *folder_id(const struct folder *);
 
+/* Its authorised URLs (RFC 4467) were revoked; how often, for sessions to notice. */
+void folder_urls_reset(struct folder *);
+uint32_t folder_url_resets(const struct folder *);
+
 struct message {
 	uint32_t uid;
 	uint32_t size;    /* RFC822.SIZE */

@@ -115,6 +115,8 @@ struct folder {
 	bool old_keywords;                  /* the index has bit 63 for the 64th */
 	struct timespec cur_time, new_time; /* of the directories, as known */
 
+	uint32_t url_resets; /* how often its URLs were revoked by this process */
+
 	bool loaded;
 	bool gone;    /* its directory is not there any more */
 	bool fresh;   /* its UIDVALIDITY is new: no UID was given yet */

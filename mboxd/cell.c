@@ -16,6 +16,7 @@
 #include "common/log.h"
 #include "mboxd/launcher.h"
 #include "mboxd/shares.h"
+#include "mboxd/urls.h"
 
 #define EXIT_PATIENCE_MS 5000
 #define BUCKETS 256 /* of names */
@@ -150,6 +151,10 @@ cell_message(struct channel *ch, struct msg *m, void *arg)
 {
 	struct cell *c = arg;
 
+	if (m->type == MSG_MAILBOX_MBOXD_URL) {
+		urls_ask(ch, c->facts.mailbox, m);
+		return;
+	}
 	if (m->type == MSG_MAILBOX_MBOXD_SHARES || m->type == MSG_MAILBOX_MBOXD_SHARE ||
 	    m->type == MSG_MAILBOX_MBOXD_GRANTS) {
 		shares_message(ch, c->facts.mailbox, m);

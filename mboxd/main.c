@@ -24,6 +24,7 @@
 #include "mboxd/launcher.h"
 #include "mboxd/sleepers.h"
 #include "mboxd/sync.h"
+#include "mboxd/urls.h"
 
 #define MAILBOX_UID_OFFSET 50
 
@@ -121,6 +122,9 @@ on_peer_message(struct channel *ch, struct msg *m)
 	case MSG_AUTHD_MBOXD_RENAME:
 	case MSG_AUTHD_MBOXD_REMOVE:
 		cells_request(ch, m);
+		break;
+	case MSG_AUTHD_MBOXD_FETCH:
+		urls_fetch(ch, m);
 		break;
 	case MSG_AUTHD_MBOXD_KICK:
 		cells_kick(m->p.mbox_dir.mailbox);

@@ -39,6 +39,7 @@ static void
 session_free(struct session *s)
 {
 	txn_abort(s);
+	burl_end(s);
 	ask_forget(&s->ask);
 	ask_forget(&s->dns);
 	gatekeeper_free(s->gate);
@@ -167,6 +168,7 @@ session_new(
 	s->id = ++last_id;
 	s->kind = l->kind;
 	s->txn.fd = -1;
+	s->url_fd = -1;
 	s->counted = (uint8_t)counted;
 	memcpy(&s->peer, peer,
 	    peer->sa_family == AF_INET6  ? sizeof(struct sockaddr_in6)
@@ -312,6 +314,9 @@ perform(struct session *s, const struct smtp_action *a)
 		data_begin(s);
 		txn_open(s);
 		break;
+	case SMTP_ACT_URL:
+		burl_ask(s, a->name);
+		break;
 	case SMTP_ACT_CONTENT:
 		txn_write(s, a->data, a->len);
 		break;
@@ -395,7 +400,17 @@ session_run(struct session *s)
 	s->running = 1;
 	gatekeeper_input(s);
 	perform_all(s);
-	while (can_read(s) && (n = first_chunk(in, &p)) > 0) {
+	while (can_read(s)) {
+		if (s->url_fd != -1) {
+			int fed = burl_feed(s);
+
+			perform_all(s);
+			if (!fed)
+				break;
+			continue;
+		}
+		if ((n = first_chunk(in, &p)) == 0)
+			break;
 		used = smtp_in_input(s->in, p, n);
 		if (used > 0 && smtp_in_in_data(s->in)) {
 			s->progress = 1;

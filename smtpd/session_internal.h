@@ -76,6 +76,9 @@ struct session {
 	char *tried; /* the name in a login that goes on, for the log */
 
 	struct txn txn;
+
+	int url_fd; /* content by BURL, that is read in the client's place; -1 */
+	uint64_t url_size, url_at;
 };
 
 /* Go on after an answer. The session may be gone afterwards. */
@@ -98,6 +101,12 @@ void session_name_client(struct session *);
 int session_checks_sender(const struct session *);
 
 #define CERTIFICATE_MAX 4096 /* as in payload.def */
+
+/* burl.c */
+void burl_ask(struct session *, const char *url);
+/* A piece to the machine. 0: it takes none now. */
+int burl_feed(struct session *);
+void burl_end(struct session *);
 
 /* xclient.c */
 void xclient_take(struct session *, const struct xattr *);

@@ -35,12 +35,12 @@ chunk_end(struct smtp_in *e)
 		return;
 	}
 	e->state = ST_CHUNKS;
-	smtp_in_reply(e, SMTP_REPLY_CHUNK_OK);
+	smtp_in_reply(e, e->from_url ? SMTP_REPLY_URL_OK : SMTP_REPLY_CHUNK_OK);
 }
 
-/* Where BDAT may not come. */
-static enum smtp_reply
-unwanted(const struct smtp_in *e)
+/* Where content may not come. */
+enum smtp_reply
+smtp_bdat_unwanted(const struct smtp_in *e)
 {
 	if (e->state == ST_START)
 		return SMTP_REPLY_HELLO_FIRST;
@@ -54,22 +54,33 @@ smtp_bdat_start(struct smtp_in *e, const struct smtp_command *c)
 {
 	e->chunk_left = c->chunk;
 	e->chunk_last = c->last;
+	e->from_url = 0;
 	if (e->state != ST_RCPT && e->state != ST_CHUNKS) {
 		if (c->chunk > smtp_in_size_max(e) + UNWANTED_MORE) {
 			smtp_in_end(e, SMTP_REPLY_MESSAGE_SIZE);
 			return;
 		}
-		e->chunk_reply = unwanted(e);
+		e->chunk_reply = smtp_bdat_unwanted(e);
 		e->chunk_back = e->state;
 		e->chunk_unwanted = 1;
 		e->state = ST_BDAT;
-	} else if (e->state == ST_RCPT) {
+		if (e->chunk_left == 0)
+			chunk_end(e);
+	} else
+		smtp_bdat_chunk(e, c->chunk);
+}
+
+void
+smtp_bdat_chunk(struct smtp_in *e, uint64_t size)
+{
+	e->chunk_left = size;
+	if (e->state == ST_RCPT) {
 		e->state = ST_BDAT;
 		e->wait = WAIT_OPEN;
 		smtp_in_act(e, &(struct smtp_action){ .type = SMTP_ACT_OPEN });
 		return;
-	} else
-		e->state = ST_BDAT;
+	}
+	e->state = ST_BDAT;
 	if (e->chunk_left == 0)
 		chunk_end(e);
 }

@@ -65,11 +65,13 @@ run_ehlo(struct smtp_in *e, const struct smtp_command *c, int more)
 	n = snprintf(buf, sizeof(buf),
 	    "250-%s\r\n250-PIPELINING\r\n250-SIZE %llu\r\n250-8BITMIME\r\n%s%s"
 	    "250-ENHANCEDSTATUSCODES\r\n250-DSN\r\n250-CHUNKING\r\n250-BINARYMIME\r\n"
-	    "250-LIMITS RCPTMAX=%u\r\n%s%s%s250 SMTPUTF8\r\n",
+	    "250-LIMITS RCPTMAX=%u\r\n%s%s%s%s250 SMTPUTF8\r\n",
 	    e->conf->hostname, (unsigned long long)smtp_in_size_max(e),
 	    e->facts.starttls && !e->facts.tls ? "250-STARTTLS\r\n" : "",
 	    smtp_auth_ehlo(e, auth, sizeof(auth)), e->conf->rcpts_max,
-	    smtp_ext_ehlo(e, ext, sizeof(ext)), e->facts.etrn ? "250-ETRN\r\n" : "",
+	    smtp_ext_ehlo(e, ext, sizeof(ext)),
+	    smtp_burl_offered(e) ? "250-BURL imap\r\n" : "",
+	    e->facts.etrn ? "250-ETRN\r\n" : "",
 	    e->facts.xclient ? "250-XCLIENT NAME ADDR PORT PROTO HELO\r\n"
 			       "250-XFORWARD NAME ADDR PORT PROTO HELO IDENT SOURCE\r\n"
 			     : "");
@@ -216,6 +218,12 @@ run_data(struct smtp_in *e, const struct smtp_command *c, int more)
 }
 
 static void
+run_burl(struct smtp_in *e, const struct smtp_command *c, int more)
+{
+	smtp_burl_start(e, c);
+}
+
+static void
 run_bdat(struct smtp_in *e, const struct smtp_command *c, int more)
 {
 	smtp_bdat_start(e, c);
@@ -330,6 +338,7 @@ static const struct row {
 	{ SMTP_RCPT, ST_BIT(ST_MAIL) | ST_BIT(ST_RCPT), SMTP_REPLY_MAIL_FIRST, run_rcpt },
 	{ SMTP_DATA, ST_BIT(ST_RCPT), SMTP_REPLY_RCPT_FIRST, run_data },
 	{ SMTP_BDAT, S_ANY, SMTP_REPLY_NONE, run_bdat },
+	{ SMTP_BURL, S_ANY, SMTP_REPLY_NONE, run_burl },
 	{ SMTP_RSET, S_ANY, SMTP_REPLY_NONE, run_rset },
 	{ SMTP_NOOP, S_ANY, SMTP_REPLY_NONE, run_noop },
 	{ SMTP_VRFY, S_ANY, SMTP_REPLY_NONE, run_vrfy },

@@ -87,6 +87,7 @@ smtp_in_free(struct smtp_in *e)
 	free(e->helo);
 	free(e->xattr);
 	smtp_in_rcpt_clear(&e->pending);
+	free(e->url);
 	free(e->out);
 	free(e->lmtp_reply);
 	free(e);

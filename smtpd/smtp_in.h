@@ -73,6 +73,7 @@ enum smtp_action_type {
 	SMTP_ACT_SASL,      /* name: mechanism, first, data; smtp_in_sasl_answer() */
 	SMTP_ACT_SASL_ABORT,
 	SMTP_ACT_OPEN,    /* a transaction at the queue; smtp_in_open_answer() */
+	SMTP_ACT_URL,     /* name: of a message's part; smtp_in_url_answer() */
 	SMTP_ACT_CONTENT, /* data: append; smtp_in_content_failed() if that fails */
 	SMTP_ACT_COMMIT,  /* content is complete; smtp_in_commit_answer() */
 	SMTP_ACT_ABORT,   /* forget the transaction that was opened */
@@ -125,6 +126,9 @@ void smtp_in_rcpt_filing(struct smtp_in *, uint8_t filing);
 void smtp_in_rcpt_answer(struct smtp_in *, enum rclass, const char *text);
 void smtp_in_sasl_answer(struct smtp_in *, enum sasl_status, const uint8_t *data,
     size_t len, const char *text);
+/* 0: the octets are to be given to smtp_in_input() now, before all of the client. -1:
+ * they are not wanted. no_owner: nobody of this host. */
+int smtp_in_url_answer(struct smtp_in *, enum answer_status, int no_owner, uint64_t size);
 void smtp_in_open_answer(struct smtp_in *, enum answer_status);
 /* The content cannot be kept. The rest is read and the refusal comes at its end. */
 void smtp_in_content_failed(struct smtp_in *, enum answer_status);

@@ -38,6 +38,7 @@ enum wait {
 	WAIT_RCPT,
 	WAIT_SASL,
 	WAIT_OPEN,
+	WAIT_URL,
 	WAIT_COMMIT
 };
 
@@ -89,6 +90,8 @@ struct smtp_in {
 
 	uint64_t chunk_left; /* octets of the present one to come */
 	uint8_t chunk_last;
+	uint8_t from_url;       /* of BURL */
+	char *url;              /* that is asked about */
 	uint8_t chunk_unwanted; /* read it, then chunk_reply in chunk_back */
 	uint8_t chunk_failed;   /* what was sent behind a refused one is no error */
 	enum smtp_reply chunk_reply;
@@ -139,6 +142,12 @@ void smtp_xforward(struct smtp_in *, const struct smtp_command *);
 
 /* smtp_bdat.c */
 void smtp_bdat_start(struct smtp_in *, const struct smtp_command *);
+/* Of so many octets, where content may come. */
+void smtp_bdat_chunk(struct smtp_in *, uint64_t size);
+enum smtp_reply smtp_bdat_unwanted(const struct smtp_in *);
+/* smtp_burl.c */
+void smtp_burl_start(struct smtp_in *, const struct smtp_command *);
+int smtp_burl_offered(const struct smtp_in *);
 size_t smtp_bdat_input(struct smtp_in *, const char *in, size_t len);
 /* The queue has answered. */
 void smtp_bdat_opened(struct smtp_in *, enum answer_status);

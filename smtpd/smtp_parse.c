@@ -382,6 +382,24 @@ parse_bdat(struct smtp_command *cmd, struct cursor *c, unsigned int flags)
 	return c->len == 0 ? SMTP_REPLY_NONE : SMTP_REPLY_SYNTAX_BDAT;
 }
 
+/* RFC 4468, 3.5; the URL is in rest. */
+static enum smtp_reply
+parse_burl(struct smtp_command *cmd, struct cursor *c, unsigned int flags)
+{
+	struct cursor url = word(c), last;
+
+	skip_spaces(c);
+	last = word(c);
+	if (url.len < 8 || !ascii_equal(url.p, 7, "imap://") ||
+	    (last.len > 0 && !ascii_equal(last.p, last.len, "last")))
+		return SMTP_REPLY_SYNTAX_BURL;
+	cmd->rest = url.p;
+	cmd->rest_len = url.len;
+	cmd->last = last.len > 0;
+	skip_spaces(c);
+	return c->len == 0 ? SMTP_REPLY_NONE : SMTP_REPLY_SYNTAX_BURL;
+}
+
 static enum smtp_reply
 parse_nothing(struct smtp_command *cmd, struct cursor *c, unsigned int flags)
 {
@@ -430,6 +448,7 @@ static const struct {
 	{ "rcpt", SMTP_RCPT, parse_rcpt },
 	{ "data", SMTP_DATA, parse_nothing },
 	{ "bdat", SMTP_BDAT, parse_bdat },
+	{ "burl", SMTP_BURL, parse_burl },
 	{ "ehlo", SMTP_EHLO, parse_helo },
 	{ "helo", SMTP_HELO, parse_helo },
 	{ "lhlo", SMTP_LHLO, parse_helo },

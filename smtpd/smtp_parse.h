@@ -38,6 +38,7 @@ enum smtp_verb {
 	SMTP_RCPT,
 	SMTP_DATA,
 	SMTP_BDAT,
+	SMTP_BURL,
 	SMTP_RSET,
 	SMTP_NOOP,
 	SMTP_VRFY,
@@ -61,7 +62,7 @@ struct smtp_command {
 	uint64_t size;  /* SIZE=, 0 when not said */
 	uint8_t body;   /* enum body_type */
 	uint64_t chunk; /* BDAT: octets behind the line */
-	uint8_t last;   /* BDAT LAST */
+	uint8_t last;   /* BDAT LAST, BURL LAST */
 	uint8_t smtputf8;
 	uint8_t ret;                  /* SMTP_RET_ */
 	uint8_t notify;               /* SMTP_NOTIFY_ */

@@ -119,7 +119,8 @@ with_steps(void (*dialogue)(size_t step))
 	"permitted\r\n"
 #define UIDS                                                                         \
 	"* OK [UIDVALIDITY #] UIDs valid\r\n* OK [UIDNEXT #] Predicted next UID\r\n" \
-	"* OK [HIGHESTMODSEQ #] Highest\r\n* OK [MAILBOXID @\r\n"
+	"* OK [HIGHESTMODSEQ #] Highest\r\n* OK [MAILBOXID @\r\n"                    \
+	"* OK [URLMECH INTERNAL] Ok\r\n"
 #define M1                                                               \
 	"Subject: one\r\nFrom: a@b.c\r\nDate: Mon, 7 Feb 1994 21:52:25 " \
 	"-0800\r\n\r\nHello Joe\r\n"

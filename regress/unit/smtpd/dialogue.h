@@ -43,6 +43,8 @@ struct dialogue {
 	int fail_open;
 	int fail_content;
 	int content_failed; /* of this transaction */
+	const char *url;    /* what is left of a part that a URL led to */
+	size_t url_len;
 };
 
 static void
@@ -146,8 +148,33 @@ dialogue_commit(struct dialogue *d)
 	smtp_in_commit_answer(d->e, 250, "2.0.0", "Ok: queued as Q1");
 }
 
+/* What a URL leads to, which is then given in the client's place. */
 static void
-dialogue_act(struct dialogue *d)
+dialogue_url(struct dialogue *d, const char *url)
+{
+	static const char text[] = "Subject: by url\r\n\r\n.dot\r\n";
+	size_t len = sizeof(text) - 1;
+
+	if (strstr(url, "none") != NULL)
+		(void)smtp_in_url_answer(d->e, MSG_UNKNOWN, 0, 0);
+	else if (strstr(url, "foreign") != NULL)
+		(void)smtp_in_url_answer(d->e, MSG_UNKNOWN, 1, 0);
+	else if (strstr(url, "denied") != NULL)
+		(void)smtp_in_url_answer(d->e, MSG_DENIED, 0, 0);
+	else if (strstr(url, "temp") != NULL)
+		(void)smtp_in_url_answer(d->e, MSG_TEMP, 0, 0);
+	else if (strstr(url, "large") != NULL)
+		(void)smtp_in_url_answer(d->e, MSG_OK, 0, UINT64_MAX);
+	else if (strstr(url, "empty") != NULL)
+		(void)smtp_in_url_answer(d->e, MSG_OK, 0, 0);
+	else if (smtp_in_url_answer(d->e, MSG_OK, 0, len) == 0) {
+		d->url = text;
+		d->url_len = len;
+	}
+}
+
+static void
+dialogue_act_once(struct dialogue *d)
 {
 	struct smtp_action a;
 
@@ -210,6 +237,9 @@ dialogue_act(struct dialogue *d)
 			else
 				dialogue_commit(d);
 			break;
+		case SMTP_ACT_URL:
+			dialogue_url(d, a.name);
+			break;
 		case SMTP_ACT_ABORT:
 			d->aborted++;
 			break;
@@ -224,6 +254,22 @@ dialogue_act(struct dialogue *d)
 			break;
 		}
 	}
+}
+
+static void
+dialogue_act(struct dialogue *d)
+{
+	dialogue_act_once(d);
+	while (d->url_len > 0 && !d->closed && smtp_in_in_data(d->e)) {
+		size_t used = smtp_in_input(d->e, d->url, d->url_len);
+
+		dialogue_act_once(d);
+		d->url += used;
+		d->url_len -= used;
+		if (used == 0)
+			break;
+	}
+	d->url_len = 0;
 }
 
 /* Feeds in in pieces of piece octets (0: all at once) until the engine closes. */

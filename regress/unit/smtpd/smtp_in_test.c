@@ -318,6 +318,73 @@ test_smuggling(void **state)
 }
 
 static void
+test_burl(void **state)
+{
+	static const struct {
+		const char *in, *codes;
+		int committed;
+		const char *last; /* in the last reply but the one to RSET */
+	} some[] = {
+		{ "BURL imap://a/x LAST\r\n", "250 ", 1, "queued" },
+		{ "BURL imap://a/x\r\n", "250 ", 0, "2.5.0" },
+		{ "BURL imap://a/x\r\nBURL imap://a/y LAST\r\n", "250 250 ", 1,
+		    "queued" },
+		{ "BDAT 3\r\na\r\nBURL imap://a/x\r\nBDAT 3 LAST\r\nb\r\n",
+		    "250 250 250 ", 1, "queued" },
+		{ "BURL imap://empty/ LAST\r\n", "250 ", 1, "queued" },
+		{ "BURL imap://none/x LAST\r\n", "554 ", 0, "5.6.6" },
+		{ "BURL imap://foreign/x LAST\r\n", "554 ", 0, "5.7.8" },
+		{ "BURL imap://denied/x LAST\r\n", "554 ", 0, "5.7.0" },
+		{ "BURL imap://temp/x LAST\r\n", "451 ", 0, "4.4.1" },
+		{ "BURL imap://large/x LAST\r\n", "552 ", 0, "5.3.4" },
+		{ "BURL imap://none/x\r\nBURL imap://a/x LAST\r\nBDAT 2 LAST\r\nxy",
+		    "554 503 503 ", 0, "5.5.1" },
+		{ "BURL\r\n", "501 ", 0, "5.5.4" },
+		{ "BURL http://a/x LAST\r\n", "501 ", 0, "5.5.4" },
+		{ "BURL imap://a/x FIRST\r\n", "501 ", 0, "5.5.4" },
+		{ "BURL imap://a/x\r\nDATA\r\nMAIL FROM:<a@b.test>\r\n", "250 503 503 ",
+		    0, "5.5.1" },
+	};
+	static const char hello[] = "EHLO c.test\r\nAUTH PLAIN "
+				    "AGFsaWNlQGV4YW1wbGUudGVzdABzZWNyZXQ=\r\n",
+			  envelope[] = "MAIL FROM:<alice@example.test>\r\nRCPT "
+				       "TO:<alice@example.test>\r\n";
+	char in[1000], got[256], want[256];
+
+	(void)state;
+	for (size_t i = 0; i < N(some); i++)
+		for (size_t p = 0; p < N(pieces); p++) {
+			struct dialogue d;
+
+			dialogue_init(&d, LISTENER_SUBMISSION, 1);
+			snprintf(in, sizeof(in), "%s%s%sRSET\r\n", hello, envelope,
+			    some[i].in);
+			dialogue_feed(&d, in, strlen(in), pieces[p]);
+			codes(d.out, got, sizeof(got));
+			snprintf(
+			    want, sizeof(want), "250 235 250 250 %s250 ", some[i].codes);
+			if (strcmp(got, want) != 0 ||
+			    (d.committed != 0) != some[i].committed ||
+			    strstr(d.out, some[i].last) == NULL)
+				fail_msg("%s: %s, %d", some[i].in, d.out, d.committed);
+			dialogue_clear(&d);
+		}
+	/* Before a login, and where there is none. */
+	for (size_t i = 0; i < 3; i++) {
+		static const enum listener_kind kinds[] = { LISTENER_SUBMISSION,
+			LISTENER_SMTP, LISTENER_LOCAL };
+		struct dialogue d;
+
+		dialogue_init(&d, kinds[i], 1);
+		dialogue_feed(&d, IN("EHLO c.test\r\nBURL imap://a/x LAST\r\n"), 0);
+		codes(d.out, got, sizeof(got));
+		assert_string_equal(got, i < 2 ? "250 530 " : "250 502 ");
+		assert_null(strstr(d.out, "BURL"));
+		dialogue_clear(&d);
+	}
+}
+
+static void
 test_starttls(void **state)
 {
 	struct dialogue d;
@@ -581,6 +648,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_rows),
 		cmocka_unit_test(test_smuggling),
+		cmocka_unit_test(test_burl),
 		cmocka_unit_test(test_starttls),
 		cmocka_unit_test(test_many_recipients),
 		cmocka_unit_test(test_long_lines),

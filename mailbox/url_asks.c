@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: ISC */
+/* Questions about URLs, asked and answered; see url_asks.h. */
+#include "mailbox/url_asks.h"
+
+#include <sys/queue.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "common/compat/compat.h"
+#include "common/log.h"
+#include "mailbox/maildir.h"
+#include "mailbox/session.h"
+#include "mailbox/store.h"
+#include "mailbox/urlauth.h"
+
+#define ASK_MS 30000
+
+/* ---- asking ---- */
+
+static struct channel *mboxd;
+
+struct ask {
+	LIST_ENTRY(ask) entry;
+	uint64_t id;
+	void (*done)(int, uint64_t, void *);
+	void *arg;
+};
+static LIST_HEAD(, ask) asks = LIST_HEAD_INITIALIZER(asks);
+
+void
+url_asks_init(struct channel *ch)
+{
+	mboxd = ch;
+}
+
+static void
+on_answer(struct msg *m, void *arg)
+{
+	struct ask *a = arg;
+	int fd = -1;
+
+	LIST_REMOVE(a, entry);
+	if (m != NULL && m->p.url_is.status == MSG_OK)
+		fd = msg_take_fd(m);
+	a->done(fd, fd == -1 ? 0 : m->p.url_is.size, a->arg);
+	free(a);
+}
+
+uint64_t
+url_ask(const char *url, void (*done)(int fd, uint64_t size, void *), void *arg)
+{
+	struct msg_url_ask q = { .login = 0 };
+	struct ask *a;
+
+	if (mboxd == NULL || strlcpy(q.url, url, sizeof(q.url)) >= sizeof(q.url) ||
+	    (a = calloc(1, sizeof(*a))) == NULL)
+		return 0;
+	a->done = done;
+	a->arg = arg;
+	a->id = channel_ask(mboxd, MSG_MAILBOX_MBOXD_URL, &q, -1, ASK_MS, on_answer, a);
+	if (a->id == 0) {
+		free(a);
+		return 0;
+	}
+	LIST_INSERT_HEAD(&asks, a, entry);
+	return a->id;
+}
+
+void
+url_ask_forget(uint64_t id)
+{
+	struct ask *a;
+
+	LIST_FOREACH (a, &asks, entry)
+		if (a->id == id)
+			break;
+	if (a == NULL)
+		return;
+	channel_forget(mboxd, id);
+	LIST_REMOVE(a, entry);
+	free(a);
+}
+
+/* ---- answering ---- */
+
+struct session {
+	LIST_ENTRY(session) entry;
+	struct channel *ch;
+	struct store *store;
+	char owner[321];
+	void (*ended)(void *);
+	void *arg;
+};
+static LIST_HEAD(, session) sessions = LIST_HEAD_INITIALIZER(sessions);
+
+static void
+on_lost(struct channel *ch, const char *why, void *arg)
+{
+	struct session *s = arg;
+
+	LIST_REMOVE(s, entry);
+	s->ended(s->arg);
+	free(s);
+}
+
+/* A read-only descriptor of the octets, which have no name any more; -1. */
+static int
+descriptor(struct store *s, const char *data, size_t len)
+{
+	char unique[128], name[160];
+	int fd, out = -1;
+	size_t done = 0;
+	ssize_t n;
+
+	maildir_unique(unique, sizeof(unique));
+	(void)snprintf(name, sizeof(name), "Maildir/tmp/fife.url.%s", unique);
+	fd = openat(store_root(s), name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	if (fd == -1)
+		return -1;
+	while (done < len && (n = write(fd, data + done, len - done)) > 0)
+		done += (size_t)n;
+	if (done == len)
+		out = openat(store_root(s), name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	(void)unlinkat(store_root(s), name, 0);
+	close(fd);
+	return out;
+}
+
+static void
+on_message(struct channel *ch, struct msg *m, void *arg)
+{
+	static const uint8_t statuses[] = { [URLAUTH_OK] = MSG_OK,
+		[URLAUTH_BAD] = MSG_DENIED,
+		[URLAUTH_ABSENT] = MSG_UNKNOWN,
+		[URLAUTH_IO] = MSG_TEMP };
+	const struct msg_url_fetch *q = &m->p.url_fetch;
+	struct session *s = arg;
+	struct urlauth_asker who = { q->asker, q->submits };
+	struct msg_url_is r = { .status = MSG_TEMP };
+	struct urlauth_part part;
+	enum urlauth_status st;
+	int fd = -1;
+
+	if (m->type != MSG_MBOXD_MAILBOX_FETCH) {
+		channel_break(ch, "unexpected message");
+		return;
+	}
+	st = urlauth_open(
+	    s->store, s->owner, &who, q->url, strlen(q->url), false, time(NULL), &part);
+	r.status = statuses[st];
+	if (st == URLAUTH_OK) {
+		r.size = part.octets.len;
+		if ((fd = descriptor(s->store, part.octets.data, part.octets.len)) ==
+		    -1) {
+			log_warn("a part for the URL of %s", q->asker);
+			r.status = MSG_TEMP;
+		}
+		urlauth_part_clear(&part);
+	}
+	log_fact(LOG_LOGIN, st == URLAUTH_OK ? LOGL_INFO : LOGL_WARN, "url-fetch",
+	    KS("owner", s->owner), KS("by", q->asker), KU("submit", q->submits),
+	    KU("octets", r.size),
+	    KS("text", st == URLAUTH_OK       ? "ok"
+		       : st == URLAUTH_BAD    ? "not authorised"
+		       : st == URLAUTH_ABSENT ? "no such part"
+					      : "failed"));
+	channel_send(ch, MSG_MAILBOX_MBOXD_FETCHED, m->id, &r, fd);
+}
+
+int
+url_session_start(struct event_base *base, int fd, struct store *store,
+    const struct msg_mbox_label *label, void (*ended)(void *), void *arg)
+{
+	struct session *s = calloc(1, sizeof(*s));
+
+	if (s == NULL) {
+		close(fd);
+		return -1;
+	}
+	s->store = store;
+	s->ended = ended;
+	s->arg = arg;
+	strlcpy(s->owner, label->address, sizeof(s->owner));
+	s->ch =
+	    channel_new(base, fd, ROLE_MAILBOX, 0, ROLE_MBOXD, on_message, on_lost, s);
+	if (s->ch == NULL) {
+		free(s);
+		return -1;
+	}
+	LIST_INSERT_HEAD(&sessions, s, entry);
+	return 0;
+}
+
+void
+url_sessions_stop(void)
+{
+	while (!LIST_EMPTY(&sessions)) {
+		struct session *s = LIST_FIRST(&sessions);
+		struct channel *ch = s->ch;
+
+		channel_flush(ch, 100);
+		on_lost(ch, "stopping", s);
+		channel_free(ch);
+	}
+}
