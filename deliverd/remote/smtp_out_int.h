@@ -2,7 +2,8 @@
 #ifndef FIFE_DELIVERD_SMTP_OUT_INT_H
 #define FIFE_DELIVERD_SMTP_OUT_INT_H
 
-/* Shared by smtp_out.c (states and replies) and smtp_out_send.c (commands, content). */
+/* Shared by smtp_out.c (states and replies), smtp_out_ehlo.c (extensions) and
+ * smtp_out_send.c (commands, content). */
 
 #include "deliverd/remote/explain.h"
 #include "deliverd/remote/reply.h"
@@ -120,6 +121,8 @@ void smtp_out_no_memory(struct smtp_out *);
 bool smtp_out_chunks(const struct smtp_out *);
 /* The server takes binary content. */
 bool smtp_out_binary(const struct smtp_out *);
+/* smtp_out_ehlo.c: the reply has the extensions that the server offers. */
+void smtp_out_take_keywords(struct smtp_out *);
 /* smtp_out_auth.c */
 void smtp_out_got_auth(struct smtp_out *);
 /* smtp_out_check.c: does the server offer what the message cannot do without? If not, its
