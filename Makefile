@@ -178,6 +178,10 @@ bench-relay:
 bench-deliver:
 	$(MAKE) all
 	FIFE_BUILD=$(CURDIR)/build/prod python3 regress/bench/deliver.py
+# Lookups through dnsd beside the library alone.
+bench-lookup:
+	$(MAKE) all
+	FIFE_BUILD=$(CURDIR)/build/prod python3 regress/bench/lookup.py
 # SEARCH in a large folder.
 bench-search:
 	$(MAKE) -j$(CORES) all
@@ -234,6 +238,6 @@ bench-commit:
 	@mkdir -p build
 	$(CC) $(CPPFLAGS) -std=gnu11 -O2 $(WARN) -o build/commit regress/bench/commit.c
 	build/commit $(DIR) $(SECONDS)
-.PHONY: all unit fuzz-build fuzz setup check unit-check run bench bench-queue bench-relay bench-deliver bench-search bench-imap bench-why bench-commit lint format install uninstall clean FORCE
+.PHONY: all unit fuzz-build fuzz setup check unit-check run bench bench-queue bench-relay bench-deliver bench-lookup bench-search bench-imap bench-why bench-commit lint format install uninstall clean FORCE
 .SECONDARY:
 -include $(shell find build -name '*.d' 2>/dev/null)

@@ -15,6 +15,7 @@
 #include "common/log.h"
 #include "queued/deliver.h"
 #include "queued/internal.h"
+#include "queued/job.h"
 #include "queued/qid.h"
 #include "queued/txn_private.h"
 
@@ -118,6 +119,7 @@ on_durable(int error, void *arg)
 		spool_keep(queued.spool, t->id, t->fd);
 		t->fd = -1;
 	}
+	give_note_taken();
 	deliver_admit(t->id);
 	txn_free(t);
 }

@@ -139,7 +139,7 @@ deliver_schedule(struct qmsg *m)
 		if (item == 0)
 			log_warnx("no memory to schedule a message");
 		else
-			sched_prioritize(queued.sched, item, m->priority);
+			sched_prioritize(queued.sched, item, job_urgency(m, r->dest));
 	}
 	deliver_wake();
 }
@@ -206,8 +206,11 @@ items_end(struct job *j)
 		else if (!job_may_run(m) ||
 			 job_live_for(m, sched_dest(queued.sched, item), &due) == 0)
 			sched_remove(queued.sched, item, &m->items);
-		else
+		else {
+			sched_prioritize(queued.sched, item,
+			    job_urgency(m, sched_dest(queued.sched, item)));
 			sched_requeue(queued.sched, item, due, now);
+		}
 	}
 	if (m != NULL && j->nexpands > 0)
 		deliver_schedule(m);

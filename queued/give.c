@@ -25,6 +25,63 @@
 #define QUEUED_MAX (512 * 1024) /* octets that wait in a channel */
 
 /*
+ * New mail goes before what has been tried in vain: while it comes in, so many tries
+ * again begin in a window of time at most. They may be a hundred thousand, and the
+ * processors are the same.
+ */
+#define WINDOW_MS 100
+#define WINDOW_RETRIES 60
+#define WINDOW_BUSY 10 /* messages taken in the last window and this one */
+
+static struct {
+	uint64_t window;
+	unsigned int taken, taken_before, retries;
+} pace;
+
+static void
+pace_turn(void)
+{
+	uint64_t w = now_ms() / WINDOW_MS;
+
+	if (w == pace.window)
+		return;
+	pace.taken_before = w == pace.window + 1 ? pace.taken : 0;
+	pace.taken = pace.retries = 0;
+	pace.window = w;
+}
+
+void
+give_note_taken(void)
+{
+	pace_turn();
+	pace.taken++;
+}
+
+/* No more tries again in this window. */
+static int
+pace_is_full(void)
+{
+	pace_turn();
+	return pace.retries >= WINDOW_RETRIES &&
+	       pace.taken + pace.taken_before >= WINDOW_BUSY;
+}
+
+static int
+is_retry(const struct qmsg *m, uint32_t dest)
+{
+	for (uint32_t i = 0; i < m->nrcpt; i++)
+		if (m->rcpt[i].dest == dest && m->rcpt[i].state == RCPT_LIVE)
+			return m->rcpt[i].attempts > 0;
+	return 0;
+}
+
+int
+job_urgency(const struct qmsg *m, uint32_t dest)
+{
+	return m->priority == 0 && is_retry(m, dest) ? -1 : m->priority;
+}
+
+/*
  * Below this id nothing will be delivered any more. A message gets its id when it
  * begins and may be overtaken by later ones until it is complete.
  */
@@ -384,12 +441,16 @@ give_pump(enum sched_class class, enum role role)
 		struct qmsg *m;
 		uint32_t item;
 
-		if (ch == NULL || channel_queued(ch) > QUEUED_MAX)
+		/* What comes in wakes us again, and so does each second. */
+		if (ch == NULL || channel_queued(ch) > QUEUED_MAX ||
+		    (class == SCHED_REMOTE && pace_is_full()))
 			return;
 		item = sched_pop(queued.sched, class);
 		if (item == 0)
 			return;
 		m = index_find(spool_index(queued.spool), sched_id(queued.sched, item));
+		if (m != NULL && is_retry(m, sched_dest(queued.sched, item)))
+			pace.retries++;
 		if (m != NULL && must_ask(m, item) && route_ask_sender(item) == 0)
 			continue;
 		job_start(item, class == SCHED_LOCAL, NULL, NULL);

@@ -132,6 +132,10 @@ void job_expired(struct job *);
 
 /* give.c */
 void give_pump(enum sched_class, enum role);
+/* A message was taken: what has been tried in vain waits for new mail, a little. */
+void give_note_taken(void);
+/* The priority of its item for that destination: behind new mail once it was tried. */
+int job_urgency(const struct qmsg *, uint32_t dest);
 void give_stop(void);
 
 /* expire.c: what is over behind a host that does not answer is given up with the reason

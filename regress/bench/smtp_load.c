@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * Sends mail to an SMTP server on this host as fast as a number of sessions can, and
- * tells how fast that was; with -L it speaks LMTP. One process, epoll, one command at a time a session (no
- * pipelining), and as few system calls as that allows, since it shares the processors
- * with the server that is measured. run.sh calls it.
+ * tells how fast that was; with -L it speaks LMTP. One process, epoll, one command at a
+ * time a session (no pipelining), and as few system calls as that allows, since it shares
+ * the processors with the server that is measured. run.sh calls it.
  *
  * The rate counts messages that got their 250, from the first connection to the last
  * 250; the latency is that of this 250, from the last octet of the content on. With -w
