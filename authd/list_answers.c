@@ -320,7 +320,8 @@ tell_owners(const char *list, const char *member, const char *why)
 	struct channel *ch = daemon_peer(ROLE_QUEUED);
 	struct msg_notice n = { 0 };
 
-	if (ch == NULL || listpost_plain(list, "owner", n.recipient, sizeof(n.recipient)) == -1)
+	if (ch == NULL ||
+	    listpost_plain(list, "owner", n.recipient, sizeof(n.recipient)) == -1)
 		return;
 	snprintf(n.subject, sizeof(n.subject), "%.110s of %.110s gets no more mail",
 	    member, list);
