@@ -142,6 +142,15 @@ decode(const char *buf, const struct mime_part *p, char *out, size_t cap)
 	return n;
 }
 
+/* "-- ", of which a transfer encoding may have taken the blank. */
+static int
+is_mark(const char *line, size_t len)
+{
+	while (len > 0 && strchr(" \r\n", line[len - 1]) != NULL)
+		len--;
+	return len == 2 && line[0] == '-' && line[1] == '-';
+}
+
 size_t
 content_words(const char *buf, size_t len, char *out, size_t cap)
 {
@@ -167,7 +176,7 @@ content_words(const char *buf, size_t len, char *out, size_t cap)
 		size_t end = nl != NULL ? (size_t)(nl - text) + 1 : n;
 
 		/* Not what is quoted, nor what follows the mark of a signature. */
-		if (end - i >= 3 && strncmp(text + i, "-- ", 3) == 0)
+		if (is_mark(text + i, end - i))
 			break;
 		for (int quoted = text[i] == '>'; i < end && k + 1 < cap; i++)
 			if (!quoted && text[i] != '\r' && text[i] != '\0')
