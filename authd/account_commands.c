@@ -9,6 +9,7 @@
 
 #include "authd/account.h"
 #include "authd/auth.h"
+#include "authd/bulk_commands.h"
 #include "authd/programs.h"
 #include "authd/quota.h"
 #include "authd/records.h"
@@ -257,9 +258,8 @@ set_suspect(struct user *u, const char *value)
 	return NULL;
 }
 
-/* NULL, or what is wrong. */
-static const char *
-set_one(struct user *u, const char *key, const char *value)
+const char *
+account_set(struct user *u, const char *key, const char *value)
 {
 	enum limit l = limit_find(key);
 
@@ -312,6 +312,10 @@ user_set(struct ctl *c, int argc, char **argv)
 	enum dir_status st;
 	int was_disabled, scram = -1;
 
+	if (bulk_is_pattern(argv[0])) {
+		bulk_user_set(c, argc, argv);
+		return;
+	}
 	if (user_arg(c, argv[0], &u) == -1)
 		return;
 	was_disabled = u.disabled;
@@ -326,7 +330,7 @@ user_set(struct ctl *c, int argc, char **argv)
 					  ? NULL
 					  : "expected on or off";
 			else
-				bad = set_one(&u, argv[i], value);
+				bad = account_set(&u, argv[i], value);
 		}
 		if (bad != NULL) {
 			ctl_done(c, bad == no_group ? CTL_REFUSED : CTL_USAGE, "%s: %s",

@@ -7,6 +7,10 @@
 #include "common/ctl.h"
 
 void user_show(struct ctl *, int, char **);
+struct user;
+
+/* One setting of a user: NULL, or what is wrong. */
+const char *account_set(struct user *, const char *key, const char *value);
 void user_set(struct ctl *, int, char **);
 void user_rule_add(struct ctl *, int, char **);
 void user_rule_del(struct ctl *, int, char **);

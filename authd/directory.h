@@ -82,6 +82,13 @@ enum dir_status directory_domain_settings(
 enum dir_status directory_user_add(struct directory *, struct user *);
 enum dir_status directory_user_get(struct directory *, const char *key, struct user *);
 enum dir_status directory_user_put(struct directory *, const struct user *);
+/*
+ * Look at all users in one transaction: change() says 1 when it has changed the user, 0
+ * when not, -1 to give up, which is DIR_BAD and changes nobody.
+ */
+#define DIRECTORY_VALUE_MAX 32768
+enum dir_status directory_users_change(
+    struct directory *, int (*change)(struct user *, void *), void *arg, size_t *changed);
 enum dir_status directory_user_del(struct directory *, const char *key);
 /* Moves the record to a new key and mailbox; the old address becomes an alias. */
 enum dir_status directory_user_rename(

@@ -395,6 +395,22 @@ def test_scripts_of_the_site():
     m.logout()
 
 
+def test_many_at_once():
+    ctl("domain", "add", "many.test")
+    ctl("group", "add", "pupils")
+    for i in range(5):
+        ctl("user", "add", f"u{i}@many.test", input="secret\n")
+    assert "changed" in ctl("user", "set", "@many.test", "quota=7m", "group=pupils") and shown("u4@many.test")["quota"] == 7 << 20
+    assert json.loads(ctl("-j", "user", "set", "group:pupils", "message-size=1m"))[0]["changed"] == 5
+    assert json.loads(ctl("-j", "user", "set", "u[12]*@many.test", "quota=default"))[0]["changed"] == 2
+    assert shown("u1@many.test")["quota"] == "unlimited" and shown("u3@many.test")["quota"] == 7 << 20
+    assert shown(ALICE)["message-size"] == "unlimited"
+    for bad, status in ((("quota=much",), 2), (("disabled=yes",), 2), (("scram=off",), 2), (("nothing",), 2),
+                        (("group=none",), 2)):
+        assert ctl("user", "set", "@many.test", *bad, check=False)[0] == status, bad
+    assert ctl("user", "set", "nobody*@many.test", "quota=1m", check=False)[0] == 1
+
+
 # ---- who is meant ----
 
 def test_resolution():

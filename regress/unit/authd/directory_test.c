@@ -326,6 +326,50 @@ expansion(void **state)
 	    RESOLVE_UNKNOWN);
 }
 
+static int
+grow(struct user *u, void *arg)
+{
+	const char *spared = arg;
+
+	if (strcmp(u->address, spared) == 0)
+		return 0;
+	memset(u->vacation, 'v', 700);
+	u->limits.v[LIMIT_QUOTA] = 4096;
+	return 1;
+}
+
+static int
+give_up(struct user *u, void *arg)
+{
+	u->disabled = 1;
+	return strcmp(u->address, "u150@example.test") == 0 ? -1 : 1;
+}
+
+/* All, though records grow while they are looked at; or none. */
+static void
+many(void **state)
+{
+	char address[64], spared[] = "u77@example.test";
+	struct user u;
+	size_t n;
+
+	for (int i = 0; i < 300; i++) {
+		snprintf(address, sizeof(address), "u%d@example.test", i);
+		add_user(address);
+	}
+	assert_int_equal(directory_users_change(d, grow, spared, &n), DIR_OK);
+	assert_int_equal(n, 299);
+	assert_int_equal(directory_users_change(d, give_up, NULL, &n), DIR_BAD);
+	assert_int_equal(n, 0);
+	for (int i = 0; i < 300; i++) {
+		snprintf(address, sizeof(address), "u%d@example.test", i);
+		assert_int_equal(directory_user_get(d, address, &u), DIR_OK);
+		assert_int_equal(u.limits.v[LIMIT_QUOTA], i == 77 ? 0 : 4096);
+		assert_int_equal(strlen(u.vacation), i == 77 ? 0 : 700);
+		assert_int_equal(u.disabled, 0);
+	}
+}
+
 static void
 logins(void **state)
 {
@@ -479,7 +523,8 @@ main(void)
 	const struct CMUnitTest tests[] = { T(send_as), T(groups),
 		T(certificates_follow_their_account), T(domains), T(users_and_uids),
 		T(rename_keeps_the_record), T(mailbox_paths_are_safe),
-		T(routes_most_specific_first), T(classes), T(expansion), T(logins) };
+		T(routes_most_specific_first), T(classes), T(expansion), T(many),
+		T(logins) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
