@@ -207,17 +207,14 @@ def test_full_mailbox_here():
     fife.ctl("user", "set", BOB, "quota=20k")
     try:
         s = fife.smtp(587, ALICE)
-        while True:
+
+        def refused():
             try:
                 s.sendmail(ALICE, [BOB], message("filling", BOB, 6000))
             except suite.smtplib.SMTPRecipientsRefused as e:
-                code, words = e.recipients[BOB]
-                assert code in (452, 552) and re.match(rb"[45]\.2\.2 ", words), (code, words)
-                break
-            # Accepted; it may only be refused at delivery, and comes back then.
-            if BOB in bounces():
-                judge(bounces(), BOB, "", "", "The mailbox is full")
-                break
+                return e.recipients[BOB]
+        code, words = wait_for(refused, "a full mailbox")
+        assert code in (452, 552) and re.match(rb"[45]\.2\.2 ", words), (code, words)
         s.quit()
     finally:
         fife.ctl("user", "set", BOB, "quota=default")
