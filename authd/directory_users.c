@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /* Many users at once, in one transaction; see directory.h. */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -8,72 +9,75 @@
 
 #define KEY_LEN_MAX 500
 
-/* 1: changed, 0: not meant, -1: the change cannot be made. */
+/*
+ * The next user behind key, which becomes its key. A cursor of its own each time: what is
+ * written in between moves records.
+ */
 static int
-change_one(const MDB_val *k, const MDB_val *v, char key[KEY_LEN_MAX + 1], char *text,
-    size_t cap, int (*change)(struct user *, void *), void *arg)
+next_user(MDB_txn *txn, MDB_dbi dbi, char key[KEY_LEN_MAX + 2], char *text, size_t cap)
 {
-	static struct user u;
+	MDB_val k = { strlen(key) + 1, key }, v; /* with its NUL: the least one behind */
+	MDB_cursor *cursor;
+	int rc = mdb_cursor_open(txn, dbi, &cursor);
 
-	if (k->mv_size > KEY_LEN_MAX || v->mv_size >= cap)
-		return 0;
-	memcpy(key, k->mv_data, k->mv_size);
-	key[k->mv_size] = '\0';
-	memcpy(text, v->mv_data, v->mv_size);
-	text[v->mv_size] = '\0';
-	if (user_decode(key, text, &u) == -1)
-		return 0;
-	switch (change(&u, arg)) {
-	case 0:
-		return 0;
-	case 1:
-		return user_encode(&u, text, cap) == -1 ? -1 : 1;
-	default:
-		return -1;
+	if (rc != 0)
+		return rc;
+	if (key[0] == '\0')
+		k.mv_size = 0;
+	rc = mdb_cursor_get(cursor, &k, &v, k.mv_size == 0 ? MDB_FIRST : MDB_SET_RANGE);
+	if (rc == 0 && (k.mv_size > KEY_LEN_MAX || v.mv_size >= cap))
+		rc = EMSGSIZE;
+	if (rc == 0) {
+		memcpy(key, k.mv_data, k.mv_size);
+		key[k.mv_size] = '\0';
+		memcpy(text, v.mv_data, v.mv_size);
+		text[v.mv_size] = '\0';
 	}
+	mdb_cursor_close(cursor);
+	return rc;
 }
 
 enum dir_status
 directory_users_change(
     struct directory *d, int (*change)(struct user *, void *), void *arg, size_t *changed)
 {
-	char key[KEY_LEN_MAX + 1], *text = malloc(DIRECTORY_VALUE_MAX);
-	MDB_cursor *cursor = NULL;
+	char key[KEY_LEN_MAX + 2] = "", *text = malloc(DIRECTORY_VALUE_MAX);
+	MDB_dbi dbi = d->dbi[DIR_USERS];
 	MDB_txn *txn = NULL;
-	MDB_val k, v;
-	int rc, one = 0;
+	static struct user u;
+	int rc, given_up = 0;
 
 	*changed = 0;
 	if (text == NULL)
 		return DIR_FULL;
-	if ((rc = mdb_txn_begin(d->env, NULL, 0, &txn)) != 0 ||
-	    (rc = mdb_cursor_open(txn, d->dbi[DIR_USERS], &cursor)) != 0)
+	if ((rc = mdb_txn_begin(d->env, NULL, 0, &txn)) != 0)
 		goto done;
-	while ((rc = mdb_cursor_get(cursor, &k, &v, MDB_NEXT)) == 0) {
-		one = change_one(&k, &v, key, text, DIRECTORY_VALUE_MAX, change, arg);
-		if (one == -1)
-			break;
+	while (!given_up &&
+	       (rc = next_user(txn, dbi, key, text, DIRECTORY_VALUE_MAX)) == 0) {
+		MDB_val k = dir_val(key), v;
+		int one = user_decode(key, text, &u) == -1 ? 0 : change(&u, arg);
+
 		if (one == 0)
 			continue;
-		k = dir_val(key);
+		if (one == -1 || user_encode(&u, text, DIRECTORY_VALUE_MAX) == -1) {
+			given_up = 1;
+			break;
+		}
 		v = dir_val(text);
-		/* What is written moves what lies around it: back to where we were. */
-		if ((rc = mdb_put(txn, d->dbi[DIR_USERS], &k, &v, 0)) != 0 ||
-		    (rc = mdb_cursor_get(cursor, &k, &v, MDB_SET)) != 0)
+		if ((rc = mdb_put(txn, dbi, &k, &v, 0)) != 0)
 			break;
 		++*changed;
 	}
 	if (rc == MDB_NOTFOUND)
 		rc = 0;
 done:
-	if (cursor != NULL)
-		mdb_cursor_close(cursor);
-	if (txn != NULL && (rc != 0 || one == -1))
+	if (txn != NULL && (rc != 0 || given_up))
 		mdb_txn_abort(txn);
 	else if (txn != NULL)
 		rc = mdb_txn_commit(txn);
 	freezero(text, DIRECTORY_VALUE_MAX);
-	if (rc != 0 || one == -1)
+	explicit_bzero(&u, sizeof(u));
+	if (rc != 0 || given_up)
 		*changed = 0;
-	return rc != 0 ? dir_failed("change", rc) : one == -1 ? DIR_BAD : DIR_OK;
+	return rc != 0 ? dir_failed("change", rc) : given_up ? DIR_BAD : DIR_OK;
 }

@@ -353,9 +353,13 @@ many(void **state)
 	struct user u;
 	size_t n;
 
+	directory_close(d);
+	d = directory_open(path, 50050, 51000);
+	assert_non_null(d);
+	r.directory = d;
 	for (int i = 0; i < 300; i++) {
 		snprintf(address, sizeof(address), "u%d@example.test", i);
-		add_user(address);
+		assert_int_equal(add_user(address), DIR_OK);
 	}
 	assert_int_equal(directory_users_change(d, grow, spared, &n), DIR_OK);
 	assert_int_equal(n, 299);
