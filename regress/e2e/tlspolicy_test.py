@@ -793,6 +793,19 @@ def test_nobody_wants_a_report():
     assert [(r["policy"], r["result"]) for r in rows] == [("no-policy-found", "starttls-not-supported")], rows
     assert "not wanted" in fife.ctl("tlsrpt", "send", "--now", "silent.unsigned.test")
     assert fife.ctl("tlsrpt", "send", "silent.unsigned.test", check=False)[0] == 1
+    # Switched off nothing is counted.
+    path = os.path.join(fife.run, "fife.conf")
+    before = open(path).read()
+    open(path, "w").write(before.replace("tls-downgrade log", "tls-downgrade log\n\ttls-reports no"))
+    fife.ctl("reload")
+    try:
+        dns.add("off.unsigned.test", "MX", "10 mx.silent.unsigned.test")
+        with Peer(kind="plain") as peer, Forward(peer.port):
+            expect(send("x@off.unsigned.test"), "x@off.unsigned.test", "delivered", "in plain")
+        assert fife.ctl("tlsrpt", "show", "off.unsigned.test", check=False)[0] == 1
+    finally:
+        open(path, "w").write(before)
+        fife.ctl("reload")
 
 
 def edit(text, s):
