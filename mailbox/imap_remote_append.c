@@ -122,6 +122,8 @@ ask_step(struct imap *s, struct imap_task *t, size_t unsent)
 		refused(s, p, NULL);
 		return 0;
 	case IMAP_RELAY_LOST:
+		if (s->state == IMAP_ENDED)
+			return 0;
 		break;
 	case IMAP_RELAY_MORE:
 		if (imap_share_now() - l->used_ms <= IMAP_SHARE_PATIENCE_MS)

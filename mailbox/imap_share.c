@@ -399,11 +399,23 @@ imap_share_unselect(struct imap *s)
 		s->state = IMAP_AUTHENTICATED;
 }
 
+/* A response that has reached the client in part cannot be taken back, nor can anything
+ * be said in the middle of it. */
+static enum imap_relay
+relay_lost(struct imap_link *l)
+{
+	if (l->reply.inside && !l->dropping)
+		l->imap->state = IMAP_ENDED;
+	return IMAP_RELAY_LOST;
+}
+
 int
 imap_link_failed(struct imap_link *l)
 {
 	struct imap *s = l->imap;
 
+	if (s->state == IMAP_ENDED)
+		return 1;
 	if (l->state == IMAP_LINK_REFUSED) {
 		imap_no(s, "[NONEXISTENT] No such mailbox or message");
 		return 1;
@@ -412,6 +424,9 @@ imap_link_failed(struct imap_link *l)
 		l->state = IMAP_LINK_LOST;
 	if (l->state != IMAP_LINK_LOST)
 		return 0;
+	(void)relay_lost(l);
+	if (s->state == IMAP_ENDED)
+		return 1;
 	imap_no(s, "[UNAVAILABLE] The mailbox of %s is not available now", l->owner);
 	return 1;
 }
@@ -439,6 +454,7 @@ imap_link_next(struct imap_link *l)
 		else if (l->reply.first && l->reply.s != NULL &&
 			 strncmp(l->reply.s, "* BYE", 5) == 0)
 			l->state = IMAP_LINK_LOST;
+		l->dropping = true;
 		imap_reply_take(&l->reply, l->in, NULL, SIZE_MAX);
 	}
 }
@@ -505,7 +521,7 @@ imap_link_relay(struct imap_link *l, const char *tag, bool about_selected, size_
 		if (evbuffer_get_length(s->out) + unsent >= IMAP_HIGH_WATER)
 			return IMAP_RELAY_FULL;
 		if ((ev = imap_link_next(l)) == IMAP_REPLY_MORE)
-			return l->state == IMAP_LINK_LOST ? IMAP_RELAY_LOST
+			return l->state == IMAP_LINK_LOST ? relay_lost(l)
 							  : IMAP_RELAY_MORE;
 		if (!l->reply.first) {
 			bool last = l->reply.last;

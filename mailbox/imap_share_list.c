@@ -424,6 +424,8 @@ status_step(struct imap *s, struct imap_task *t, size_t unsent)
 			r = imap_link_relay(
 			    l, tag, s->share->selected == l, unsent, NULL);
 		while (r == IMAP_RELAY_PLUS);
+		if (s->state == IMAP_ENDED)
+			return 0;
 		if (r == IMAP_RELAY_FULL)
 			return 1;
 		if (r == IMAP_RELAY_MORE &&

@@ -58,7 +58,7 @@ transfer_line(
 			imap_reply_take(&l->reply, l->in, x->line, SIZE_MAX);
 			return ok ? TRANSFER_OK : TRANSFER_NO;
 		}
-		if (l->reply.s[0] != '*')
+		if (l->reply.len < 3 || memcmp(l->reply.s, "* ", 2) != 0)
 			return TRANSFER_FAILED;
 		mine = false;
 		if (wanted != NULL) {
