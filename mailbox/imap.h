@@ -163,6 +163,7 @@ struct imap {
 	struct imap_notify *notify; /* NULL: NOTIFY was never said */
 	struct imap_announced *announced;
 	size_t n_announced;
+	unsigned int notify_version;
 	unsigned int watched; /* changes with what is to be watched */
 };
 

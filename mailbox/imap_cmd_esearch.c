@@ -254,6 +254,8 @@ parse_sources(struct imap *s, struct imap_args *a, struct sources *from)
 			return -1;
 		if (scope->kind == IMAP_SCOPE_SELECTED_DELAYED)
 			return imap_fail(a, "Unknown kind of mailboxes");
+		if (s->guest != NULL && scope->kind != IMAP_SCOPE_SELECTED)
+			return imap_fail(a, "Only the selected mailbox");
 		if (scope->kind == IMAP_SCOPE_SELECTED)
 			from->selected = true;
 		else

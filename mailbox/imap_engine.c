@@ -64,8 +64,8 @@ static const struct command {
 	{ "RESETKEY", ANY, 0, imap_cmd_resetkey },
 	{ "URLFETCH", ANY, 0, imap_cmd_urlfetch },
 	{ "CANCELUPDATE", IMAP_SELECTED, GUEST, imap_cmd_cancelupdate },
-	{ "NOTIFY", ANY, 0, imap_cmd_notify },
-	{ "ESEARCH", ANY, UID_TOO, imap_cmd_esearch },
+	{ "NOTIFY", ANY, GUEST, imap_cmd_notify },
+	{ "ESEARCH", ANY, UID_TOO | GUEST, imap_cmd_esearch },
 	{ "UNAUTHENTICATE", ANY, 0, imap_cmd_unauthenticate },
 	{ "CHECK", IMAP_SELECTED, GUEST, imap_cmd_check },
 	{ "CLOSE", IMAP_SELECTED, GUEST, imap_cmd_close },
@@ -462,6 +462,8 @@ imap_run(struct imap *s, size_t unsent)
 	}
 	if (s->idling && imap_share_is_remote(s))
 		imap_remote_idle_news(s);
+	else if (s->task == NULL && s->notify != NULL && s->append == NULL)
+		imap_remote_news(s);
 	if (s->state == IMAP_ENDED)
 		return 0;
 	if (evbuffer_get_length(s->out) + unsent >= IMAP_HIGH_WATER)

@@ -10,6 +10,7 @@
 #include "common/compat/compat.h"
 #include "mailbox/imap.h"
 #include "mailbox/imap_list.h"
+#include "mailbox/imap_share.h"
 #include "mailbox/imap_status.h"
 
 unsigned int
@@ -368,6 +369,24 @@ imap_notify_free(struct imap *s)
 	s->notify = NULL;
 }
 
+void
+imap_notify_print_selected(const struct imap *s, struct evbuffer *out)
+{
+	const struct imap_notify *n = s->notify;
+
+	if (n == NULL || n->selected == 0) {
+		evbuffer_add_printf(out, "NONE");
+		return;
+	}
+	evbuffer_add_printf(
+	    out, "SET (selected%s (MessageNew", n->delayed ? "-delayed" : "");
+	/* Literals do not go that way. */
+	if (n->attributes != NULL && strpbrk(n->attributes, "\r\n") == NULL)
+		evbuffer_add_printf(out, " (%s)", n->attributes);
+	evbuffer_add_printf(out, " MessageExpunge%s))",
+	    n->selected & IMAP_EVENT_FLAGS ? " FlagChange" : "");
+}
+
 /* ---- NOTIFY ---- */
 
 #define EVENT_NAMES                                                            \
@@ -451,6 +470,8 @@ parse_group(struct imap *s, struct imap_args *a, struct imap_notify *n,
 	if (g->scope.kind == IMAP_SCOPE_SUBTREE_ONE)
 		return imap_fail(a, "Unknown kind of mailboxes");
 	selected = g->scope.kind <= IMAP_SCOPE_SELECTED_DELAYED;
+	if (s->guest != NULL && !selected)
+		return imap_fail(a, "Only the selected mailbox");
 	if (parse_events(a, n, g, selected, unknown) == -1 ||
 	    (!*unknown && check_events(a, g->events, selected) == -1))
 		return -1;
@@ -550,12 +571,14 @@ imap_cmd_notify(struct imap *s, struct imap_args *a)
 	imap_notify_free(s);
 	s->notify = n;
 	s->watched++;
+	s->notify_version++;
 	if (s->folder != NULL)
 		folder_refresh(s->folder);
 	imap_notify_view_changed(s);
 	if (status)
 		tell_status(s);
-	imap_ok(s, "NOTIFY completed");
+	if (!imap_remote_notify(s))
+		imap_ok(s, "NOTIFY completed");
 	return;
 keep:
 	imap_notify_free(s);

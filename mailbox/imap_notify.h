@@ -14,6 +14,7 @@
 #include "mailbox/imap_scope.h"
 #include "mailbox/store.h"
 
+struct evbuffer;
 struct imap;
 
 #define IMAP_NOTIFY_GROUPS_MAX 50
@@ -67,6 +68,9 @@ bool imap_notify_pending(const struct imap *);
 /* Tells them. */
 void imap_notify_tell(struct imap *);
 void imap_notify_free(struct imap *);
+/* The arguments of a NOTIFY for the selected mailbox alone: for another process that has
+ * it. */
+void imap_notify_print_selected(const struct imap *, struct evbuffer *);
 
 /* ---- messages to be fetched unasked (imap_announce.c) ---- */
 

@@ -6,11 +6,13 @@
 
 #include "common/compat/compat.h"
 #include "common/proto/encoding.h"
+#include "mailbox/imap_notify.h"
 #include "mailbox/imap_share.h"
 
 /* Where a command names its mailbox. */
 enum where {
 	NOWHERE, /* it is of the selected one */
+	SOURCES, /* of ESEARCH: the selected one, or others */
 	FIRST,
 	AFTER_OPTIONS, /* of GETMETADATA */
 	ROOT,          /* of quotas */
@@ -31,6 +33,7 @@ static const struct route {
 	{ "FETCH", NOWHERE, IMAP_REMOTE_PLAIN },
 	{ "STORE", NOWHERE, IMAP_REMOTE_PLAIN },
 	{ "SEARCH", NOWHERE, IMAP_REMOTE_PLAIN },
+	{ "ESEARCH", SOURCES, IMAP_REMOTE_PLAIN },
 	{ "SORT", NOWHERE, IMAP_REMOTE_PLAIN },
 	{ "THREAD", NOWHERE, IMAP_REMOTE_PLAIN },
 	{ "CANCELUPDATE", NOWHERE, IMAP_REMOTE_PLAIN },
@@ -210,6 +213,34 @@ imap_remote_idle_line(struct imap *s, const char *line, size_t len)
 	imap_remote_run(s, l, IMAP_REMOTE_PLAIN, "", NULL, 0);
 }
 
+/* ---- NOTIFY ---- */
+
+bool
+imap_remote_notify(struct imap *s)
+{
+	struct imap_link *l = s->share == NULL ? NULL : s->share->selected;
+	struct evbuffer *b;
+
+	if (l == NULL || (b = evbuffer_new()) == NULL)
+		return false;
+	evbuffer_add_printf(b, "%s NOTIFY ", s->tag);
+	imap_notify_print_selected(s, b);
+	l->notified = s->notify_version;
+	imap_remote_run(s, l, IMAP_REMOTE_PLAIN, "", (char *)evbuffer_pullup(b, -1),
+	    evbuffer_get_length(b));
+	evbuffer_free(b);
+	return true;
+}
+
+void
+imap_remote_news(struct imap *s)
+{
+	struct imap_link *l = s->share == NULL ? NULL : s->share->selected;
+
+	if (l != NULL && l->skip == 0 && s->share->append == NULL)
+		(void)imap_link_relay(l, s->tag, true, 0, NULL);
+}
+
 /* ---- which commands ---- */
 
 static bool
@@ -282,7 +313,7 @@ read_names(struct imap *s, struct imap_args *a, enum where where, struct names *
 	struct imap_str v;
 	size_t len;
 
-	if (where == NOWHERE)
+	if (where == NOWHERE || where == SOURCES)
 		return 0;
 	if (imap_sp(a) == -1)
 		return -1;
@@ -406,6 +437,17 @@ of_named(struct imap *s, const struct route *r, const struct names *n)
 	return 1;
 }
 
+/* " IN (selected) " or no IN at all (RFC 7377, 2.2). */
+static bool
+only_selected(const struct imap_args *a)
+{
+	static const char in[] = " IN (", alone[] = " IN (SELECTED) ";
+	size_t n = a->len - a->pos;
+
+	return n < sizeof(alone) || !ascii_equal(a->buf + a->pos, sizeof(in) - 1, in) ||
+	       ascii_equal(a->buf + a->pos, sizeof(alone) - 1, alone);
+}
+
 /* Reading takes quotes and escapes out of a text, which is needed whole. */
 static int
 dispatch(struct imap *s, struct imap_args *a)
@@ -431,7 +473,9 @@ dispatch(struct imap *s, struct imap_args *a)
 	s->no_expunge = false;
 	if (read_names(s, a, r->where, n) == -1)
 		rv = 0;
-	else if (r->where == NOWHERE) {
+	else if (r->where == SOURCES && !only_selected(a))
+		rv = 0;
+	else if (r->where == NOWHERE || r->where == SOURCES) {
 		if ((rv = imap_share_is_remote(s)))
 			of_selected(s, r);
 	} else if (r->where == AFTER_SET)

@@ -11,6 +11,7 @@
 
 #include "common/compat/compat.h"
 #include "common/proto/encoding.h"
+#include "mailbox/imap_notify.h"
 
 #define LINKS_MAX 8
 #define UNUSED_MS 60000
@@ -352,6 +353,21 @@ imap_link_ask(struct imap_link *l, const char *fmt, ...)
 	return l->serial;
 }
 
+/* Before something is selected there. */
+static void
+ask_notify(struct imap_link *l)
+{
+	struct evbuffer *b = evbuffer_new();
+
+	if (b == NULL)
+		return;
+	imap_notify_print_selected(l->imap, b);
+	evbuffer_add(b, "", 1);
+	l->notified = l->imap->notify_version;
+	l->skip = imap_link_ask(l, "NOTIFY %s", (char *)evbuffer_pullup(b, -1));
+	evbuffer_free(b);
+}
+
 void
 imap_link_begin(struct imap_link *l)
 {
@@ -371,6 +387,9 @@ imap_link_begin(struct imap_link *l)
 	l->enabled |= want;
 	if (list[0] != '\0')
 		l->skip = imap_link_ask(l, "ENABLE%s", list);
+	if (l->imap->notify != NULL && l != l->imap->share->selected &&
+	    l->notified != l->imap->notify_version)
+		ask_notify(l);
 }
 
 void

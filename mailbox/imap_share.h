@@ -53,12 +53,13 @@ struct imap_link {
 	struct evbuffer *in, *out;
 	void *conn; /* the provider's */
 	struct imap_reply reply;
-	bool dropping;        /* the rest of a response */
-	unsigned int enabled; /* what the other side was told (RFC 5161) */
-	unsigned int serial;  /* of our own commands */
-	unsigned int skip;    /* all up to the completion of that one is nobody's; or 0 */
-	bool idle_sent;       /* it is in IDLE */
-	int64_t used_ms;      /* monotonic */
+	bool dropping;         /* the rest of a response */
+	unsigned int enabled;  /* what the other side was told (RFC 5161) */
+	unsigned int notified; /* which NOTIFY it was told (RFC 5465); 0: none */
+	unsigned int serial;   /* of our own commands */
+	unsigned int skip; /* all up to the completion of that one is nobody's; or 0 */
+	bool idle_sent;    /* it is in IDLE */
+	int64_t used_ms;   /* monotonic */
 };
 
 /* Who brings links about: the mailbox process (shares.h), or a test. */
@@ -187,6 +188,10 @@ int imap_link_failed(struct imap_link *);
 /* imap_remote.c: a complete command. 1: it is dealt with. */
 int imap_remote_command(struct imap *);
 void imap_remote_idle_line(struct imap *, const char *, size_t);
+/* NOTIFY for what is selected there, and its answer. false: nothing is. */
+bool imap_remote_notify(struct imap *);
+/* What comes without being asked for. */
+void imap_remote_news(struct imap *);
 void imap_remote_idle_news(struct imap *);
 /* Runs text, with the client's tag in it, on the link. */
 enum imap_remote_kind {

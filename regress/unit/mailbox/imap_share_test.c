@@ -329,6 +329,39 @@ told(size_t step)
 	end(s);
 }
 
+/* NOTIFY reaches the other side, and ESEARCH what is selected there. */
+static void
+notify(size_t step)
+{
+	struct imap *s = session(false);
+
+	alice("a CREATE f\r\nb SETACL f bob lris\r\nc APPEND f {3+}\r\nabc\r\n");
+	tells(s, step,
+	    "a NOTIFY SET (selected (MessageNew (uid) MessageExpunge FlagChange)) "
+	    "(personal (MessageNew MessageExpunge))\r\n",
+	    "a OK @\r\n");
+	tells(s, step, "b EXAMINE " F "\r\n",
+	    FLAGS "* OK [PERMANENTFLAGS ()] @\r\n* 1 EXISTS\r\n* 1 RECENT\r\n* OK "
+		  "[UNSEEN 1] @\r\n" UIDS "b OK [READ-ONLY] @\r\n");
+	alice("a APPEND f {3+}\r\nabc\r\n");
+	tells(s, step, "", "* 2 EXISTS\r\n* # RECENT\r\n* 2 FETCH (UID 2)\r\n");
+	alice("a SELECT f\r\nb STORE 1 +FLAGS (\\Deleted)\r\nc EXPUNGE\r\n");
+	tells(s, step, "", "* 1 EXPUNGE\r\n");
+	tells(s, step, "c ESEARCH RETURN (COUNT) ALL\r\nd ESEARCH IN (selected) ALL\r\n",
+	    "* ESEARCH (TAG \"c\" MAILBOX " F " UIDVALIDITY #) UID COUNT 1\r\nc OK @\r\n"
+	    "* ESEARCH (TAG \"d\" MAILBOX " F " UIDVALIDITY #) UID ALL 2\r\nd OK @\r\n");
+	tells(s, step, "e ESEARCH IN (personal) ALL\r\n", "e OK @\r\n");
+	/* Another one while it is selected. */
+	alice("a APPEND f {3+}\r\nabc\r\n");
+	tells(s, step, "", "* 2 EXISTS\r\n* # RECENT\r\n* 2 FETCH (UID 3)\r\n");
+	tells(s, step, "f NOTIFY NONE\r\n", "f OK @\r\n");
+	alice("a APPEND f {3+}\r\nabc\r\n");
+	tells(s, step, "g NOOP\r\n", "g OK @\r\n");
+	tells(s, step, "h NOTIFY SET (selected (MessageNew MessageExpunge))\r\n",
+	    "* 3 EXISTS\r\n* # RECENT\r\nh OK @\r\n");
+	end(s);
+}
+
 static void
 lost(size_t step)
 {
@@ -466,8 +499,8 @@ guest(size_t step)
 	    "l GETQUOTA \"\"\r\nm UNAUTHENTICATE\r\n",
 	    "a NO [NONEXISTENT] @\r\nb NO [NONEXISTENT] @\r\nc NO [NONEXISTENT] @\r\nd "
 	    "NO "
-	    "[NOPERM] @\r\ne NO [NOPERM] @\r\nf NO [NOPERM] @\r\ng NO [NOPERM] @\r\nh NO "
-	    "[NOPERM] @\r\ni NO [NOPERM] @\r\nj NO [NOPERM] @\r\nk NO [NOPERM] @\r\nl NO "
+	    "[NOPERM] @\r\ne NO [NOPERM] @\r\nf NO [NOPERM] @\r\ng OK @\r\nh NO "
+	    "[NOPERM] @\r\ni NO [NOPERM] @\r\nj BAD @\r\nk NO [NOPERM] @\r\nl NO "
 	    "[NONEXISTENT] @\r\nm NO [NOPERM] @\r\n");
 	say(s, step,
 	    "a LIST \"\" *\r\nb LIST (SUBSCRIBED) \"\" * RETURN (STATUS (MESSAGES))\r\n"
@@ -507,6 +540,7 @@ with_stores(void (*dialogue)(size_t step))
 TEST(served)
 TEST(told)
 TEST(lost)
+TEST(notify)
 TEST(hostile)
 TEST(guest)
 
@@ -517,6 +551,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_served, share_setup, share_teardown),
 		cmocka_unit_test_setup_teardown(test_told, share_setup, share_teardown),
 		cmocka_unit_test_setup_teardown(test_lost, share_setup, share_teardown),
+		cmocka_unit_test_setup_teardown(test_notify, share_setup, share_teardown),
 		cmocka_unit_test_setup_teardown(
 		    test_hostile, share_setup, share_teardown),
 		cmocka_unit_test_setup_teardown(test_guest, share_setup, share_teardown),
