@@ -102,6 +102,8 @@ static const struct {
 	{ "SEARCH=FUZZY", "a SEARCH RETURN (RELEVANCY ALL) FUZZY TEXT helo\r\n",
 	    "RELEVANCY (" },
 	{ "UNAUTHENTICATE", "a UNAUTHENTICATE\r\n", "a OK UNAUTHENTICATE completed" },
+	{ "URLAUTH", "a RESETKEY INBOX INTERNAL\r\n",
+	    "a OK [URLMECH INTERNAL] RESETKEY completed" },
 	{ "ACL", "a MYRIGHTS INBOX\r\nb GETACL INBOX\r\n", "* MYRIGHTS INBOX " },
 	{ "RIGHTS=kxte", "a MYRIGHTS INBOX\r\n", "kx" },
 	{ "LIST-MYRIGHTS", "a LIST \"\" INBOX RETURN (MYRIGHTS)\r\n",
