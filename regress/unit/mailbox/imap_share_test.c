@@ -8,6 +8,10 @@
 #include "mailbox/imap_share.h"
 
 #define F "\"Other Users/alice@x.test/f\""
+/* URLs of another user's mailbox cannot be made. */
+#define THEIR_UIDS                                                                   \
+	"* OK [UIDVALIDITY #] UIDs valid\r\n* OK [UIDNEXT #] Predicted next UID\r\n" \
+	"* OK [HIGHESTMODSEQ #] Highest\r\n* OK [MAILBOXID @\r\n"
 
 static char other_dir[64];
 static int other_fd = -1;
@@ -240,7 +244,7 @@ alice(const char *in)
 
 #define SELECTED                                                                    \
 	FLAGS PERMANENT "* 1 EXISTS\r\n* 1 RECENT\r\n* OK [UNSEEN 1] First unseen " \
-			"message\r\n" UIDS
+			"message\r\n" THEIR_UIDS
 
 static void
 served(size_t step)
@@ -285,7 +289,7 @@ served(size_t step)
 	tells(s, step, "a EXAMINE " F "\r\nb CLOSE\r\nc FETCH 1 (UID)\r\n",
 	    FLAGS
 	    "* OK [PERMANENTFLAGS ()] @\r\n* 5 EXISTS\r\n* 5 RECENT\r\n* OK [UNSEEN "
-	    "1] @\r\n" UIDS "a OK [READ-ONLY] @\r\nb OK @\r\nc BAD @\r\n");
+	    "1] @\r\n" THEIR_UIDS "a OK [READ-ONLY] @\r\nb OK @\r\nc BAD @\r\n");
 	end(s);
 }
 
@@ -299,8 +303,8 @@ told(size_t step)
 	 * own. */
 	tells(s, step, "a ENABLE QRESYNC IMAP4rev2\r\nb SELECT " F "\r\n",
 	    "* ENABLED QRESYNC IMAP4rev2\r\na OK @\r\n" FLAGS
-	    "* OK [PERMANENTFLAGS (\\Seen)] @\r\n* 1 EXISTS\r\n" UIDS "* LIST () \"/\" " F
-	    "\r\nb OK [READ-WRITE] @\r\n");
+	    "* OK [PERMANENTFLAGS (\\Seen)] @\r\n* 1 EXISTS\r\n" THEIR_UIDS
+	    "* LIST () \"/\" " F "\r\nb OK [READ-WRITE] @\r\n");
 	tells(s, step, "a IDLE\r\n", "+ idling\r\n");
 	alice("a SELECT f\r\nb STORE 1 +FLAGS.SILENT (\\Deleted)\r\nc APPEND f "
 	      "{3+}\r\nabc\r\n");
@@ -315,15 +319,15 @@ told(size_t step)
 	/* Revoked while it is selected, and in IDLE. */
 	tells(s, step, "a EXAMINE " F "\r\n",
 	    "* OK [CLOSED] @\r\n" FLAGS
-	    "* OK [PERMANENTFLAGS ()] @\r\n* 1 EXISTS\r\n" UIDS "* LIST () \"/\" " F
+	    "* OK [PERMANENTFLAGS ()] @\r\n* 1 EXISTS\r\n" THEIR_UIDS "* LIST () \"/\" " F
 	    "\r\na OK [READ-ONLY] @\r\n");
 	alice("a SETACL f bob l\r\n");
 	tells(s, step, "a FETCH 1 (UID)\r\nb LIST \"\" f*\r\n",
 	    "a NO [NOPERM] @\r\nb OK @\r\n");
 	alice("a SETACL f bob lr\r\n");
 	tells(s, step, "a EXAMINE " F "\r\nb IDLE\r\n",
-	    FLAGS "* OK [PERMANENTFLAGS ()] @\r\n* 1 EXISTS\r\n" UIDS "* LIST () \"/\" " F
-		  "\r\na OK [READ-ONLY] @\r\n+ idling\r\n");
+	    FLAGS "* OK [PERMANENTFLAGS ()] @\r\n* 1 EXISTS\r\n" THEIR_UIDS
+		  "* LIST () \"/\" " F "\r\na OK [READ-ONLY] @\r\n+ idling\r\n");
 	alice("a DELETEACL f bob\r\n");
 	tells(s, step, "", "* BYE [UNAVAILABLE] @\r\n");
 	end(s);
@@ -342,7 +346,7 @@ notify(size_t step)
 	    "a OK @\r\n");
 	tells(s, step, "b EXAMINE " F "\r\n",
 	    FLAGS "* OK [PERMANENTFLAGS ()] @\r\n* 1 EXISTS\r\n* 1 RECENT\r\n* OK "
-		  "[UNSEEN 1] @\r\n" UIDS "b OK [READ-ONLY] @\r\n");
+		  "[UNSEEN 1] @\r\n" THEIR_UIDS "b OK [READ-ONLY] @\r\n");
 	alice("a APPEND f {3+}\r\nabc\r\n");
 	tells(s, step, "", "* 2 EXISTS\r\n* # RECENT\r\n* 2 FETCH (UID 2)\r\n");
 	alice("a SELECT f\r\nb STORE 1 +FLAGS (\\Deleted)\r\nc EXPUNGE\r\n");
@@ -371,7 +375,7 @@ lost(size_t step)
 	tells(s, step, "a EXAMINE " F "\r\n",
 	    FLAGS
 	    "* OK [PERMANENTFLAGS ()] @\r\n* 1 EXISTS\r\n* 1 RECENT\r\n* OK [UNSEEN "
-	    "1] @\r\n" UIDS "a OK [READ-ONLY] @\r\n");
+	    "1] @\r\n" THEIR_UIDS "a OK [READ-ONLY] @\r\n");
 	imap_share_lost(far.link);
 	tells(s, step,
 	    "a NOOP\r\nb FETCH 1 (UID)\r\nc STATUS INBOX (MESSAGES)\r\nd CLOSE\r\n",
