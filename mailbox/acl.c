@@ -2,6 +2,7 @@
 /* Access control lists, without files; see acl.h. */
 #include "mailbox/acl.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -213,6 +214,28 @@ acl_identifier(const char *s, size_t len, const char *domain, char *out, size_t 
 	    address_fold_key(&a, out, cap) == -1 || strchr(out, '\n') != NULL)
 		return -1;
 	return 0;
+}
+
+char *
+acl_print(const struct acl *a, size_t *len)
+{
+	size_t cap = 1, n = 0;
+	char *text;
+
+	for (size_t i = 0; i < a->n; i++)
+		cap += strlen(a->v[i].identifier) + ACL_RIGHTS_SIZE + 2;
+	if ((text = malloc(cap)) == NULL)
+		return NULL;
+	text[0] = '\0';
+	for (size_t i = 0; i < a->n; i++) {
+		char rights[ACL_RIGHTS_SIZE];
+
+		acl_rights_print(a->v[i].rights, false, rights);
+		n += (size_t)snprintf(
+		    text + n, cap - n, "%s %s\n", rights, a->v[i].identifier);
+	}
+	*len = n;
+	return text;
 }
 
 static int

@@ -71,7 +71,9 @@ void acl_rights_print(unsigned int rights, bool virtual_too, char out[ACL_RIGHTS
  */
 int acl_identifier(const char *, size_t, const char *domain, char *out, size_t cap);
 
-/* A file's octets. Lines that say nothing are passed over. -1: no memory. */
+/* A file's octets; malloc'd, *len of them. NULL: no memory. */
+char *acl_print(const struct acl *, size_t *len);
+/* And back. Lines that say nothing are passed over. -1: no memory. */
 int acl_parse(const char *, size_t, struct acl *);
 
 #endif

@@ -12,6 +12,7 @@
 
 #include "common/compat/compat.h"
 #include "common/proto/header.h"
+#include "mailbox/acl.h"
 #include "mailbox/admin.h"
 #include "mailbox/mbox_format.h"
 #include "mailbox/store_int.h"
@@ -101,13 +102,15 @@ tar_pad(struct export *x, size_t size)
 	evbuffer_add(x->out, zeros, TAR_PAD(size));
 }
 
-/* Directories, and the names of the keywords as Dovecot has them. */
+/* Directories, the names of the keywords as Dovecot has them, and who else may what. */
 static void
 tar_folder(struct export *x)
 {
 	static const char *const dirs[] = { "cur/", "new/", "tmp/" };
 	char text[26 * (STORE_KEYWORD_LEN_MAX + 8)];
+	const struct acl *acl = store_acl(x->store, x->folder->name);
 	size_t len = 0;
+	char *list;
 
 	for (size_t i = 0; i < 3; i++)
 		tar_entry(x, dirs[i], 0, time(NULL), '5');
@@ -118,6 +121,12 @@ tar_folder(struct export *x)
 		tar_entry(x, "dovecot-keywords", len, time(NULL), '0');
 		evbuffer_add(x->out, text, len);
 		tar_pad(x, len);
+	}
+	if (acl != NULL && (list = acl_print(acl, &len)) != NULL) {
+		tar_entry(x, "fife-acl", len, time(NULL), '0');
+		evbuffer_add(x->out, list, len);
+		tar_pad(x, len);
+		free(list);
 	}
 	if (strcmp(x->folder->name, "INBOX") != 0)
 		tar_entry(x, "maildirfolder", 0, time(NULL), '0');

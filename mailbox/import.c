@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "common/compat/compat.h"
+#include "mailbox/acl.h"
 #include "mailbox/admin.h"
 #include "mailbox/import_dovecot.h"
 #include "mailbox/maildir.h"
@@ -70,6 +71,8 @@ struct import {
 	char text[KEYWORD_FILE_MAX];
 	size_t text_len;
 	bool in_text;
+	bool in_acl;
+	char acl_folder[STORE_NAME_MAX + 1];
 	struct waiting *waiting;
 	size_t n_waiting, waiting_cap;
 
@@ -372,6 +375,21 @@ file_end(struct import *x)
 	return error == STORE_OK ? 0 : failed(x, error, x->folder_name);
 }
 
+/* Who else may what with a folder; one that has a list keeps it. */
+static int
+take_acl(struct import *x)
+{
+	struct acl a = { 0 };
+	int e = 0;
+
+	if (store_acl(x->store, x->acl_folder) == NULL &&
+	    acl_parse(x->text, x->text_len, &a) == 0 && a.n > 0 &&
+	    (e = enter(x, x->acl_folder)) == 0)
+		(void)store_acl_set(x->store, x->acl_folder, &a);
+	acl_clear(&a);
+	return e;
+}
+
 static int
 tar_begin(void *arg, const char *path, uint64_t size, int64_t mtime)
 {
@@ -383,7 +401,7 @@ tar_begin(void *arg, const char *path, uint64_t size, int64_t mtime)
 
 	file = slash == NULL ? path : slash + 1;
 	dir_end = slash == NULL ? path : slash;
-	x->in_text = false;
+	x->in_text = x->in_acl = false;
 	x->file = NO_FILE;
 	if ((x->q.options & MBOX_ADMIN_DOVECOT) &&
 	    (strcmp(file, "dovecot-uidlist") == 0 ||
@@ -400,6 +418,14 @@ tar_begin(void *arg, const char *path, uint64_t size, int64_t mtime)
 		x->in_text = true;
 		x->text_len = 0;
 		return names_of(x, folder, &x->names_at);
+	}
+	if (strcmp(file, "fife-acl") == 0 && size < sizeof(x->text)) {
+		if (folder_of(x, path, dir_end, x->acl_folder, sizeof(x->acl_folder)) ==
+		    -1)
+			return 0;
+		x->in_text = x->in_acl = true;
+		x->text_len = 0;
+		return 0;
 	}
 	if (slash == NULL || slash - path < 3 ||
 	    (strncmp(slash - 3, "cur", 3) != 0 && strncmp(slash - 3, "new", 3) != 0) ||
@@ -480,7 +506,7 @@ tar_end(void *arg)
 		return file_end(x);
 	if (x->in_text) {
 		x->in_text = false;
-		return take_names(x);
+		return x->in_acl ? take_acl(x) : take_names(x);
 	}
 	if (x->append == NULL)
 		return 0;

@@ -141,11 +141,11 @@ mark_shared(struct store *s)
 static enum store_error
 write_list(struct folder *f, const struct acl *a)
 {
-	char path[MAILDIR_NAME_MAX + 32], new_path[MAILDIR_NAME_MAX + 32],
-	    rights[ACL_RIGHTS_SIZE];
+	char path[MAILDIR_NAME_MAX + 32], new_path[MAILDIR_NAME_MAX + 32], *text;
 	enum store_error error = STORE_OK;
 	int mailfd = f->store->mailfd, fd;
 	struct stat st;
+	size_t len;
 	FILE *fp;
 
 	if (acl_path(f->name, "", path, sizeof(path)) == -1 ||
@@ -159,13 +159,11 @@ write_list(struct folder *f, const struct acl *a)
 			close(fd);
 		return error;
 	}
-	for (size_t i = 0; i < a->n; i++) {
-		acl_rights_print(a->v[i].rights, false, rights);
-		fprintf(fp, "%s %s\n", rights, a->v[i].identifier);
-	}
-	if (fflush(fp) != 0 || ferror(fp) || fdatasync(fd) == -1 ||
+	if ((text = acl_print(a, &len)) == NULL || fwrite(text, 1, len, fp) != len ||
+	    fflush(fp) != 0 || ferror(fp) || fdatasync(fd) == -1 ||
 	    renameat(mailfd, new_path, mailfd, path) == -1)
 		error = store_errno(path);
+	free(text);
 	fclose(fp);
 	if (error != STORE_OK)
 		return error;

@@ -453,6 +453,15 @@ def test_the_administrators_word():
                           (("delete", "adm", "bob"), 1), (("remove", "adm", "bob"), 2), (("set", "adm", "bob"), 2)):
         assert fife.ctl("mailbox", "acl", ALICE, *words, check=False)[0] == status, words
     assert fife.ctl("mailbox", "acl", "nobody@example.test", check=False)[0] == 1
+    # the lists are in an archive of the mailbox, but replace none
+    command = os.path.join(fife.run, "bin/fifectl")
+    tar = subprocess.run([command, "mailbox", "export", ALICE, "--folder", "adm"], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                         check=True, timeout=suite.PATIENCE).stdout
+    for rights in ("lrw", "l"):
+        subprocess.run([command, "mailbox", "import", CAROL], input=tar, stdout=subprocess.PIPE, check=True, timeout=suite.PATIENCE)
+        rows = json.loads(fife.ctl("-j", "mailbox", "acl", CAROL, "list", "adm"))
+        assert rows == [{"folder": "adm", "identifier": "$staff", "rights": rights}], rows
+        fife.ctl("mailbox", "acl", CAROL, "set", "adm", "$staff", "l")
     for s in (a, b):
         s.logout()
 
