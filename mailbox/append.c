@@ -42,10 +42,10 @@ append_begin(struct folder *f, uint64_t size, struct append **out)
 	a->folder = f;
 	maildir_unique(a->unique, sizeof(a->unique));
 	(void)snprintf(a->tmp, sizeof(a->tmp), "tmp/" TMP_PREFIX "%s", a->unique);
-	a->fd = openat(f->dirfd, a->tmp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	a->fd = openat(f->dirfd, a->tmp, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	if (a->fd == -1 && errno == ENOENT && mkdirat(f->dirfd, "tmp", 0700) == 0)
-		a->fd = openat(
-		    f->dirfd, a->tmp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+		a->fd =
+		    openat(f->dirfd, a->tmp, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	if (a->fd == -1) {
 		error = store_errno(a->tmp);
 		free(a);
@@ -117,6 +117,7 @@ append_commit(
 	char name[MAILDIR_NAME_MAX + 1];
 	struct maildir_name p = { 0 };
 	struct message m = { 0 };
+	struct learnt learnt = { 0 };
 	enum store_error error = a->error;
 
 	*uid = 0;
@@ -157,10 +158,15 @@ append_commit(
 	    (!a->lazy && (fsync(a->fd) == -1 || fsync(f->curfd) == -1))) {
 		error = store_errno(name);
 		(void)unlinkat(f->curfd, name, 0);
-	} else if ((error = folder_add(f, &m, name, NULL)) != STORE_OK)
-		(void)unlinkat(f->curfd, name, 0);
-	else
-		*uid = m.uid;
+	} else {
+		learn_file(&learnt, a->fd, a->size);
+		error = folder_add(f, &m, name, NULL, &learnt);
+		learnt_clear(&learnt);
+		if (error != STORE_OK)
+			(void)unlinkat(f->curfd, name, 0);
+		else
+			*uid = m.uid;
+	}
 	folder_times_after(f);
 	append_abort(a); /* tmp is not there any more */
 	folder_changed(f);
@@ -318,6 +324,7 @@ copy(struct folder *from, const uint32_t *uids, size_t n, struct folder *to,
 	struct store *s = to->store;
 	struct message *copies;
 	enum store_error error;
+	struct learnt learnt = { 0 };
 	uint64_t octets = 0, modseq;
 	char **names;
 	size_t done = 0;
@@ -350,8 +357,10 @@ copy(struct folder *from, const uint32_t *uids, size_t n, struct folder *to,
 		if (names[done] == NULL)
 			continue;
 		copies[done].modseq = modseq;
-		if ((error = folder_add(to, &copies[done], names[done], NULL)) !=
-		    STORE_OK)
+		learn_copy(&learnt, from, uids[done]);
+		error = folder_add(to, &copies[done], names[done], NULL, &learnt);
+		learnt.len = 0;
+		if (error != STORE_OK)
 			break;
 		new_uids[done] = copies[done].uid;
 	}
@@ -373,6 +382,7 @@ copy(struct folder *from, const uint32_t *uids, size_t n, struct folder *to,
 	for (size_t i = 0; i < n; i++)
 		free(names[i]);
 done:
+	learnt_clear(&learnt);
 	free(names);
 	free(copies);
 	folder_changed(to);

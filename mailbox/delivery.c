@@ -267,6 +267,7 @@ deliver_into(struct folder *f, const struct delivery *d, const struct delivery_f
 		.verified = true };
 	struct maildir_name p = { 0 };
 	struct message m = { 0 };
+	struct learnt learnt = { 0 };
 	enum store_error error;
 	int fd;
 
@@ -274,16 +275,19 @@ deliver_into(struct folder *f, const struct delivery *d, const struct delivery_f
 		return error;
 	maildir_unique(unique, sizeof(unique));
 	(void)snprintf(tmp, sizeof(tmp), "tmp/" TMP_PREFIX "%s", unique);
-	fd = openat(f->dirfd, tmp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	fd = openat(f->dirfd, tmp, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	if (fd == -1 && errno == ENOENT && mkdirat(f->dirfd, "tmp", 0700) == 0)
-		fd = openat(f->dirfd, tmp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+		fd = openat(f->dirfd, tmp, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	if (fd == -1)
 		return store_errno(tmp);
 	error = write_content(fd, d, form);
+	if (error == STORE_OK)
+		learn_file(&learnt, fd, form->prefix_len + d->size);
 	if (close(fd) == -1 && error == STORE_OK)
 		error = store_errno(tmp);
 	if (error != STORE_OK) {
 		(void)unlinkat(f->dirfd, tmp, 0);
+		learnt_clear(&learnt);
 		return error;
 	}
 	m.uid = p.uid = mark.uid = f->uidnext;
@@ -301,16 +305,18 @@ deliver_into(struct folder *f, const struct delivery *d, const struct delivery_f
 	p.rcpt = d->rcpt;
 	if (maildir_name_print(unique, strlen(unique), &p, name) == -1) {
 		(void)unlinkat(f->dirfd, tmp, 0);
+		learnt_clear(&learnt);
 		return STORE_IO;
 	}
 	folder_times_before(f);
 	if (renameat(f->dirfd, tmp, f->curfd, name) == -1) {
 		error = store_errno(name);
 		(void)unlinkat(f->dirfd, tmp, 0);
-	} else if ((error = folder_add(f, &m, name, &mark)) != STORE_OK)
+	} else if ((error = folder_add(f, &m, name, &mark, &learnt)) != STORE_OK)
 		(void)unlinkat(f->curfd, name, 0);
 	folder_times_after(f);
 	folder_changed(f);
+	learnt_clear(&learnt);
 	return error;
 }
 

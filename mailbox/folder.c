@@ -599,7 +599,7 @@ folder_apply_flags(struct folder *f, struct message *m, uint8_t flags, uint64_t 
 
 enum store_error
 folder_add(struct folder *f, const struct message *m, const char *name,
-    const struct delivered *d)
+    const struct delivered *d, const struct learnt *l)
 {
 	struct log_record r;
 	enum store_error error;
@@ -622,6 +622,8 @@ folder_add(struct folder *f, const struct message *m, const char *name,
 		log_u64(&r, d->size);
 		log_u32(&r, d->crc);
 	}
+	if (l != NULL)
+		log_raw(&r, l->buf, l->len);
 	if ((error = log_write(f->store, &r)) != STORE_OK)
 		return error;
 	if (folder_insert(f, m, name) == -1 ||
@@ -629,6 +631,8 @@ folder_add(struct folder *f, const struct message *m, const char *name,
 		errno = ENOMEM;
 		return store_errno("adding a message");
 	}
+	if (l != NULL)
+		(void)folder_learn(f, m->uid, l->buf, l->len);
 	return STORE_OK;
 }
 

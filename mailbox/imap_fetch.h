@@ -101,6 +101,10 @@ enum imap_cache {
 	IMAP_CACHE_SORT = 7, /* imap_sortkey.h */
 };
 
+/* imap_learn.c: some of them, of a message that has just come; for store_set_learn(). */
+void imap_learn(const uint8_t *, size_t,
+    void (*put)(void *, int kind, const uint8_t *, size_t), void *arg);
+
 /* imap_derived.c */
 #define IMAP_OBJECTID_MAX 40
 /* Told by the content alone, so that copies have the same; ends in NUL. */

@@ -102,6 +102,15 @@ log_bytes(struct log_record *r, const void *data, size_t len)
 }
 
 void
+log_raw(struct log_record *r, const void *data, size_t len)
+{
+	uint8_t *p = log_room(r, len);
+
+	if (p != NULL && len > 0)
+		memcpy(p, data, len);
+}
+
+void
 log_begin(struct log_record *r, enum log_type type, const struct folder *f)
 {
 	memset(r, 0, sizeof(*r));
@@ -284,11 +293,13 @@ apply_add(struct store *s, struct folder *f, struct reader *r)
 		d.uid = m.uid;
 		d.dirty = true;
 	}
-	if (r->failed || r->len != 0)
+	if (r->failed)
 		return -1;
 	if (folder_message_by_uid(f, m.uid) != NULL)
 		return 0;
 	if (folder_insert(f, &m, name) == -1)
+		return -1;
+	if (folder_learn(f, m.uid, r->p, r->len) == -1)
 		return -1;
 	if (has_delivery && delivered_add(s, &d) == -1)
 		return -1;

@@ -17,6 +17,7 @@
 #include "common/log.h"
 #include "common/sandbox.h"
 #include "mailbox/fts.h"
+#include "mailbox/imap_fetch.h"
 #include "mailbox/session.h"
 #include "mailbox/site.h"
 #include "mailbox/shares.h"
@@ -375,6 +376,7 @@ mailbox_main(const struct mailbox_start *start)
 	    event_add(me.ev_flush, &first) == -1)
 		_exit(1);
 	url_asks_init(me.mboxd);
+	store_set_learn(imap_learn);
 	shares_init(me.base, me.mboxd, start->other_users);
 	if (start->log_fd != -1)
 		logd_take(start->log_fd);

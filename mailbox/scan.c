@@ -207,9 +207,10 @@ compare_found(const void *a, const void *b)
 	return strcmp(x->name, y->name);
 }
 
-/* Size with CRLF line ends when there are bare LFs, otherwise 0; -1 on failure. */
+/* Size with CRLF line ends when there are bare LFs, otherwise 0, and what can be learnt
+ * of it; -1 on failure. */
 static int
-crlf_size(int fd, size_t len, uint64_t *size)
+crlf_size(int fd, size_t len, uint64_t *size, struct learnt *l)
 {
 	const uint8_t *p;
 	uint64_t bare = 0;
@@ -226,9 +227,11 @@ crlf_size(int fd, size_t len, uint64_t *size)
 		if (++q == p + len)
 			break;
 	}
-	munmap((void *)(uintptr_t)p, len);
 	if (bare > 0)
 		*size = len + bare;
+	else
+		learn_octets(l, p, len);
+	munmap((void *)(uintptr_t)p, len);
 	return 0;
 }
 
@@ -244,7 +247,7 @@ saved_of(const struct found *found)
 
 /* 0: adopted or passed over; otherwise the store cannot go on. */
 static enum store_error
-adopt(struct folder *f, const struct found *found)
+adopt(struct folder *f, const struct found *found, struct learnt *learnt)
 {
 	char path[MAILDIR_NAME_MAX + 8], name[MAILDIR_NAME_MAX + 1], unique[128];
 	struct maildir_name p;
@@ -265,7 +268,7 @@ adopt(struct folder *f, const struct found *found)
 	}
 	maildir_name_parse(found->name, &p);
 	if (found->uid == 0 || p.size == 0) {
-		if (crlf_size(fd, (size_t)st.st_size, &p.crlf_size) == -1) {
+		if (crlf_size(fd, (size_t)st.st_size, &p.crlf_size, learnt) == -1) {
 			close(fd);
 			return STORE_OK;
 		}
@@ -315,7 +318,17 @@ adopt(struct folder *f, const struct found *found)
 			p.has_delivery = false;
 	} else
 		p.has_delivery = false;
-	return folder_add(f, &m, name, p.has_delivery ? &d : NULL);
+	return folder_add(f, &m, name, p.has_delivery ? &d : NULL, learnt);
+}
+
+static enum store_error
+adopt_one(struct folder *f, const struct found *found)
+{
+	struct learnt learnt = { 0 };
+	enum store_error error = adopt(f, found, &learnt);
+
+	learnt_clear(&learnt);
+	return error;
 }
 
 static enum store_error
@@ -417,7 +430,7 @@ folder_scan(struct folder *f)
 		qsort(s.list, s.n, sizeof(*s.list), compare_found);
 	for (size_t i = 0; i < s.n && error == STORE_OK; i++)
 		if (s.list[i].uid == 0 || folder_message_by_uid(f, s.list[i].uid) == NULL)
-			error = adopt(f, &s.list[i]);
+			error = adopt_one(f, &s.list[i]);
 	/* What we renamed ourselves is not news. */
 	if (s.n > 0 && dir_times(f, &cur2, &new2) == 0) {
 		cur = cur2;

@@ -245,6 +245,14 @@ int folder_cache_get(struct folder *, uint32_t uid, int kind, const uint8_t **, 
 /* Kept in memory and written with the next flush. Best effort. */
 void folder_cache_put(struct folder *, uint32_t uid, int kind, const uint8_t *, size_t);
 
+/*
+ * Who makes cached values out of a message's octets while it comes in (APPEND, delivery,
+ * a file put there): put() for each. Without one nothing is made before it is asked for.
+ */
+typedef void (*store_learn_fn)(const uint8_t *msg, size_t len,
+    void (*put)(void *, int kind, const uint8_t *, size_t), void *arg);
+void store_set_learn(store_learn_fn);
+
 /* ---- changes ---- */
 
 enum flag_op {

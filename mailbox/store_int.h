@@ -79,6 +79,12 @@ struct store_watch {
 	void *arg;
 };
 
+/* Cached values of a message that is being added, as records; see learn.c. */
+struct learnt {
+	uint8_t *buf;
+	size_t len, cap;
+};
+
 struct folder_fts; /* fts.c */
 
 struct folder_watch {
@@ -244,6 +250,7 @@ void log_u8(struct log_record *, uint8_t);
 void log_u32(struct log_record *, uint32_t);
 void log_u64(struct log_record *, uint64_t);
 void log_bytes(struct log_record *, const void *, size_t); /* with its length, 16 bits */
+void log_raw(struct log_record *, const void *, size_t);
 /* Writes and frees it. */
 enum store_error log_write(struct store *, struct log_record *);
 
@@ -325,9 +332,9 @@ void folder_queue_rename(struct folder *, uint32_t uid);
 void folder_changed(struct folder *); /* watchers, once the operation is complete */
 int folder_rename_work(struct folder *, int max);
 int folder_unlink_work(struct folder *, int max);
-/* Log and insert a new message. delivered may be NULL. */
-enum store_error folder_add(
-    struct folder *, const struct message *, const char *name, const struct delivered *);
+/* Log and insert a new message. delivered and learnt may be NULL. */
+enum store_error folder_add(struct folder *, const struct message *, const char *name,
+    const struct delivered *, const struct learnt *);
 /* Before and after a change of ours to cur: so that ours is not taken for
  * somebody else's, and somebody else's not for ours. */
 void folder_times_before(struct folder *);
@@ -345,6 +352,14 @@ void keyword_lists_clear(struct folder *);
 void keyword_lists_sweep(struct folder *);
 /* A set as it was when 64 bits were all. */
 uint64_t keywords_of_old(struct folder *, uint64_t bits);
+
+/* ---- learn.c ---- */
+void learn_octets(struct learnt *, const uint8_t *, size_t);
+void learn_file(struct learnt *, int fd, uint64_t size);
+void learn_copy(struct learnt *, struct folder *from, uint32_t uid);
+void learnt_clear(struct learnt *);
+/* Records into memory; they go to the index with the next checkpoint. -1: not records. */
+int folder_learn(struct folder *, uint32_t uid, const uint8_t *, size_t);
 
 /* ---- scan.c ---- */
 enum store_error folder_scan(struct folder *);
