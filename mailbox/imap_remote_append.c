@@ -58,6 +58,16 @@ imap_remote_append_blocked(const struct imap *s)
 	       evbuffer_get_length(p->link->out) >= IMAP_SHARE_HIGH_WATER;
 }
 
+void
+imap_remote_append_poll(struct imap *s)
+{
+	struct imap_link *l = s->share->append->link;
+
+	if (imap_remote_append_blocked(s) &&
+	    imap_share_now() - l->used_ms > IMAP_SHARE_PATIENCE_MS)
+		imap_share_lost(l);
+}
+
 static void
 wanted(struct imap *s, struct imap_remote_append *p)
 {

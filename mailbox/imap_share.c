@@ -150,8 +150,10 @@ imap_share_poll(struct imap *s)
 		s->waiting = false;
 		return;
 	}
-	if (s->share->append != NULL)
+	if (s->share->append != NULL) {
+		imap_remote_append_poll(s);
 		return;
+	}
 	for (l = LIST_FIRST(&s->share->links); l != NULL; l = next) {
 		next = LIST_NEXT(l, entry);
 		if (l->state != IMAP_LINK_OPEN ||

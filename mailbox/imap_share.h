@@ -210,6 +210,8 @@ void imap_remote_append_data(struct imap *, const uint8_t *, size_t);
 void imap_remote_append_finish(struct imap *);
 void imap_remote_append_drop(struct imap *);
 bool imap_remote_append_blocked(const struct imap *);
+/* The other side may take nothing any more. */
+void imap_remote_append_poll(struct imap *);
 
 /* imap_transfer.c: from and to are NULL for the session's own mailbox; set and name as
  * the client wrote them, name in UTF-8. */

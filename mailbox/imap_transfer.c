@@ -262,6 +262,7 @@ put(struct transfer *x, const void *p, size_t n)
 
 	if (x->to != NULL) {
 		imap_link_write(x->to, p, n);
+		x->to->used_ms = imap_share_now();
 		return x->to->state == IMAP_LINK_LOST ? transfer_failed(x, transfer_lost)
 						      : 0;
 	}
@@ -565,6 +566,20 @@ finish(struct imap *s, struct transfer *x)
 	evbuffer_free(b);
 }
 
+/* Neither side has got on for too long. */
+static bool
+is_late(struct transfer *x)
+{
+	int64_t last = x->from == NULL ? 0 : x->from->used_ms;
+
+	if (x->to != NULL && x->to->used_ms > last)
+		last = x->to->used_ms;
+	if (imap_share_now() - last <= IMAP_SHARE_PATIENCE_MS)
+		return false;
+	(void)transfer_failed(x, transfer_lost);
+	return true;
+}
+
 static int
 transfer_step(struct imap *s, struct imap_task *t, size_t unsent)
 {
@@ -574,7 +589,7 @@ transfer_step(struct imap *s, struct imap_task *t, size_t unsent)
 	/* A turn for others after each message. */
 	for (int i = 0; i < 8 && r == 0; i++)
 		r = advance(s, x);
-	if (r == 1)
+	if (r == 1 && !is_late(x))
 		return imap_share_wait(s);
 	if (r == 0)
 		return 1;
