@@ -405,6 +405,10 @@ def test_lmtp():
         fife.ctl("route", "del", "lmtp.test")
 
 
+class LocalSession(RelaySession):
+    disable_nagle_algorithm = False  # no TCP
+
+
 class Local(socketserver.ThreadingUnixStreamServer):
     """The relay at a socket of this host."""
     daemon_threads = True
@@ -414,7 +418,7 @@ class Local(socketserver.ThreadingUnixStreamServer):
         self.commands, self.messages = [], []
         self.context, self.mechanisms, self.extensions, self.liar = None, "", ("PIPELINING",), False
         self.answer = lambda verb, arg: "250-lmtp.test\r\n250-PIPELINING\r\n250 8BITMIME" if verb == "LHLO" else None
-        super().__init__(self.path, RelaySession)
+        super().__init__(self.path, LocalSession)
         threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
 
     def __enter__(self):
