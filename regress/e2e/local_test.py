@@ -522,7 +522,7 @@ def with_commands(conf, s):
     for name, program, args, user in rows:
         conf += f'\ncommand {name} {{\n\tprogram "{sandbox}/{program}" {args}\n'
         conf += f"\tuser {user}\n" if user else ""
-        conf += "\ttimeout 2s\n" if name == "hangs" else ""
+        conf += "\ttimeout 1s\n" if name == "hangs" else ""
         conf += "}\n"
     # Gone after the start.
     open(f"{sandbox}/missing", "w").close()
