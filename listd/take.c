@@ -74,8 +74,9 @@ later(struct take *t, const char *why)
 static void
 say(const struct take *t, const char *event, const char *author, const char *why)
 {
-	log_fact(LOG_DELIVERY, LOGL_INFO, event, KS("list", t->m.list),
-	    KS("from", author), KS("subject", t->facts.subject), KS("why", why));
+	log_fact(LOG_DELIVERY, LOGL_INFO, event, KS("qid", t->m.qid),
+	    KS("list", t->m.list), KS("from", author), KS("subject", t->facts.subject),
+	    KS("why", why));
 }
 
 /* ---- what is sent ---- */
@@ -216,8 +217,8 @@ hold(struct take *t, const char *why)
 		return;
 	}
 	take_stats.held++;
-	log_fact(LOG_DELIVERY, LOGL_INFO, "list-held", KS("list", t->m.list),
-	    KS("from", h.author), KS("id", h.id), KS("why", why));
+	log_fact(LOG_DELIVERY, LOGL_INFO, "list-held", KS("qid", t->m.qid),
+	    KS("list", t->m.list), KS("from", h.author), KS("id", h.id), KS("why", why));
 	snprintf(text, sizeof(text), "held for the owners of the list: %s", why);
 	answer(t, JOB_DELIVERED, "2.0.0", text);
 }

@@ -69,6 +69,25 @@ static const struct {
 	    "forwarded[ {qid}][ from " FROM "][ to " TO "][ as {new_qid}][: " WORDS "]" },
 	{ "expanded",
 	    "replaced the recipient[ {address|of}] of[ {qid}] by[ " TO "][: " WORDS "]" },
+	{ "posted", "sent the post of {qid} to the members[ of " TO "][ as {as}]" },
+	{ "list-posted", "the list {<list}[ has {qid}][ from " FROM "] posted" },
+	{ "list-held", "the list {<list} holds[ {qid}][ from " FROM
+		       "] for its owners[ (id {id})][: " WORDS "]" },
+	{ "list-refused",
+	    "the list {<list} does not take[ {qid}][ from " FROM "][: " WORDS "]" },
+	{ "list-rejected",
+	    "an owner of the list {<list} rejected a post[ from " FROM "][: " WORDS "]" },
+	{ "list-discarded",
+	    "a held post of the list {<list}[ from " FROM "] was removed[: " WORDS "]" },
+	{ "list-dropped",
+	    "the list {<list} dropped[ {qid}][ from " FROM "][: " WORDS "]" },
+	{ "list-joined", "{<member} became a member of the list {<list}[: " WORDS "]" },
+	{ "list-left", "{<member} left the list {<list}[: " WORDS "]" },
+	{ "list-bounced",
+	    "a post of the list {<list} did not reach its member {<member}[: " WORDS
+	    "]" },
+	{ "list-suspended", "the list {<list} sends nothing more to its member "
+			    "{<member}[: " WORDS "]" },
 	{ "warned", "told the sender[ " TO "] that[ {qid}] is late[ (notice {notice})]" },
 	{ "frozen", "keeps[ {qid}] back[ for " TO "][, {+until} at most,][ by rule "
 		    "{rule}][ of {by}][: " WORDS "]" },

@@ -226,31 +226,12 @@ send_expands(struct rcpt *r)
 static void
 say_delivered(const struct rcpt *r, struct outcome *o)
 {
-	char what[256];
+	int of_script = r->n_delivered == 1 && r->targets.n <= 1 + r->outlets.n_redirects;
 
-	if (r->n_delivered == 1 && r->words[0] != '\0' &&
-	    r->targets.n <= 1 + r->outlets.n_redirects)
-		snprintf(what, sizeof(what), "%s", r->words);
-	else if (r->n_delivered == 0)
-		snprintf(what, sizeof(what), "forwarded to %zu address%s", r->n_forwards,
-		    r->n_forwards == 1 ? "" : "es");
-	else if (r->n_forwards > 0)
-		snprintf(what, sizeof(what),
-		    "delivered to %zu mailbox%s, forwarded to %zu address%s",
-		    r->n_delivered, r->n_delivered == 1 ? "" : "es", r->n_forwards,
-		    r->n_forwards == 1 ? "" : "es");
-	else if (r->n_delivered == 1)
-		snprintf(what, sizeof(what), "delivered to the mailbox");
-	else
-		snprintf(
-		    what, sizeof(what), "delivered to %zu mailboxes", r->n_delivered);
-	if (r->n_failed == 0)
-		outcome_set(o, JOB_DELIVERED, "2.0.0", "%s", what);
-	else
-		outcome_set(o, JOB_DELIVERED, "2.0.0", "%s; not to %s%s: %s %s", what,
-		    r->targets.v[r->failed_target].address,
-		    r->n_failed > 1 ? " and others" : "", r->failed.enhanced,
-		    r->failed.text);
+	outcome_delivered(o, of_script ? r->words : "", r->n_delivered, r->n_forwards);
+	if (r->n_failed > 0)
+		outcome_add_failed(
+		    o, r->targets.v[r->failed_target].address, r->n_failed, &r->failed);
 }
 
 /* Every target has its outcome. */
@@ -495,6 +476,7 @@ rcpt_hand_over(struct rcpt *r, size_t target)
 	while (drop->parcel != NULL || drop->errand != NULL || drop->handover != NULL)
 		drop++;
 	strlcpy(m.sender, sender_for(r, sender), sizeof(m.sender));
+	strlcpy(m.qid, j->qid, sizeof(m.qid));
 	strlcpy(m.list, t->address, sizeof(m.list));
 	strlcpy(m.part, t->mailbox, sizeof(m.part));
 	drop->rcpt = r;

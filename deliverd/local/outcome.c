@@ -125,6 +125,37 @@ outcome_from_list(struct outcome *o, const struct msg_list_taken *t)
 }
 
 void
+outcome_delivered(struct outcome *o, const char *words, size_t mailboxes, size_t forwards)
+{
+	const char *es = mailboxes == 1 ? "" : "es", *more = forwards == 1 ? "" : "es";
+
+	if (words[0] != '\0')
+		outcome_set(o, JOB_DELIVERED, "2.0.0", "%s", words);
+	else if (mailboxes == 0)
+		outcome_set(o, JOB_DELIVERED, "2.0.0", "forwarded to %zu address%s",
+		    forwards, more);
+	else if (forwards > 0)
+		outcome_set(o, JOB_DELIVERED, "2.0.0",
+		    "delivered to %zu mailbox%s, forwarded to %zu address%s", mailboxes,
+		    es, forwards, more);
+	else if (mailboxes == 1)
+		outcome_set(o, JOB_DELIVERED, "2.0.0", "delivered to the mailbox");
+	else
+		outcome_set(
+		    o, JOB_DELIVERED, "2.0.0", "delivered to %zu mailboxes", mailboxes);
+}
+
+void
+outcome_add_failed(
+    struct outcome *o, const char *address, size_t n, const struct outcome *failed)
+{
+	size_t len = strlen(o->text);
+
+	snprintf(o->text + len, sizeof(o->text) - len, "; not to %s%s: %s %s", address,
+	    n > 1 ? " and others" : "", failed->enhanced, failed->text);
+}
+
+void
 outcome_from_authd(struct outcome *o, enum answer_status status, const char *text)
 {
 	enum job_status js = JOB_FAILED;
