@@ -96,7 +96,6 @@ struct job {
 	size_t prefix_len;
 	int fd;
 	struct delivered_to delivered_to;
-	int looked; /* delivered_to is filled */
 	uint32_t n_expands;
 	struct job_address *rcpts;
 	uint32_t nrcpt, cap, next;
@@ -282,27 +281,6 @@ rcpt_outcome(struct rcpt *r, size_t target, const struct outcome *o)
 	}
 }
 
-/* Has the message been at that address? o is filled when it has, or when that
- * cannot be known now. */
-static int
-is_loop(struct job *j, const char *address, struct outcome *o)
-{
-	if (!j->looked) {
-		if (delivered_to_read(&j->delivered_to, j->fd, j->size) == -1) {
-			outcome_set(o, JOB_DEFERRED, "4.3.0",
-			    "the message cannot be read: %s", strerror(errno));
-			delivered_to_clear(&j->delivered_to);
-			return 1;
-		}
-		j->looked = 1;
-	}
-	if (!delivered_to_has(&j->delivered_to, address))
-		return 0;
-	outcome_set(o, JOB_FAILED, "5.4.6",
-	    "mail loop: the message has been delivered to %s before", address);
-	return 1;
-}
-
 /* Of a list's post each member has a reverse-path of its own. */
 static const char *
 sender_for(const struct rcpt *r, char buf[ADDRESS_MAX + 1])
@@ -417,7 +395,8 @@ rcpt_deliver(struct rcpt *r, size_t target)
 	struct drop *drop = r->drops;
 	struct outcome o;
 
-	if (is_loop(r->job, t->address, &o)) {
+	if (delivered_to_loop(
+		&r->job->delivered_to, r->job->fd, r->job->size, t->address, &o)) {
 		rcpt_outcome(r, target, &o);
 		return;
 	}
@@ -521,7 +500,8 @@ on_resolved(struct targets *t, const struct outcome *o, void *arg)
 	r->resolution = NULL;
 	r->targets = *t;
 	/* A loop through an address of ours that also forwards ends here as well. */
-	if (o->status == JOB_DELIVERED && is_loop(j, r->address, &loop)) {
+	if (o->status == JOB_DELIVERED &&
+	    delivered_to_loop(&j->delivered_to, j->fd, j->size, r->address, &loop)) {
 		targets_clear(&r->targets);
 		rcpt_outcome(r, 0, &loop);
 	} else if (o->status != JOB_DELIVERED)

@@ -193,6 +193,26 @@ delivered_to_has(const struct delivered_to *d, const char *address)
 	return 0;
 }
 
+int
+delivered_to_loop(
+    struct delivered_to *d, int fd, uint64_t size, const char *address, struct outcome *o)
+{
+	if (!d->looked) {
+		if (delivered_to_read(d, fd, size) == -1) {
+			outcome_set(o, JOB_DEFERRED, "4.3.0",
+			    "the message cannot be read: %s", strerror(errno));
+			delivered_to_clear(d);
+			return 1;
+		}
+		d->looked = 1;
+	}
+	if (!delivered_to_has(d, address))
+		return 0;
+	outcome_set(o, JOB_FAILED, "5.4.6",
+	    "mail loop: the message has been delivered to %s before", address);
+	return 1;
+}
+
 void
 delivered_to_clear(struct delivered_to *d)
 {

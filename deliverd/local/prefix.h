@@ -11,6 +11,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "deliverd/local/outcome.h"
+
 #define PREFIX_MAX 8192                /* octets, the bound of struct msg_deliver */
 #define PREFIX_HEADER_MAX (256 * 1024) /* octets of the content looked at for a loop */
 #define PREFIX_DELIVERED_TO_MAX 200    /* fields; with more of them it is a loop */
@@ -35,6 +37,7 @@ struct delivered_to {
 	char **keys;
 	size_t n;
 	int too_many;
+	int looked; /* delivered_to_loop() has read the message */
 };
 
 /* Of len octets that are the start of a message, or all of it. 0, or -1: no memory.
@@ -44,6 +47,9 @@ int delivered_to_parse(struct delivered_to *, const char *buf, size_t len);
 int delivered_to_read(struct delivered_to *, int fd, uint64_t size);
 /* Nonzero: the message has been delivered to that address before. */
 int delivered_to_has(const struct delivered_to *, const char *address);
+/* 1: it has, or that cannot be known now: o says so. It is read once. */
+int delivered_to_loop(
+    struct delivered_to *, int fd, uint64_t size, const char *address, struct outcome *o);
 void delivered_to_clear(struct delivered_to *);
 
 #endif
