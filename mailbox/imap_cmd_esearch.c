@@ -87,6 +87,7 @@ parse_keys(struct imap *s, struct esearch *q)
 	q->keys.result = q->options.result;
 	q->keys.partial = q->options.partial;
 	q->keys.extended = q->keys.correlate = true;
+	q->keys.no_filters = s->guest != NULL;
 	rv = imap_search_parse_keys(&a, &q->keys, s->store);
 	free(copy);
 	if (rv == 0 && q->options.attributes != NULL && q->selected &&
@@ -289,6 +290,7 @@ parse(struct imap *s, struct imap_args *a, struct esearch *q, struct sources *fr
 	if ((q->program = malloc(q->program_len + 1)) == NULL)
 		return imap_fail(a, "Out of memory");
 	memcpy(q->program, a->buf + a->pos, q->program_len);
+	q->options.no_filters = s->guest != NULL;
 	if (imap_search_parse_keys(a, &q->options, s->store) == -1)
 		return -1;
 	if ((from->selected || (q->options.result & IMAP_RETURN_UPDATE)) &&

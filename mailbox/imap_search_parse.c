@@ -491,8 +491,10 @@ imap_search_parse_return(struct imap_args *a, struct imap_search *s)
 	static const char *const names[] = { "MIN", "MAX", "ALL", "COUNT", "SAVE",
 		"PARTIAL", "UPDATE", "CONTEXT", "RELEVANCY" };
 	const size_t n = sizeof(names) / sizeof(names[0]);
+	bool no_filters = s->no_filters;
 
 	memset(s, 0, sizeof(*s));
+	s->no_filters = no_filters;
 	if (!word(a, "RETURN"))
 		return 0;
 	s->extended = true;

@@ -355,6 +355,13 @@ notify(size_t step)
 	    "* ESEARCH (TAG \"c\" MAILBOX " F " UIDVALIDITY #) UID COUNT 1\r\nc OK @\r\n"
 	    "* ESEARCH (TAG \"d\" MAILBOX " F " UIDVALIDITY #) UID ALL 2\r\nd OK @\r\n");
 	tells(s, step, "e ESEARCH IN (personal) ALL\r\n", "e OK @\r\n");
+	/* The owner's filters are not a guest's. */
+	alice("a SETMETADATA \"\" (/private/filters/values/mine \"ALL\")\r\n");
+	tells(s, step,
+	    "e SEARCH FILTER mine\r\nf ESEARCH FILTER mine\r\ng SORT (SIZE) "
+	    "UTF-8 FILTER mine\r\n",
+	    "e NO [UNDEFINED-FILTER mine] @\r\nf NO [UNDEFINED-FILTER mine] @\r\n"
+	    "g NO [UNDEFINED-FILTER mine] @\r\n");
 	/* Another one while it is selected. */
 	alice("a APPEND f {3+}\r\nabc\r\n");
 	tells(s, step, "", "* 2 EXISTS\r\n* # RECENT\r\n* 2 FETCH (UID 3)\r\n");
