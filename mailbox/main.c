@@ -155,6 +155,28 @@ open_store(void)
 	return 0;
 }
 
+/* Somebody may have removed files behind our back: what is there counts, not the index.
+ */
+static void
+look_at_files(void)
+{
+	struct folder_info *list;
+	struct folder *f;
+	size_t n;
+
+	if (store_list(me.store, &list, &n) != STORE_OK)
+		return;
+	for (size_t i = 0; i < n; i++)
+		if ((list[i].flags & FOLDER_NOSELECT) == 0 &&
+		    folder_open(me.store, list[i].name, &f) == STORE_OK) {
+			(void)folder_refresh(f);
+			folder_close(f);
+		}
+	free(list);
+	me.told = 0;
+	say_used();
+}
+
 static void
 session_start(struct msg *m)
 {
@@ -176,6 +198,9 @@ session_start(struct msg *m)
 		me.quota_hard = label->quota_hard;
 		store_set_quota(me.store, label->quota, label->quota_messages);
 	}
+	/* mboxd asks for nothing but that (cells_look()). */
+	if (label->purpose == MBOX_ADMIN && label->address[0] == '\0')
+		look_at_files();
 	switch (label->purpose) {
 	case MBOX_IMAP:
 	case MBOX_SHARED:
