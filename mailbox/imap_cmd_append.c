@@ -14,6 +14,7 @@
 #include <event2/buffer.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "common/compat/compat.h"
 #include "common/imap/imap_capability.h"
@@ -22,6 +23,7 @@
 #include "mailbox/imap_fetch.h"
 #include "mailbox/imap_rights.h"
 #include "mailbox/imap_url.h"
+#include "mailbox/urlauth.h"
 
 #define MESSAGES_MAX 200 /* of one command; each holds a descriptor */
 #define URL_SHOWN_MAX 200
@@ -193,6 +195,22 @@ write_url(struct imap *s, struct imap_append *p, const struct imap_url *u)
 	return rv;
 }
 
+/* A whole URL into this mailbox, with its authorisation (RFC 4467). */
+static int
+write_authorised(struct imap *s, struct imap_append *p, const struct imap_str *v)
+{
+	struct urlauth_asker who = { s->owner, false };
+	struct urlauth_part part;
+
+	if (s->owner == NULL || s->guest != NULL ||
+	    urlauth_open(s->store, s->owner, &who, v->s, v->len, false, time(NULL),
+		&part) != URLAUTH_OK)
+		return -1;
+	write_octets(p, part.octets.data, part.octets.len);
+	urlauth_part_clear(&part);
+	return 0;
+}
+
 static void
 add_url(struct imap *s, struct imap_append *p, const struct imap_str *v)
 {
@@ -200,7 +218,8 @@ add_url(struct imap *s, struct imap_append *p, const struct imap_str *v)
 	size_t n = 0;
 
 	if (p->failed ||
-	    (imap_url_parse(v->s, v->len, &u) == 0 && write_url(s, p, &u) == 0))
+	    (imap_url_parse(v->s, v->len, &u) == 0 && write_url(s, p, &u) == 0) ||
+	    write_authorised(s, p, v) == 0)
 		return;
 	for (size_t i = 0; i < v->len && n < URL_SHOWN_MAX; i++)
 		if (v->s[i] > ' ' && v->s[i] < 0x7f && v->s[i] != '"' &&

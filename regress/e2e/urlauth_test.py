@@ -102,6 +102,19 @@ def test_own_urls():
     c.logout()
 
 
+def test_catenate():
+    """CATENATE takes whole URLs too, if they authorise."""
+    c = fife.imap(ALICE)
+    uid = put(c)
+    url = generate(c, rump(uid, "authuser", section="TEXT"))
+    head = "Subject: catenated\r\n\r\n"
+    for u, want in ((url, "OK"), (url[:-1] + ("0" if url[-1] != "0" else "1"), "NO")):
+        status, text, _ = say(c, f'APPEND INBOX CATENATE (TEXT {{{len(head)}+}}\r\n{head} URL "{u}")')
+        assert status == want and ("BADURL" in text) == (want == "NO"), text
+    assert head.encode() + MESSAGE[len(HEADER):] in fife.messages(ALICE)
+    c.logout()
+
+
 def stamp(seconds):
     return (datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%SZ")
 
