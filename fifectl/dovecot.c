@@ -274,7 +274,8 @@ send_folder(int out, int maildir, const char *name)
 		(void)complain(name);
 		goto done;
 	}
-	qsort(v, n, sizeof(*v), by_uid);
+	if (n > 0)
+		qsort(v, n, sizeof(*v), by_uid);
 	/* Which says that there is one, whatever is in it. */
 	snprintf(as, sizeof(as), "%s%smaildirfolder", prefix, slash);
 	if (put(out, head, tar_write_header(head, as, 0, 0, '0')) == -1)
@@ -350,7 +351,8 @@ dovecot_source(int out, void *arg)
 		}
 	}
 	closedir(d);
-	qsort(folders.v, folders.n, sizeof(*folders.v), by_name);
+	if (folders.n > 0)
+		qsort(folders.v, folders.n, sizeof(*folders.v), by_name);
 	if (send_folder(out, maildir, ".") == -1)
 		goto done;
 	for (size_t i = 0; i < folders.n; i++)
