@@ -536,6 +536,8 @@ on_expand(struct channel *ch, const struct msg_job_expand *p)
 		j->expands_cap = cap;
 	}
 	n = &j->expands[j->nexpands];
+	/* Too many are not compared with each other: none is skipped then. */
+	memset(n, 0, sizeof(*n));
 	n->num = p->rcpt;
 	n->address = strdup(p->address);
 	if (n->address == NULL) {
