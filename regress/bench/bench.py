@@ -111,7 +111,8 @@ class Server:
     """A peer: prepare() writes its configuration, command() is what is run in the foreground."""
 
     def __init__(self, what):
-        self.dir = directory(what)
+        self.what = what
+        self.dir = None
         self.port = free_port()
         self.process = None
 
@@ -123,6 +124,7 @@ class Server:
             f.write(text)
 
     def __enter__(self):
+        self.dir = directory(self.what)
         try:
             self.prepare()
             self.log = open(self.path("output"), "ab")

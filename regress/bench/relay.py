@@ -196,6 +196,7 @@ delivery {{
         for i in range(0, len(aliases), 1000):
             fife.ctl("load", input="".join(aliases[i:i + 1000]))
         for mix in mixes:
+            fife.ctl("resolver", "flush", "all")  # names are new to each mix
             seconds[mix] = spread(where, fife, sink_port, mix)
             fife.ctl("queue", "remove", "--all")
             suite.wait_for(lambda: stats(fife)["jobs"] == 0, "the rest is removed", 120)
