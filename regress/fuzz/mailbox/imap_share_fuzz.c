@@ -100,7 +100,9 @@ look(void)
 
 		if (ev == IMAP_REPLY_MORE)
 			return;
+		/* URLMECH is said of one's own mailbox. */
 		if (ev == IMAP_REPLY_LINE && shown.first && shown.s[0] == '*' &&
+		    (shown.len < 13 || memcmp(shown.s, "* OK [URLMECH", 13) != 0) &&
 		    imap_reply_kind(&shown) != IMAP_REPLY_STATUS &&
 		    imap_reply_kind(&shown) != IMAP_REPLY_SELECTED &&
 		    imap_reply_kind(&shown) != IMAP_REPLY_MAILBOX &&
