@@ -44,9 +44,17 @@ job_free(struct job *j)
 struct job_rcpt *
 job_rcpt_find(struct job *j, uint32_t num)
 {
-	for (uint32_t i = 0; i < j->nrcpt; i++) {
-		if (j->rcpts[i].num == num)
-			return &j->rcpts[i];
+	uint32_t lo = 0, hi = j->nrcpt;
+
+	while (lo < hi) {
+		uint32_t mid = lo + (hi - lo) / 2;
+
+		if (j->rcpts[mid].num == num)
+			return &j->rcpts[mid];
+		if (j->rcpts[mid].num < num)
+			lo = mid + 1;
+		else
+			hi = mid;
 	}
 	return NULL;
 }

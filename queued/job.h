@@ -54,7 +54,7 @@ struct job {
 	uint8_t aside; /* it makes room for others */
 	uint8_t over;  /* it waits for its posts to be durable, then it is closed */
 	uint64_t aside_octets;
-	struct job_rcpt *rcpts;
+	struct job_rcpt *rcpts; /* by num, ascending */
 	uint32_t nrcpt;
 	struct job_expand *expands;
 	uint32_t nexpands, expands_cap;
