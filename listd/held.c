@@ -230,6 +230,39 @@ plain(char *s)
 			*s = ' ';
 }
 
+struct room {
+	const char *list;
+	unsigned int n;
+	uint64_t octets, octets_of_all;
+};
+
+static int
+count_one(const struct held *h, void *arg)
+{
+	struct room *r = arg;
+	uint64_t octets = h->prefix_len + h->size;
+
+	r->octets_of_all += octets;
+	if (strcmp(h->list, r->list) == 0) {
+		r->n++;
+		r->octets += octets;
+	}
+	return 0;
+}
+
+static int
+has_room(const struct held *h)
+{
+	struct room r = { .list = h->list };
+	uint64_t octets = h->prefix_len + h->size;
+
+	if (n_held >= HELD_MAX || octets > HELD_LIST_OCTETS_MAX)
+		return 0;
+	held_walk(count_one, &r);
+	return r.n < HELD_LIST_MAX && r.octets + octets <= HELD_LIST_OCTETS_MAX &&
+	       r.octets_of_all + octets <= HELD_OCTETS_MAX;
+}
+
 int
 held_put(const struct held *h, const char *prefix, int fd)
 {
@@ -241,7 +274,7 @@ held_put(const struct held *h, const char *prefix, int fd)
 	find_done(h->id, name, sizeof(name));
 	if (name[0] != '\0' || fstatat(dir_held, h->id, &st, 0) == 0)
 		return 0;
-	if (n_held >= HELD_MAX) {
+	if (!has_room(h)) {
 		errno = EDQUOT;
 		return -1;
 	}

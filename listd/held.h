@@ -22,7 +22,10 @@
 
 #define HELD_ID_LEN 16
 #define HELD_DAYS 30
-#define HELD_MAX 5000 /* of all lists */
+#define HELD_MAX 5000     /* of all lists */
+#define HELD_LIST_MAX 500 /* of one: strangers who flood it leave the others theirs */
+#define HELD_OCTETS_MAX (UINT64_C(2) << 30) /* of all lists */
+#define HELD_LIST_OCTETS_MAX (UINT64_C(256) << 20)
 
 struct held {
 	char id[HELD_ID_LEN + 1];
@@ -44,7 +47,8 @@ unsigned int held_count(void);
 /* The id for a delivery. */
 void held_id(uint64_t queue_id, uint32_t rcpt, char id[HELD_ID_LEN + 1]);
 int held_id_valid(const char *);
-/* Durable when it returns 0; -1: errno. Is there already: 0 as well. */
+/* Durable when it returns 0; -1: errno, EDQUOT: too many are held. Is there already: 0 as
+ * well. */
 int held_put(const struct held *, const char *prefix, int fd);
 /* The file and its facts; -1: there is none of that id (ENOENT), or it cannot be read. */
 int held_get(const char *id, struct held *);

@@ -35,20 +35,27 @@ teardown(void **state)
 	return system(cmd);
 }
 
+static int
+put_of(const char *list, uint64_t queue_id, FILE *f, uint64_t size, struct held *h)
+{
+	*h = (struct held){ .time = 1000, .prefix_len = 4, .size = size };
+	held_id(queue_id, 0, h->id);
+	strlcpy(h->list, list, sizeof(h->list));
+	strlcpy(h->author, "a\nb@example.net", sizeof(h->author));
+	strlcpy(h->subject, "about\r\nthings", sizeof(h->subject));
+	return held_put(h, "X: y", fileno(f));
+}
+
 static struct held
 put(uint64_t queue_id, const char *text)
 {
-	struct held h = { .time = 1000, .prefix_len = 4, .size = strlen(text) };
+	struct held h;
 	FILE *f = tmpfile();
 
 	assert_non_null(f);
 	fputs(text, f);
 	fflush(f);
-	held_id(queue_id, 0, h.id);
-	strlcpy(h.list, "talk@example.org", sizeof(h.list));
-	strlcpy(h.author, "a\nb@example.net", sizeof(h.author));
-	strlcpy(h.subject, "about\r\nthings", sizeof(h.subject));
-	assert_int_equal(held_put(&h, "X: y", fileno(f)), 0);
+	assert_int_equal(put_of("talk@example.org", queue_id, f, strlen(text), &h), 0);
 	fclose(f);
 	return h;
 }
@@ -158,6 +165,36 @@ test_restart(void **state)
 	assert_int_equal(n_there(), 0);
 }
 
+/* What strangers send to one list takes neither the disk nor the room of the others. */
+static void
+test_flood(void **state)
+{
+	FILE *f = tmpfile();
+	struct held h;
+	uint64_t id = 0, size = HELD_LIST_OCTETS_MAX / 2;
+
+	assert_non_null(f);
+	assert_int_equal(ftruncate(fileno(f), 4096), 0);
+	while (id < HELD_LIST_MAX)
+		assert_int_equal(put_of("talk@example.org", ++id, f, 1, &h), 0);
+	assert_int_equal(put_of("talk@example.org", ++id, f, 1, &h), -1);
+	assert_int_equal(errno, EDQUOT);
+	assert_int_equal(put_of("more@example.org", ++id, f, 1, &h), 0);
+	/* One more for the first when an owner has seen to one. */
+	assert_int_equal(held_discard(h.id), 0);
+	held_id(1, 0, h.id);
+	assert_int_equal(held_discard(h.id), 0);
+	assert_int_equal(put_of("talk@example.org", ++id, f, 1, &h), 0);
+	/* By octets, which are not read for that. */
+	assert_int_equal(
+	    put_of("more@example.org", ++id, f, HELD_LIST_OCTETS_MAX, &h), -1);
+	assert_int_equal(errno, EDQUOT);
+	/* That is not for want of octets in the message. */
+	assert_int_equal(put_of("more@example.org", ++id, f, size, &h), -1);
+	assert_int_equal(errno, EIO);
+	fclose(f);
+}
+
 int
 main(void)
 {
@@ -165,6 +202,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_once, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_removed, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_restart, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_flood, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
