@@ -14,9 +14,11 @@
 #include "common/compat/compat.h"
 #include "common/msg.h"
 
-/* Of all and of a mailbox; mboxd has 65536 descriptors. */
+/* Of all and of a mailbox; mboxd has 65536 descriptors, and needs some of them awake. */
 #define SESSIONS_MAX 40000
+#define DESCRIPTORS_MAX 56000 /* watches too */
 #define MAILBOX_SESSIONS_MAX 500
+#define MAILBOX_WATCHES_MAX 4
 #define BUCKETS 4096
 
 struct sleeper;
@@ -36,7 +38,7 @@ struct sleeper {
 	TAILQ_ENTRY(sleeper) entry;
 	struct sleeper_cell cell;
 	TAILQ_HEAD(, resting) resting;
-	size_t sessions;
+	size_t sessions, watches;
 	int called; /* a process was asked for */
 	int again;  /* that could not be */
 };
@@ -45,7 +47,7 @@ static struct event_base *base;
 static int (*wake)(const struct sleeper_cell *);
 static LIST_HEAD(, sleeper) buckets[BUCKETS];
 static TAILQ_HEAD(, sleeper) sleepers = TAILQ_HEAD_INITIALIZER(sleepers);
-static size_t n_sessions;
+static size_t n_sessions, n_watches;
 static int retry;
 
 static size_t
@@ -82,7 +84,10 @@ static void
 resting_free(struct resting *r)
 {
 	TAILQ_REMOVE(&r->sleeper->resting, r, entry);
-	if (!r->watch) {
+	if (r->watch) {
+		r->sleeper->watches--;
+		n_watches--;
+	} else {
 		r->sleeper->sessions--;
 		n_sessions--;
 	}
@@ -156,6 +161,19 @@ make(const struct sleeper_cell *cell)
 	return s;
 }
 
+/* A process that was taken over must not fill the table of descriptors: a watch is for
+ * sessions that rest. */
+static int
+has_room(const struct sleeper *s, int watch)
+{
+	if (n_sessions + n_watches >= DESCRIPTORS_MAX)
+		return 0;
+	if (watch)
+		return s != NULL && s->sessions > 0 && s->watches < MAILBOX_WATCHES_MAX;
+	return n_sessions < SESSIONS_MAX &&
+	       (s == NULL || s->sessions < MAILBOX_SESSIONS_MAX);
+}
+
 int
 sleepers_take(const struct sleeper_cell *cell, struct msg *m)
 {
@@ -163,8 +181,7 @@ sleepers_take(const struct sleeper_cell *cell, struct msg *m)
 	struct sleeper *s = find(cell->mailbox);
 	struct resting *r;
 
-	if (n_sessions >= SESSIONS_MAX ||
-	    (s != NULL && s->sessions >= MAILBOX_SESSIONS_MAX))
+	if (!has_room(s, p->state_len == 0))
 		return -1;
 	if (s == NULL && (s = make(cell)) == NULL)
 		return -1;
@@ -187,7 +204,10 @@ sleepers_take(const struct sleeper_cell *cell, struct msg *m)
 	}
 	(void)msg_take_fd(m);
 	TAILQ_INSERT_TAIL(&s->resting, r, entry);
-	if (!r->watch) {
+	if (r->watch) {
+		s->watches++;
+		n_watches++;
+	} else {
 		s->sessions++;
 		n_sessions++;
 	}
