@@ -6,6 +6,7 @@
 
 #include "mailbox/imap.h"
 #include "mailbox/imap_rights.h"
+#include "mailbox/maildir.h"
 
 static int
 use_attribute(struct imap_args *a, uint32_t *special)
@@ -107,16 +108,21 @@ imap_cmd_delete(struct imap *s, struct imap_args *a)
 
 /* A folder goes with all below it, for each of which "x" is asked for. */
 static enum store_error
-imap_may_rename(struct imap *s, const char *from)
+imap_may_rename(struct imap *s, const char *name)
 {
-	enum store_error e = imap_may(s, from, ACL_REMOVE);
-	size_t n, len = strlen(from);
+	enum store_error e = imap_may(s, name, ACL_REMOVE);
+	char from[STORE_NAME_MAX + 1];
 	struct folder_info *list;
+	size_t n, len;
 
 	if (s->guest == NULL)
 		return STORE_OK;
-	if (strcasecmp(from, "INBOX") == 0)
+	/* As the store has it: "inbox/x" has what is below "INBOX/x". */
+	if (maildir_folder_canonical(name, from, sizeof(from)) == -1)
+		return STORE_NOT_FOUND;
+	if (strcmp(from, "INBOX") == 0)
 		return STORE_DENIED;
+	len = strlen(from);
 	if (e != STORE_OK || (e = store_list(s->store, &list, &n)) != STORE_OK)
 		return e;
 	for (size_t i = 0; i < n && e == STORE_OK; i++)

@@ -525,6 +525,22 @@ guest(size_t step)
 	    "\r\nb OK @\r\nc NO [BADURL @\r\nd NO [BADURL @\r\n" SELECTED
 	    "e OK [READ-WRITE] @\r\nf NO [NONEXISTENT] @\r\ng NO [TRYCREATE] @\r\nh NO "
 	    "[TRYCREATE] @\r\n");
+	/* What is below goes along only with the right to it, however it is written. */
+	alice("a CREATE INBOX/h\r\nb CREATE INBOX/h/secret\r\nc SETACL INBOX/h bob lx\r\n"
+	      "d SETACL f bob lrk\r\n");
+	say(s, step,
+	    "a RENAME \"Other Users/alice@x.test/INBOX/h\" \"Other "
+	    "Users/alice@x.test/f/h\"\r\n"
+	    "b RENAME \"Other Users/alice@x.test/inbox/h\" \"Other "
+	    "Users/alice@x.test/f/h\"\r\n"
+	    "c RENAME \"Other Users/alice@x.test/inbox\" \"Other "
+	    "Users/alice@x.test/f/h\"\r\n",
+	    "a NO [NOPERM] @\r\nb NO [NOPERM] @\r\nc NO [@\r\n");
+	alice("a SETACL INBOX/h/secret bob x\r\n");
+	say(s, step,
+	    "a RENAME \"Other Users/alice@x.test/inbox/h\" \"Other "
+	    "Users/alice@x.test/f/h\"\r\n",
+	    "a OK @\r\n");
 	imap_free(s);
 }
 
