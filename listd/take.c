@@ -15,6 +15,7 @@
 #include "listd/decide.h"
 #include "listd/held.h"
 #include "listd/letter.h"
+#include "listd/often.h"
 
 #define ASK_TIMEOUT_MS 30000
 #define WORDS_MAX 2000
@@ -126,6 +127,19 @@ send_letter(struct take *t, const char *to, struct text *text)
 	free(text->p);
 	memset(text, 0, sizeof(*text));
 	return rv;
+}
+
+/* An answer to who may not have asked: not without end. */
+static int
+send_answer(struct take *t, const char *to, struct text *text)
+{
+	if (to[0] != '\0' && !often_answered(to, now_ms()))
+		return send_letter(t, to, text);
+	if (to[0] != '\0')
+		say(t, "list-dropped", to, "answered often enough for a day");
+	free(text->p);
+	memset(text, 0, sizeof(*text));
+	return 0;
 }
 
 static struct letter
@@ -333,7 +347,7 @@ no_such_post(struct take *t)
 		letter_done(&letter, &l,
 		    "There is no such post: somebody else has seen to it, or it was too "
 		    "old.");
-		(void)send_letter(t, t->facts.author, &letter);
+		(void)send_answer(t, t->facts.author, &letter);
 	}
 	answer(t, JOB_DELIVERED, "2.0.0", "there is no such held post (any more)");
 }
@@ -432,9 +446,7 @@ on_acted(struct msg *m, void *arg)
 	else
 		letter_done(&letter, &l, a->text);
 	/* A token that is not right is answered to nobody but who is named by From. */
-	if (to[0] == '\0')
-		free(letter.p);
-	else if (send_letter(t, to, &letter) == -1) {
+	if (send_answer(t, to, &letter) == -1) {
 		later(t, "the answer cannot be sent now");
 		return;
 	}
@@ -493,7 +505,7 @@ on_help(struct msg *m, void *arg)
 		return;
 	l = letter_to(t, t->facts.author);
 	letter_help(&letter, &l, &t->conf);
-	if (send_letter(t, t->facts.author, &letter) == -1) {
+	if (send_answer(t, t->facts.author, &letter) == -1) {
 		later(t, "the answer cannot be sent now");
 		return;
 	}
