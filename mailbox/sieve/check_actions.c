@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /* What commands ask of their arguments beyond their kind. */
+#include <ctype.h>
 #include <string.h>
 
 #include "common/proto/encoding.h"
@@ -112,7 +113,12 @@ check_setflag(struct sieve_checker *c, struct sieve_node *node)
 void
 check_addheader(struct sieve_checker *c, struct sieve_node *node)
 {
+	const struct sieve_string *value = &node->positional[1]->v[0];
+
 	check_field_names(c, node->positional[0], false);
+	if (value->pieces == NULL && memchr(value->s, '\0', value->len) != NULL)
+		sieve_report_error(
+		    &c->report, value->at, "the value of the field has a NUL");
 }
 
 void
@@ -125,6 +131,23 @@ check_deleteheader(struct sieve_checker *c, struct sieve_node *node)
 	if (o != NULL && o->arg->number == 0)
 		sieve_report_error(&c->report, o->arg->at, ":index counts from 1");
 	check_match(c, node, node->positional[1]);
+}
+
+/* name "=" value, RFC 5435, 3.6 */
+static bool
+is_notify_option(const char *s, size_t len)
+{
+	const char *eq = memchr(s, '=', len);
+
+	if (eq == NULL || eq == s || !isalnum((unsigned char)s[0]))
+		return false;
+	for (const char *p = s; p < eq; p++)
+		if (!isalnum((unsigned char)*p) && memchr(".-_", *p, 3) == NULL)
+			return false;
+	for (const char *p = eq + 1; p < s + len; p++)
+		if (*p == '\0' || *p == '\r' || *p == '\n')
+			return false;
+	return true;
 }
 
 void
@@ -153,11 +176,8 @@ check_notify(struct sieve_checker *c, struct sieve_node *node)
 		check_one_address(c, &o->arg->v[0], "notify from");
 	if ((o = sieve_option(node, OPT_OPTIONS)) != NULL)
 		for (size_t i = 0; i < o->arg->n; i++) {
-			const char *eq;
-
 			str = &o->arg->v[i];
-			eq = memchr(str->s, '=', str->len);
-			if (str->pieces == NULL && (eq == NULL || eq == str->s))
+			if (str->pieces == NULL && !is_notify_option(str->s, str->len))
 				sieve_report_error(&c->report, str->at,
 				    "an option has the form name=value");
 		}
@@ -252,6 +272,7 @@ check_ihave(struct sieve_checker *c, struct sieve_node *node)
 	uint64_t found = 0;
 
 	node->constant = 1;
+	node->ihave = true;
 	for (size_t i = 0; i < a->n; i++) {
 		int e;
 
@@ -273,8 +294,14 @@ check_ihave(struct sieve_checker *c, struct sieve_node *node)
 void
 check_mailboxes(struct sieve_checker *c, struct sieve_node *node)
 {
-	for (size_t i = 0; i < node->positional[0]->n; i++)
-		check_mailbox_name(c, &node->positional[0]->v[i]);
+	/* A test of what cannot be is false, no error (RFC 5490, 3.1). */
+	for (size_t i = 0; i < node->positional[0]->n; i++) {
+		const struct sieve_string *str = &node->positional[0]->v[i];
+
+		if (str->pieces == NULL && !utf8_valid(str->s, str->len))
+			sieve_report_warning(
+			    &c->report, str->at, "the name of the mailbox is not UTF-8");
+	}
 }
 
 void

@@ -60,8 +60,8 @@ check_comparator(struct sieve_checker *c, struct sieve_node *node)
 	if (k == -1)
 		sieve_report_error(
 		    &c->report, str->at, "unknown comparator \"%.64s\"", str->s);
-	else if ((k == COMPARATOR_NUMERIC && !CHECKER_HAS(c, NUMERIC)) ||
-		 (k == COMPARATOR_UNICODE && !CHECKER_HAS(c, UNICODE)))
+	else if (k == COMPARATOR_NUMERIC && !CHECKER_HAS(c, NUMERIC))
+		/* That of Unicode goes without, as scripts in use rely on. */
 		sieve_report_error(&c->report, str->at,
 		    "comparator \"%s\" is used without require \"comparator-%s\"", str->s,
 		    str->s);

@@ -240,7 +240,7 @@ find_rule(struct sieve_checker *c, struct sieve_node *node, bool test)
 
 static void check_test(struct sieve_checker *, struct sieve_node *);
 
-/* Those behind a test that decides are not looked at. */
+/* Those behind an ihave that decides are not looked at. */
 static void
 check_test_list(struct sieve_checker *c, struct sieve_node *node)
 {
@@ -248,7 +248,7 @@ check_test_list(struct sieve_checker *c, struct sieve_node *node)
 	bool decided = false;
 
 	for (struct sieve_node *t = node->tests; t != NULL; t = t->next) {
-		if (decided) {
+		if (decided && node->ihave) {
 			t->skip = true;
 			continue;
 		}
@@ -257,6 +257,7 @@ check_test_list(struct sieve_checker *c, struct sieve_node *node)
 			decided = true;
 		else if (t->constant == -1)
 			known = 0;
+		node->ihave = node->ihave || t->ihave;
 	}
 	if (decided)
 		node->constant = deciding;
@@ -288,6 +289,7 @@ check_test(struct sieve_checker *c, struct sieve_node *node)
 			check_test(c, node->tests);
 			if (node->tests->constant != -1)
 				node->constant = !node->tests->constant;
+			node->ihave = node->tests->ihave;
 		}
 	} else if (node->tests != NULL)
 		sieve_report_error(&c->report, node->at, "%s takes no tests", node->name);
@@ -304,7 +306,28 @@ follows_if(const struct sieve_node *before)
 	       (before->rule->op == OP_IF || before->rule->op == OP_ELSIF);
 }
 
-/* before: the command above, or NULL. decided: a test of its chain is always true. */
+/* The test and the block that a command has to have, or may not. */
+static int
+check_shape(struct sieve_checker *c, const struct sieve_node *node)
+{
+	unsigned int flags = node->rule->flags;
+	const char *what = NULL;
+
+	if ((flags & RULE_ONE_TEST) != 0 && (node->tests == NULL || node->test_list))
+		what = "takes one test";
+	else if ((flags & RULE_ONE_TEST) == 0 && node->tests != NULL)
+		what = "takes no tests";
+	else if ((flags & RULE_BLOCK) != 0 && !node->has_block)
+		what = "needs a block";
+	else if ((flags & RULE_BLOCK) == 0 && node->has_block)
+		what = "takes no block";
+	if (what == NULL)
+		return 0;
+	sieve_report_error(&c->report, node->at, "%s %s", node->name, what);
+	return -1;
+}
+
+/* before: the command above, or NULL. decided: an ihave of its chain is true. */
 static void
 check_command(struct sieve_checker *c, struct sieve_node *node,
     const struct sieve_node *before, bool top, bool *decided)
@@ -329,39 +352,24 @@ check_command(struct sieve_checker *c, struct sieve_node *node,
 			    "%s must follow if or elsif", node->name);
 			return;
 		}
-		if (*decided) {
-			node->skip = true;
-			return;
-		}
 	} else
 		*decided = false;
-	if (check_arguments(c, node) == -1)
+	if (check_arguments(c, node) == -1 || check_shape(c, node) == -1)
 		return;
+	if (*decided) {
+		node->skip = true;
+		return;
+	}
 	if ((r->flags & RULE_ONE_TEST) != 0) {
-		if (node->tests == NULL || node->test_list) {
-			sieve_report_error(
-			    &c->report, node->at, "%s takes one test", node->name);
-			return;
-		}
 		check_test(c, node->tests);
-		if (node->tests->constant == 1)
-			*decided = true;
 		node->constant = node->tests->constant;
-	} else if (node->tests != NULL) {
-		sieve_report_error(&c->report, node->at, "%s takes no tests", node->name);
-		return;
-	}
-	if ((r->flags & RULE_BLOCK) != 0 && !node->has_block) {
-		sieve_report_error(&c->report, node->at, "%s needs a block", node->name);
-		return;
-	}
-	if ((r->flags & RULE_BLOCK) == 0 && node->has_block) {
-		sieve_report_error(&c->report, node->at, "%s takes no block", node->name);
-		return;
+		node->ihave = node->tests->ihave;
+		if (node->constant == 1 && node->ihave)
+			*decided = true;
 	}
 	if (!node->has_block)
 		return;
-	if (node->constant == 0) {
+	if (node->constant == 0 && node->ihave) {
 		node->skip = true;
 		return;
 	}

@@ -29,22 +29,39 @@ unescape(struct arena *arena, const char *s, size_t len, size_t *n)
 	return out;
 }
 
-static int
-add_recipients(struct arena *arena, const char *s, size_t len, struct sieve_value *v,
-    size_t *n, const char **why)
+/* The octets before the next comma that stands in no quoted string. */
+static size_t
+before_comma(const char *s, size_t len)
 {
+	bool quoted = false;
+	size_t i;
+
+	for (i = 0; i < len && (quoted || s[i] != ','); i++)
+		if (s[i] == '"')
+			quoted = !quoted;
+		else if (quoted && s[i] == '\\' && i + 1 < len)
+			i++;
+	return i;
+}
+
+/* An escaped comma separates as well, as in RFC 2368. */
+static int
+add_recipients(struct arena *arena, const char *raw, size_t raw_len,
+    struct sieve_value *v, size_t *n, const char **why)
+{
+	size_t len;
+	const char *s = unescape(arena, raw, raw_len, &len);
+
+	if (s == NULL) {
+		*why = "an escape in it is wrong";
+		return -1;
+	}
 	while (len > 0) {
-		const char *comma = memchr(s, ',', len);
-		size_t part = comma != NULL ? (size_t)(comma - s) : len, k;
-		char *text = unescape(arena, s, part, &k);
+		size_t k = before_comma(s, len), used = k < len ? k + 1 : k;
 		const struct sieve_mailbox *m;
 
-		if (text == NULL) {
-			*why = "an escape in it is wrong";
-			return -1;
-		}
 		if (k > 0) {
-			if ((m = sieve_mailbox_parse(arena, text, k, why)) == NULL)
+			if ((m = sieve_mailbox_parse(arena, s, k, why)) == NULL)
 				return -1;
 			if (*n == SIEVE_MAILTO_MAX) {
 				*why = "it has too many recipients";
@@ -52,8 +69,8 @@ add_recipients(struct arena *arena, const char *s, size_t len, struct sieve_valu
 			}
 			v[(*n)++] = m->all;
 		}
-		s += comma != NULL ? part + 1 : part;
-		len -= comma != NULL ? part + 1 : part;
+		s += used;
+		len -= used;
 	}
 	return 0;
 }

@@ -31,7 +31,7 @@ static ssize_t
 decode_encoded(const char *s, size_t len, bool unicode, char *out, size_t *n)
 {
 	size_t i = 0, made = 0;
-	bool any = false;
+	bool any = false, wrong = false;
 
 	for (;;) {
 		uint32_t v = 0;
@@ -46,8 +46,6 @@ decode_encoded(const char *s, size_t len, bool unicode, char *out, size_t *n)
 		for (; i < len && isxdigit((unsigned char)s[i]); i++, digits++) {
 			int d = ascii_lower((unsigned char)s[i]);
 
-			if (digits > 12)
-				return 0;
 			v = v > 0xfffffff
 				? v
 				: v * 16 +
@@ -62,8 +60,8 @@ decode_encoded(const char *s, size_t len, bool unicode, char *out, size_t *n)
 			char u[4];
 			size_t k = utf8_put(v, u);
 
-			if (k == 0)
-				return -1;
+			/* An error only of what turns out to be a reference. */
+			wrong = wrong || k == 0;
 			memcpy(out + made, u, k);
 			made += k;
 		} else
@@ -71,6 +69,8 @@ decode_encoded(const char *s, size_t len, bool unicode, char *out, size_t *n)
 	}
 	if (!any)
 		return 0;
+	if (wrong)
+		return -1;
 	*n = made;
 	return (ssize_t)i + 1;
 }

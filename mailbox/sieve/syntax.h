@@ -80,6 +80,7 @@ struct sieve_node {
 	struct sieve_arg *positional[SIEVE_POSITIONAL_MAX];
 	struct sieve_option *options;
 	int constant;         /* 0 or 1 when that is known of a test, else -1 */
+	bool ihave;           /* it is constant by an ihave, RFC 5463 */
 	bool skip;            /* never run: behind what is constant */
 	uint16_t scope_index; /* of the variable that is set */
 	bool scope_global;

@@ -4,7 +4,10 @@
  * themselves Sieve, with the commands that the extension vnd.dovecot.testsuite of
  * Pigeonhole has: test, test_set, test_fail, test_script_compile, test_script_run,
  * test_result_execute, test_result_action, test_result_reset, test_error, test_message,
- * test_mailbox_create and test_config_set.
+ * test_mailbox_create, test_config_set and those about compiled scripts, which do
+ * nothing. As there, a message stays until the next, what a test itself does is carried
+ * out unless a script was run, and test_result_reset forgets what was sent, not what
+ * was stored.
  */
 #include <dirent.h>
 #include <setjmp.h>
@@ -22,6 +25,7 @@
 #include "common/proto/encoding.h"
 #include "mailbox/sieve/checker.h"
 #include "mailbox/sieve/run.h"
+#include "mailbox/store.h"
 
 #define DIRECTORY "regress/sieve"
 #define MESSAGES_MAX 200
@@ -38,6 +42,7 @@ enum host {
 	HOST_ERROR,
 	HOST_MESSAGE,
 	HOST_MAILBOX,
+	HOST_CONFIG,
 	HOST_NOTHING
 };
 
@@ -72,6 +77,8 @@ static const struct sieve_rule rules[] = {
 	    HOST_EXECUTE },
 	{ "test_result_action", OP_HOST, RULE_TEST, X, "l", { MATCH, index_options },
 	    check_keys, HOST_ACTION },
+	{ "test_result", OP_HOST, RULE_TEST, X, "l", { MATCH, index_options }, check_keys,
+	    HOST_ACTION },
 	{ "test_result_reset", OP_HOST, 0, X, "", { NULL }, NULL, HOST_RESET },
 	{ "test_result_print", OP_HOST, 0, X, "", { NULL }, NULL, HOST_NOTHING },
 	{ "test_error", OP_HOST, RULE_TEST, X, "l", { MATCH, index_options }, check_keys,
@@ -80,10 +87,13 @@ static const struct sieve_rule rules[] = {
 	{ "test_message", OP_HOST, RULE_TEST, X, "n", { message_options }, NULL,
 	    HOST_MESSAGE },
 	{ "test_mailbox_create", OP_HOST, 0, X, "s", { NULL }, NULL, HOST_MAILBOX },
-	{ "test_config_set", OP_HOST, 0, X, "ss", { NULL }, NULL, HOST_NOTHING },
+	{ "test_config_set", OP_HOST, 0, X, "ss", { NULL }, NULL, HOST_CONFIG },
 	{ "test_config_unset", OP_HOST, 0, X, "s", { NULL }, NULL, HOST_NOTHING },
 	{ "test_config_reload", OP_HOST, 0, X, "", { config_options }, NULL,
 	    HOST_NOTHING },
+	{ "test_binary_save", OP_HOST, 0, X, "s", { NULL }, NULL, HOST_NOTHING },
+	{ "test_binary_load", OP_HOST, 0, X, "s", { NULL }, NULL, HOST_NOTHING },
+	{ "test_message_print", OP_HOST, 0, X, "", { NULL }, NULL, HOST_NOTHING },
 	{ NULL, OP_NONE, 0, 0, NULL, { NULL }, NULL, 0 },
 };
 
@@ -92,6 +102,7 @@ struct kept {
 	char *from, *to;
 	char *text;
 	size_t len;
+	char *flags; /* as imap4flags writes them */
 };
 
 static struct {
@@ -100,7 +111,8 @@ static struct {
 	char *message, *from, *to;
 	struct sieve_program *program;
 	struct sieve_errors errors;
-	struct sieve_result result;
+	struct sieve_result result; /* of the script that was run */
+	bool ran;                   /* it counts, not what the test did */
 	struct kept kept[MESSAGES_MAX];
 	size_t n_kept;
 	unsigned int tests, failed;
@@ -151,15 +163,43 @@ keep(const char *folder, const char *from, const char *to, const char *a, size_t
 }
 
 static void
-forget_kept(void)
+forget_kept(bool stored)
 {
+	size_t left = 0;
+
 	for (size_t i = 0; i < suite.n_kept; i++) {
-		free(suite.kept[i].folder);
-		free(suite.kept[i].from);
-		free(suite.kept[i].to);
-		free(suite.kept[i].text);
+		struct kept *k = &suite.kept[i];
+
+		if (k->folder != NULL && !stored) {
+			suite.kept[left++] = *k;
+			continue;
+		}
+		free(k->folder);
+		free(k->from);
+		free(k->to);
+		free(k->text);
+		free(k->flags);
 	}
-	suite.n_kept = 0;
+	suite.n_kept = left;
+}
+
+static char *
+flags_text(const struct sieve_action *a)
+{
+	static const struct {
+		uint8_t flag;
+		const char *name;
+	} names[] = { { FLAG_SEEN, "\\Seen " }, { FLAG_ANSWERED, "\\Answered " },
+		{ FLAG_FLAGGED, "\\Flagged " }, { FLAG_DELETED, "\\Deleted " },
+		{ FLAG_DRAFT, "\\Draft " } };
+	char s[1024] = "";
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if ((a->flags & names[i].flag) != 0)
+			strlcat(s, names[i].name, sizeof(s));
+	if (a->keywords != NULL)
+		strlcat(s, a->keywords, sizeof(s));
+	return strdup(s);
 }
 
 static int
@@ -179,13 +219,17 @@ set_part(struct sieve_run *run, const struct sieve_node *node)
 	if (sieve_expand(run, &node->positional[0]->v[0], &part) == -1 ||
 	    sieve_expand(run, &node->positional[1]->v[0], &v) == -1)
 		return -1;
+	if (part.len > 9 && strncmp(part.s, "envelope.", 9) == 0 && v.len >= 2 &&
+	    v.s[0] == '<' && v.s[v.len - 1] == '>') {
+		v.s++;
+		v.len -= 2;
+	}
 	if (ascii_equal(part.s, part.len, "message"))
 		return set_message(run, v.s, v.len);
 	if (ascii_equal(part.s, part.len, "envelope.from")) {
 		replace(&suite.from, v.s, v.len);
 		suite.in.envelope_from = suite.from;
-	} else if (ascii_equal(part.s, part.len, "envelope.to") ||
-		   ascii_equal(part.s, part.len, "envelope.orig_to")) {
+	} else if (ascii_equal(part.s, part.len, "envelope.to")) {
 		replace(&suite.to, v.s, v.len);
 		suite.in.envelope_to = suite.in.owner = suite.to;
 	}
@@ -285,9 +329,15 @@ match_texts(
 }
 
 static int
-execute(void)
+execute(struct sieve_run *run)
 {
-	const struct sieve_result *r = &suite.result;
+	const struct sieve_result *r = suite.ran ? &suite.result : run->out;
+
+	if (!suite.ran) {
+		run->out->body_off = run->body_off;
+		if (!run->out->cancelled)
+			sieve_implicit_keep(run);
+	}
 
 	for (size_t i = 0; i < r->n; i++) {
 		const struct sieve_action *a = &r->v[i];
@@ -310,6 +360,8 @@ execute(void)
 			    a->address, head, head_len, body, body_len);
 		else
 			keep(a->mailbox, NULL, NULL, head, head_len, body, body_len);
+		if (a->mailbox != NULL && a->address == NULL)
+			suite.kept[suite.n_kept - 1].flags = flags_text(a);
 	}
 	return r->status == SIEVE_OK;
 }
@@ -337,6 +389,9 @@ get_message(struct sieve_run *run, const struct sieve_node *node, bool test)
 			suite.in.envelope_from = suite.from;
 			suite.in.envelope_to = suite.to;
 		}
+		if (k->flags != NULL && sieve_variable_set(run, &run->flags, k->flags,
+					    strlen(k->flags)) == -1)
+			return -1;
 		return set_message(run, k->text, k->len) == -1 ? -1 : 1;
 	}
 	return test ? 0 : sieve_fail(run, "there is no such message");
@@ -345,22 +400,13 @@ get_message(struct sieve_run *run, const struct sieve_node *node, bool test)
 static int
 run_one(struct sieve_run *run, const struct sieve_node *node)
 {
-	static const char empty[] =
-	    "From: stephan@example.org\r\nTo: test@example.com\r\n"
-	    "Subject: Test\r\n\r\nText\r\n";
 	struct sieve_value v;
 	enum sieve_flow flow;
 
-	if (sieve_expand(run, &node->positional[0]->v[0], &v) == -1 ||
-	    set_message(run, empty, sizeof(empty) - 1) == -1)
+	if (sieve_expand(run, &node->positional[0]->v[0], &v) == -1)
 		return -1;
 	snprintf(suite.test, sizeof(suite.test), "%.*s", (int)v.len, v.s);
-	replace(&suite.from, "sender@example.com", 18);
-	replace(&suite.to, "recipient@example.com", 21);
-	suite.in.envelope_from = suite.from;
-	suite.in.envelope_to = suite.in.owner = suite.to;
 	suite.test_failed = false;
-	forget_kept();
 	suite.tests++;
 	run->steps = SIEVE_STEPS_MAX;
 	flow = sieve_commands(run, node->block);
@@ -375,12 +421,27 @@ run_one(struct sieve_run *run, const struct sieve_node *node)
 	return 0;
 }
 
+/* What of the settings there has its like here. */
+static int
+configure(struct sieve_run *run, const struct sieve_node *node)
+{
+	struct sieve_value name, v;
+
+	if (sieve_expand(run, &node->positional[0]->v[0], &name) == -1 ||
+	    sieve_expand(run, &node->positional[1]->v[0], &v) == -1)
+		return -1;
+	if (ascii_equal(name.s, name.len, "sieve_max_redirects"))
+		suite.in.redirects_max = (uint32_t)strtoul(v.s, NULL, 10);
+	return 0;
+}
+
 static int
 host_run(void *arg, const void *arg2, void *unused)
 {
 	struct sieve_run *run = arg;
 	const struct sieve_node *node = arg2;
 	const char *texts[SIEVE_ERRORS_MAX + SIEVE_ACTIONS_MAX * 2];
+	const struct sieve_result *r;
 	struct sieve_value v;
 	size_t n = 0;
 
@@ -403,12 +464,14 @@ host_run(void *arg, const void *arg2, void *unused)
 			return sieve_fail(run, "no script is compiled");
 		sieve_result_clear(&suite.result);
 		sieve_run(suite.program, &suite.in, &suite.result);
+		suite.ran = true;
 		return suite.result.status == SIEVE_OK;
 	case HOST_EXECUTE:
-		return execute();
+		return execute(run);
 	case HOST_ACTION:
-		for (size_t i = 0; i < suite.result.n; i++)
-			texts[n++] = action_name(&suite.result.v[i]);
+		r = suite.ran ? &suite.result : run->out;
+		for (size_t i = 0; i < r->n; i++)
+			texts[n++] = action_name(&r->v[i]);
 		return match_texts(run, node, texts, n);
 	case HOST_ERROR:
 		for (size_t i = 0; i < suite.errors.kept; i++)
@@ -419,7 +482,14 @@ host_run(void *arg, const void *arg2, void *unused)
 		return match_texts(run, node, texts, n);
 	case HOST_RESET:
 		sieve_result_clear(&suite.result);
-		return 0;
+		suite.ran = false;
+		run->out->n = run->out->n_marks = 0;
+		run->out->cancelled = false;
+		run->redirects = 0;
+		forget_kept(false);
+		return sieve_variable_set(run, &run->flags, "", 0);
+	case HOST_CONFIG:
+		return configure(run, node);
 	case HOST_MESSAGE:
 		return get_message(run, node, (node->rule->flags & RULE_TEST) != 0);
 	case HOST_MAILBOX:
@@ -436,6 +506,8 @@ host_run(void *arg, const void *arg2, void *unused)
 static void
 run_file(const char *path)
 {
+	static const char first[] = "From: sender@example.org\r\nSubject: Test\r\n\r\n"
+				    "Text\r\n";
 	struct sieve_compile env = { .script = included, .host_rules = rules };
 	static struct sieve_errors errors;
 	static struct sieve_result result;
@@ -464,7 +536,12 @@ run_file(const char *path)
 	suite.in.mailbox_exists = mailbox_exists;
 	suite.in.host_run = host_run;
 	suite.in.steps_max = UINT32_MAX;
-	(void)set_message(NULL, "", 0);
+	replace(&suite.from, "sender@example.com", 18);
+	replace(&suite.to, "recipient@example.com", 21);
+	suite.in.envelope_from = suite.from;
+	suite.in.envelope_to = suite.in.owner = suite.to;
+	suite.ran = false;
+	(void)set_message(NULL, first, sizeof(first) - 1);
 	sieve_run(p, &suite.in, &result);
 	if (result.status == SIEVE_FAILED) {
 		print_error("%s: %s\n", path, result.error);
@@ -475,7 +552,7 @@ run_file(const char *path)
 	sieve_free(suite.program);
 	suite.program = NULL;
 	sieve_result_clear(&suite.result);
-	forget_kept();
+	forget_kept(true);
 }
 
 static void
