@@ -173,6 +173,13 @@ decode_transfer(
 	return 0;
 }
 
+static bool
+is_xhtml(const struct mime_part *p)
+{
+	return strcmp(p->type, "application") == 0 &&
+	       strcmp(p->subtype, "xhtml+xml") == 0;
+}
+
 int
 sieve_part_text(struct sieve_run *run, int part, bool html, struct sieve_value *out)
 {
@@ -185,7 +192,7 @@ sieve_part_text(struct sieve_run *run, int part, bool html, struct sieve_value *
 	*out = (struct sieve_value){ "", 0 };
 	if (decode_transfer(run, p, &s, &len) == -1)
 		return -1;
-	if (strcmp(p->type, "text") != 0) {
+	if (strcmp(p->type, "text") != 0 && !is_xhtml(p)) {
 		*out = (struct sieve_value){ s, len };
 		return 0;
 	}
@@ -199,8 +206,8 @@ sieve_part_text(struct sieve_run *run, int part, bool html, struct sieve_value *
 		s = text;
 		len = n;
 	}
-	if (html &&
-	    (strcmp(p->subtype, "html") == 0 || strcmp(p->subtype, "xhtml") == 0)) {
+	if (html && (strcmp(p->subtype, "html") == 0 ||
+			strcmp(p->subtype, "xhtml") == 0 || is_xhtml(p))) {
 		if ((text = arena_alloc(run->scratch, len + 1)) == NULL)
 			return sieve_fail_memory(run);
 		len = html_text(s, len, text);
@@ -241,14 +248,32 @@ sieve_header_now(struct sieve_run *run, struct sieve_value *out)
 	return 0;
 }
 
-/* Traces, and what keeps loops of mail from going on, are not a script's to change. */
-static bool
-is_protected(const char *name, size_t len)
+uint64_t
+sieve_header_size(const struct sieve_run *run)
 {
-	static const char *const names[] = { "received", "auto-submitted", "delivered-to",
-		"return-path" };
+	uint64_t size = 2;
 
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+	for (size_t i = 0; i < run->n_fields; i++) {
+		const struct sieve_field *f = &run->fields[i];
+
+		size += f->raw_len;
+		if (f->raw_len == 0 || f->raw[f->raw_len - 1] != '\n')
+			size += 2;
+	}
+	return size;
+}
+
+/*
+ * Traces, and what keeps loops of mail from going on, are not a script's to take away
+ * (RFC 5293, 6). It may add to the first two.
+ */
+static bool
+is_protected(const char *name, size_t len, bool added)
+{
+	static const char *const names[] = { "return-path", "delivered-to", "received",
+		"auto-submitted" };
+
+	for (size_t i = 0; i < (added ? 2 : 4); i++)
 		if (ascii_equal(name, len, names[i]))
 			return true;
 	return false;
@@ -344,7 +369,9 @@ sieve_do_addheader(struct sieve_run *run, struct sieve_node *node)
 		if (name.s[i] < 33 || name.s[i] > 126 || name.s[i] == ':')
 			return sieve_fail(
 			    run, "\"%.64s\" can be no name of a header field", name.s);
-	if (is_protected(name.s, name.len)) {
+	if (memchr(value.s, '\0', value.len) != NULL)
+		return sieve_fail(run, "the value of field %.64s has a NUL", name.s);
+	if (is_protected(name.s, name.len, true)) {
 		sieve_note(run, "field %.*s may not be added", (int)name.len, name.s);
 		return 0;
 	}
@@ -398,7 +425,7 @@ sieve_do_deleteheader(struct sieve_run *run, struct sieve_node *node)
 
 	if (sieve_expand(run, &node->positional[0]->v[0], &name) == -1)
 		return -1;
-	if (is_protected(name.s, name.len)) {
+	if (is_protected(name.s, name.len, false)) {
 		sieve_note(run, "field %.*s may not be deleted", (int)name.len, name.s);
 		return 0;
 	}

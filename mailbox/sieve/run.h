@@ -132,6 +132,7 @@ int sieve_tree(struct sieve_run *); /* 0: run->tree is there */
 int sieve_part_text(struct sieve_run *, int part, bool html, struct sieve_value *);
 /* The header as it is now, for what is kept: NULL in *s when it was not edited. */
 int sieve_header_now(struct sieve_run *, struct sieve_value *);
+uint64_t sieve_header_size(const struct sieve_run *); /* with the empty line */
 int sieve_do_addheader(struct sieve_run *, struct sieve_node *);
 int sieve_do_deleteheader(struct sieve_run *, struct sieve_node *);
 

@@ -325,12 +325,34 @@ sieve_test_size(struct sieve_run *run, struct sieve_node *node)
 		const struct mime_part *p = &run->tree->parts[run->part];
 
 		size = p->body_end - p->header_off;
-	}
+	} else if (run->edited)
+		size = sieve_header_size(run) + run->in->len - run->body_off;
 	limit = node->positional[0]->number;
 	return sieve_option(node, OPT_OVER) != NULL ? size > limit : size < limit;
 }
 
 /* ---- body ---- */
+
+/*
+ * Is its type as the header says? A part with an encoding that is not known has no type
+ * (RFC 2045, 6.4), and nor has one whose type cannot be read, for what it is, is unknown.
+ */
+static int
+has_known_type(struct sieve_run *run, int i)
+{
+	const struct mime_part *p = &run->tree->parts[i];
+	struct sieve_field *fields;
+	size_t n;
+
+	if (p->cte == CTE_UNKNOWN || p->has_type)
+		return p->has_type && p->cte != CTE_UNKNOWN;
+	if (sieve_part_fields(run, i, &fields, &n) == -1)
+		return -1;
+	for (size_t k = 0; k < n; k++)
+		if (ascii_equal(fields[k].name, fields[k].name_len, "content-type"))
+			return 0;
+	return 1;
+}
 
 static bool
 type_matches(const struct mime_part *p, const struct sieve_value *type)
@@ -391,6 +413,11 @@ match_content(struct sieve_run *run, int i, bool html, struct sieve_match *m)
 		c = &run->tree->parts[p->child];
 		v = (struct sieve_value){ run->in->data + c->header_off,
 			c->body_off - c->header_off };
+		/* Without the empty line. */
+		if (v.len > 2 && memcmp(v.s + v.len - 3, "\n\r\n", 3) == 0)
+			v.len -= 2;
+		else if (v.len > 1 && memcmp(v.s + v.len - 2, "\n\n", 2) == 0)
+			v.len--;
 		return sieve_match_value(m, &v);
 	}
 	if (sieve_part_text(run, i, html, &v) == -1)
@@ -402,13 +429,14 @@ static int
 match_parts(struct sieve_run *run, const struct sieve_option *o, struct sieve_match *m)
 {
 	bool text = o == NULL || o->rule->id == OPT_TEXT;
-	struct sieve_value *types = NULL, only_text = { "text", 4 };
-	size_t n = 1;
+	struct sieve_value *types = NULL,
+			   texts[] = { { "text", 4 }, { "application/xhtml+xml", 21 } };
+	size_t n = 2;
 
 	if (sieve_tree(run) == -1)
 		return -1;
 	if (text)
-		types = &only_text;
+		types = texts;
 	else {
 		n = o->arg->n;
 		if ((types = arena_alloc(run->scratch, n * sizeof(*types))) == NULL)
@@ -420,10 +448,14 @@ match_parts(struct sieve_run *run, const struct sieve_option *o, struct sieve_ma
 	for (int i = 0; i < (int)run->tree->nparts; i++) {
 		struct arena_mark mark = arena_mark(run->scratch);
 		bool wanted = false;
-		int r = 0;
+		int r = 0, known = has_known_type(run, i);
 
+		if (known == -1)
+			return -1;
 		for (size_t k = 0; k < n; k++)
-			wanted |= type_matches(&run->tree->parts[i], &types[k]);
+			wanted |=
+			    types[k].len == 0 ||
+			    (known == 1 && type_matches(&run->tree->parts[i], &types[k]));
 		if (wanted)
 			r = match_content(run, i, text, m);
 		if (r != 0)
@@ -431,6 +463,24 @@ match_parts(struct sieve_run *run, const struct sieve_option *o, struct sieve_ma
 		arena_release(run->scratch, mark);
 	}
 	return 0;
+}
+
+/* A header that no empty line ends has no body, not an empty one (RFC 5173, 3). */
+static bool
+has_body(const struct sieve_run *run)
+{
+	const char *s = run->in->data;
+	size_t n = run->body_off;
+
+	if (n < run->in->len)
+		return true;
+	if (n > 0 && s[n - 1] == '\n')
+		n--;
+	else
+		return false;
+	if (n > 0 && s[n - 1] == '\r')
+		n--;
+	return n == 0 || s[n - 1] == '\n';
 }
 
 int
@@ -444,7 +494,9 @@ sieve_test_body(struct sieve_run *run, struct sieve_node *node)
 	if (sieve_match_begin(run, node, node->positional[0], &m) == -1)
 		return -1;
 	m.silent = true; /* RFC 5173, 6 */
-	if (o != NULL && o->rule->id == OPT_RAW) {
+	if (!has_body(run))
+		r = 0;
+	else if (o != NULL && o->rule->id == OPT_RAW) {
 		size_t len = run->in->len - run->body_off;
 
 		v = (struct sieve_value){ run->in->data + run->body_off,
