@@ -44,10 +44,24 @@ before_comma(const char *s, size_t len)
 	return i;
 }
 
+static bool
+has_recipient(const struct sieve_mailto *m, const struct sieve_value *who)
+{
+	const struct sieve_value *v[] = { m->to, m->cc, m->bcc };
+	const size_t n[] = { m->n_to, m->n_cc, m->n_bcc };
+
+	for (size_t k = 0; k < 3; k++)
+		for (size_t i = 0; i < n[k]; i++)
+			if (v[k][i].len == who->len &&
+			    strncasecmp(v[k][i].s, who->s, who->len) == 0)
+				return true;
+	return false;
+}
+
 /* An escaped comma separates as well, as in RFC 2368. */
 static int
-add_recipients(struct arena *arena, const char *raw, size_t raw_len,
-    struct sieve_value *v, size_t *n, const char **why)
+add_recipients(struct arena *arena, const struct sieve_mailto *uri, const char *raw,
+    size_t raw_len, struct sieve_value *v, size_t *n, const char **why)
 {
 	size_t len;
 	const char *s = unescape(arena, raw, raw_len, &len);
@@ -67,7 +81,8 @@ add_recipients(struct arena *arena, const char *raw, size_t raw_len,
 				*why = "it has too many recipients";
 				return -1;
 			}
-			v[(*n)++] = m->all;
+			if (!has_recipient(uri, &m->all))
+				v[(*n)++] = m->all;
 		}
 		s += used;
 		len -= used;
@@ -109,11 +124,11 @@ add_field(struct arena *arena, struct sieve_mailto *m, const char *s, size_t len
 	raw = eq + 1;
 	raw_len = len - (size_t)(raw - s);
 	if (ascii_equal(name, name_len, "to"))
-		return add_recipients(arena, raw, raw_len, m->to, &m->n_to, why);
+		return add_recipients(arena, m, raw, raw_len, m->to, &m->n_to, why);
 	if (ascii_equal(name, name_len, "cc"))
-		return add_recipients(arena, raw, raw_len, m->cc, &m->n_cc, why);
+		return add_recipients(arena, m, raw, raw_len, m->cc, &m->n_cc, why);
 	if (ascii_equal(name, name_len, "bcc"))
-		return add_recipients(arena, raw, raw_len, m->bcc, &m->n_bcc, why);
+		return add_recipients(arena, m, raw, raw_len, m->bcc, &m->n_bcc, why);
 	if ((v.s = unescape(arena, raw, raw_len, &v.len)) == NULL)
 		return -1;
 	if (ascii_equal(name, name_len, "body")) {
@@ -157,7 +172,7 @@ sieve_mailto_parse(struct arena *arena, const char *s, size_t len, struct sieve_
 		len = (size_t)(end - s);
 	end = memchr(s, '?', len);
 	n = end != NULL ? (size_t)(end - s) : len;
-	if (add_recipients(arena, s, n, m->to, &m->n_to, why) == -1)
+	if (add_recipients(arena, m, s, n, m->to, &m->n_to, why) == -1)
 		return -1;
 	while (end != NULL && n < len) {
 		size_t start = n + 1, k;

@@ -44,6 +44,23 @@ default_subject(struct sieve_run *run, struct sieve_value *out)
 	return 0;
 }
 
+/* RFC 5435, 3.4; without it a notice is normal. */
+static void
+priority(struct sieve_letter *l, char importance)
+{
+	const char *word = "normal", *number = "3 (Normal)";
+
+	if (importance == '1') {
+		word = "high";
+		number = "1 (Highest)";
+	} else if (importance == '3') {
+		word = "low";
+		number = "5 (Lowest)";
+	}
+	sieve_letter_field(l, "Importance", word, strlen(word));
+	sieve_letter_field(l, "X-Priority", number, strlen(number));
+}
+
 static int
 write_notice(struct sieve_run *run, struct sieve_node *node, const struct sieve_mailto *m,
     const char **message, size_t *len)
@@ -76,13 +93,7 @@ write_notice(struct sieve_run *run, struct sieve_node *node, const struct sieve_
 		sieve_letter_field(&l, m->name[i].s, m->value[i].s, m->value[i].len);
 	snprintf(mark, sizeof(mark), "auto-notified; owner-email=\"%s\"", owner);
 	sieve_letter_basics(&l, mark);
-	if (importance.len == 1 && importance.s[0] != '2') {
-		bool high = importance.s[0] == '1';
-
-		sieve_letter_field(&l, "Importance", high ? "high" : "low", high ? 4 : 3);
-		sieve_letter_field(&l, "X-Priority", high ? "1 (Highest)" : "5 (Lowest)",
-		    high ? 11 : 10);
-	}
+	priority(&l, importance.len == 1 ? importance.s[0] : '2');
 	if (m->body.s != NULL)
 		text = m->body;
 	else if (text.s == NULL)

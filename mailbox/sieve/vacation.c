@@ -19,6 +19,7 @@
 struct own {
 	struct sieve_value v[OWN_MAX];
 	size_t n;
+	struct sieve_value addressed; /* the one that the header names */
 };
 
 static void
@@ -48,7 +49,7 @@ is_own(const struct own *own, const struct sieve_value *v)
 
 /* Is a recipient in the header one of the owner's addresses? (RFC 5230, 4.5) */
 static int
-is_addressed(struct sieve_run *run, const struct own *own)
+is_addressed(struct sieve_run *run, struct own *own)
 {
 	static const char *const names[] = { "to", "cc", "bcc", "resent-to", "resent-cc",
 		"resent-bcc" };
@@ -71,8 +72,10 @@ is_addressed(struct sieve_run *run, const struct own *own)
 		if (sieve_spend(run, 1 + list.n) == -1)
 			return -1;
 		for (size_t k = 0; k < list.n; k++)
-			if (is_own(own, &list.v[k].all))
+			if (is_own(own, &list.v[k].all)) {
+				own->addressed = list.v[k].all;
 				return 1;
+			}
 	}
 	return 0;
 }
@@ -267,20 +270,18 @@ references(struct sieve_run *run, struct sieve_letter *l)
 
 static int
 write_reply(struct sieve_run *run, struct sieve_node *node,
-    const struct sieve_mailbox *sender, const struct sieve_value *reason,
-    struct sieve_action *a)
+    const struct sieve_mailbox *sender, const struct own *own,
+    const struct sieve_value *reason, struct sieve_action *a)
 {
-	const struct sieve_input *in = run->in;
 	struct sieve_letter l;
 	struct sieve_value from;
 
 	sieve_letter_init(&l, run);
 	if (sieve_option_value(run, node, OPT_FROM, &from) == -1)
 		return -1;
-	if (from.s == NULL || from.len == 0) {
-		from.s = in->owner != NULL ? in->owner : in->envelope_to;
-		from.len = strlen(from.s);
-	}
+	/* The answer comes from the address that was written to. */
+	if (from.s == NULL || from.len == 0)
+		from = own->addressed;
 	sieve_letter_field(&l, "From", from.s, from.len);
 	sieve_letter_field(&l, "To", sender->all.s, sender->all.len);
 	if (subject(run, node, &l) == -1)
@@ -309,6 +310,7 @@ sieve_do_vacation(struct sieve_run *run, struct sieve_node *node)
 
 	if (own == NULL)
 		return sieve_fail_memory(run);
+	own->addressed = (struct sieve_value){ NULL, 0 };
 	for (size_t i = 0; i < run->out->n; i++)
 		if (run->out->v[i].kind == SIEVE_REPLY)
 			return sieve_fail(run, "vacation is executed twice");
@@ -328,7 +330,7 @@ sieve_do_vacation(struct sieve_run *run, struct sieve_node *node)
 	a->remember_s = seconds > SECONDS_MAX ? SECONDS_MAX : (uint32_t)seconds;
 	if ((a->address = sieve_keep_value(run, &sender->all)) == NULL ||
 	    make_key(run, node, sender, &reason, a->key) == -1 ||
-	    write_reply(run, node, sender, &reason, a) == -1)
+	    write_reply(run, node, sender, own, &reason, a) == -1)
 		return -1;
 	/* The copy goes with the answer: it stands behind it. */
 	return sieve_add_fcc(

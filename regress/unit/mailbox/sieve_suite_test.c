@@ -108,7 +108,7 @@ struct kept {
 static struct {
 	const char *path; /* of the script of tests */
 	struct sieve_input in;
-	char *message, *from, *to;
+	char *message, *from, *to, *owner;
 	struct sieve_program *program;
 	struct sieve_errors errors;
 	struct sieve_result result; /* of the script that was run */
@@ -231,7 +231,9 @@ set_part(struct sieve_run *run, const struct sieve_node *node)
 		suite.in.envelope_from = suite.from;
 	} else if (ascii_equal(part.s, part.len, "envelope.to")) {
 		replace(&suite.to, v.s, v.len);
-		suite.in.envelope_to = suite.in.owner = suite.to;
+		suite.in.envelope_to = suite.to;
+		replace(&suite.owner, v.s, v.len);
+		suite.in.owner = suite.owner;
 	}
 	return 0;
 }
@@ -539,7 +541,9 @@ run_file(const char *path)
 	replace(&suite.from, "sender@example.com", 18);
 	replace(&suite.to, "recipient@example.com", 21);
 	suite.in.envelope_from = suite.from;
-	suite.in.envelope_to = suite.in.owner = suite.to;
+	suite.in.envelope_to = suite.to;
+	replace(&suite.owner, suite.to, strlen(suite.to));
+	suite.in.owner = suite.owner;
 	suite.ran = false;
 	(void)set_message(NULL, first, sizeof(first) - 1);
 	sieve_run(p, &suite.in, &result);
@@ -597,5 +601,6 @@ main(int argc, char **argv)
 	free(suite.message);
 	free(suite.from);
 	free(suite.to);
+	free(suite.owner);
 	return r;
 }
