@@ -175,6 +175,8 @@ post(struct take *t, const char *prefix, size_t prefix_len, const char *author)
 
 		if (n == -1 && errno == EINTR)
 			continue;
+		if (n > 0 && memchr(slice, '\0', (size_t)n) != NULL)
+			goto binary;
 		if (n <= 0 || write_at(fd, slice, (size_t)n, to) == -1)
 			goto fail;
 		at += (uint64_t)n;
@@ -188,6 +190,14 @@ post(struct take *t, const char *prefix, size_t prefix_len, const char *author)
 	take_stats.posted++;
 	say(t, "list-posted", author, "");
 	answer(t, JOB_DELIVERED, "2.0.0", "posted to the list");
+	return;
+binary:
+	/* Of BINARYMIME (RFC 3030), which is not what the members are sent. */
+	free(head.p);
+	close(fd);
+	take_stats.rejected++;
+	say(t, "list-refused", author, "it is binary");
+	answer(t, JOB_FAILED, "5.6.1", "lists take no binary messages");
 	return;
 fail:
 	log_warn("a post to %s cannot be written", t->m.list);

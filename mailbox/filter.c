@@ -346,6 +346,10 @@ send_out(struct run *r, const struct sieve_action *a, size_t body_off)
 	} else if (a->header != NULL && a->header_len + r->d->size > EDITED_MAX) {
 		say(r->trouble, sizeof(r->trouble),
 		    "too large to be redirected with its header edited");
+	} else if (a->header != NULL && memchr(r->data + body_off, '\0',
+					    (size_t)r->d->size - body_off) != NULL) {
+		say(r->trouble, sizeof(r->trouble),
+		    "binary, and cannot be redirected with its header edited");
 	} else if (a->header != NULL) {
 		fd = message_file(r, a->header, a->header_len, r->data + body_off,
 		    (size_t)r->d->size - body_off);

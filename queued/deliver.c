@@ -286,6 +286,7 @@ job_close(struct job *j)
 	if (post_waits(j))
 		return;
 	result_count_loss(j);
+	outlet_refuse(j);
 	for (uint32_t i = 0; i < j->nrcpt; i++)
 		delivered |=
 		    j->rcpts[i].status == JOB_DELIVERED && !j->rcpts[i].elsewhere;

@@ -21,6 +21,7 @@ struct job_rcpt {
 	uint8_t by_known;  /* remote: it knows until when (RFC 2852) */
 	uint8_t kept;      /* local: a mailbox has it, whatever else it stood for */
 	uint8_t elsewhere; /* local: it only stood for others, no mailbox was opened */
+	uint8_t no_outlet; /* local: a message that goes with it could not be taken */
 	char enhanced[16];
 	char *mta;   /* NULL: "" */
 	char *words; /* of the remote when mta is set, ours otherwise */
@@ -83,13 +84,15 @@ int result_record(struct job *);
 void result_count_loss(struct job *);
 
 /*
- * outlet.c: take one, from a descriptor that stays the caller's. 0; -1: it is malformed,
- * or too much.
+ * outlet.c: take one, from a descriptor that stays the caller's. 0, also when its content
+ * cannot be taken: then its recipient is deferred. -1: it is malformed.
  */
 struct msg_job_outlet;
 /* done: of one that takes longer (post.h). */
 int outlet_take(
     struct job *, const struct msg_job_outlet *, int fd, void (*done)(struct job *));
+/* Before the end of a job: results with which something goes that could not be taken. */
+void outlet_refuse(struct job *);
 void outlet_free(struct job *);
 /* outlet.c: its content with a Received field, in CRLF; free()d by the caller. */
 char *outlet_text(const struct job_outlet *, uint64_t id, int64_t now, size_t *len);

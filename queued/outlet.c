@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "common/daemon.h"
+#include "common/log.h"
 #include "common/msg.h"
 #include "common/proto/date.h"
 #include "queued/job.h"
@@ -31,52 +32,91 @@ outlet_clear(struct job_outlet *o)
 	free(o->list);
 }
 
-int
-outlet_take(
-    struct job *j, const struct msg_job_outlet *p, int fd, void (*done)(struct job *))
+/* The whole text, or what is wrong. */
+static const char *
+read_text(struct job_outlet *o, int fd)
 {
-	struct job_outlet *v, *o;
 	size_t n = 0;
 
-	if (fd == -1 || p->size == 0 ||
-	    (p->size > OUTLET_SIZE_MAX && p->kind != OUTLET_POST) ||
-	    p->address[0] == '\0' || j->noutlets == OUTLETS_MAX ||
-	    p->kind < OUTLET_REDIRECT || p->kind > OUTLET_POST)
-		return -1;
+	if ((o->text = malloc(o->len)) == NULL)
+		return "no memory";
+	while (n < o->len) {
+		ssize_t k = pread(fd, o->text + n, o->len - n, (off_t)n);
+
+		if (k == -1 && errno == EINTR)
+			continue;
+		if (k <= 0)
+			return "it is shorter than was said";
+		n += (size_t)k;
+	}
+	return memchr(o->text, '\0', o->len) != NULL ? "it has a NUL" : NULL;
+}
+
+static const char *
+take(struct job *j, const struct msg_job_outlet *p, int fd, void (*done)(struct job *))
+{
+	struct job_outlet *v, *o;
+	const char *bad;
+
+	if (p->size == 0 || (p->size > OUTLET_SIZE_MAX && p->kind != OUTLET_POST))
+		return "it is empty or too large";
+	if (j->noutlets == OUTLETS_MAX)
+		return "there are too many with one delivery";
 	if ((v = reallocarray(j->outlets, j->noutlets + 1, sizeof(*v))) == NULL)
-		return -1;
+		return "no memory";
 	j->outlets = v;
 	o = &v[j->noutlets];
 	memset(o, 0, sizeof(*o));
 	o->num = p->rcpt;
 	o->kind = p->kind;
 	o->len = (size_t)p->size;
-	o->address = strdup(p->address);
-	if (p->kind == OUTLET_POST) {
-		if (o->address == NULL || (o->list = strdup(p->list)) == NULL ||
-		    post_take(j, o, p->size, fd, done) == -1) {
-			outlet_clear(o);
-			return -1;
-		}
-		j->noutlets++;
-		return 0;
-	}
-	o->text = malloc(o->len);
-	while (o->address != NULL && o->text != NULL && n < o->len) {
-		ssize_t k = pread(fd, o->text + n, o->len - n, (off_t)n);
-
-		if (k == -1 && errno == EINTR)
-			continue;
-		if (k <= 0)
-			break;
-		n += (size_t)k;
-	}
-	if (n < o->len || memchr(o->text, '\0', o->len) != NULL) {
+	if ((o->address = strdup(p->address)) == NULL)
+		bad = "no memory";
+	else if (p->kind != OUTLET_POST)
+		bad = read_text(o, fd);
+	else if ((o->list = strdup(p->list)) == NULL)
+		bad = "no memory";
+	else
+		bad = post_take(j, o, p->size, fd, done) == -1
+			  ? "the post cannot be written, or is none"
+			  : NULL;
+	if (bad != NULL)
 		outlet_clear(o);
+	else
+		j->noutlets++;
+	return bad;
+}
+
+int
+outlet_take(
+    struct job *j, const struct msg_job_outlet *p, int fd, void (*done)(struct job *))
+{
+	struct job_rcpt *r = job_rcpt_find(j, p->rcpt);
+	const char *bad;
+	char qid[QID_SIZE];
+
+	if (r == NULL || fd == -1 || p->address[0] == '\0' || p->kind < OUTLET_REDIRECT ||
+	    p->kind > OUTLET_POST)
 		return -1;
-	}
-	j->noutlets++;
+	if ((bad = take(j, p, fd, done)) == NULL)
+		return 0;
+	/* It is a mailbox's or a list's fault, or the disk's: other deliveries go on. */
+	qid_format(j->msg, qid);
+	if (!r->no_outlet)
+		log_warnx(
+		    "%s: a message to %s that goes with it: %s", qid, p->address, bad);
+	r->no_outlet = 1;
 	return 0;
+}
+
+void
+outlet_refuse(struct job *j)
+{
+	for (uint32_t i = 0; i < j->nrcpt; i++)
+		if (j->rcpts[i].no_outlet && (j->rcpts[i].status == JOB_DELIVERED ||
+						 j->rcpts[i].status == JOB_FAILED))
+			job_result(&j->rcpts[i], JOB_DEFERRED, "4.3.0", "", "",
+			    "a message that goes with the delivery cannot be taken");
 }
 
 void

@@ -304,6 +304,18 @@ def test_large_post():
     empty()
 
 
+def test_binary_post():
+    """With NULs it goes back to its author, and holds up nobody."""
+    post = text("binary", body="a\0b\r\n").encode()
+    with fife.smtp(587, ALICE) as c:
+        assert c.docmd("MAIL", f"FROM:<{ALICE}> BODY=BINARYMIME")[0] == 250
+        assert c.docmd("RCPT", f"TO:<{LIST}>")[0] == 250
+        c.send(b"BDAT %d LAST\r\n" % len(post) + post)
+        assert c.getreply()[0] == 250
+    assert fife.wait_message("lists take no binary messages")
+    empty()
+
+
 def waited(condition, what):
     """While daemons are killed: what was deferred is tried at once, who is away is waited for."""
     def there():

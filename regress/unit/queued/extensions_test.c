@@ -300,6 +300,45 @@ test_script_sends_on(void **state)
 	UNTIL(nmsgs() == 0);
 }
 
+static void
+send_with(uint64_t size, const char *text, size_t len)
+{
+	struct msg_job_outlet o = {
+		.kind = OUTLET_NOTICE, .size = size, .address = "far@remote.test"
+	};
+	int fd = compat_memfd_create("outlet");
+
+	assert_int_equal(write(fd, text, len), (ssize_t)len);
+	o.job = seen.job.job;
+	o.rcpt = seen.rcpts[0].rcpt;
+	channel_send(theirs[LOCAL], MSG_LDELIVER_QUEUED_OUTLET, 0, &o, fd);
+}
+
+/* What one mailbox or list cannot send holds up itself and no other delivery. */
+static void
+test_script_sends_rubbish(void **state)
+{
+	struct channel *local = ours[LOCAL];
+
+	(void)state;
+	submit("bob@example.test", "alice@example.test", 0);
+	UNTIL(seen.njobs == 1);
+	send_with(5, "a\0b\r\n", 5);
+	send_with(9, "ab\r\n", 4);
+	send_with(0, "", 0);
+	send_with(1u << 30, "ab\r\n", 4);
+	for (int i = 0; i < 70; i++)
+		send_with(4, "ab\r\n", 4);
+	job_answer(theirs[LOCAL], seen.job.job, JOB_DELIVERED);
+	/* Others' deliveries go on, and so does it when it is asked for again. */
+	submit("bob@example.test", "eve@example.test", 0);
+	UNTIL(seen.njobs == 2);
+	assert_ptr_equal(ours[LOCAL], local);
+	assert_string_equal(seen.rcpts[0].address, "eve@example.test");
+	job_answer(theirs[LOCAL], seen.job.job, JOB_DELIVERED);
+	UNTIL(nmsgs() == 1);
+}
+
 /* An smtpd that says what no smtpd says is cut off. */
 static void
 hostile(void)
@@ -348,6 +387,8 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_release_and_expiry, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_carried, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_script_sends_on, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+		    test_script_sends_rubbish, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_hostile, setup, teardown),
 	};
 
