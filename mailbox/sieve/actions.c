@@ -180,6 +180,8 @@ do_reject(struct sieve_run *run, struct sieve_node *node)
 	for (size_t i = 0; i < run->out->n; i++)
 		if (run->out->v[i].kind == SIEVE_REJECT)
 			return sieve_fail(run, "the message is rejected twice");
+	if (run->vacated)
+		return sieve_fail(run, "a rejection conflicts with vacation");
 	if (v.len > REJECT_TEXT_MAX)
 		v.len = utf8_cut(v.s, v.len, REJECT_TEXT_MAX);
 	if ((a = sieve_action_new(run, SIEVE_REJECT, node)) == NULL ||

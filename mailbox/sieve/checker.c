@@ -452,7 +452,14 @@ sieve_check_include(struct sieve_checker *c, struct sieve_node *node,
 	for (u = c->program->units; u != NULL; u = u->next) {
 		if (u->location != location || strcmp(u->name, name) != 0)
 			continue;
-		if (u->open) {
+		/* Passed over as it runs when :once, and no matter yet when uploaded
+		 * (RFC 6609, 3.2). */
+		if (u->open && sieve_option(node, OPT_ONCE) == NULL) {
+			if (c->env->upload) {
+				sieve_report_warning(&c->report, node->at,
+				    "script \"%s\" includes itself", name);
+				return u;
+			}
 			sieve_report_error(
 			    &c->report, node->at, "script \"%s\" includes itself", name);
 			return NULL;

@@ -166,6 +166,11 @@ do_include(struct sieve_run *run, const struct sieve_node *node)
 	}
 	if (sieve_option(node, OPT_ONCE) != NULL && run->included[u->number])
 		return FLOW_NEXT;
+	for (const struct sieve_frame *up = run->frame; up != NULL; up = up->up)
+		if (up->unit == u) {
+			sieve_fail(run, "the script \"%s\" includes itself", u->name);
+			return FLOW_FAIL;
+		}
 	if (run->depth >= SIEVE_INCLUDE_DEPTH_MAX) {
 		sieve_fail(run, "scripts include one another too deeply");
 		return FLOW_FAIL;
@@ -353,8 +358,10 @@ sieve_run(
 	if (run.keep == NULL || run.scratch == NULL || frame.locals == NULL ||
 	    run.globals == NULL || run.included == NULL || sieve_message_open(&run) == -1)
 		(void)sieve_fail_memory(&run);
-	else
+	else {
+		run.included[frame.unit->number] = true;
 		flow = sieve_commands(&run, frame.unit->commands);
+	}
 	out->body_off = run.body_off;
 	if (flow != FLOW_FAIL && !out->cancelled)
 		sieve_implicit_keep(&run);

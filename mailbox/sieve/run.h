@@ -66,6 +66,7 @@ struct sieve_run {
 	struct mime_tree *tree;
 	int part; /* of the innermost foreverypart, or -1 */
 	struct sieve_node *breaking;
+	bool vacated; /* by a vacation, which may have answered or not */
 	unsigned int redirects;
 	int64_t regex_ns;              /* time that expressions took */
 	const struct sieve_node *node; /* for the place of a failure */

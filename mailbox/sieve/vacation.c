@@ -311,9 +311,13 @@ sieve_do_vacation(struct sieve_run *run, struct sieve_node *node)
 	if (own == NULL)
 		return sieve_fail_memory(run);
 	own->addressed = (struct sieve_value){ NULL, 0 };
+	/* Whether an answer is due or not (RFC 5230, 4.7). */
+	if (run->vacated)
+		return sieve_fail(run, "vacation is executed twice");
 	for (size_t i = 0; i < run->out->n; i++)
-		if (run->out->v[i].kind == SIEVE_REPLY)
-			return sieve_fail(run, "vacation is executed twice");
+		if (run->out->v[i].kind == SIEVE_REJECT)
+			return sieve_fail(run, "vacation conflicts with a rejection");
+	run->vacated = true;
 	if ((r = wants_answer(run, node, own, &sender)) != 1)
 		return r;
 	if (sieve_expand(run, &node->positional[0]->v[0], &reason) == -1)

@@ -488,6 +488,7 @@ host_run(void *arg, const void *arg2, void *unused)
 		run->out->n = run->out->n_marks = 0;
 		run->out->cancelled = false;
 		run->redirects = 0;
+		run->vacated = false;
 		forget_kept(false);
 		return sieve_variable_set(run, &run->flags, "", 0);
 	case HOST_CONFIG:

@@ -1,0 +1,4 @@
+require ["include", "fileinto"];
+
+include :once "once_a";
+fileinto "within";

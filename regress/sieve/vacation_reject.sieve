@@ -1,0 +1,5 @@
+require ["vacation", "reject"];
+
+# To nobody, for the message is not to the owner.
+vacation "Away.";
+reject "No.";
