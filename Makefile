@@ -113,6 +113,8 @@ $(foreach p,$(PROGRAMS),$(eval $(call program,$(B)/bin/$(p),$(p))))
 UNIT_SRC := $(wildcard regress/unit/*/*_test.c)
 UNIT = $(patsubst regress/unit/%.c,$(B)/unit/%,$(UNIT_SRC))
 unit_lib = $(if $(filter common,$(1)),,$(B)/lib$(1).a $(also_$(1)))
+# A test may set the clock that says how long another user's process is silent.
+UNITFLAGS_imap_share_test = -Wl,--wrap=imap_share_now
 define unit
 $(B)/unit/$(1): regress/unit/$(1).c $$(call unit_lib,$(firstword $(subst /, ,$(1)))) $(B)/libcommon.a
 	@mkdir -p $$(@D)

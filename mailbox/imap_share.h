@@ -36,6 +36,10 @@
 #define IMAP_SHARE_FOLDERS_MAX 20000
 /* Nothing came of a link for so long in a command: it is given up. */
 #define IMAP_SHARE_PATIENCE_MS 120000
+/* LIST and STATUS go on without an owner's process that is silent for so long, and wait
+ * for all of them no longer than that. */
+#define IMAP_SHARE_LIST_MS 15000
+#define IMAP_SHARE_LIST_ALL_MS 45000
 #define IMAP_SHARE_HIGH_WATER (256 * 1024)
 #define IMAP_SHARE_OWNER_MAX (ADDRESS_MAX * 3) /* in the form of a name */
 

@@ -178,6 +178,19 @@ take_line(struct gather *g, struct imap_link *l, char *s, size_t len)
 	(void)add(sh, &g->cap, name, flags);
 }
 
+/* One silent owner, who may be hostile, holds up nobody for long, nor do many. */
+static bool
+patient(const struct imap_link *l, int64_t since)
+{
+	int64_t now = imap_share_now();
+
+	/* What is said of the selected folder must not get lost. */
+	if (l == l->imap->share->selected)
+		return now - l->used_ms < IMAP_SHARE_PATIENCE_MS;
+	return now - l->used_ms < IMAP_SHARE_LIST_MS &&
+	       now - since < IMAP_SHARE_LIST_ALL_MS;
+}
+
 /* Reads the answer. 1: wait; 0: that was all of this owner. */
 static int
 collect(struct gather *g, struct imap_link *l)
@@ -189,10 +202,10 @@ collect(struct gather *g, struct imap_link *l)
 		bool last;
 
 		if (imap_link_next(l) == IMAP_REPLY_MORE)
-			return l->state != IMAP_LINK_LOST &&
-			       imap_share_now() - l->used_ms < IMAP_SHARE_PATIENCE_MS;
+			return l->state != IMAP_LINK_LOST && patient(l, g->since);
 		if (imap_reply_is(&l->reply, tag) && l->reply.last) {
 			imap_reply_take(&l->reply, l->in, NULL, SIZE_MAX);
+			g->asked = 0;
 			return 0;
 		}
 		if (l->reply.first)
@@ -246,8 +259,7 @@ gather_folders(struct imap *s, struct gather *g)
 				continue;
 			l->used_ms = imap_share_now();
 		}
-		if (l->state == IMAP_LINK_ASKED &&
-		    imap_share_now() - l->used_ms < IMAP_SHARE_PATIENCE_MS)
+		if (l->state == IMAP_LINK_ASKED && patient(l, g->since))
 			return 1;
 		if (l->state != IMAP_LINK_OPEN)
 			continue;
@@ -257,7 +269,7 @@ gather_folders(struct imap *s, struct gather *g)
 		}
 		if (collect(g, l))
 			return 1;
-		if (l->state == IMAP_LINK_OPEN && l->reply.inside)
+		if (l->state == IMAP_LINK_OPEN && (l->reply.inside || g->asked != 0))
 			imap_link_abandon(l);
 	}
 	return 0;
@@ -367,6 +379,7 @@ struct status {
 	const char *done;
 	struct imap_link *link;
 	unsigned int asked;
+	int64_t since;
 };
 
 static void
@@ -412,8 +425,7 @@ status_step(struct imap *s, struct imap_task *t, size_t unsent)
 				continue;
 			l->used_ms = imap_share_now();
 		}
-		if (l->state == IMAP_LINK_ASKED &&
-		    imap_share_now() - l->used_ms < IMAP_SHARE_PATIENCE_MS)
+		if (l->state == IMAP_LINK_ASKED && patient(l, x->since))
 			return imap_share_wait(s);
 		if (l->state != IMAP_LINK_OPEN)
 			continue;
@@ -428,9 +440,15 @@ status_step(struct imap *s, struct imap_task *t, size_t unsent)
 			return 0;
 		if (r == IMAP_RELAY_FULL)
 			return 1;
+		/* What the client has begun to read is not cut off. */
 		if (r == IMAP_RELAY_MORE &&
-		    imap_share_now() - l->used_ms < IMAP_SHARE_PATIENCE_MS)
+		    (l->reply.inside
+			    ? imap_share_now() - l->used_ms < IMAP_SHARE_PATIENCE_MS
+			    : patient(l, x->since)))
 			return imap_share_wait(s);
+		if (r == IMAP_RELAY_MORE && l->state == IMAP_LINK_OPEN &&
+		    !l->reply.inside)
+			imap_link_abandon(l);
 	}
 	imap_ok(s, "%s", x->done);
 	return 0;
@@ -455,5 +473,6 @@ imap_share_status(
 	x->n = n;
 	x->items = items;
 	x->done = done;
+	x->since = imap_share_now();
 	imap_set_task(s, &x->task);
 }

@@ -46,6 +46,17 @@ share_teardown(void **state)
 	return teardown(state);
 }
 
+/* The clock of links, which the test sets on. */
+static int64_t later_ms;
+int64_t __real_imap_share_now(void);
+int64_t __wrap_imap_share_now(void);
+
+int64_t
+__wrap_imap_share_now(void)
+{
+	return __real_imap_share_now() + later_ms;
+}
+
 /* ---- the provider of links ---- */
 
 static int
@@ -544,6 +555,33 @@ guest(size_t step)
 	imap_free(s);
 }
 
+/* LIST does not wait for a process that says nothing, and what comes late is nobody's. */
+static void
+silent(size_t step)
+{
+	struct imap *s = session(true);
+	struct evbuffer *out = evbuffer_new();
+
+	later_ms = 0;
+	tells(s, step, "a LIST \"\" *\r\n", "");
+	later_ms = IMAP_SHARE_LIST_MS - 5000;
+	settle(s, step, out);
+	assert_int_equal(evbuffer_get_length(out), 0);
+	later_ms = IMAP_SHARE_LIST_MS;
+	settle(s, step, out);
+	evbuffer_add(out, "", 1);
+	like((char *)evbuffer_pullup(out, -1),
+	    "* LIST (\\HasNoChildren) \"/\" INBOX\r\n"
+	    "* LIST (\\Noselect \\HasChildren) \"/\" \"Other Users\"\r\n"
+	    "* LIST (\\Noselect \\HasChildren) \"/\" \"Other Users/alice@x.test\"\r\n"
+	    "a OK @\r\n");
+	assert_non_null(far.link);
+	assert_int_not_equal(far.link->skip, 0);
+	evbuffer_free(out);
+	end(s);
+	later_ms = 0;
+}
+
 static void
 with_stores(void (*dialogue)(size_t step))
 {
@@ -570,6 +608,7 @@ TEST(lost)
 TEST(notify)
 TEST(hostile)
 TEST(guest)
+TEST(silent)
 
 int
 main(void)
@@ -582,6 +621,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(
 		    test_hostile, share_setup, share_teardown),
 		cmocka_unit_test_setup_teardown(test_guest, share_setup, share_teardown),
+		cmocka_unit_test_setup_teardown(test_silent, share_setup, share_teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
