@@ -31,12 +31,13 @@ wanted="gcc make libc6-dev libevent-dev libssl-dev libbsd-dev liblmdb-dev libidn
 	libpcre2-dev libcrypt-dev libseccomp-dev zlib1g-dev libunbound-dev libclamav-dev"
 # To run the demonstration, to resolve names with DNSSEC, and to test.
 useful="openssl dns-root-data ca-certificates git clang clang-format libclang-rt-14-dev libcmocka-dev mandoc python3 curl swaks
-	sieve-connect isync offlineimap3 libsasl2-modules fetchmail getmail6 mpop mutt procps iproute2 libnet-ssleay-perl msmtp libdb5.3 libicu72 libnsl2
+	sieve-connect isync offlineimap3 libsasl2-modules fetchmail getmail6 mpop mutt neomutt procps iproute2 libnet-ssleay-perl msmtp libdb5.3 libicu72 libnsl2
 	libexttextcat-2.0-0 liblua5.4-0 libsodium23 libstemmer0d libtirpc3 libunwind8 libwrap0"
 # Servers to test with, which are unpacked by the tests and never installed: they would
 # start, and take the place of the system's own.
 peers="postfix opensmtpd exim4-base exim4-daemon-light
 	dovecot-core dovecot-imapd dovecot-pop3d dovecot-lmtpd"
+imapflow=2.10.2
 
 fetch_peers() {
 	dir=$(dirname "$0")/../build/peers
@@ -46,6 +47,19 @@ fetch_peers() {
 		(cd "$dir" && apt-get download -q "$p" >/dev/null 2>&1) ||
 			echo "$0: could not fetch $p: its tests will be skipped" >&2
 	done
+	fetch_imapflow
+}
+
+# A client from npm's configured registry, whose scripts are not run; npm itself is too
+# large to be installed for one test.
+fetch_imapflow() {
+	at=$dir/imapflow
+	if [ ! -d "$at/node_modules/imapflow" ] && command -v npm >/dev/null 2>&1; then
+		mkdir -p "$at"
+		npm install --prefix "$at" --no-package-lock --no-save --no-audit --no-fund \
+			--ignore-scripts "imapflow@$imapflow" >/dev/null 2>&1 ||
+			echo "$0: could not fetch imapflow: its tests will be skipped" >&2
+	fi
 }
 
 lacking() {
