@@ -150,7 +150,7 @@ def in_terminal(argv):
     """Runs a program that wants a terminal; what it drew."""
     pid, fd = pty.fork()
     if pid == 0:
-        os.environ.update(TERM="xterm-256color", HOME=fife.dir, LANG="C.UTF-8", COLUMNS="100", LINES="40")
+        os.environ.update(TERM="xterm-256color", HOME=fife.dir, TMPDIR=fife.dir, LANG="C.UTF-8", COLUMNS="100", LINES="40")
         os.execvp(argv[0], argv)
     drawn, end = b"", time.monotonic() + suite.PATIENCE
     try:
