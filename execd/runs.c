@@ -197,7 +197,9 @@ on_input(evutil_socket_t fd, short what, void *arg)
 			 */
 			if (got == -1) {
 				log_warn("%s: the message", r->m.qid);
-				kill(-r->pid, SIGKILL);
+				/* It may lead no group yet, just started. */
+				if (kill(-r->pid, SIGKILL) == -1)
+					(void)kill(r->pid, SIGKILL);
 			}
 			pipe_close(&r->in, &r->ev_in);
 			return;
