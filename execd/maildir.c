@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "common/compat/compat.h"
+#include "common/file.h"
 #include "execd/child.h"
 #include "execd/feed.h"
 
@@ -29,24 +30,6 @@ failed(const char *what)
 }
 
 static int
-write_all(int fd, const void *p, size_t len)
-{
-	const char *s = p;
-
-	while (len > 0) {
-		ssize_t n = write(fd, s, len);
-
-		if (n == -1 && errno == EINTR)
-			continue;
-		if (n == -1)
-			return -1;
-		s += n;
-		len -= (size_t)n;
-	}
-	return 0;
-}
-
-static int
 copy(int out, const uint8_t *prefix, size_t prefix_len, int in, uint64_t size)
 {
 	static char buf[2 * FEED_ROOM];
@@ -55,7 +38,7 @@ copy(int out, const uint8_t *prefix, size_t prefix_len, int in, uint64_t size)
 
 	feed_init(&f, prefix, prefix_len, in, size);
 	while ((n = feed_next(&f, buf)) > 0)
-		if (write_all(out, buf, (size_t)n) == -1)
+		if (file_write_all(out, buf, (size_t)n) == -1)
 			return -1;
 	return n == 0 ? 0 : -1;
 }

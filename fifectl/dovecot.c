@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "common/compat/compat.h"
+#include "common/file.h"
 #include "common/proto/dovecot_uidlist.h"
 #include "common/proto/tar_format.h"
 #include "fifectl/command.h"
@@ -64,24 +65,6 @@ dovecot_open(const char *path)
 		close(sub);
 	fprintf(stderr, "fifectl: %s: no Maildir\n", path);
 	return -1;
-}
-
-static int
-put(int fd, const void *p, size_t len)
-{
-	const char *at = p;
-
-	while (len > 0) {
-		ssize_t n = write(fd, at, len);
-
-		if (n == -1 && errno == EINTR)
-			continue;
-		if (n == -1)
-			return -1;
-		at += n;
-		len -= (size_t)n;
-	}
-	return 0;
 }
 
 static int
@@ -149,7 +132,7 @@ send_file(int out, int at, const char *name, const char *as)
 		return 0;
 	}
 	n = tar_write_header(head, as, (uint64_t)st.st_size, (int64_t)st.st_mtime, '0');
-	if (n == 0 || put(out, head, n) == -1) {
+	if (n == 0 || file_write_all(out, head, n) == -1) {
 		close(fd);
 		return n == 0 ? 0 : -1;
 	}
@@ -163,7 +146,7 @@ send_file(int out, int at, const char *name, const char *as)
 			close(fd);
 			return -1;
 		}
-		if (put(out, buf, (size_t)k) == -1) {
+		if (file_write_all(out, buf, (size_t)k) == -1) {
 			close(fd);
 			return -1;
 		}
@@ -171,7 +154,7 @@ send_file(int out, int at, const char *name, const char *as)
 	}
 	close(fd);
 	memset(buf, 0, TAR_BLOCK);
-	return put(out, buf, TAR_PAD((uint64_t)st.st_size));
+	return file_write_all(out, buf, TAR_PAD((uint64_t)st.st_size));
 }
 
 static int
@@ -278,7 +261,7 @@ send_folder(int out, int maildir, const char *name)
 		qsort(v, n, sizeof(*v), by_uid);
 	/* Which says that there is one, whatever is in it. */
 	snprintf(as, sizeof(as), "%s%smaildirfolder", prefix, slash);
-	if (put(out, head, tar_write_header(head, as, 0, 0, '0')) == -1)
+	if (file_write_all(out, head, tar_write_header(head, as, 0, 0, '0')) == -1)
 		goto done;
 	for (size_t i = 0; i < 2; i++) {
 		if (faccessat(dir, files[i], R_OK, 0) == -1)
@@ -361,7 +344,7 @@ dovecot_source(int out, void *arg)
 	if (faccessat(maildir, "subscriptions", R_OK, 0) == 0 &&
 	    send_file(out, maildir, "subscriptions", "subscriptions") == -1)
 		goto done;
-	if (put(out, end, sizeof(end)) == -1)
+	if (file_write_all(out, end, sizeof(end)) == -1)
 		goto done;
 	r = unread > 0;
 	if (unread > 0)
