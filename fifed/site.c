@@ -5,26 +5,16 @@
 #include <unistd.h>
 
 #include "common/compat/compat.h"
+#include "common/file.h"
 #include "fifed/internal.h"
 #include "mailbox/site.h"
-
-/* A file in memory; where there is none, one without a name. */
-static int
-memory_file(void)
-{
-	char path[] = "/tmp/fife.XXXXXX";
-	int fd = compat_memfd_create("sieve");
-
-	if (fd == -1 && (fd = mkstemp(path)) != -1)
-		unlink(path);
-	return fd;
-}
 
 int
 site_open(const struct conf *c, struct site_scripts *s, char *e, size_t cap)
 {
 	uint8_t *piece;
-	size_t len, n = 0;
+	size_t len;
+	int r;
 
 	s->fd = -1;
 	s->size = 0;
@@ -32,16 +22,10 @@ site_open(const struct conf *c, struct site_scripts *s, char *e, size_t cap)
 		return -1;
 	if (len == 0)
 		return 0;
-	if ((s->fd = memory_file()) != -1)
-		while (n < len) {
-			ssize_t k = write(s->fd, piece + n, len - n);
-
-			if (k <= 0)
-				break;
-			n += (size_t)k;
-		}
+	s->fd = compat_memfd_create("sieve");
+	r = s->fd == -1 ? -1 : file_write_all(s->fd, piece, len);
 	free(piece);
-	if (n < len) {
+	if (r == -1) {
 		snprintf(e, cap, "%s: sieve: no memory for the scripts", c->file);
 		site_close(s);
 		return -1;
