@@ -71,21 +71,36 @@ sync_directory(const char *path)
 	return r;
 }
 
+/* What is missing is made: with its name on the disk as well, for nobody syncs it later.
+ */
+static int
+make_maildir(const char *path)
+{
+	static const char *const parts[] = { "tmp", "cur", "new" };
+	int made = mkdir(path, 0700) == 0;
+
+	if ((!made && errno != EEXIST) || chdir(path) == -1)
+		return failed(path);
+	/* A directory above that may not be read cannot be synced by this user. */
+	if (made && sync_directory("..") == -1 && errno != EACCES)
+		return failed(path);
+	for (int i = 0; i < 3; i++)
+		if (mkdir(parts[i], 0700) == 0)
+			made = 1;
+		else if (errno != EEXIST)
+			return failed(parts[i]);
+	return made && sync_directory(".") == -1 ? failed(path) : 0;
+}
+
 int
 maildir_deliver(const char *path, const uint8_t *prefix, size_t prefix_len, int content,
     uint64_t size)
 {
-	static const char *const parts[] = { "tmp", "cur", "new" };
 	char unique[512], tmp[600], new[600];
-	int fd, status = 0;
+	int fd, status;
 
-	if (mkdir(path, 0700) == -1 && errno != EEXIST)
-		return failed(path);
-	if (chdir(path) == -1)
-		return failed(path);
-	for (int i = 0; i < 3; i++)
-		if (mkdir(parts[i], 0700) == -1 && errno != EEXIST)
-			return failed(parts[i]);
+	if ((status = make_maildir(path)) != 0)
+		return status;
 	unique_name(unique, sizeof(unique));
 	snprintf(tmp, sizeof(tmp), "tmp/%s", unique);
 	snprintf(new, sizeof(new), "new/%s", unique);
