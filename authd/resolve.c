@@ -124,11 +124,12 @@ look_up_alias_of(const struct resolver *r, const char *key, struct step *s, int 
 	char settings[DOMAIN_SETTINGS_MAX], other[ADDRESS_MAX + 1];
 	const char *at = strrchr(key, '@');
 	struct domain_settings ds;
+	enum dir_status st =
+	    directory_domain_settings(r->directory, at + 1, settings, sizeof(settings));
 	int n;
 
-	if (directory_domain_settings(r->directory, at + 1, settings, sizeof(settings)) !=
-	    DIR_OK)
-		return RESOLVE_UNKNOWN;
+	if (st != DIR_OK)
+		return st == DIR_NONE ? RESOLVE_UNKNOWN : RESOLVE_TEMP;
 	domain_settings_parse(settings, &ds);
 	if (ds.alias_of[0] == '\0' || depth >= DOMAIN_ALIASES_MAX)
 		return RESOLVE_UNKNOWN;
@@ -144,12 +145,16 @@ look_up_at(const struct resolver *r, const char *key, struct step *s, int depth)
 	char other[ADDRESS_MAX + 1];
 	const char *at = strrchr(key, '@'), *plus;
 	enum resolve_status st;
+	enum dir_status domain;
 
 	s->is_user = s->is_list = 0;
 	s->targets[0] = '\0';
 	if (at == NULL)
 		return RESOLVE_UNKNOWN;
-	if (!resolve_domain_is_local(r, at + 1)) {
+	domain = directory_domain_get(r->directory, at + 1);
+	if (domain != DIR_OK && domain != DIR_NONE)
+		return RESOLVE_TEMP;
+	if (domain == DIR_NONE) {
 		/* The host's own name is no mail domain, but its postmaster is reached.
 		 */
 		if (strcmp(at + 1, r->hostname) != 0)
