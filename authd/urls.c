@@ -76,6 +76,8 @@ fetch(struct channel *ch, struct msg *m, enum msg_type type, const char *asker,
 		return MSG_UNKNOWN;
 	if ((st = directory_user_get(auth.directory, key, &owner)) == DIR_NONE)
 		return MSG_UNKNOWN;
+	if (st == DIR_OK && owner.disabled)
+		return MSG_DENIED;
 	if (st != DIR_OK || mboxd == NULL || n_asked >= ASKED_MAX ||
 	    (a = calloc(1, sizeof(*a))) == NULL)
 		return MSG_TEMP;
@@ -87,10 +89,6 @@ fetch(struct channel *ch, struct msg *m, enum msg_type type, const char *asker,
 	strlcpy(q.address, owner.address, sizeof(q.address));
 	strlcpy(q.asker, asker, sizeof(q.asker));
 	strlcpy(q.url, url, sizeof(q.url));
-	if (owner.disabled) {
-		free(a);
-		return MSG_DENIED;
-	}
 	a->channel = channel_serial(ch);
 	a->id = m->id;
 	a->answer = type;
