@@ -2,21 +2,17 @@
 /* Counts of failed logins; see guess.h. */
 #include "authd/guess.h"
 
-#include <sys/queue.h>
-
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/compat/compat.h"
+#include "authd/table.h"
 
 #define BUCKETS 4096
 #define TOKENS 4
 #define FAILURES_MAX 1000
 
 struct entry {
-	LIST_ENTRY(entry) bucket;
-	TAILQ_ENTRY(entry) age;
-	char *name;
+	struct table_entry head;
 	uint32_t failures;
 	uint64_t counted_ms; /* up to when failures have been forgiven */
 	uint32_t tokens[TOKENS];
@@ -24,10 +20,7 @@ struct entry {
 };
 
 struct guess {
-	LIST_HEAD(guess_bucket, entry) buckets[BUCKETS];
-	TAILQ_HEAD(, entry) age; /* longest quiet first */
-	size_t n;
-	uint32_t seed;
+	struct table *table; /* longest quiet first */
 };
 
 struct guess *
@@ -37,19 +30,11 @@ guess_new(void)
 
 	if (g == NULL)
 		return NULL;
-	TAILQ_INIT(&g->age);
-	g->seed = arc4random();
+	if ((g->table = table_new(BUCKETS, sizeof(struct entry))) == NULL) {
+		free(g);
+		return NULL;
+	}
 	return g;
-}
-
-static void
-drop(struct guess *g, struct entry *e)
-{
-	LIST_REMOVE(e, bucket);
-	TAILQ_REMOVE(&g->age, e, age);
-	free(e->name);
-	free(e);
-	g->n--;
 }
 
 void
@@ -57,30 +42,8 @@ guess_free(struct guess *g)
 {
 	if (g == NULL)
 		return;
-	while (!TAILQ_EMPTY(&g->age))
-		drop(g, TAILQ_FIRST(&g->age));
+	table_free(g->table);
 	free(g);
-}
-
-static struct guess_bucket *
-bucket(struct guess *g, const char *name)
-{
-	uint32_t h = g->seed;
-
-	for (; *name != '\0'; name++)
-		h = (h ^ (unsigned char)*name) * 16777619u;
-	return &g->buckets[(h ^ h >> 16) % BUCKETS];
-}
-
-static struct entry *
-find(struct guess *g, const char *name)
-{
-	struct entry *e;
-
-	LIST_FOREACH (e, bucket(g, name), bucket)
-		if (strcmp(e->name, name) == 0)
-			return e;
-	return NULL;
 }
 
 static struct entry *
@@ -88,16 +51,10 @@ add(struct guess *g, const char *name, uint64_t now)
 {
 	struct entry *e;
 
-	if (g->n >= GUESS_NAMES_MAX)
-		drop(g, TAILQ_FIRST(&g->age));
-	if ((e = calloc(1, sizeof(*e))) == NULL || (e->name = strdup(name)) == NULL) {
-		free(e);
-		return NULL;
-	}
-	e->counted_ms = now;
-	LIST_INSERT_HEAD(bucket(g, name), e, bucket);
-	TAILQ_INSERT_TAIL(&g->age, e, age);
-	g->n++;
+	if (table_count(g->table) >= GUESS_NAMES_MAX)
+		table_drop(g->table, table_first(g->table));
+	if ((e = table_add(g->table, name)) != NULL)
+		e->counted_ms = now;
 	return e;
 }
 
@@ -119,13 +76,12 @@ forgive(struct entry *e, uint64_t now)
 uint32_t
 guess_failed(struct guess *g, const char *name, uint32_t token, uint64_t now)
 {
-	struct entry *e = find(g, name);
+	struct entry *e = table_find(g->table, name);
 
 	if (e == NULL && (e = add(g, name, now)) == NULL)
 		return 0;
 	forgive(e, now);
-	TAILQ_REMOVE(&g->age, e, age);
-	TAILQ_INSERT_TAIL(&g->age, e, age);
+	table_touch(g->table, e);
 	for (int i = 0; token != 0 && i < TOKENS; i++)
 		if (e->tokens[i] == token)
 			return e->failures;
@@ -138,16 +94,16 @@ guess_failed(struct guess *g, const char *name, uint32_t token, uint64_t now)
 void
 guess_forget(struct guess *g, const char *name)
 {
-	struct entry *e = find(g, name);
+	struct entry *e = table_find(g->table, name);
 
 	if (e != NULL)
-		drop(g, e);
+		table_drop(g->table, e);
 }
 
 size_t
 guess_count(const struct guess *g)
 {
-	return g->n;
+	return table_count(g->table);
 }
 
 uint32_t

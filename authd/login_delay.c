@@ -2,27 +2,19 @@
 /* The last logins by POP3; see login_delay.h. */
 #include "authd/login_delay.h"
 
-#include <sys/queue.h>
-
 #include <stdlib.h>
-#include <string.h>
 
-#include "common/compat/compat.h"
+#include "authd/table.h"
 
 #define BUCKETS 4096
 
 struct entry {
-	LIST_ENTRY(entry) bucket;
-	TAILQ_ENTRY(entry) age;
+	struct table_entry head;
 	uint64_t at_ms;
-	char address[];
 };
 
 struct login_delay {
-	LIST_HEAD(login_delay_bucket, entry) buckets[BUCKETS];
-	TAILQ_HEAD(, entry) age; /* longest ago first */
-	size_t n;
-	uint32_t seed;
+	struct table *table; /* longest ago first */
 };
 
 struct login_delay *
@@ -32,18 +24,11 @@ login_delay_new(void)
 
 	if (d == NULL)
 		return NULL;
-	TAILQ_INIT(&d->age);
-	d->seed = arc4random();
+	if ((d->table = table_new(BUCKETS, sizeof(struct entry))) == NULL) {
+		free(d);
+		return NULL;
+	}
 	return d;
-}
-
-static void
-drop(struct login_delay *d, struct entry *e)
-{
-	LIST_REMOVE(e, bucket);
-	TAILQ_REMOVE(&d->age, e, age);
-	free(e);
-	d->n--;
 }
 
 void
@@ -51,37 +36,15 @@ login_delay_free(struct login_delay *d)
 {
 	if (d == NULL)
 		return;
-	while (!TAILQ_EMPTY(&d->age))
-		drop(d, TAILQ_FIRST(&d->age));
+	table_free(d->table);
 	free(d);
-}
-
-static size_t
-bucket_of(const struct login_delay *d, const char *address)
-{
-	uint32_t h = d->seed;
-
-	for (; *address != '\0'; address++)
-		h = (h ^ (unsigned char)*address) * 16777619u;
-	return (h ^ h >> 16) % BUCKETS;
-}
-
-static struct entry *
-find(const struct login_delay *d, const char *address)
-{
-	struct entry *e;
-
-	LIST_FOREACH (e, &d->buckets[bucket_of(d, address)], bucket)
-		if (strcmp(e->address, address) == 0)
-			return e;
-	return NULL;
 }
 
 int
 login_delay_over(
     const struct login_delay *d, const char *address, uint64_t now_ms, uint64_t delay_ms)
 {
-	const struct entry *e = d == NULL ? NULL : find(d, address);
+	const struct entry *e = d == NULL ? NULL : table_find(d->table, address);
 
 	return e == NULL || now_ms - e->at_ms >= delay_ms;
 }
@@ -90,25 +53,20 @@ void
 login_delay_mark(
     struct login_delay *d, const char *address, uint64_t now_ms, uint64_t delay_ms)
 {
-	struct entry *e = find(d, address);
-	size_t len = strlen(address) + 1;
+	struct entry *e = table_find(d->table, address);
 
 	if (e != NULL)
-		drop(d, e);
-	while ((e = TAILQ_FIRST(&d->age)) != NULL &&
-	       (now_ms - e->at_ms >= delay_ms || d->n >= LOGIN_DELAY_ENTRIES_MAX))
-		drop(d, e);
-	if ((e = malloc(sizeof(*e) + len)) == NULL)
-		return; /* it may come back at once */
-	memcpy(e->address, address, len);
-	e->at_ms = now_ms;
-	LIST_INSERT_HEAD(&d->buckets[bucket_of(d, address)], e, bucket);
-	TAILQ_INSERT_TAIL(&d->age, e, age);
-	d->n++;
+		table_drop(d->table, e);
+	while ((e = table_first(d->table)) != NULL &&
+	       (now_ms - e->at_ms >= delay_ms ||
+		   table_count(d->table) >= LOGIN_DELAY_ENTRIES_MAX))
+		table_drop(d->table, e);
+	if ((e = table_add(d->table, address)) != NULL) /* else it may come at once */
+		e->at_ms = now_ms;
 }
 
 size_t
 login_delay_count(const struct login_delay *d)
 {
-	return d->n;
+	return table_count(d->table);
 }

@@ -1,29 +1,25 @@
 /* SPDX-License-Identifier: ISC */
 /* What mailboxes hold, by name; see quota.h. */
-#include <sys/queue.h>
-
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "authd/quota.h"
-#include "common/compat/compat.h"
+#include "authd/table.h"
 
 #define BUCKETS 16384
 
 struct entry {
-	struct quota_use use; /* first: an entry is found by it */
-	LIST_ENTRY(entry) bucket;
-	TAILQ_ENTRY(entry) order;
+	struct table_entry head;
+	struct quota_use use;
 	uint8_t changed;
 	uint8_t removed; /* only for the file still */
-	char name[];
 };
 
 struct quota_table {
-	LIST_HEAD(, entry) buckets[BUCKETS];
-	TAILQ_HEAD(entries, entry) all;
-	size_t n;
-	uint32_t seed;
+	struct table
+	    *table; /* the changed ones last, so that saving finds them at once */
+	size_t removed;
 };
 
 struct quota_table *
@@ -33,18 +29,11 @@ quota_table_new(void)
 
 	if (t == NULL)
 		return NULL;
-	TAILQ_INIT(&t->all);
-	t->seed = arc4random();
+	if ((t->table = table_new(BUCKETS, sizeof(struct entry))) == NULL) {
+		free(t);
+		return NULL;
+	}
 	return t;
-}
-
-static void
-drop(struct quota_table *t, struct entry *e)
-{
-	LIST_REMOVE(e, bucket);
-	TAILQ_REMOVE(&t->all, e, order);
-	t->n -= !e->removed;
-	free(e);
 }
 
 void
@@ -52,63 +41,29 @@ quota_table_free(struct quota_table *t)
 {
 	if (t == NULL)
 		return;
-	while (!TAILQ_EMPTY(&t->all))
-		drop(t, TAILQ_FIRST(&t->all));
+	table_free(t->table);
 	free(t);
-}
-
-static struct entry *
-find(const struct quota_table *t, const char *name, uint32_t *bucket)
-{
-	uint32_t h = t->seed;
-	struct entry *e;
-
-	for (const char *p = name; *p != '\0'; p++)
-		h = (h ^ (unsigned char)*p) * 16777619u;
-	*bucket = (h ^ h >> 16) % BUCKETS;
-	LIST_FOREACH (e, &t->buckets[*bucket], bucket)
-		if (strcmp(e->name, name) == 0)
-			return e;
-	return NULL;
-}
-
-static struct entry *
-get(struct quota_table *t, const char *name)
-{
-	size_t len = strlen(name) + 1;
-	uint32_t h;
-	struct entry *e = find(t, name, &h);
-
-	if (e != NULL) {
-		if (e->removed) {
-			e->removed = 0;
-			t->n++;
-			memset(&e->use, 0, sizeof(e->use));
-		}
-		return e;
-	}
-	if ((e = calloc(1, sizeof(*e) + len)) == NULL)
-		return NULL;
-	memcpy(e->name, name, len);
-	LIST_INSERT_HEAD(&t->buckets[h], e, bucket);
-	TAILQ_INSERT_TAIL(&t->all, e, order);
-	t->n++;
-	return e;
 }
 
 struct quota_use *
 quota_table_get(struct quota_table *t, const char *name)
 {
-	struct entry *e = get(t, name);
+	struct entry *e = table_find(t->table, name);
 
+	if (e == NULL)
+		e = table_add(t->table, name);
+	else if (e->removed) {
+		e->removed = 0;
+		t->removed--;
+		memset(&e->use, 0, sizeof(e->use));
+	}
 	return e == NULL ? NULL : &e->use;
 }
 
 const struct quota_use *
 quota_table_find(const struct quota_table *t, const char *name)
 {
-	uint32_t h;
-	const struct entry *e = find(t, name, &h);
+	const struct entry *e = table_find(t->table, name);
 
 	return e == NULL || e->removed ? NULL : &e->use;
 }
@@ -116,24 +71,21 @@ quota_table_find(const struct quota_table *t, const char *name)
 void
 quota_table_changed(struct quota_table *t, struct quota_use *u)
 {
-	struct entry *e = (struct entry *)u;
+	struct entry *e = (void *)((char *)u - offsetof(struct entry, use));
 
-	/* The changed ones are at the end, so that saving finds them at once. */
 	e->changed = 1;
-	TAILQ_REMOVE(&t->all, e, order);
-	TAILQ_INSERT_TAIL(&t->all, e, order);
+	table_touch(t->table, e);
 }
 
 void
 quota_table_remove(struct quota_table *t, const char *name)
 {
-	uint32_t h;
-	struct entry *e = find(t, name, &h);
+	struct entry *e = table_find(t->table, name);
 
 	if (e == NULL || e->removed)
 		return;
 	e->removed = 1;
-	t->n--;
+	t->removed++;
 	quota_table_changed(t, &e->use);
 }
 
@@ -156,7 +108,7 @@ quota_table_rename(struct quota_table *t, const char *from, const char *to)
 size_t
 quota_table_count(const struct quota_table *t)
 {
-	return t->n;
+	return table_count(t->table) - t->removed;
 }
 
 const char *
@@ -164,14 +116,13 @@ quota_table_next(const struct quota_table *t, const void **iter, int changed_onl
     const struct quota_use **use)
 {
 	const struct entry *e =
-	    *iter == NULL ? TAILQ_LAST(&t->all, entries)
-			  : TAILQ_PREV((const struct entry *)*iter, entries, order);
+	    *iter == NULL ? table_last(t->table) : table_before(*iter);
 
 	*iter = e;
 	if (e == NULL || (changed_only && !e->changed))
 		return NULL;
 	*use = e->removed ? NULL : &e->use;
-	return e->name;
+	return e->head.name;
 }
 
 void
@@ -179,11 +130,13 @@ quota_table_saved(struct quota_table *t)
 {
 	struct entry *e, *before;
 
-	for (e = TAILQ_LAST(&t->all, entries); e != NULL && e->changed; e = before) {
-		before = TAILQ_PREV(e, entries, order);
+	for (e = table_last(t->table); e != NULL && e->changed; e = before) {
+		before = table_before(e);
 		e->changed = 0;
-		if (e->removed)
-			drop(t, e);
+		if (e->removed) {
+			t->removed--;
+			table_drop(t->table, e);
+		}
 	}
 }
 

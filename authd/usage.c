@@ -2,8 +2,6 @@
 /* What accounts send; see usage.h. */
 #include "authd/usage.h"
 
-#include <sys/queue.h>
-
 #include <arpa/inet.h>
 #include <inttypes.h>
 #include <stdarg.h>
@@ -11,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "authd/table.h"
 #include "common/compat/compat.h"
 
 #define BUCKETS 4096
@@ -27,9 +26,7 @@ struct network {
 };
 
 struct account {
-	LIST_ENTRY(account) bucket;
-	TAILQ_ENTRY(account) age;
-	char *name;
+	struct table_entry head;
 	struct window counts[USAGE_COUNTS];
 	uint8_t told[USAGE_COUNTS];
 	struct window sent; /* recipients, of the present window */
@@ -41,10 +38,7 @@ struct account {
 };
 
 struct usage {
-	LIST_HEAD(account_list, account) buckets[BUCKETS];
-	TAILQ_HEAD(, account) age; /* longest quiet first */
-	size_t n;
-	uint32_t seed;
+	struct table *table; /* longest quiet first */
 	int changed;
 };
 
@@ -65,19 +59,11 @@ usage_new(void)
 
 	if (u == NULL)
 		return NULL;
-	TAILQ_INIT(&u->age);
-	u->seed = arc4random();
+	if ((u->table = table_new(BUCKETS, sizeof(struct account))) == NULL) {
+		free(u);
+		return NULL;
+	}
 	return u;
-}
-
-static void
-drop(struct usage *u, struct account *a)
-{
-	LIST_REMOVE(a, bucket);
-	TAILQ_REMOVE(&u->age, a, age);
-	free(a->name);
-	free(a);
-	u->n--;
 }
 
 void
@@ -85,53 +71,29 @@ usage_free(struct usage *u)
 {
 	if (u == NULL)
 		return;
-	while (!TAILQ_EMPTY(&u->age))
-		drop(u, TAILQ_FIRST(&u->age));
+	table_free(u->table);
 	free(u);
 }
 
 size_t
 usage_accounts(const struct usage *u)
 {
-	return u->n;
-}
-
-static struct account *
-find(struct usage *u, const char *name, uint32_t *bucket)
-{
-	struct account *a;
-	uint32_t h = u->seed;
-
-	for (const char *p = name; *p != '\0'; p++)
-		h = (h ^ (unsigned char)*p) * 16777619u;
-	*bucket = (h ^ h >> 16) % BUCKETS;
-	LIST_FOREACH (a, &u->buckets[*bucket], bucket)
-		if (strcmp(a->name, name) == 0)
-			return a;
-	return NULL;
+	return table_count(u->table);
 }
 
 /* NULL: no memory, which is no reason to refuse mail. */
 static struct account *
 get(struct usage *u, const char *name)
 {
-	uint32_t h;
-	struct account *a = find(u, name, &h);
+	struct account *a = table_find(u->table, name);
 
-	if (a != NULL) {
-		TAILQ_REMOVE(&u->age, a, age);
-		TAILQ_INSERT_TAIL(&u->age, a, age);
-	} else {
-		if (u->n >= USAGE_ACCOUNTS_MAX)
-			drop(u, TAILQ_FIRST(&u->age));
-		if ((a = calloc(1, sizeof(*a))) == NULL ||
-		    (a->name = strdup(name)) == NULL) {
-			free(a);
+	if (a != NULL)
+		table_touch(u->table, a);
+	else {
+		if (table_count(u->table) >= USAGE_ACCOUNTS_MAX)
+			table_drop(u->table, table_first(u->table));
+		if ((a = table_add(u->table, name)) == NULL)
 			return NULL;
-		}
-		LIST_INSERT_HEAD(&u->buckets[h], a, bucket);
-		TAILQ_INSERT_TAIL(&u->age, a, age);
-		u->n++;
 	}
 	a->changed = 1;
 	u->changed = 1;
@@ -177,8 +139,7 @@ usage_take(struct usage *u, const char *name, int new_message,
 uint32_t
 usage_of(struct usage *u, const char *name, enum usage_count i, int64_t now)
 {
-	uint32_t h;
-	struct account *a = find(u, name, &h);
+	struct account *a = table_find(u->table, name);
 
 	return a == NULL || is_over(&a->counts[i], rows[i].window_s, now)
 		   ? 0
@@ -293,8 +254,8 @@ enum usage_alarm
 usage_alarm(struct usage *u, const char *name, const struct usage_watch *w, int64_t now,
     uint32_t *value, uint32_t *usual)
 {
-	uint32_t h, peak = 0, networks = 0;
-	struct account *a = find(u, name, &h);
+	uint32_t peak = 0, networks = 0;
+	struct account *a = table_find(u->table, name);
 
 	*value = *usual = 0;
 	if (a == NULL)
@@ -326,8 +287,7 @@ usage_alarm(struct usage *u, const char *name, const struct usage_watch *w, int6
 void
 usage_forgive(struct usage *u, const char *name)
 {
-	uint32_t h;
-	struct account *a = find(u, name, &h);
+	struct account *a = table_find(u->table, name);
 
 	if (a == NULL)
 		return;
@@ -357,12 +317,11 @@ const char *
 usage_next(
     struct usage *u, const void **iter, int changed_only, char text[USAGE_TEXT_MAX])
 {
-	const struct account *a = *iter == NULL
-				      ? TAILQ_FIRST(&u->age)
-				      : TAILQ_NEXT((const struct account *)*iter, age);
+	const struct account *a =
+	    *iter == NULL ? table_first(u->table) : table_next(*iter);
 
 	while (a != NULL && changed_only && !a->changed)
-		a = TAILQ_NEXT(a, age);
+		a = table_next(a);
 	*iter = a;
 	if (a == NULL)
 		return NULL;
@@ -380,7 +339,7 @@ usage_next(
 		if (a->networks[i].id != 0)
 			(void)add(text, "n %" PRId64 " %" PRIx64 "\n",
 			    a->networks[i].last, a->networks[i].id);
-	return a->name;
+	return a->head.name;
 }
 
 static int
@@ -433,11 +392,11 @@ usage_restore(struct usage *u, const char *name, const char *text, int64_t now)
 		return -1;
 	while ((line = strsep(&rest, "\n")) != NULL)
 		if (*line != '\0' && restore_line(a, line, &newest) == -1) {
-			drop(u, a);
+			table_drop(u->table, a);
 			return -1;
 		}
 	if (now - newest > USAGE_DAYS * DAY_S || newest > now + DAY_S) {
-		drop(u, a);
+		table_drop(u->table, a);
 		return 1;
 	}
 	a->changed = 0;
@@ -449,7 +408,7 @@ usage_unchanged(struct usage *u)
 {
 	struct account *a;
 
-	TAILQ_FOREACH (a, &u->age, age)
+	for (a = table_first(u->table); a != NULL; a = table_next(a))
 		a->changed = 0;
 	u->changed = 0;
 }
