@@ -4,7 +4,6 @@
 
 #include <sys/stat.h>
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +14,7 @@
 #include "authd/user_commands.h"
 #include "common/compat/compat.h"
 #include "common/daemon.h"
+#include "common/file.h"
 #include "common/log.h"
 
 #define IMPORT_MAX (16 * 1024 * 1024)
@@ -476,23 +476,18 @@ static char *
 read_input(int fd)
 {
 	struct stat st;
-	size_t size, len = 0;
+	size_t size;
 	char *text;
 
 	if (fd == -1 || fstat(fd, &st) == -1 || !S_ISREG(st.st_mode) || st.st_size < 0 ||
 	    st.st_size > IMPORT_MAX || (text = malloc((size_t)st.st_size + 1)) == NULL)
 		return NULL;
 	size = (size_t)st.st_size;
-	while (len < size) {
-		ssize_t n = pread(fd, text + len, size - len, (off_t)len);
-
-		if (n == -1 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			break;
-		len += (size_t)n;
+	if (file_read_at(fd, text, size, 0) == -1) {
+		free(text);
+		return NULL;
 	}
-	text[len] = '\0';
+	text[size] = '\0';
 	return text;
 }
 

@@ -8,7 +8,6 @@
 #include <sys/queue.h>
 #include <sys/stat.h>
 
-#include <errno.h>
 #include <event2/event.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -17,6 +16,7 @@
 
 #include "common/compat/compat.h"
 #include "common/daemon.h"
+#include "common/file.h"
 #include "common/log.h"
 #include "common/proto/charset.h"
 #include "filterd/rules.h"
@@ -226,17 +226,11 @@ read_content(int fd, uint64_t size, size_t max, size_t *len)
 	char *buf = malloc(want + 1);
 
 	*len = 0;
-	while (buf != NULL && *len < want) {
-		ssize_t n = pread(fd, buf + *len, want - *len, (off_t)*len);
-
-		if (n == -1 && errno == EINTR)
-			continue;
-		if (n <= 0) {
-			free(buf);
-			return NULL;
-		}
-		*len += (size_t)n;
+	if (buf == NULL || file_read_at(fd, buf, want, 0) == -1) {
+		free(buf);
+		return NULL;
 	}
+	*len = want;
 	return buf;
 }
 

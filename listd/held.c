@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "common/compat/compat.h"
+#include "common/file.h"
 #include "common/log.h"
 
 #define FACTS_MAX 4096
@@ -165,22 +166,6 @@ held_temp(void)
 /* ---- one file ---- */
 
 static int
-write_all(int fd, const char *p, size_t len)
-{
-	while (len > 0) {
-		ssize_t n = write(fd, p, len);
-
-		if (n == -1 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return -1;
-		p += n;
-		len -= (size_t)n;
-	}
-	return 0;
-}
-
-static int
 copy_all(int to, int from, uint64_t size)
 {
 	static char buf[65536];
@@ -197,7 +182,7 @@ copy_all(int to, int from, uint64_t size)
 				errno = EIO;
 			return -1;
 		}
-		if (write_all(to, buf, (size_t)n) == -1)
+		if (file_write_all(to, buf, (size_t)n) == -1)
 			return -1;
 		at += (uint64_t)n;
 	}
@@ -294,8 +279,8 @@ held_put(const struct held *h, const char *prefix, int fd)
 	out = openat(dir_temp, name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 	if (out == -1)
 		return -1;
-	if (write_all(out, head, (size_t)n) == -1 ||
-	    write_all(out, prefix, (size_t)c.prefix_len) == -1 ||
+	if (file_write_all(out, head, (size_t)n) == -1 ||
+	    file_write_all(out, prefix, (size_t)c.prefix_len) == -1 ||
 	    copy_all(out, fd, c.size) == -1 || fsync(out) == -1 ||
 	    renameat(dir_temp, name, dir_held, h->id) == -1 || fsync(dir_held) == -1) {
 		saved = errno;

@@ -10,6 +10,7 @@
 
 #include "common/compat/compat.h"
 #include "common/daemon.h"
+#include "common/file.h"
 #include "common/log.h"
 #include "listd/content.h"
 #include "listd/decide.h"
@@ -82,23 +83,6 @@ say(const struct take *t, const char *event, const char *author, const char *why
 
 /* ---- what is sent ---- */
 
-static int
-write_at(int fd, const char *p, size_t len, uint64_t at)
-{
-	while (len > 0) {
-		ssize_t n = pwrite(fd, p, len, (off_t)at);
-
-		if (n == -1 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return -1;
-		p += n;
-		len -= (size_t)n;
-		at += (uint64_t)n;
-	}
-	return 0;
-}
-
 /* Takes fd; size octets of it. 0 or -1. */
 static int
 send_outlet(struct take *t, enum outlet_kind kind, const char *to, int fd, uint64_t size)
@@ -120,7 +104,7 @@ send_letter(struct take *t, const char *to, struct text *text)
 {
 	int fd = text->bad || to[0] == '\0' ? -1 : held_temp(), rv = -1;
 
-	if (fd != -1 && write_at(fd, text->p, text->len, 0) == 0)
+	if (fd != -1 && file_write_at(fd, text->p, text->len, 0) == 0)
 		rv = send_outlet(t, OUTLET_NOTICE, to, fd, text->len);
 	else if (fd != -1)
 		close(fd);
@@ -166,7 +150,7 @@ post(struct take *t, const char *prefix, size_t prefix_len, const char *author)
 
 	post_header(&head, prefix, prefix_len, t->buf, &t->facts, t->list, &t->conf);
 	fd = head.bad ? -1 : held_temp();
-	if (fd == -1 || write_at(fd, head.p, head.len, 0) == -1)
+	if (fd == -1 || file_write_at(fd, head.p, head.len, 0) == -1)
 		goto fail;
 	for (to = head.len; at < end;) {
 		size_t want =
@@ -177,7 +161,7 @@ post(struct take *t, const char *prefix, size_t prefix_len, const char *author)
 			continue;
 		if (n > 0 && memchr(slice, '\0', (size_t)n) != NULL)
 			goto binary;
-		if (n <= 0 || write_at(fd, slice, (size_t)n, to) == -1)
+		if (n <= 0 || file_write_at(fd, slice, (size_t)n, to) == -1)
 			goto fail;
 		at += (uint64_t)n;
 		to += (uint64_t)n;
@@ -283,7 +267,6 @@ on_post(struct msg *m, void *arg)
 	    t->m.size, &v);
 	switch (v.what) {
 	case DECIDE_POST:
-		t->size = t->m.size;
 		post(t, (const char *)t->m.prefix, t->m.prefix_len, t->facts.author);
 		return;
 	case DECIDE_HOLD:
@@ -305,32 +288,30 @@ on_post(struct msg *m, void *arg)
 
 /* ---- one that was held ---- */
 
+/* The first octets of the message at offset become buf. 0 or -1. */
+static int
+read_beginning(struct take *t)
+{
+	size_t want = t->size < POST_HEADER_MAX ? (size_t)t->size : POST_HEADER_MAX;
+
+	free(t->buf);
+	t->len = 0;
+	if ((t->buf = malloc(want + 1)) == NULL ||
+	    file_read_at(t->fd, t->buf, want, t->offset) == -1)
+		return -1;
+	t->len = want;
+	return 0;
+}
+
 /* Buf is the message's in the file; the prefix is before it. 0 or -1. */
 static int
 open_held(struct take *t, char prefix[8192])
 {
-	size_t want;
-	ssize_t n;
-
 	t->offset = t->held.offset + t->held.prefix_len;
 	t->size = t->held.size;
-	want = t->size < POST_HEADER_MAX ? (size_t)t->size : POST_HEADER_MAX;
-	free(t->buf);
-	t->len = 0;
-	if ((t->buf = malloc(want + 1)) == NULL ||
-	    pread(t->fd, prefix, (size_t)t->held.prefix_len, (off_t)t->held.offset) !=
-		(ssize_t)t->held.prefix_len)
+	if (file_read_at(t->fd, prefix, (size_t)t->held.prefix_len, t->held.offset) == -1)
 		return -1;
-	while (t->len < want) {
-		n = pread(
-		    t->fd, t->buf + t->len, want - t->len, (off_t)(t->offset + t->len));
-		if (n == -1 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return -1;
-		t->len += (size_t)n;
-	}
-	return 0;
+	return read_beginning(t);
 }
 
 static void
@@ -670,25 +651,6 @@ static const struct {
 	{ "discard", start_held },
 };
 
-static int
-read_beginning(struct take *t)
-{
-	size_t want = t->m.size < POST_HEADER_MAX ? (size_t)t->m.size : POST_HEADER_MAX;
-
-	if ((t->buf = malloc(want + 1)) == NULL)
-		return -1;
-	while (t->len < want) {
-		ssize_t n = pread(t->fd, t->buf + t->len, want - t->len, (off_t)t->len);
-
-		if (n == -1 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return -1;
-		t->len += (size_t)n;
-	}
-	return 0;
-}
-
 static struct take *
 take_new(struct channel *ch, struct msg *m)
 {
@@ -700,6 +662,7 @@ take_new(struct channel *ch, struct msg *m)
 	t->m = m->p.list_take;
 	t->m.prefix = NULL;
 	t->fd = msg_take_fd(m);
+	t->size = t->m.size;
 	t->channel = channel_serial(ch);
 	t->id = m->id;
 	take_stats.running++;

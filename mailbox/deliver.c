@@ -6,6 +6,7 @@
 
 #include "common/channel.h"
 #include "common/compat/compat.h"
+#include "common/file.h"
 #include "common/log.h"
 #include "mailbox/filter.h"
 #include "mailbox/scripts.h"
@@ -127,23 +128,15 @@ static char *
 read_text(int fd, uint64_t size)
 {
 	char *text;
-	size_t n = 0;
 
 	if (fd == -1 || size > SIEVE_SCRIPT_MAX ||
 	    (text = malloc((size_t)size + 1)) == NULL)
 		return NULL;
-	while (n < size) {
-		ssize_t k = pread(fd, text + n, (size_t)size - n, (off_t)n);
-
-		if (k <= 0)
-			break;
-		n += (size_t)k;
-	}
-	text[n] = '\0';
-	if (n < size) {
+	if (file_read_at(fd, text, (size_t)size, 0) == -1) {
 		free(text);
 		return NULL;
 	}
+	text[size] = '\0';
 	return text;
 }
 

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "common/compat/compat.h"
+#include "common/file.h"
 #include "common/log.h"
 
 /* To be raised when folding, extraction, charsets or grams change. */
@@ -174,45 +175,6 @@ drop_entries(struct fts_index *x, uint64_t from)
 
 /* ---- reading ---- */
 
-/* -1: not all of it is there. */
-static int
-read_at(int fd, void *buf, size_t len, uint64_t at)
-{
-	uint8_t *p = buf;
-
-	while (len > 0) {
-		ssize_t n = pread(fd, p, len, (off_t)at);
-
-		if (n == -1 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return -1;
-		p += n;
-		len -= (size_t)n;
-		at += (uint64_t)n;
-	}
-	return 0;
-}
-
-static int
-write_at(int fd, const void *buf, size_t len, uint64_t at)
-{
-	const uint8_t *p = buf;
-
-	while (len > 0) {
-		ssize_t n = pwrite(fd, p, len, (off_t)at);
-
-		if (n == -1 && errno == EINTR)
-			continue;
-		if (n == -1)
-			return -1;
-		p += n;
-		len -= (size_t)n;
-		at += (uint64_t)n;
-	}
-	return 0;
-}
-
 int
 fts_index_take(struct fts_index *x, const uint8_t *p, size_t len)
 {
@@ -239,10 +201,10 @@ load(struct fts_index *x)
 	struct record r;
 	struct stat st;
 
-	while (payload != NULL && read_at(x->fd, &r, sizeof(r), x->len) == 0) {
+	while (payload != NULL && file_read_at(x->fd, &r, sizeof(r), x->len) == 0) {
 		if (r.magic != RECORD_MAGIC || r.len == 0 || r.len > RECORD_MAX ||
 		    r.len % 8 != 0 ||
-		    read_at(x->fd, payload, r.len, x->len + sizeof(r)) == -1 ||
+		    file_read_at(x->fd, payload, r.len, x->len + sizeof(r)) == -1 ||
 		    record_sum(x, &r, payload) != r.sum)
 			break;
 		if (fts_index_take(x, payload, r.len) == -1) {
@@ -309,10 +271,11 @@ open_file(struct fts_index *x, int flags)
 	if (x->fd == -1)
 		return -1;
 	x->len = sizeof(h);
-	if (read_at(x->fd, &h, sizeof(h), 0) == 0 && memcmp(&h, &x->head, sizeof(h)) == 0)
+	if (file_read_at(x->fd, &h, sizeof(h), 0) == 0 &&
+	    memcmp(&h, &x->head, sizeof(h)) == 0)
 		load(x);
 	else if (ftruncate(x->fd, 0) == -1 ||
-		 write_at(x->fd, &x->head, sizeof(x->head), 0) == -1)
+		 file_write_at(x->fd, &x->head, sizeof(x->head), 0) == -1)
 		return -1;
 	return map_file(x);
 }
@@ -442,8 +405,8 @@ fts_index_write(struct fts_index *x)
 	if (x->n_pending == 0)
 		return 0;
 	r.sum = record_sum(x, &r, x->pending);
-	if (write_at(x->fd, &r, sizeof(r), x->len) == -1 ||
-	    write_at(x->fd, x->pending, x->n_pending, x->len + sizeof(r)) == -1) {
+	if (file_write_at(x->fd, &r, sizeof(r), x->len) == -1 ||
+	    file_write_at(x->fd, x->pending, x->n_pending, x->len + sizeof(r)) == -1) {
 		log_warn("%s: search index", x->name);
 		drop_entries(x, x->len);
 		(void)!ftruncate(x->fd, (off_t)x->len);

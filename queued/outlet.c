@@ -6,13 +6,13 @@
  *
  * SPDX-License-Identifier: ISC
  */
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "common/daemon.h"
+#include "common/file.h"
 #include "common/log.h"
 #include "common/msg.h"
 #include "common/proto/date.h"
@@ -36,19 +36,10 @@ outlet_clear(struct job_outlet *o)
 static const char *
 read_text(struct job_outlet *o, int fd)
 {
-	size_t n = 0;
-
 	if ((o->text = malloc(o->len)) == NULL)
 		return "no memory";
-	while (n < o->len) {
-		ssize_t k = pread(fd, o->text + n, o->len - n, (off_t)n);
-
-		if (k == -1 && errno == EINTR)
-			continue;
-		if (k <= 0)
-			return "it is shorter than was said";
-		n += (size_t)k;
-	}
+	if (file_read_at(fd, o->text, o->len, 0) == -1)
+		return "it is shorter than was said, or cannot be read";
 	return memchr(o->text, '\0', o->len) != NULL ? "it has a NUL" : NULL;
 }
 

@@ -4,13 +4,13 @@
 
 #include <sys/stat.h>
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "common/compat/compat.h"
+#include "common/file.h"
 #include "common/log.h"
 #include "common/proto/address.h"
 #include "common/proto/date.h"
@@ -83,16 +83,9 @@ read_report(int fd, size_t size)
 	if (fstat(fd, &st) == -1 || !S_ISREG(st.st_mode) || size == 0 ||
 	    size > OCTETS_MAX || (p = malloc(size)) == NULL)
 		return NULL;
-	for (size_t n = 0; n < size;) {
-		ssize_t got = pread(fd, p + n, size - n, (off_t)n);
-
-		if (got == -1 && errno == EINTR)
-			continue;
-		if (got <= 0) {
-			free(p);
-			return NULL;
-		}
-		n += (size_t)got;
+	if (file_read_at(fd, p, size, 0) == -1) {
+		free(p);
+		return NULL;
 	}
 	return p;
 }
