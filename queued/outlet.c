@@ -103,6 +103,12 @@ outlet_take(
 void
 outlet_refuse(struct job *j)
 {
+	for (uint32_t i = 0; i < j->noutlets; i++) {
+		struct job_rcpt *r = job_rcpt_find(j, j->outlets[i].num);
+
+		if (r != NULL && post_failed(&j->outlets[i]))
+			r->no_outlet = 1;
+	}
 	for (uint32_t i = 0; i < j->nrcpt; i++)
 		if (j->rcpts[i].no_outlet && (j->rcpts[i].status == JOB_DELIVERED ||
 						 j->rcpts[i].status == JOB_FAILED))

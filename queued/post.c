@@ -208,6 +208,12 @@ post_waits(const struct job *j)
 }
 
 int
+post_failed(const struct job_outlet *o)
+{
+	return o->post != NULL && o->post->failed;
+}
+
+int
 post_make(struct job_outlet *out, int64_t now, uint64_t *id, struct spool_message *sm,
     uint8_t **list)
 {

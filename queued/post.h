@@ -21,6 +21,8 @@
 int post_take(
     struct job *, struct job_outlet *, uint64_t size, int fd, void (*done)(struct job *));
 int post_waits(const struct job *);
+/* It could not be made durable, and never will be. */
+int post_failed(const struct job_outlet *);
 /* The message that it becomes: id, the recipient (malloc'd) and the rest. 0 or -1. */
 int post_make(struct job_outlet *, int64_t now, uint64_t *id, struct spool_message *,
     uint8_t **list);
