@@ -44,6 +44,18 @@ list_arg(struct ctl *c, const char *word, char key[ADDRESS_MAX + 1], struct list
 	return -1;
 }
 
+/* Who gets a role in the list of that key; -1 after ctl_done(). */
+static int
+member_arg(struct ctl *c, const char *list, const char *word, char key[ADDRESS_MAX + 1])
+{
+	if (address_key(c, word, key, ADDRESS_MAX + 1) == -1)
+		return -1;
+	if (strcmp(key, list) != 0)
+		return 0;
+	ctl_done(c, CTL_REFUSED, "%s: a list is no member of itself", word);
+	return -1;
+}
+
 static int
 put(struct ctl *c, const char *key, const struct listconf *l, int is_new,
     const char *subject)
@@ -102,7 +114,7 @@ list_cmd_add(struct ctl *c, int argc, char **argv)
 		return;
 	for (int i = 1; i < argc; i++)
 		if (strncmp(argv[i], "owner=", 6) == 0 &&
-		    address_key(c, argv[i] + 6, owner, sizeof(owner)) == -1)
+		    member_arg(c, key, argv[i] + 6, owner) == -1)
 			return;
 	if (strlen(key) > 200) {
 		ctl_done(c, CTL_USAGE, "%s: too long for a list", argv[0]);
@@ -226,7 +238,7 @@ list_cmd_show(struct ctl *c, int argc, char **argv)
 /* ---- members ---- */
 
 static void
-role_add(struct ctl *c, int argc, char **argv, uint8_t role)
+roles_change(struct ctl *c, int argc, char **argv, uint8_t role, int add)
 {
 	char key[ADDRESS_MAX + 1], member[ADDRESS_MAX + 1];
 	struct listconf l;
@@ -236,37 +248,12 @@ role_add(struct ctl *c, int argc, char **argv, uint8_t role)
 	for (int i = 1; i < argc; i++) {
 		enum dir_status st;
 
-		if (address_key(c, argv[i], member, sizeof(member)) == -1)
+		if ((add ? member_arg(c, key, argv[i], member)
+			 : address_key(c, argv[i], member, sizeof(member))) == -1)
 			return;
-		if (strcmp(member, key) == 0) {
-			ctl_done(
-			    c, CTL_REFUSED, "%s: a list is no member of itself", argv[i]);
-			return;
-		}
-		st = lists_role_add(auth.directory, key, member, role, wall_s());
-		if (st != DIR_OK && st != DIR_EXISTS) {
-			done_with(c, st, argv[i]);
-			return;
-		}
-	}
-	ctl_done(c, CTL_OK, NULL);
-}
-
-static void
-role_del(struct ctl *c, int argc, char **argv, uint8_t role)
-{
-	char key[ADDRESS_MAX + 1], member[ADDRESS_MAX + 1];
-	struct listconf l;
-
-	if (list_arg(c, argv[0], key, &l) == -1)
-		return;
-	for (int i = 1; i < argc; i++) {
-		enum dir_status st;
-
-		if (address_key(c, argv[i], member, sizeof(member)) == -1)
-			return;
-		st = lists_role_del(auth.directory, key, member, role);
-		if (st == DIR_OK)
+		st = add ? lists_role_add(auth.directory, key, member, role, wall_s())
+			 : lists_role_del(auth.directory, key, member, role);
+		if (st == DIR_OK || (add && st == DIR_EXISTS))
 			continue;
 		if (st == DIR_NONE)
 			ctl_done(c, CTL_REFUSED, "%s: not in the list", argv[i]);
@@ -280,37 +267,37 @@ role_del(struct ctl *c, int argc, char **argv, uint8_t role)
 void
 list_cmd_member_add(struct ctl *c, int argc, char **argv)
 {
-	role_add(c, argc, argv, LIST_IS_MEMBER);
+	roles_change(c, argc, argv, LIST_IS_MEMBER, 1);
 }
 
 void
 list_cmd_member_del(struct ctl *c, int argc, char **argv)
 {
-	role_del(c, argc, argv, LIST_IS_MEMBER);
+	roles_change(c, argc, argv, LIST_IS_MEMBER, 0);
 }
 
 void
 list_cmd_owner_add(struct ctl *c, int argc, char **argv)
 {
-	role_add(c, argc, argv, LIST_IS_OWNER);
+	roles_change(c, argc, argv, LIST_IS_OWNER, 1);
 }
 
 void
 list_cmd_owner_del(struct ctl *c, int argc, char **argv)
 {
-	role_del(c, argc, argv, LIST_IS_OWNER);
+	roles_change(c, argc, argv, LIST_IS_OWNER, 0);
 }
 
 void
 list_cmd_poster_add(struct ctl *c, int argc, char **argv)
 {
-	role_add(c, argc, argv, LIST_IS_POSTER);
+	roles_change(c, argc, argv, LIST_IS_POSTER, 1);
 }
 
 void
 list_cmd_poster_del(struct ctl *c, int argc, char **argv)
 {
-	role_del(c, argc, argv, LIST_IS_POSTER);
+	roles_change(c, argc, argv, LIST_IS_POSTER, 0);
 }
 
 /* A listing on its way: as much as fifectl takes, then the others' turn. */
