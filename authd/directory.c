@@ -18,7 +18,6 @@
 #include "common/proto/encoding.h"
 
 #define MAP_SIZE ((size_t)4 << 30)
-#define VALUE_MAX 32768
 
 static const char *const table_names[DIR_TABLES] = { "domains", "users", "aliases",
 	"routes", "access", "personal", "groups", "certificates", "lists", "members" };
@@ -119,7 +118,7 @@ dir_txn_get(MDB_txn *txn, MDB_dbi dbi, const char *key, char *buf, size_t cap)
 	MDB_val k = dir_val(key), v;
 	int rc;
 
-	if (*key == '\0' || strlen(key) > 500)
+	if (*key == '\0' || strlen(key) > DIR_KEY_MAX)
 		return MDB_NOTFOUND;
 	if ((rc = mdb_get(txn, dbi, &k, &v)) != 0)
 		return rc;
@@ -153,7 +152,7 @@ dir_put(struct directory *d, enum dir_table table, const char *key, const char *
 	MDB_txn *txn;
 	int rc;
 
-	if (*key == '\0' || k.mv_size > 500)
+	if (*key == '\0' || k.mv_size > DIR_KEY_MAX)
 		return DIR_BAD;
 	if ((rc = mdb_txn_begin(d->env, NULL, 0, &txn)) != 0)
 		return dir_failed("write", rc);
@@ -172,7 +171,7 @@ dir_del(struct directory *d, enum dir_table table, const char *key)
 	MDB_txn *txn;
 	int rc;
 
-	if (*key == '\0' || k.mv_size > 500)
+	if (*key == '\0' || k.mv_size > DIR_KEY_MAX)
 		return DIR_NONE;
 	if ((rc = mdb_txn_begin(d->env, NULL, 0, &txn)) != 0)
 		return dir_failed("write", rc);
@@ -286,11 +285,12 @@ directory_domain_get(struct directory *d, const char *domain)
 static int
 table_uses_domain(struct directory *d, enum dir_table table, const char *domain)
 {
-	char key[512] = "", *value = malloc(VALUE_MAX);
+	char key[512] = "", *value = malloc(DIRECTORY_VALUE_MAX);
 	int used = 0;
 
 	while (value != NULL && !used &&
-	       directory_next(d, table, key, sizeof(key), value, VALUE_MAX) == DIR_OK) {
+	       directory_next(d, table, key, sizeof(key), value, DIRECTORY_VALUE_MAX) ==
+		   DIR_OK) {
 		const char *at = strrchr(key, '@');
 
 		used = at != NULL && strcmp(at + 1, domain) == 0;
@@ -350,12 +350,12 @@ mailbox_path(const char *key, char *out, size_t cap)
 static int
 uid_in_use(struct directory *d, uint32_t uid)
 {
-	char key[512] = "", *value = malloc(VALUE_MAX);
+	char key[512] = "", *value = malloc(DIRECTORY_VALUE_MAX);
 	struct user u;
 	int used = value == NULL;
 
-	while (!used &&
-	       directory_next(d, DIR_USERS, key, sizeof(key), value, VALUE_MAX) == DIR_OK)
+	while (!used && directory_next(d, DIR_USERS, key, sizeof(key), value,
+			    DIRECTORY_VALUE_MAX) == DIR_OK)
 		used = user_decode(key, value, &u) == 0 && u.uid == uid;
 	free(value);
 	return used;
@@ -396,7 +396,7 @@ uid_take(struct directory *d, MDB_txn *txn)
 enum dir_status
 directory_user_add(struct directory *d, struct user *u)
 {
-	char text[VALUE_MAX], domain_part[256];
+	char text[DIRECTORY_VALUE_MAX], domain_part[256];
 	const char *at = strrchr(u->address, '@');
 	MDB_txn *txn;
 	MDB_val k = dir_val(u->address), v;
@@ -436,7 +436,7 @@ directory_user_add(struct directory *d, struct user *u)
 enum dir_status
 directory_user_get(struct directory *d, const char *key, struct user *u)
 {
-	char text[VALUE_MAX];
+	char text[DIRECTORY_VALUE_MAX];
 	enum dir_status st = dir_get(d, DIR_USERS, key, text, sizeof(text));
 
 	if (st != DIR_OK)
@@ -451,7 +451,7 @@ directory_user_get(struct directory *d, const char *key, struct user *u)
 enum dir_status
 directory_user_put(struct directory *d, const struct user *u)
 {
-	char text[VALUE_MAX];
+	char text[DIRECTORY_VALUE_MAX];
 
 	if (user_encode(u, text, sizeof(text)) == -1)
 		return DIR_BAD;
@@ -503,7 +503,7 @@ directory_user_del(struct directory *d, const char *key)
 	MDB_txn *txn;
 	int rc;
 
-	if (*key == '\0' || k.mv_size > 500)
+	if (*key == '\0' || k.mv_size > DIR_KEY_MAX)
 		return DIR_NONE;
 	if ((rc = mdb_txn_begin(d->env, NULL, 0, &txn)) != 0)
 		return dir_failed("write", rc);
@@ -524,7 +524,7 @@ move_personal(struct directory *d, MDB_txn *txn, const char *key, const char *ne
 {
 	MDB_dbi dbi = d->dbi[DIR_PERSONAL];
 	MDB_val k = dir_val(key), nk = dir_val(new_key), v;
-	char text[VALUE_MAX];
+	char text[DIRECTORY_VALUE_MAX];
 	int rc = dir_txn_get(txn, dbi, key, text, sizeof(text));
 
 	if (rc != 0)
@@ -538,7 +538,7 @@ move_personal(struct directory *d, MDB_txn *txn, const char *key, const char *ne
 enum dir_status
 directory_user_rename(struct directory *d, const char *key, const char *new_key)
 {
-	char text[VALUE_MAX];
+	char text[DIRECTORY_VALUE_MAX];
 	struct user u;
 	MDB_txn *txn;
 	MDB_val ok = dir_val(key), nk = dir_val(new_key), v;
@@ -634,7 +634,7 @@ directory_access_del(struct directory *d, const char *key)
 enum dir_status
 directory_group_put(struct directory *d, const struct group *g, int is_new)
 {
-	char text[VALUE_MAX];
+	char text[DIRECTORY_VALUE_MAX];
 
 	if (group_encode(g, text, sizeof(text)) == -1)
 		return DIR_BAD;
@@ -644,7 +644,7 @@ directory_group_put(struct directory *d, const struct group *g, int is_new)
 enum dir_status
 directory_group_get(struct directory *d, const char *name, struct group *g)
 {
-	char text[VALUE_MAX];
+	char text[DIRECTORY_VALUE_MAX];
 	enum dir_status st = dir_get(d, DIR_GROUPS, name, text, sizeof(text));
 
 	if (st != DIR_OK)
@@ -659,12 +659,12 @@ directory_group_get(struct directory *d, const char *name, struct group *g)
 enum dir_status
 directory_group_del(struct directory *d, const char *name)
 {
-	char key[512] = "", *value = malloc(VALUE_MAX);
+	char key[512] = "", *value = malloc(DIRECTORY_VALUE_MAX);
 	int used = value == NULL;
 	struct user u;
 
-	while (!used &&
-	       directory_next(d, DIR_USERS, key, sizeof(key), value, VALUE_MAX) == DIR_OK)
+	while (!used && directory_next(d, DIR_USERS, key, sizeof(key), value,
+			    DIRECTORY_VALUE_MAX) == DIR_OK)
 		used = user_decode(key, value, &u) == 0 && strcmp(u.group, name) == 0;
 	free(value);
 	return used ? DIR_BUSY : dir_del(d, DIR_GROUPS, name);

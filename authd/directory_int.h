@@ -8,6 +8,8 @@
 
 #include "authd/directory.h"
 
+#define DIR_KEY_MAX 500 /* octets; of lmdb's 511 */
+
 struct directory {
 	MDB_env *env;
 	MDB_dbi dbi[DIR_TABLES];

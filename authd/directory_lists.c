@@ -5,10 +5,8 @@
 #include <string.h>
 
 #include "authd/directory_int.h"
+#include "authd/lists.h"
 #include "common/compat/compat.h"
-
-#define KEY_MAX 500
-#define MEMBER_TEXT_MAX 1024
 
 enum dir_status
 directory_list_put(struct directory *d, const char *key, const char *text, int is_new)
@@ -49,11 +47,11 @@ directory_has_lists(struct directory *d)
 
 /* "LIST MEMBER": neither has a space that is not quoted, and keys have no quotes. */
 static int
-member_key(const char *list, const char *member, char key[KEY_MAX + 1])
+member_key(const char *list, const char *member, char key[DIR_KEY_MAX + 1])
 {
-	int n = snprintf(key, KEY_MAX + 1, "%s %s", list, member);
+	int n = snprintf(key, DIR_KEY_MAX + 1, "%s %s", list, member);
 
-	return n < 0 || n > KEY_MAX ? -1 : 0;
+	return n < 0 || n > DIR_KEY_MAX ? -1 : 0;
 }
 
 static int
@@ -68,7 +66,7 @@ is_of(const MDB_val *k, const char *list)
 enum dir_status
 directory_list_del(struct directory *d, const char *key)
 {
-	char first[KEY_MAX + 1];
+	char first[DIR_KEY_MAX + 1];
 	MDB_val k = dir_val(key), v;
 	MDB_cursor *c = NULL;
 	MDB_txn *txn;
@@ -101,7 +99,7 @@ enum dir_status
 directory_member_put(
     struct directory *d, const char *list, const char *member, const char *text)
 {
-	char key[KEY_MAX + 1];
+	char key[DIR_KEY_MAX + 1];
 
 	return member_key(list, member, key) == -1
 		   ? DIR_BAD
@@ -112,7 +110,7 @@ enum dir_status
 directory_member_get(
     struct directory *d, const char *list, const char *member, char *buf, size_t cap)
 {
-	char key[KEY_MAX + 1];
+	char key[DIR_KEY_MAX + 1];
 
 	return member_key(list, member, key) == -1
 		   ? DIR_NONE
@@ -122,7 +120,7 @@ directory_member_get(
 enum dir_status
 directory_member_del(struct directory *d, const char *list, const char *member)
 {
-	char key[KEY_MAX + 1];
+	char key[DIR_KEY_MAX + 1];
 
 	return member_key(list, member, key) == -1 ? DIR_NONE
 						   : dir_del(d, DIR_MEMBERS, key);
@@ -132,7 +130,7 @@ enum dir_status
 directory_members_change(struct directory *d, const char *list, char *const *members,
     size_t n, int (*change)(char *text, size_t cap, void *), void *arg, size_t *n_changed)
 {
-	char key[KEY_MAX + 1], text[MEMBER_TEXT_MAX + 1];
+	char key[DIR_KEY_MAX + 1], text[MEMBER_TEXT_MAX + 1];
 	MDB_txn *txn;
 	int rc;
 
@@ -171,7 +169,7 @@ enum dir_status
 directory_members_walk(struct directory *d, const char *list, const char *after,
     int (*cb)(const char *member, const char *text, void *), void *arg)
 {
-	char key[KEY_MAX + 1], text[MEMBER_TEXT_MAX + 1];
+	char key[DIR_KEY_MAX + 1], text[MEMBER_TEXT_MAX + 1];
 	size_t skip = strlen(list) + 1;
 	MDB_cursor *c = NULL;
 	MDB_txn *txn;
@@ -192,7 +190,7 @@ directory_members_walk(struct directory *d, const char *list, const char *after,
 	    memcmp(k.mv_data, key, k.mv_size) == 0)
 		rc = mdb_cursor_get(c, &k, &v, MDB_NEXT);
 	for (; rc == 0 && is_of(&k, list); rc = mdb_cursor_get(c, &k, &v, MDB_NEXT)) {
-		if (k.mv_size > KEY_MAX || v.mv_size > MEMBER_TEXT_MAX)
+		if (k.mv_size > DIR_KEY_MAX || v.mv_size > MEMBER_TEXT_MAX)
 			continue;
 		memcpy(key, k.mv_data, k.mv_size);
 		key[k.mv_size] = '\0';

@@ -7,14 +7,12 @@
 #include "authd/directory_int.h"
 #include "common/compat/compat.h"
 
-#define KEY_LEN_MAX 500
-
 /*
  * The next user behind key, which becomes its key. A cursor of its own each time: what is
  * written in between moves records.
  */
 static int
-next_user(MDB_txn *txn, MDB_dbi dbi, char key[KEY_LEN_MAX + 2], char *text, size_t cap)
+next_user(MDB_txn *txn, MDB_dbi dbi, char key[DIR_KEY_MAX + 2], char *text, size_t cap)
 {
 	MDB_val k = { strlen(key) + 1, key }, v; /* with its NUL: the least one behind */
 	MDB_cursor *cursor;
@@ -25,7 +23,7 @@ next_user(MDB_txn *txn, MDB_dbi dbi, char key[KEY_LEN_MAX + 2], char *text, size
 	if (key[0] == '\0')
 		k.mv_size = 0;
 	rc = mdb_cursor_get(cursor, &k, &v, k.mv_size == 0 ? MDB_FIRST : MDB_SET_RANGE);
-	if (rc == 0 && (k.mv_size > KEY_LEN_MAX || v.mv_size >= cap))
+	if (rc == 0 && (k.mv_size > DIR_KEY_MAX || v.mv_size >= cap))
 		rc = EMSGSIZE;
 	if (rc == 0) {
 		memcpy(key, k.mv_data, k.mv_size);
@@ -41,7 +39,7 @@ enum dir_status
 directory_users_change(
     struct directory *d, int (*change)(struct user *, void *), void *arg, size_t *changed)
 {
-	char key[KEY_LEN_MAX + 2] = "", *text = malloc(DIRECTORY_VALUE_MAX);
+	char key[DIR_KEY_MAX + 2] = "", *text = malloc(DIRECTORY_VALUE_MAX);
 	MDB_dbi dbi = d->dbi[DIR_USERS];
 	MDB_txn *txn = NULL;
 	static struct user u;
