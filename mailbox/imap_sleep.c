@@ -79,7 +79,7 @@ put_folder(struct imap *s, struct evbuffer *out)
 	put(out, folder_uidvalidity(s->folder), 4);
 	put(out, s->modseq, 8);
 	put(out, s->walked, 8);
-	put(out, (uint64_t)s->n_keywords, 1);
+	put(out, (uint64_t)s->n_keywords, 2);
 	for (size_t i = 0; i < s->n_view; i++)
 		run_add(&view, s->view[i].uid);
 	run_end(&view);
@@ -258,7 +258,7 @@ take_folder(struct imap *s, struct reader *r, unsigned int flags)
 	uidvalidity = (uint32_t)take(r, 4);
 	modseq = take(r, 8);
 	walked = take(r, 8);
-	n_keywords = (int)take(r, 1);
+	n_keywords = (int)take(r, 2);
 	if (r->failed || n_keywords > STORE_KEYWORDS_MAX ||
 	    folder_open(s->store, name, &f) != STORE_OK)
 		return -1;

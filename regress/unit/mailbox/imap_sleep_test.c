@@ -71,6 +71,28 @@ test_goes_on(void **state)
 	with_steps(goes_on);
 }
 
+/* More keywords than an octet counts: none is told anew. */
+static void
+test_many_keywords(void **state)
+{
+	struct imap *s = imap_new(store, NULL, NULL);
+	char line[80];
+
+	append(s, 1000, "INBOX", "", M1);
+	quiet(s, "a SELECT INBOX\r\n", 1000);
+	for (int i = 0; i < 300; i++) {
+		(void)snprintf(
+		    line, sizeof(line), "b STORE 1 +FLAGS.SILENT (word%d)\r\n", i);
+		quiet(s, line, 1000);
+	}
+	quiet(s, "c NOOP\r\n", 1000);
+	say(s, 1000, "d NOOP\r\n", "d OK NOOP completed\r\n");
+	s = sleep_and_wake(s);
+	say(s, 1000, "e STORE 1 +FLAGS.SILENT (word1)\r\n", "e OK STORE completed\r\n");
+	say(s, 1000, "f NOOP\r\n", "f OK NOOP completed\r\n");
+	imap_free(s);
+}
+
 static int
 cannot(struct imap *s)
 {
@@ -153,6 +175,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_goes_on, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_many_keywords, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_stays_awake, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_damaged, setup, teardown),
 	};
