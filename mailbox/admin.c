@@ -2,8 +2,6 @@
 /* A session of mboxd on root's word: one command on the mailbox; see admin.h. */
 #include "mailbox/admin.h"
 
-#include <sys/queue.h>
-
 #include <event2/event.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -16,24 +14,18 @@
 #include "common/log.h"
 #include "mailbox/maildir.h"
 #include "mailbox/session.h"
+#include "mailbox/session_channel.h"
 
 struct session {
-	LIST_ENTRY(session) entry;
+	struct session_channel c;
 	struct event_base *base;
-	struct channel *ch;
-	struct store *store;
 	struct event *ev_go, *ev_fd;
 	const struct task *task;
 	void *work;
 	uint64_t id;
 	int fd;
 	struct msg_mbox_admin_done result;
-	char address[321];
-	void (*ended)(void *);
-	void *arg;
 };
-
-static LIST_HEAD(, session) sessions = LIST_HEAD_INITIALIZER(sessions);
 
 /* ---- for the tasks ---- */
 
@@ -125,9 +117,10 @@ task_folders(
 /* ---- the session ---- */
 
 static void
-session_free(struct session *s)
+session_clear(void *arg)
 {
-	LIST_REMOVE(s, entry);
+	struct session *s = arg;
+
 	if (s->work != NULL)
 		s->task->free(s->work);
 	if (s->ev_go != NULL)
@@ -136,18 +129,6 @@ session_free(struct session *s)
 		event_free(s->ev_fd);
 	if (s->fd != -1)
 		close(s->fd);
-	free(s);
-}
-
-static void
-on_lost(struct channel *ch, const char *why, void *arg)
-{
-	struct session *s = arg;
-	void (*ended)(void *) = s->ended;
-	void *ended_arg = s->arg;
-
-	session_free(s);
-	ended(ended_arg);
 }
 
 static void
@@ -174,14 +155,14 @@ on_go(evutil_socket_t fd, short what, void *arg)
 	if (s->fd != -1)
 		close(s->fd);
 	s->fd = -1;
-	log_fact(LOG_HOST, LOGL_INFO, "mailbox-admin", KS("address", s->address),
+	log_fact(LOG_HOST, LOGL_INFO, "mailbox-admin", KS("address", s->c.address),
 	    KS("command", s->task == &purge_task     ? verbs[MBOX_PURGE]
 			  : s->task == &reindex_task ? verbs[MBOX_REINDEX]
 			  : s->task == &export_task  ? verbs[MBOX_EXPORT]
 						     : verbs[MBOX_IMPORT]),
 	    KU("messages", s->result.messages), KU("octets", s->result.octets),
 	    KS("failed", s->result.text));
-	(void)channel_send(s->ch, MSG_MAILBOX_MBOXD_ADMIN_DONE, s->id, &s->result, -1);
+	(void)channel_send(s->c.ch, MSG_MAILBOX_MBOXD_ADMIN_DONE, s->id, &s->result, -1);
 }
 
 static void
@@ -192,7 +173,7 @@ on_message(struct channel *ch, struct msg *m, void *arg)
 	const struct msg_mbox_admin *a = &m->p.mbox_admin;
 
 	if (m->type == MSG_MBOXD_MAILBOX_ACL && s->task == NULL) {
-		acl_answer(ch, m->id, s->store, &m->p.acl);
+		acl_answer(ch, m->id, s->c.store, &m->p.acl);
 		return;
 	}
 	if (m->type != MSG_MBOXD_MAILBOX_ADMIN || s->task != NULL) {
@@ -218,7 +199,7 @@ on_message(struct channel *ch, struct msg *m, void *arg)
 		s->ev_fd = event_new(s->base, s->fd,
 		    a->verb == MBOX_EXPORT ? EV_WRITE : EV_READ, on_go, s);
 	}
-	s->work = s->task->new (s->store, a, s->fd);
+	s->work = s->task->new (s->c.store, a, s->fd);
 	if (s->work == NULL || s->ev_go == NULL || (s->fd != -1 && s->ev_fd == NULL) ||
 	    event_add(s->ev_go, &now) == -1)
 		channel_break(ch, "no memory");
@@ -228,37 +209,12 @@ int
 admin_session_start(struct event_base *base, int fd, struct store *store,
     const struct msg_mbox_label *label, void (*ended)(void *), void *arg)
 {
-	struct session *s = calloc(1, sizeof(*s));
+	struct session *s = session_channel_new(sizeof(*s), base, fd, ROLE_MBOXD, store,
+	    label, on_message, session_clear, ended, arg);
 
-	if (s == NULL) {
-		close(fd);
+	if (s == NULL)
 		return -1;
-	}
 	s->base = base;
-	s->store = store;
 	s->fd = -1;
-	s->ended = ended;
-	s->arg = arg;
-	strlcpy(s->address, label->address, sizeof(s->address));
-	s->ch =
-	    channel_new(base, fd, ROLE_MAILBOX, 0, ROLE_MBOXD, on_message, on_lost, s);
-	if (s->ch == NULL) {
-		free(s);
-		return -1;
-	}
-	LIST_INSERT_HEAD(&sessions, s, entry);
 	return 0;
-}
-
-void
-admin_sessions_stop(void)
-{
-	while (!LIST_EMPTY(&sessions)) {
-		struct session *s = LIST_FIRST(&sessions);
-		struct channel *ch = s->ch;
-
-		channel_flush(ch, 100);
-		on_lost(ch, "stopping", s);
-		channel_free(ch);
-	}
 }

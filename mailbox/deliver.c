@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: ISC */
 /* A session of deliverd-local: messages in descriptors, put into INBOX or Junk. */
-#include <sys/queue.h>
-
 #include <fcntl.h>
 
 #include "common/channel.h"
@@ -11,19 +9,13 @@
 #include "mailbox/filter.h"
 #include "mailbox/scripts.h"
 #include "mailbox/session.h"
+#include "mailbox/session_channel.h"
 #include "mailbox/store.h"
 
 struct session {
-	LIST_ENTRY(session) entry;
-	struct channel *ch;
-	struct store *store;
-	void (*ended)(void *);
-	void *arg;
+	struct session_channel c;
 	uint64_t id; /* of the question that is being answered */
-	char address[321];
 };
-
-static LIST_HEAD(, session) sessions = LIST_HEAD_INITIALIZER(sessions);
 
 static void
 outcome(struct store *store, enum store_error error, const struct msg_deliver *d,
@@ -66,37 +58,37 @@ send_outlet(const struct msg_outlet *o, int fd, void *arg)
 {
 	struct session *s = arg;
 
-	return channel_send(s->ch, MSG_MAILBOX_LDELIVER_OUTLET, s->id, o, fd);
+	return channel_send(s->c.ch, MSG_MAILBOX_LDELIVER_OUTLET, s->id, o, fd);
 }
 
 static void
 on_deliver(struct session *s, struct msg *m)
 {
 	const struct msg_deliver *p = &m->p.deliver;
-	struct filter_owner owner = { s->address, session_hostname() };
+	struct filter_owner owner = { s->c.address, session_hostname() };
 	struct msg_delivered out = { 0 };
 	struct delivery d = { 0 };
 	enum store_error error;
 	int again = 0;
 
 	s->id = m->id;
-	if (filter_deliver(s->store, &owner, p, m->fd, send_outlet, s, &out, &error)) {
+	if (filter_deliver(s->c.store, &owner, p, m->fd, send_outlet, s, &out, &error)) {
 		if (error != STORE_OK)
-			outcome(s->store, error, p, &out);
+			outcome(s->c.store, error, p, &out);
 	} else {
 		d.queue_id = p->queue_id;
 		d.rcpt = p->rcpt;
 		d.size = p->size;
 		d.crc = p->crc;
 		d.oldest_live = p->oldest_live;
-		error = store_deliver(s->store, p->junk ? "Junk" : "INBOX", &d, p->prefix,
-		    p->prefix_len, m->fd, 0, &again);
-		outcome(s->store, error, p, &out);
+		error = store_deliver(s->c.store, p->junk ? "Junk" : "INBOX", &d,
+		    p->prefix, p->prefix_len, m->fd, 0, &again);
+		outcome(s->c.store, error, p, &out);
 		out.again = (uint8_t)again;
 		out.kept = error == STORE_OK;
 	}
-	if (channel_send(s->ch, MSG_MAILBOX_LDELIVER_DELIVERED, m->id, &out, -1) == -1)
-		channel_break(s->ch, "its queue is full");
+	if (channel_send(s->c.ch, MSG_MAILBOX_LDELIVER_DELIVERED, m->id, &out, -1) == -1)
+		channel_break(s->c.ch, "its queue is full");
 }
 
 /* ---- scripts, for fifectl ---- */
@@ -106,7 +98,7 @@ list_scripts(struct session *s, uint64_t id, struct msg_script_done *done)
 {
 	struct script_info *v = NULL;
 	size_t n = 0;
-	enum script_error e = scripts_list(s->store, &v, &n);
+	enum script_error e = scripts_list(s->c.store, &v, &n);
 
 	for (size_t i = 0; i < n; i++) {
 		struct msg_script_row row = { .active = (uint8_t)v[i].active,
@@ -114,7 +106,8 @@ list_scripts(struct session *s, uint64_t id, struct msg_script_done *done)
 			.changed = v[i].changed };
 
 		strlcpy(row.name, v[i].name, sizeof(row.name));
-		(void)channel_send(s->ch, MSG_MAILBOX_LDELIVER_SCRIPT_ROW, id, &row, -1);
+		(void)channel_send(
+		    s->c.ch, MSG_MAILBOX_LDELIVER_SCRIPT_ROW, id, &row, -1);
 	}
 	free(v);
 	if (e != SCRIPT_OK) {
@@ -143,7 +136,7 @@ read_text(int fd, uint64_t size)
 static int
 text_file(struct session *s, const char *text, size_t len)
 {
-	int dir = store_index_dir(s->store),
+	int dir = store_index_dir(s->c.store),
 	    fd = openat(dir, "outlet", O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 
 	if (fd == -1)
@@ -167,7 +160,7 @@ script_verb(struct session *s, struct msg *m, struct msg_script_done *done, int 
 
 	switch (p->verb) {
 	case SCRIPT_GET:
-		e = script_get(s->store, p->name, &text, &len);
+		e = script_get(s->c.store, p->name, &text, &len);
 		done->size = len;
 		if (e == SCRIPT_OK && (*fd = text_file(s, text, len)) == -1)
 			e = SCRIPT_IO;
@@ -177,18 +170,18 @@ script_verb(struct session *s, struct msg *m, struct msg_script_done *done, int 
 		if ((text = read_text(m->fd, p->size)) == NULL)
 			return p->size > SIEVE_SCRIPT_MAX ? SCRIPT_TOO_LARGE : SCRIPT_IO;
 		e = p->verb == SCRIPT_PUT
-			? script_put(s->store, p->name, text, (size_t)p->size, &errors)
-			: script_check(s->store, text, (size_t)p->size, &errors);
+			? script_put(s->c.store, p->name, text, (size_t)p->size, &errors)
+			: script_check(s->c.store, text, (size_t)p->size, &errors);
 		script_errors_print(&errors, done->text, sizeof(done->text));
 		break;
 	case SCRIPT_DELETE:
-		e = script_delete(s->store, p->name);
+		e = script_delete(s->c.store, p->name);
 		break;
 	case SCRIPT_RENAME:
-		e = script_rename(s->store, p->name, p->new_name);
+		e = script_rename(s->c.store, p->name, p->new_name);
 		break;
 	case SCRIPT_ACTIVATE:
-		e = script_activate(s->store, p->name);
+		e = script_activate(s->c.store, p->name);
 		break;
 	default:
 		break;
@@ -213,8 +206,9 @@ on_script(struct session *s, struct msg *m)
 		if (done.text[0] == '\0')
 			strlcpy(done.text, script_error_text(e), sizeof(done.text));
 	}
-	if (channel_send(s->ch, MSG_MAILBOX_LDELIVER_SCRIPT_DONE, m->id, &done, fd) == -1)
-		channel_break(s->ch, "its queue is full");
+	if (channel_send(s->c.ch, MSG_MAILBOX_LDELIVER_SCRIPT_DONE, m->id, &done, fd) ==
+	    -1)
+		channel_break(s->c.ch, "its queue is full");
 }
 
 static void
@@ -226,49 +220,12 @@ on_message(struct channel *ch, struct msg *m, void *arg)
 		on_script(arg, m);
 }
 
-static void
-on_lost(struct channel *ch, const char *why, void *arg)
-{
-	struct session *s = arg;
-
-	LIST_REMOVE(s, entry);
-	s->ended(s->arg);
-	free(s);
-}
-
 int
 deliver_session_start(struct event_base *base, int fd, struct store *store,
     const struct msg_mbox_label *label, void (*ended)(void *), void *arg)
 {
-	struct session *s = calloc(1, sizeof(*s));
-
-	if (s == NULL) {
-		close(fd);
-		return -1;
-	}
-	s->store = store;
-	strlcpy(s->address, label->address, sizeof(s->address));
-	s->ended = ended;
-	s->arg = arg;
-	s->ch = channel_new(
-	    base, fd, ROLE_MAILBOX, 0, ROLE_DELIVERD_LOCAL, on_message, on_lost, s);
-	if (s->ch == NULL) {
-		free(s);
-		return -1;
-	}
-	LIST_INSERT_HEAD(&sessions, s, entry);
-	return 0;
-}
-
-void
-deliver_sessions_stop(void)
-{
-	while (!LIST_EMPTY(&sessions)) {
-		struct session *s = LIST_FIRST(&sessions);
-		struct channel *ch = s->ch;
-
-		channel_flush(ch, 100);
-		on_lost(ch, "stopping", s);
-		channel_free(ch);
-	}
+	return session_channel_new(sizeof(struct session), base, fd, ROLE_DELIVERD_LOCAL,
+		   store, label, on_message, NULL, ended, arg) == NULL
+		   ? -1
+		   : 0;
 }

@@ -80,9 +80,7 @@ stop(const char *why)
 	imap_sessions_stop();
 	pop3_sessions_stop();
 	sieve_sessions_stop();
-	deliver_sessions_stop();
-	admin_sessions_stop();
-	url_sessions_stop();
+	channel_sessions_stop();
 	event_base_loopbreak(me.base);
 }
 

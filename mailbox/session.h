@@ -57,8 +57,7 @@ int admin_session_start(struct event_base *, int fd, struct store *,
 void imap_sessions_stop(void);
 void pop3_sessions_stop(void);
 void sieve_sessions_stop(void);
-void deliver_sessions_stop(void);
-void admin_sessions_stop(void);
+void channel_sessions_stop(void); /* of deliver, url and admin */
 
 /*
  * The life of a mailbox process, called by mboxd in the forked child: enters the

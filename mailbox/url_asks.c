@@ -16,6 +16,7 @@
 #include "common/log.h"
 #include "mailbox/maildir.h"
 #include "mailbox/session.h"
+#include "mailbox/session_channel.h"
 #include "mailbox/store.h"
 #include "mailbox/urlauth.h"
 
@@ -89,26 +90,6 @@ url_ask_forget(uint64_t id)
 
 /* ---- answering ---- */
 
-struct session {
-	LIST_ENTRY(session) entry;
-	struct channel *ch;
-	struct store *store;
-	char owner[321];
-	void (*ended)(void *);
-	void *arg;
-};
-static LIST_HEAD(, session) sessions = LIST_HEAD_INITIALIZER(sessions);
-
-static void
-on_lost(struct channel *ch, const char *why, void *arg)
-{
-	struct session *s = arg;
-
-	LIST_REMOVE(s, entry);
-	s->ended(s->arg);
-	free(s);
-}
-
 /* A read-only descriptor of the octets, which have no name any more; -1. */
 static int
 descriptor(struct store *s, const char *data, size_t len)
@@ -140,7 +121,7 @@ on_message(struct channel *ch, struct msg *m, void *arg)
 		[URLAUTH_ABSENT] = MSG_UNKNOWN,
 		[URLAUTH_IO] = MSG_TEMP };
 	const struct msg_url_fetch *q = &m->p.url_fetch;
-	struct session *s = arg;
+	struct session_channel *s = arg;
 	struct urlauth_asker who = { q->asker, q->submits };
 	struct msg_url_is r = { .status = MSG_TEMP };
 	struct urlauth_part part;
@@ -152,7 +133,7 @@ on_message(struct channel *ch, struct msg *m, void *arg)
 		return;
 	}
 	st = urlauth_open(
-	    s->store, s->owner, &who, q->url, strlen(q->url), false, time(NULL), &part);
+	    s->store, s->address, &who, q->url, strlen(q->url), false, time(NULL), &part);
 	r.status = statuses[st];
 	if (st == URLAUTH_OK) {
 		r.size = part.octets.len;
@@ -164,7 +145,7 @@ on_message(struct channel *ch, struct msg *m, void *arg)
 		urlauth_part_clear(&part);
 	}
 	log_fact(LOG_LOGIN, st == URLAUTH_OK ? LOGL_INFO : LOGL_WARN, "url-fetch",
-	    KS("owner", s->owner), KS("by", q->asker), KU("submit", q->submits),
+	    KS("owner", s->address), KS("by", q->asker), KU("submit", q->submits),
 	    KU("octets", r.size),
 	    KS("text", st == URLAUTH_OK       ? "ok"
 		       : st == URLAUTH_BAD    ? "not authorised"
@@ -177,35 +158,8 @@ int
 url_session_start(struct event_base *base, int fd, struct store *store,
     const struct msg_mbox_label *label, void (*ended)(void *), void *arg)
 {
-	struct session *s = calloc(1, sizeof(*s));
-
-	if (s == NULL) {
-		close(fd);
-		return -1;
-	}
-	s->store = store;
-	s->ended = ended;
-	s->arg = arg;
-	strlcpy(s->owner, label->address, sizeof(s->owner));
-	s->ch =
-	    channel_new(base, fd, ROLE_MAILBOX, 0, ROLE_MBOXD, on_message, on_lost, s);
-	if (s->ch == NULL) {
-		free(s);
-		return -1;
-	}
-	LIST_INSERT_HEAD(&sessions, s, entry);
-	return 0;
-}
-
-void
-url_sessions_stop(void)
-{
-	while (!LIST_EMPTY(&sessions)) {
-		struct session *s = LIST_FIRST(&sessions);
-		struct channel *ch = s->ch;
-
-		channel_flush(ch, 100);
-		on_lost(ch, "stopping", s);
-		channel_free(ch);
-	}
+	return session_channel_new(sizeof(struct session_channel), base, fd, ROLE_MBOXD,
+		   store, label, on_message, NULL, ended, arg) == NULL
+		   ? -1
+		   : 0;
 }

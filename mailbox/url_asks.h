@@ -22,6 +22,4 @@ void url_asks_init(struct channel *mboxd);
 uint64_t url_ask(const char *url, void (*done)(int fd, uint64_t size, void *), void *arg);
 void url_ask_forget(uint64_t id);
 
-void url_sessions_stop(void);
-
 #endif
