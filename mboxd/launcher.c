@@ -42,6 +42,9 @@ static struct event *ev_report;
 
 static struct child *children;
 static size_t n_children, children_cap;
+/* Not sent yet, in their order. */
+static struct report *reports;
+static size_t n_reports, reports_cap;
 
 static void
 child_main(const struct launch *l, int mboxd_fd)
@@ -74,16 +77,41 @@ child_main(const struct launch *l, int mboxd_fd)
 	mailbox_main(&start);
 }
 
+/* As far as there is room: mboxd may be waiting for us to take a request, and reads none
+ * of them meanwhile. */
+static void
+reports_send(void)
+{
+	size_t n = 0;
+
+	while (n < n_reports) {
+		if (send(LAUNCHER_FD, &reports[n], sizeof(reports[n]),
+			MSG_NOSIGNAL | MSG_DONTWAIT) != -1)
+			n++;
+		else if (errno == EAGAIN)
+			break;
+		else if (errno != EINTR)
+			_exit(0); /* mboxd is gone, and the others notice it themselves */
+	}
+	if (n > 0) {
+		n_reports -= n;
+		memmove(reports, reports + n, n_reports * sizeof(*reports));
+	}
+}
+
 static void
 report(const struct report *r)
 {
-	ssize_t n;
+	if (n_reports == reports_cap) {
+		size_t cap = reports_cap + CHILDREN_STEP;
+		struct report *p = reallocarray(reports, cap, sizeof(*p));
 
-	do
-		n = send(LAUNCHER_FD, r, sizeof(*r), MSG_NOSIGNAL);
-	while (n == -1 && errno == EINTR);
-	if (n == -1)
-		_exit(0); /* mboxd is gone, and the others notice it themselves */
+		if (p == NULL)
+			_exit(1);
+		reports = p;
+		reports_cap = cap;
+	}
+	reports[n_reports++] = *r;
 }
 
 static void
@@ -173,6 +201,7 @@ launcher_main(int fd)
 	struct sigaction sa = { .sa_handler = on_child };
 	struct pollfd pfd = { LAUNCHER_FD, POLLIN, 0 };
 	sigset_t child, none;
+	int served;
 
 	log_set_channel(NULL);
 	log_set_stderr(0);
@@ -189,8 +218,12 @@ launcher_main(int fd)
 		_exit(1);
 	for (;;) {
 		reap();
-		if (!serve())
-			(void)ppoll(&pfd, 1, NULL, &none);
+		served = serve();
+		reports_send();
+		if (served)
+			continue;
+		pfd.events = n_reports > 0 ? POLLIN | POLLOUT : POLLIN;
+		(void)ppoll(&pfd, 1, NULL, &none);
 	}
 }
 
