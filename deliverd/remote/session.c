@@ -405,13 +405,14 @@ message_done(struct session *s)
 	TAILQ_INSERT_HEAD(&idle, s, idle);
 	remote_stats.idle++;
 	j->session = NULL;
-	if (more) {
+	/* Before those that are left: they would begin with these, at the same host. */
+	if (j->n_fall > 0)
+		walk_fallback(j);
+	else if (more) {
 		/* It was the messages of this connection, not the host, that ended. */
 		j->tries = 0;
 		walk_again(j);
-	} else if (j->n_fall > 0)
-		walk_fallback(j);
-	else
+	} else
 		job_end(j);
 }
 

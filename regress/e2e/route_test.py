@@ -320,6 +320,24 @@ def test_fallback_on_reply():
         fife.ctl("route", "del", "fall.test")
 
 
+def test_fallback_of_a_list():
+    """Its members are transactions of their own, more than a connection may have: those that want the fallback do
+    not go round at the first host."""
+    def refuse(verb, arg):
+        return "550 5.7.1 you are on a list" if verb == "RCPT" else None
+    members = [f"m{i}@members.test" for i in range(5)]
+    with Sink(refuse) as first, Sink() as second:
+        fife.ctl("route", "add", "members.test", f"smtp://127.0.0.1:{first.port}", "on=5.7.1", "messages=2",
+                 f"fallback=smtp://127.0.0.1:{second.port}")
+        fife.ctl("list", "add", "many@example.test", "owner=" + BOB, "post=anyone")
+        fife.ctl("list", "member", "add", "many@example.test", *members)
+        send("to all of them", "many@example.test")
+        wait_for(lambda: sorted(r for m in list(second.messages) for r in m[1]) == members, "all at the fallback")
+        assert not first.messages
+        fife.ctl("list", "del", "many@example.test")
+        fife.ctl("route", "del", "members.test")
+
+
 def test_fallback_after_tries():
     with Sink() as second:
         fife.ctl("route", "add", "after.test", "smtp://127.0.0.9:1", "after=1",
