@@ -64,6 +64,9 @@ conn_mark_read(struct conn *c, void *buf, size_t cap)
 
 	if (n <= 0)
 		return n;
+	/* It came, but this process has no room for one more descriptor. */
+	if (m.msg_flags & MSG_CTRUNC)
+		c->marked = 1;
 	for (struct cmsghdr *h = CMSG_FIRSTHDR(&m); h != NULL; h = CMSG_NXTHDR(&m, h)) {
 		int fds[FDS_MAX];
 		size_t count;

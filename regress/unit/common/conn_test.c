@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include <sys/resource.h>
 #include <sys/socket.h>
 
 #include <arpa/inet.h>
@@ -752,6 +753,41 @@ test_mark(void **state)
 	free(b);
 }
 
+/* Nor is one lost when its descriptor finds no room. */
+static void
+test_mark_without_room(void **state)
+{
+	struct seen *a = seen_new(), *b = seen_new();
+	struct conn *from, *to;
+	struct rlimit had, now;
+	int sv[2], next;
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, sv), 0);
+	from = conn_new(base, sv[0], 65536, seen_cb, a);
+	to = conn_new(base, sv[1], 65536, seen_cb, b);
+	next = dup(0);
+	close(next);
+	conn_expect_mark(to);
+	b->keep = 1;
+	conn_write(from, "before", 6);
+	while (conn_unsent(from) > 0)
+		turn();
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &had), 0);
+	now = (struct rlimit){ (rlim_t)next, had.rlim_max };
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &now), 0);
+	assert_int_equal(conn_send_mark(from), 0);
+	while (b->events[CONN_MARK] == 0 && evbuffer_get_length(conn_input(to)) < 7)
+		turn();
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &had), 0);
+	assert_int_equal(b->events[CONN_MARK], 1);
+	assert_memory_equal(evbuffer_pullup(conn_input(to), -1), "before", 6);
+	assert_int_equal(evbuffer_get_length(conn_input(to)), 6);
+	conn_free(from);
+	conn_free(to);
+	free(a);
+	free(b);
+}
+
 int
 main(void)
 {
@@ -770,6 +806,7 @@ main(void)
 		cmocka_unit_test(test_tls_client),
 		cmocka_unit_test(test_tls_full),
 		cmocka_unit_test(test_mark),
+		cmocka_unit_test(test_mark_without_room),
 		cmocka_unit_test(test_connect_accept),
 	};
 
