@@ -241,7 +241,7 @@ order_done(struct order *o, const char *domain, const char *what, const char *wh
 	free(o);
 }
 
-/* wanted: somebody asked for it. */
+/* done: it is not tried again. what: of a command's answer. */
 static void
 report_over(struct sending *s, int done, const char *what)
 {

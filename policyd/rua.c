@@ -7,15 +7,7 @@
 
 #include "common/compat/compat.h"
 #include "common/proto/address.h"
-
-static int
-hex(char c)
-{
-	return c >= '0' && c <= '9'   ? c - '0'
-	       : c >= 'a' && c <= 'f' ? c - 'a' + 10
-	       : c >= 'A' && c <= 'F' ? c - 'A' + 10
-				      : -1;
-}
+#include "common/proto/encoding.h"
 
 /* 0, or -1: no room, a broken escape, a control or beyond ASCII. */
 static int
@@ -24,12 +16,11 @@ unescape(const char *p, size_t len, char *out, size_t cap)
 	size_t n = 0;
 
 	for (size_t i = 0; i < len; i++) {
-		int c = (unsigned char)p[i];
+		unsigned char c = (unsigned char)p[i];
 
 		if (c == '%') {
-			if (len - i < 3 || hex(p[i + 1]) == -1 || hex(p[i + 2]) == -1)
+			if (len - i < 3 || hex_decode(p + i + 1, 2, &c, 1) != 1)
 				return -1;
-			c = hex(p[i + 1]) * 16 + hex(p[i + 2]);
 			i += 2;
 		}
 		if (c <= ' ' || c > '~' || n + 1 >= cap)

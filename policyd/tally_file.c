@@ -15,8 +15,8 @@
 #include <unistd.h>
 
 #include "common/compat/compat.h"
-#include "common/file.h"
 #include "common/daemon.h"
+#include "common/file.h"
 #include "common/log.h"
 #include "common/proto/date.h"
 #include "common/proto/tlsrpt.h"
@@ -223,7 +223,7 @@ write_anew(struct day *d)
 		if (t->day == d->day)
 			add_tally(d, t);
 	file_name(d->day, name);
-	if (d->add_len == 0) {
+	if (d->add_len == 0 && !d->lost) {
 		if (unlink(name) == -1 && errno != ENOENT)
 			log_warn("%s", name);
 		free(d->add);
@@ -235,8 +235,12 @@ write_anew(struct day *d)
 	bad = fd == -1 || file_write_all(fd, d->add, d->add_len) == -1 || fsync(fd) == -1;
 	if (fd != -1)
 		bad |= close(fd) == -1;
-	if (bad || rename(DIRECTORY "/new", name) == -1)
+	/* The old one has other numbers: nothing more may be added to it. Nor does a part
+	 * take its place. */
+	if (bad || d->lost || rename(DIRECTORY "/new", name) == -1) {
 		log_warn("counts for TLS reports cannot be kept");
+		d->lost = 1;
+	}
 	d->on_disk = d->written_anew = d->add_len;
 	d->add_len = 0;
 }

@@ -19,7 +19,8 @@
 
 /* In the daemon's root directory: read what was kept. */
 void tally_file_open(void);
-/* tally_count() for now, and its line. 0, or -1: not counted. */
+/* Count it under the day that now (wall seconds) is in, in memory and in the file. 0, or
+ * -1: not counted. */
 int tally_file_count(const struct tally_event *, int64_t now);
 void tally_file_close_tally(struct tally *, int64_t to);
 /* It is forgotten, in memory too. */
