@@ -270,6 +270,35 @@ protocol lmtp {{
         return [DOVECOT, "-F", "-c", self.path("dovecot.conf")]
 
 
+class Nsd(Server):
+    """Authoritative for the zones of zones(): a name, and the file that has it."""
+
+    def zones(self):
+        raise NotImplementedError
+
+    def prepare(self):
+        zones = "".join(f'zone:\n  name: "{name}"\n  zonefile: "{self.path(file)}"\n' for name, file in self.zones())
+        self.write("nsd.conf", f"""server:
+  ip-address: 127.0.0.1@{self.port}
+  username: ""
+  chroot: ""
+  zonesdir: "{self.dir}"
+  database: ""
+  pidfile: "{self.path("pid")}"
+  xfrdfile: "{self.path("xfrd")}"
+  xfrdir: "{self.dir}"
+  zonelistfile: "{self.path("zones")}"
+  server-count: 1
+  rrl-ratelimit: 0
+  rrl-whitelist-ratelimit: 0
+remote-control:
+  control-enable: no
+{zones}""")
+
+    def command(self):
+        return ["/usr/sbin/nsd", "-d", "-c", self.path("nsd.conf")]
+
+
 @contextlib.contextmanager
 def several(*servers):
     """Those of them that are there."""

@@ -89,34 +89,14 @@ mx A {address}
 ADDRESSES = {"live": "127.0.0.2", "dead": "127.0.0.3", "silent": "127.0.0.4"}
 
 
-class Nsd(bench.Server):
+class Nsd(bench.Nsd):
     """NSD with a zone for each kind of destination."""
 
-    def prepare(self):
-        zones = ""
+    def zones(self):
         for kind, address in ADDRESSES.items():
             zone = kind + ".test"
             self.write(zone, ZONE.format(zone=zone, address=address))
-            zones += f'zone:\n  name: "{zone}"\n  zonefile: "{self.path(zone)}"\n'
-        self.write("nsd.conf", f"""server:
-  ip-address: 127.0.0.1@{self.port}
-  username: ""
-  chroot: ""
-  zonesdir: "{self.dir}"
-  database: ""
-  pidfile: "{self.path("pid")}"
-  xfrdfile: "{self.path("xfrd")}"
-  xfrdir: "{self.dir}"
-  zonelistfile: "{self.path("zones")}"
-  server-count: 1
-  rrl-ratelimit: 0
-  rrl-whitelist-ratelimit: 0
-remote-control:
-  control-enable: no
-{zones}""")
-
-    def command(self):
-        return ["/usr/sbin/nsd", "-d", "-c", self.path("nsd.conf")]
+            yield zone, zone
 
     def stubs(self):
         return "".join(f"\tstub {kind}.test at 127.0.0.1 port {self.port}\n" for kind in ADDRESSES)
