@@ -174,15 +174,15 @@ bench-queue:
 	FIFE_BUILD=$(CURDIR)/build/prod python3 regress/bench/queue.py
 # Mail that passes through, beside Postfix; then 10,000 destinations, half of them dead.
 bench-relay:
-	$(MAKE) all
+	$(MAKE) -j$(CORES) all
 	FIFE_BUILD=$(CURDIR)/build/prod python3 regress/bench/relay.py
 # Mail for 1,000 mailboxes, beside Postfix and Dovecot's LMTP.
 bench-deliver:
-	$(MAKE) all
+	$(MAKE) -j$(CORES) all
 	FIFE_BUILD=$(CURDIR)/build/prod python3 regress/bench/deliver.py
 # Lookups through dnsd beside the library alone.
 bench-lookup:
-	$(MAKE) all
+	$(MAKE) -j$(CORES) all
 	FIFE_BUILD=$(CURDIR)/build/prod python3 regress/bench/lookup.py
 # SEARCH in a large folder.
 bench-search:
@@ -191,7 +191,7 @@ bench-search:
 # IMAP and POP3 beside Dovecot: ARGS=--quick, or the rows wanted; see imap.py.
 bench-imap:
 	sh etc/install-packages.sh --peers
-	$(MAKE) all
+	$(MAKE) -j$(CORES) all
 	FIFE_BUILD=$(CURDIR)/build/prod python3 regress/bench/imap.py $(ARGS)
 # `why` over ten million lines of log.
 bench-why:

@@ -390,8 +390,8 @@ done:
 	return NULL;
 }
 
-/* A filter made before the fork (sandbox_prepare()), with SELF_MARK for the process id.
- */
+/* A filter made before the fork (sandbox_before_fork()), with SELF_MARK for the process
+ * id. */
 #define SELF_MARK 0x5e1f0001u
 
 static struct {

@@ -13,8 +13,8 @@
 #include <unistd.h>
 
 #include "common/compat/compat.h"
-#include "common/file.h"
 #include "common/crc32c.h"
+#include "common/file.h"
 #include "queued/qid.h"
 #include "queued/spool_private.h"
 #include "queued/sys.h"

@@ -19,8 +19,8 @@
 #include <unistd.h>
 
 #include "common/compat/compat.h"
-#include "common/log.h"
 #include "common/crc32c.h"
+#include "common/log.h"
 #include "queued/qid.h"
 #include "queued/spool_private.h"
 #include "queued/sys.h"

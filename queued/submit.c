@@ -13,10 +13,10 @@
 #include <unistd.h>
 
 #include "common/compat/compat.h"
+#include "common/crc32c.h"
 #include "common/log.h"
 #include "common/msg.h"
 #include "common/proto/date.h"
-#include "common/crc32c.h"
 #include "queued/deliver.h"
 #include "queued/internal.h"
 #include "queued/job.h"
