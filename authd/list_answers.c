@@ -136,6 +136,28 @@ is_upper(const char *list, const char *sender)
 	       (m.roles & LIST_IS_MEMBER);
 }
 
+/*
+ * What an author is to the list, as far as the message may claim it. From can be written
+ * by anybody; only a login, which authd let send as that reverse-path, shows whose
+ * message it is. Without one the rights of owners and posters do not count, nor does
+ * membership of an address that could have logged in here.
+ */
+static uint8_t
+standing_of(uint8_t roles, const char *author, const struct msg_list_ask *q)
+{
+	char key[ADDRESS_MAX + 1];
+	uint8_t standing = roles;
+
+	if (q->login[0] != '\0' &&
+	    ((key_of(q->sender, key) == 0 && strcmp(key, author) == 0) ||
+		(key_of(q->login, key) == 0 && strcmp(key, author) == 0)))
+		return roles;
+	standing &= (uint8_t) ~(LIST_IS_OWNER | LIST_IS_POSTER);
+	if (resolve_domain_is_local(&auth.resolver, strrchr(author, '@') + 1))
+		standing &= (uint8_t)~LIST_IS_MEMBER;
+	return standing == roles ? roles : standing | LIST_IS_UNPROVED;
+}
+
 void
 lists_answer_ask(struct channel *ch, const struct msg *msg)
 {
@@ -149,7 +171,7 @@ lists_answer_ask(struct channel *ch, const struct msg *msg)
 	if (st == DIR_OK && q->author[0] != '\0' && key_of(q->author, key) == 0) {
 		st = lists_member_get(auth.directory, q->list, key, &m);
 		if (st == DIR_OK)
-			a.standing = m.roles;
+			a.standing = standing_of(m.roles, key, q);
 		else if (st == DIR_NONE)
 			st = DIR_OK;
 	}

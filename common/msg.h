@@ -208,6 +208,8 @@ enum target_kind {
 #define LIST_IS_OWNER 0x02
 #define LIST_IS_POSTER 0x04
 #define LIST_IS_UPPER 0x08 /* the message is a post of a list that this one is in */
+/* Its author would be more, but no login shows that he wrote it. */
+#define LIST_IS_UNPROVED 0x10
 
 /* list_act.verb */
 enum list_verb {

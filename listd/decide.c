@@ -97,6 +97,8 @@ decide(const struct listconf *l, uint8_t standing, const struct post_facts *f,
 	}
 	if (junk)
 		set(v, DECIDE_HOLD, "", "it was marked as junk");
+	else if (!may_post(l, standing) && standing & LIST_IS_UNPROVED)
+		set(v, DECIDE_HOLD, "", "no login shows that its author wrote it");
 	else if (!may_post(l, standing))
 		others(l, v);
 	else if (l->moderated &&

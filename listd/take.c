@@ -586,6 +586,7 @@ ask(struct take *t, const char *author, channel_answer_cb cb)
 	strlcpy(q.list, t->m.list, sizeof(q.list));
 	strlcpy(q.author, author, sizeof(q.author));
 	strlcpy(q.sender, t->m.sender, sizeof(q.sender));
+	strlcpy(q.login, t->m.login, sizeof(q.login));
 	if (ch == NULL ||
 	    channel_ask(ch, MSG_LISTD_AUTHD_ASK, &q, -1, ASK_TIMEOUT_MS, cb, t) == 0)
 		later(t, "the directory of lists is not there now");

@@ -139,6 +139,8 @@ send_job(
 	for (uint32_t i = 0; i < j->nrcpt; i++)
 		if (v->rcpts[j->rcpts[i].num].attempts < job.attempts)
 			job.attempts = v->rcpts[j->rcpts[i].num].attempts;
+	if (j->local)
+		strlcpy(job.login, v->rec.login_address, sizeof(job.login));
 	if (v->rec.ext.list != NULL)
 		strlcpy(job.list, v->rec.ext.list, sizeof(job.list));
 	job.prefix = v->rec.prefix;

@@ -90,7 +90,8 @@ struct job {
 	uint8_t going;
 	char qid[24];
 	char sender[321];
-	int is_post; /* of a list: */
+	char login[321]; /* address, "": none */
+	int is_post;     /* of a list: */
 	struct listpost post;
 	uint8_t *prefix;
 	size_t prefix_len;
@@ -455,6 +456,7 @@ rcpt_hand_over(struct rcpt *r, size_t target)
 	while (drop->parcel != NULL || drop->errand != NULL || drop->handover != NULL)
 		drop++;
 	strlcpy(m.sender, sender_for(r, sender), sizeof(m.sender));
+	strlcpy(m.login, j->login, sizeof(m.login));
 	strlcpy(m.qid, j->qid, sizeof(m.qid));
 	strlcpy(m.list, t->address, sizeof(m.list));
 	strlcpy(m.part, t->mailbox, sizeof(m.part));
@@ -617,6 +619,7 @@ job_new(struct channel *ch, struct msg *m)
 	j->junk = mj->junk;
 	strlcpy(j->qid, mj->qid, sizeof(j->qid));
 	strlcpy(j->sender, mj->sender, sizeof(j->sender));
+	strlcpy(j->login, mj->login, sizeof(j->login));
 	if (mj->list[0] != '\0') {
 		j->is_post = listpost_parse(mj->list, &j->post) == 0;
 		j->bad = !j->is_post;

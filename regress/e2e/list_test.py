@@ -182,6 +182,9 @@ def test_who_may_post():
     fife.send(ALICE, [LIST], text("sixth"), port=587, login=ALICE)
     assert fife.wait_message("only certain addresses may post")
     fife.send("news@strange.test", [LIST], text("seventh", "news@strange.test"))
+    one = wait_for(held, "a poster whom nothing proves is held")[0]
+    assert "no login" in one["why"], one
+    fife.ctl("list", "approve", one["id"])
     assert field(arrived("[talk] seventh", FAR)[2], "List-Post") == ["NO (posting is restricted)"]
     fife.ctl("list", "set", LIST, "post=members", "others=hold", "max-size=2k")
     fife.send(ALICE, [LIST], text("large", body="0123456789abcde\r\n" * 200), port=587, login=ALICE)
@@ -270,6 +273,26 @@ def test_loops_and_automatic_answers():
     assert len(sink.messages) == n and not held()
 
 
+def test_from_alone_gives_no_right():
+    """An owner, and a member of a domain of this host, are who they say only with a login."""
+    fife.ctl("list", "set", LIST, "post=owners", "others=reject")
+    for who, subject in ((BOB, "forged owner"), (ALICE, "forged member")):
+        fife.send("spammer@strange.test", [LIST], text(subject, who))
+        one = wait_for(held, f"{subject} is held")[0]
+        assert one["from"] == who and "no login" in one["why"], one
+        fife.ctl("list", "discard", one["id"])
+        fife.ctl("list", "set", LIST, "post=members")
+    # A login is believed about itself only.
+    fife.send(ALICE, [LIST], text("forged by a user", BOB), port=587, login=ALICE)
+    fife.ctl("list", "discard", wait_for(held, "it is held")[0]["id"])
+    fife.ctl("list", "set", LIST, "post=owners")
+    fife.send(BOB, [LIST], text("true owner", BOB), port=587, login=BOB)
+    arrived("[talk] true owner", FAR)
+    fife.ctl("list", "set", LIST, "post=members", "others=hold")
+    empty()
+    assert not at_sink("forged")
+
+
 def test_nested_lists():
     """The upper list's posts are the lower one's too, whoever wrote them; a ring of lists ends."""
     fife.ctl("list", "add", "upper@example.test", "owner=" + BOB, "post=anyone")
@@ -337,7 +360,8 @@ def test_kill_at_the_hand_over():
         who = ALICE if i % 2 == 0 else "stranger@strange.test"
         while True:
             try:
-                fife.send(who, [LIST], text(s, who))
+                login = {"port": 587, "login": who} if who == ALICE else {}
+                fife.send(who, [LIST], text(s, who), **login)
                 break
             except Exception:
                 time.sleep(0.05)

@@ -93,6 +93,8 @@ test_decisions(void **state)
 	assert_int_equal(decided(LIST_IS_POSTER, "a@b", 0, 9, m, &v), DECIDE_POST);
 	assert_int_equal(decided(LIST_IS_UPPER, "a@b", 0, 9, m, &v), DECIDE_POST);
 	assert_int_equal(decided(0, "a@b", 0, 9, m, &v), DECIDE_HOLD);
+	assert_int_equal(
+	    decided(LIST_IS_MEMBER | LIST_IS_UNPROVED, "a@b", 0, 9, m, &v), DECIDE_POST);
 	assert_int_equal(decided(LIST_IS_MEMBER, "a@b", 1, 9, m, &v), DECIDE_HOLD);
 	assert_int_equal(decided(LIST_IS_OWNER, "", 0, 9, m, &v), DECIDE_DROP);
 	assert_int_equal(
@@ -109,6 +111,7 @@ test_decisions(void **state)
 	conf.others = LIST_OTHERS_REJECT;
 	assert_int_equal(decided(0, "a@b", 0, 9, m, &v), DECIDE_REJECT);
 	assert_string_equal(v.enhanced, "5.7.2");
+	assert_int_equal(decided(LIST_IS_UNPROVED, "a@b", 0, 9, m, &v), DECIDE_HOLD);
 	conf.others = LIST_OTHERS_DISCARD;
 	assert_int_equal(decided(0, "a@b", 0, 9, m, &v), DECIDE_DROP);
 	conf.post = LIST_POST_ANYONE;
