@@ -124,7 +124,18 @@ set_seen(struct imap *s, struct fetch *f, uint32_t uid)
 	s->modseq = s->walked = folder_highestmodseq(s->folder);
 }
 
-/* Begin with the message f->i. 0: it is gone. */
+/* Asked only for what the client's own view of the folder knows. */
+static bool
+only_uids(const struct fetch *f)
+{
+	for (size_t k = 0; k < f->items.n; k++)
+		if (f->items.v[k].kind != IMAP_ITEM_UID)
+			return false;
+	return true;
+}
+
+/* Begin with the message f->i. 0: it is gone. The client was not told yet: its sequence
+ * number still has its UID. */
 static int
 message_begin(struct imap *s, struct fetch *f)
 {
@@ -135,8 +146,13 @@ message_begin(struct imap *s, struct fetch *f)
 
 	f->tell_flags = false;
 	at = folder_find(s->folder, uid, &exact);
-	if (!exact)
-		return 0;
+	if (!exact) {
+		if (!only_uids(f))
+			return 0;
+		imap_print_fetch(s, uid, s->out);
+		f->item = 0;
+		return 1;
+	}
 	if (needs_content(s, f, uid)) {
 		if (folder_content(s->folder, uid, &f->content) != STORE_OK)
 			return 0;
