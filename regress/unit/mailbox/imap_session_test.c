@@ -275,7 +275,8 @@ two_sessions(size_t step)
 	say(t, step, "a EXPUNGE\r\n", "* 1 EXPUNGE\r\na OK EXPUNGE completed\r\n");
 	/* Sequence numbers stand while FETCH, STORE and SEARCH speak of them. */
 	say(s, step,
-	    "a FETCH 1:2 UID\r\na FETCH 1:2 (UID RFC822.SIZE)\r\nb STORE 2 FLAGS (\\Seen)\r\n"
+	    "a FETCH 1:2 UID\r\na FETCH 1:2 (UID RFC822.SIZE)\r\nb STORE 2 FLAGS "
+	    "(\\Seen)\r\n"
 	    "c SEARCH ALL\r\nd UID SEARCH ALL\r\n",
 	    "* 1 FETCH (UID 1)\r\n* 2 FETCH (UID 2)\r\na OK FETCH completed\r\n"
 	    "* 2 FETCH (UID 2 RFC822.SIZE #)\r\na OK [EXPUNGEISSUED] @\r\n"
