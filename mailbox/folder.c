@@ -76,7 +76,9 @@ folder_load(struct folder *f)
 		folder_unload(f);
 		return error;
 	}
-	if (f->refs == 0 && !f->store->replaying)
+	if (f->refs == 0 && !f->store->replaying &&
+	    (f->n_lazy == 0 || f->lists.n > KEYWORD_LISTS_MAX / 4 ||
+		f->list_octets > KEYWORD_LISTS_OCTETS / 4))
 		keyword_lists_sweep(f);
 	clean_tmp(f->dirfd);
 	f->times_logged = true;
@@ -112,7 +114,10 @@ folder_unload(struct folder *f)
 	f->dirfd = f->curfd = -1;
 	free(f->msgs);
 	f->msgs = NULL;
-	f->n = f->cap = f->unseen = 0;
+	f->n = f->cap = f->unseen = f->recents = 0;
+	f->n_lazy = f->blocks_unread = 0;
+	blocks_clear(&f->blocks);
+	blocks_clear(&f->blocks_next);
 	map_clear(&f->names);
 	map_clear(&f->cache);
 	free(f->dirty_blocks);
@@ -279,16 +284,23 @@ folder_count(const struct folder *f)
 const struct message *
 folder_message(const struct folder *f, size_t i)
 {
-	return i < f->n ? &f->msgs[i] : NULL;
+	/* Reading changes nothing that can be seen. */
+	return i < f->n ? folder_at((struct folder *)(uintptr_t)f, i) : NULL;
+}
+
+static uint32_t
+uid_at(const struct folder *f, size_t i)
+{
+	return folder_at((struct folder *)(uintptr_t)f, i)->uid;
 }
 
 size_t
 folder_find(const struct folder *f, uint32_t uid, int *exact)
 {
-	size_t lo = 0, hi = f->n;
+	size_t lo, hi;
 
 	/* Without gaps the UID tells the place. */
-	if (f->n > 0 && uid >= f->msgs[0].uid) {
+	if (f->n_lazy == 0 && f->n > 0 && uid >= f->msgs[0].uid) {
 		size_t guess = uid - f->msgs[0].uid;
 
 		if (guess < f->n && f->msgs[guess].uid == uid) {
@@ -297,16 +309,17 @@ folder_find(const struct folder *f, uint32_t uid, int *exact)
 			return guess;
 		}
 	}
+	folder_narrow(f, uid, &lo, &hi);
 	while (lo < hi) {
 		size_t mid = lo + (hi - lo) / 2;
 
-		if (f->msgs[mid].uid < uid)
+		if (uid_at(f, mid) < uid)
 			lo = mid + 1;
 		else
 			hi = mid;
 	}
 	if (exact != NULL)
-		*exact = lo < f->n && f->msgs[lo].uid == uid;
+		*exact = lo < f->n && folder_has_read(f, lo) && f->msgs[lo].uid == uid;
 	return lo;
 }
 
@@ -326,17 +339,31 @@ folder_unseen(const struct folder *f)
 }
 
 size_t
+folder_recents(const struct folder *f)
+{
+	return f->recents;
+}
+
+size_t
+folder_clear_recent(struct folder *f)
+{
+	size_t n = f->recents;
+
+	for (size_t i = f->n;
+	     f->recents > 0 && (i = folder_recent_before(f, i)) != SIZE_MAX;) {
+		f->msgs[i].recent = 0;
+		f->recents--;
+		folder_mark(f, f->msgs[i].uid);
+	}
+	return n;
+}
+
+size_t
 folder_take_recent(struct folder *f)
 {
 	struct log_record r;
-	size_t n = 0;
+	size_t n = folder_clear_recent(f);
 
-	for (size_t i = 0; i < f->n; i++)
-		if (f->msgs[i].recent) {
-			f->msgs[i].recent = 0;
-			folder_mark(f, f->msgs[i].uid);
-			n++;
-		}
 	if (n > 0) {
 		log_begin(&r, LOG_RECENT, f);
 		(void)log_write(f->store, &r);
@@ -383,6 +410,24 @@ folder_unwatch(struct folder_watch *w)
 	if (w->folder != NULL)
 		LIST_REMOVE(w, entry);
 	free(w);
+}
+
+void
+folder_watch_before(struct folder_watch *w, void (*before)(struct folder *, void *))
+{
+	w->before = before;
+}
+
+/* Messages are about to go, or to stand elsewhere. */
+static void
+tell_before(struct folder *f)
+{
+	struct folder_watch *w;
+
+	LIST_FOREACH (w, &f->watches, entry)
+		if (w->before != NULL)
+			w->before(f, w->arg);
+	folder_read_all(f);
 }
 
 void
@@ -448,8 +493,11 @@ folder_insert(struct folder *f, const struct message *m, const char *name)
 	if ((copy = strdup(name)) == NULL ||
 	    map_put(&f->names, m->uid, copy, strlen(copy)) == -1)
 		return -1;
-	i = f->n > 0 && f->msgs[f->n - 1].uid > m->uid ? folder_find(f, m->uid, NULL)
-						       : f->n;
+	i = f->n;
+	if (f->n > 0 && folder_at(f, f->n - 1)->uid > m->uid) {
+		tell_before(f);
+		i = folder_find(f, m->uid, NULL);
+	}
 	memmove(f->msgs + i + 1, f->msgs + i, (f->n - i) * sizeof(*f->msgs));
 	memset(f->msgs + i, 0, sizeof(*f->msgs));
 	f->msgs[i].uid = m->uid;
@@ -464,6 +512,7 @@ folder_insert(struct folder *f, const struct message *m, const char *name)
 	f->n++;
 	f->octets += m->size;
 	f->messages++;
+	f->recents += m->recent != 0;
 	f->unseen += (m->flags & FLAG_SEEN) == 0;
 	if (m->uid >= f->uidnext)
 		f->uidnext = m->uid + 1;
@@ -526,14 +575,17 @@ remove_one(struct folder *f, const struct message *m, uint64_t modseq)
 	f->octets -= m->size < f->octets ? m->size : f->octets;
 	f->messages -= f->messages > 0;
 	f->unseen -= (m->flags & FLAG_SEEN) == 0;
+	f->recents -= m->recent != 0;
 }
 
 /* uids ascending, otherwise some are passed over. */
 void
 folder_remove(struct folder *f, const uint32_t *uids, size_t n, uint64_t modseq)
 {
-	size_t from = n > 0 ? folder_find(f, uids[0], NULL) : f->n, to = from;
+	size_t from, to;
 
+	tell_before(f);
+	from = to = n > 0 ? folder_find(f, uids[0], NULL) : f->n;
 	for (size_t j = 0; from < f->n; from++) {
 		while (j < n && uids[j] < f->msgs[from].uid)
 			j++;

@@ -152,6 +152,9 @@ struct imap {
 	uint32_t url_resets;          /* that were told */
 	struct imap_view_entry *view; /* what the client knows, by sequence number - 1 */
 	size_t n_view, view_cap;
+	bool view_same; /* view is not made: it is the first n_view of the folder */
+	uint32_t *view_recent; /* then: places of the recent ones, ascending */
+	size_t n_view_recent;
 	uint64_t modseq;      /* flags up to here were told */
 	uint64_t walked;      /* the view was compared with the folder at this modseq */
 	bool expunge_pending; /* the view holds messages that are gone */
@@ -191,6 +194,12 @@ void imap_view_close(struct imap *);
 void imap_view_sync(struct imap *, bool expunge);
 /* FLAGS, when there are keywords that the client does not know. */
 void imap_view_tell_keywords(struct imap *);
+/* Of what has sequence number i + 1; i < n_view. */
+uint32_t imap_view_uid(const struct imap *, size_t i);
+bool imap_view_recent(const struct imap *, size_t i);
+uint32_t imap_view_last(const struct imap *); /* its highest UID, or 0 */
+/* Before view is changed. -1: no memory, and the session ends. */
+int imap_view_make(struct imap *);
 /* Sequence number of a UID, 0 when it is not in the view. */
 uint32_t imap_view_seq(const struct imap *, uint32_t uid);
 /* The messages of a set as ascending UIDs (malloc'd), by s->uid. -1 with error: a

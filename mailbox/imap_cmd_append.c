@@ -394,7 +394,7 @@ head(struct imap *s, struct imap_args *a, struct imap_append *p, bool literal, b
 			return STOP_BAD;
 		}
 		if (!uid)
-			p->replaced = s->view[p->replaced - 1].uid;
+			p->replaced = imap_view_uid(s, p->replaced - 1);
 	}
 	if (imap_peek(a) == -1 && literal)
 		return STOP_ARGUMENT;

@@ -122,7 +122,7 @@ enter_mailbox(struct imap *s, struct esearch *q)
 		return -1;
 	for (size_t i = 0; i < q->n; i++)
 		q->uids[i] =
-		    q->selected ? s->view[i].uid : folder_message(q->folder, i)->uid;
+		    q->selected ? imap_view_uid(s, i) : folder_message(q->folder, i)->uid;
 	return imap_search_resolve(&q->keys, (uint32_t)q->n,
 		   q->n > 0 ? q->uids[q->n - 1] : 0, q->selected ? s->saved : NULL,
 		   q->selected ? s->n_saved : 0) == -1
@@ -194,7 +194,8 @@ esearch_step(struct imap *s, struct imap_task *t, size_t unsent)
 			if (imap_match_begin(m, q->uids[q->i]) == -1)
 				continue;
 			m->seq = (uint32_t)q->i + 1;
-			m->recent = q->selected ? s->view[q->i].recent : m->m.recent != 0;
+			m->recent =
+			    q->selected ? imap_view_recent(s, q->i) : m->m.recent != 0;
 			if (imap_match_keys(m, q->keys.root)) {
 				q->scores[q->n_found] = imap_match_score(m);
 				q->found[q->n_found++] = q->uids[q->i];

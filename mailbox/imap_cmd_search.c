@@ -77,8 +77,8 @@ numbers_to_uids(struct imap *s, struct imap_key *k)
 			for (size_t i = 0; i < s->n_view; i++)
 				if (imap_set_has(&k->set, (uint32_t)i + 1))
 					set.r[set.n++] =
-					    (struct imap_range){ s->view[i].uid,
-						    s->view[i].uid };
+					    (struct imap_range){ imap_view_uid(s, i),
+						    imap_view_uid(s, i) };
 			imap_set_clear(&k->set);
 			k->set = set;
 			k->kind = IMAP_KEY_UID;
@@ -189,7 +189,7 @@ search_step(struct imap *s, struct imap_task *t, size_t unsent)
 
 	m->work = 0;
 	for (; q->i < q->n; q->i++) {
-		uint32_t uid = s->view[q->i].uid;
+		uint32_t uid = imap_view_uid(s, q->i);
 
 		if (m->work >= SLICE_OCTETS)
 			return 1;
@@ -197,7 +197,7 @@ search_step(struct imap *s, struct imap_task *t, size_t unsent)
 		if (imap_match_begin(m, uid) == -1)
 			continue;
 		m->seq = (uint32_t)q->i + 1;
-		m->recent = s->view[q->i].recent;
+		m->recent = imap_view_recent(s, q->i);
 		if (imap_match_keys(m, q->keys.root)) {
 			q->scores[q->n_found] = imap_match_score(m);
 			q->found[q->n_found++] = uid;
@@ -305,9 +305,8 @@ start(struct imap *s, struct imap_args *a, enum kind kind)
 		imap_use_condstore(s);
 	if (q->keys.bad_charset)
 		no = "[BADCHARSET (US-ASCII UTF-8)] Charset not supported";
-	else if (imap_search_resolve(&q->keys, (uint32_t)s->n_view,
-		     s->n_view == 0 ? 0 : s->view[s->n_view - 1].uid, s->saved,
-		     s->n_saved) == -1 ||
+	else if (imap_search_resolve(&q->keys, (uint32_t)s->n_view, imap_view_last(s),
+		     s->saved, s->n_saved) == -1 ||
 		 ((q->keys.result & IMAP_RETURN_UPDATE) &&
 		     imap_search_numbers_to_uids(s, &q->keys) == -1) ||
 		 (q->found = reallocarray(NULL, q->n + 1, sizeof(*q->found))) == NULL ||

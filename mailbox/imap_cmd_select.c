@@ -43,13 +43,8 @@ static void
 say_selected(struct imap *s, struct folder *f)
 {
 	bool rev2 = (s->enabled & IMAP_REV2) != 0;
-	size_t recent = 0, unseen = 0;
+	size_t unseen = rev2 ? s->n_view : folder_first_unseen(f);
 
-	for (size_t i = 0; i < s->n_view && !rev2; i++) {
-		recent += s->view[i].recent;
-		if (unseen == 0 && (folder_message(f, i)->flags & FLAG_SEEN) == 0)
-			unseen = i + 1;
-	}
 	imap_print_flag_list(s, "FLAGS ", ")");
 	if (s->readonly)
 		imap_untagged(s, "OK [PERMANENTFLAGS ()] Read-only mailbox");
@@ -57,9 +52,9 @@ say_selected(struct imap *s, struct folder *f)
 		imap_print_permanent_flags(s);
 	imap_untagged(s, "%zu EXISTS", s->n_view);
 	if (!rev2)
-		imap_untagged(s, "%zu RECENT", recent);
-	if (unseen != 0 && (s->enabled & IMAP_UIDONLY) == 0)
-		imap_untagged(s, "OK [UNSEEN %zu] First unseen message", unseen);
+		imap_untagged(s, "%zu RECENT", s->n_view_recent);
+	if (unseen < s->n_view && (s->enabled & IMAP_UIDONLY) == 0)
+		imap_untagged(s, "OK [UNSEEN %zu] First unseen message", unseen + 1);
 	imap_untagged(s, "OK [UIDVALIDITY %u] UIDs valid", folder_uidvalidity(f));
 	imap_untagged(s, "OK [UIDNEXT %u] Predicted next UID", folder_uidnext(f));
 	imap_untagged(s, "OK [HIGHESTMODSEQ %llu] Highest",
@@ -149,7 +144,7 @@ imap_cmd_close(struct imap *s, struct imap_args *a)
 			return;
 		}
 		for (size_t i = 0; i < s->n_view; i++)
-			uids[i] = s->view[i].uid;
+			uids[i] = imap_view_uid(s, i);
 		e = folder_expunge(s->folder, uids, s->n_view, 0, &removed);
 		free(uids);
 	}

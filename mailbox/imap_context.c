@@ -82,7 +82,7 @@ imap_context_add(struct imap *s, struct imap_search *keys, const struct imap_ord
 	c->keys = *keys;
 	memset(keys, 0, sizeof(*keys));
 	c->modseq = folder_highestmodseq(s->folder);
-	c->last = s->n_view == 0 ? 0 : s->view[s->n_view - 1].uid;
+	c->last = imap_view_last(s);
 	c->next = s->contexts;
 	s->contexts = c;
 	return 0;
@@ -228,7 +228,7 @@ look(struct imap *s, struct imap_context *c, uint32_t uid, int phases, struct li
 	if (((phases & REMOVING) == 0 && was) || ((phases & ADDING) == 0 && !was) ||
 	    (m.seq = imap_view_seq(s, uid)) == 0 || imap_match_begin(&m, uid) == -1)
 		return;
-	m.recent = s->view[m.seq - 1].recent;
+	m.recent = imap_view_recent(s, m.seq - 1);
 	is = imap_match_keys(&m, c->keys.root);
 	imap_match_end(&m);
 	step.at = (uint32_t)at + 1;
@@ -348,7 +348,7 @@ imap_contexts_changed(struct imap *s, bool expunge)
 void
 imap_contexts_new(struct imap *s)
 {
-	uint32_t last = s->n_view == 0 ? 0 : s->view[s->n_view - 1].uid;
+	uint32_t last = imap_view_last(s);
 	struct lists l;
 
 	if (lists_init(s, &l) == -1)
@@ -357,10 +357,10 @@ imap_contexts_new(struct imap *s)
 		size_t i = s->n_view;
 
 		l.n_added = l.n_removed = 0;
-		while (i > 0 && s->view[i - 1].uid > c->last)
+		while (i > 0 && imap_view_uid(s, i - 1) > c->last)
 			i--;
 		for (; i < s->n_view; i++)
-			look(s, c, s->view[i].uid, ADDING, &l);
+			look(s, c, imap_view_uid(s, i), ADDING, &l);
 		for (i = 0; i < l.n_added && c->keys.attributes != NULL; i++)
 			(void)imap_announce_add(s, l.added[i].uid, c->number);
 		tell_lists(s, c, &l);

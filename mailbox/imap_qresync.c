@@ -220,7 +220,8 @@ matched(struct imap *s, const struct imap_qresync *q)
 	for (;;) {
 		uint32_t seq = walk_next(&seqs), u = walk_next(&uids);
 
-		if (seq == 0 || u == 0 || seq > s->n_view || s->view[seq - 1].uid != u)
+		if (seq == 0 || u == 0 || seq > s->n_view ||
+		    imap_view_uid(s, seq - 1) != u)
 			break;
 		uid = u;
 	}

@@ -81,11 +81,11 @@ put_folder(struct imap *s, struct evbuffer *out)
 	put(out, s->walked, 8);
 	put(out, (uint64_t)s->n_keywords, 2);
 	for (size_t i = 0; i < s->n_view; i++)
-		run_add(&view, s->view[i].uid);
+		run_add(&view, imap_view_uid(s, i));
 	run_end(&view);
 	for (size_t i = 0; i < s->n_view; i++)
-		if (s->view[i].recent)
-			run_add(&recent, s->view[i].uid);
+		if (imap_view_recent(s, i))
+			run_add(&recent, imap_view_uid(s, i));
 	run_end(&recent);
 	for (size_t i = 0; i < s->n_saved; i++)
 		run_add(&saved, s->saved[i]);
@@ -266,6 +266,8 @@ take_folder(struct imap *s, struct reader *r, unsigned int flags)
 	if (imap_view_open(s, f, true) == -1)
 		return -1;
 	if (folder_uidvalidity(f) != uidvalidity || strcmp(folder_id(f), id) != 0)
+		return -1;
+	if (imap_view_make(s) == -1)
 		return -1;
 	s->n_view = 0;
 	take_runs(r, folder_uidnext(f), add_view, s);

@@ -2,13 +2,15 @@
 /*
  * What an IMAP client knows of its selected folder: sequence numbers and UIDs. The
  * folder itself may change at any time (other sessions, delivery); the view changes only
- * here, where it is told to the client (RFC 9051, 5.2 and 7.5).
+ * here, where it is told to the client (RFC 9051, 5.2 and 7.5). As long as nothing of it
+ * is gone it is the first messages of the folder, and costs nothing.
  */
 #include <event2/buffer.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/compat/compat.h"
+#include "common/log.h"
 #include "mailbox/imap.h"
 #include "mailbox/imap_context.h"
 #include "mailbox/imap_notify.h"
@@ -43,26 +45,105 @@ view_add(struct imap *s, const struct message *m)
 	return 0;
 }
 
+/* Messages are about to go: what the client knows must be kept here. */
+static void
+before(struct folder *f, void *arg)
+{
+	(void)imap_view_make(arg);
+}
+
+int
+imap_view_make(struct imap *s)
+{
+	size_t n = s->n_view, k = 0;
+
+	if (!s->view_same)
+		return 0;
+	s->view_same = false;
+	s->n_view = s->view_cap = 0;
+	if ((s->view = reallocarray(NULL, n + 64, sizeof(*s->view))) == NULL) {
+		log_warnx("IMAP session: no memory for %zu messages", n);
+		s->state = IMAP_ENDED;
+		return -1;
+	}
+	s->view_cap = n + 64;
+	for (; s->n_view < n; s->n_view++) {
+		bool recent =
+		    k < s->n_view_recent && s->view_recent[k] == (uint32_t)s->n_view;
+
+		k += recent;
+		s->view[s->n_view].uid = folder_message(s->folder, s->n_view)->uid;
+		s->view[s->n_view].recent = recent;
+	}
+	free(s->view_recent);
+	s->view_recent = NULL;
+	s->n_view_recent = 0;
+	return 0;
+}
+
+static int
+find_recent(struct imap *s)
+{
+	size_t n = folder_recents(s->folder), at = s->n_view;
+
+	if (n == 0)
+		return 0;
+	if ((s->view_recent = reallocarray(NULL, n, sizeof(*s->view_recent))) == NULL)
+		return -1;
+	s->n_view_recent = n;
+	while (n > 0 && (at = folder_recent_before(s->folder, at)) != SIZE_MAX)
+		s->view_recent[--n] = (uint32_t)at;
+	return 0;
+}
+
+uint32_t
+imap_view_uid(const struct imap *s, size_t i)
+{
+	return s->view_same ? folder_message(s->folder, i)->uid : s->view[i].uid;
+}
+
+bool
+imap_view_recent(const struct imap *s, size_t i)
+{
+	size_t lo = 0, hi = s->n_view_recent;
+
+	if (!s->view_same)
+		return s->view[i].recent != 0;
+	while (lo < hi) {
+		size_t mid = lo + (hi - lo) / 2;
+
+		if (s->view_recent[mid] < i)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo < s->n_view_recent && s->view_recent[lo] == i;
+}
+
+uint32_t
+imap_view_last(const struct imap *s)
+{
+	return s->n_view == 0 ? 0 : imap_view_uid(s, s->n_view - 1);
+}
+
 int
 imap_view_open(struct imap *s, struct folder *f, bool readonly)
 {
-	size_t n = folder_count(f);
-
 	s->folder = f;
 	s->readonly = readonly;
-	s->n_view = 0;
-	for (size_t i = 0; i < n; i++)
-		if (view_add(s, folder_message(f, i)) == -1) {
-			imap_view_close(s);
-			return -1;
-		}
+	s->n_view = folder_count(f);
+	s->view_same = true;
+	if ((s->watch = folder_watch(f, changed, s)) == NULL || find_recent(s) == -1) {
+		imap_view_close(s);
+		return -1;
+	}
+	folder_watch_before(s->watch, before);
 	/* \Recent is the owner's. */
 	if (!readonly && s->guest == NULL)
 		folder_take_recent(f);
 	s->modseq = s->walked = folder_highestmodseq(f);
 	s->url_resets = folder_url_resets(f);
 	s->expunge_pending = false;
-	s->watch = folder_watch(f, changed, s);
 	s->state = IMAP_SELECTED;
 	s->watched++;
 	imap_notify_view_changed(s);
@@ -82,6 +163,10 @@ imap_view_close(struct imap *s)
 	free(s->view);
 	s->view = NULL;
 	s->n_view = s->view_cap = 0;
+	s->view_same = false;
+	free(s->view_recent);
+	s->view_recent = NULL;
+	s->n_view_recent = 0;
 	imap_contexts_clear(s);
 	free(s->saved);
 	s->saved = NULL;
@@ -92,11 +177,16 @@ imap_view_close(struct imap *s)
 		s->state = IMAP_AUTHENTICATED;
 }
 
-uint32_t
-imap_view_seq(const struct imap *s, uint32_t uid)
+/* Of the first one with that UID or above. */
+static size_t
+view_find(const struct imap *s, uint32_t uid)
 {
 	size_t lo = 0, hi = s->n_view;
 
+	if (s->view_same) {
+		lo = folder_find(s->folder, uid, NULL);
+		return lo < hi ? lo : hi;
+	}
 	while (lo < hi) {
 		size_t mid = lo + (hi - lo) / 2;
 
@@ -105,7 +195,15 @@ imap_view_seq(const struct imap *s, uint32_t uid)
 		else
 			hi = mid;
 	}
-	return lo < s->n_view && s->view[lo].uid == uid ? (uint32_t)lo + 1 : 0;
+	return lo;
+}
+
+uint32_t
+imap_view_seq(const struct imap *s, uint32_t uid)
+{
+	size_t i = view_find(s, uid);
+
+	return i < s->n_view && imap_view_uid(s, i) == uid ? (uint32_t)i + 1 : 0;
 }
 
 static int
@@ -133,7 +231,7 @@ imap_view_select(
 	if (set->saved)
 		return select_saved(s, uids, n, error);
 	if (s->uid)
-		max = s->n_view == 0 ? 0 : s->view[s->n_view - 1].uid;
+		max = imap_view_last(s);
 	/* A range with "*" is cut to what exists; a number of its own must exist. */
 	for (size_t i = 0; i < set->n && !s->uid; i++)
 		if (set->r[i].lo != 0 && set->r[i].hi != 0 &&
@@ -146,13 +244,19 @@ imap_view_select(
 		*error = "Out of memory";
 		return -1;
 	}
-	for (size_t i = 0, k = 0; i < s->n_view && k < set->n; i++) {
-		uint32_t x = s->uid ? s->view[i].uid : (uint32_t)i + 1;
+	for (size_t k = 0; k < set->n; k++) {
+		size_t lo = set->r[k].lo, hi = set->r[k].hi;
 
-		while (k < set->n && set->r[k].hi < x)
-			k++;
-		if (k < set->n && x >= set->r[k].lo)
-			(*uids)[(*n)++] = s->view[i].uid;
+		if (s->uid) {
+			lo = view_find(s, set->r[k].lo);
+			hi = view_find(s, set->r[k].hi);
+			hi += hi < s->n_view && imap_view_uid(s, hi) == set->r[k].hi;
+		} else {
+			lo -= lo > 0;
+			hi = hi < s->n_view ? hi : s->n_view;
+		}
+		for (; lo < hi; lo++)
+			(*uids)[(*n)++] = imap_view_uid(s, lo);
 	}
 	return 0;
 }
@@ -183,7 +287,7 @@ imap_print_flags(struct imap *s, const struct message *m, struct evbuffer *out)
 			evbuffer_add_printf(out, "%s%s", sp, system_flags[i].name);
 			sp = " ";
 		}
-	if (seq != 0 && s->view[seq - 1].recent && (s->enabled & IMAP_REV2) == 0) {
+	if (seq != 0 && imap_view_recent(s, seq - 1) && (s->enabled & IMAP_REV2) == 0) {
 		evbuffer_add_printf(out, "%s\\Recent", sp);
 		sp = " ";
 	}
@@ -354,12 +458,12 @@ imap_print_vanished(struct imap *s, const uint32_t *uids, size_t n, bool earlier
 static void
 tell_expunged(struct imap *s)
 {
-	uint32_t last = s->n_view == 0 ? 0 : s->view[s->n_view - 1].uid, *gone = NULL;
+	uint32_t last = imap_view_last(s), *gone = NULL;
 	size_t n = folder_find(s->folder, last + 1, NULL), out = 0, told = 0, at = 0;
 	bool vanished = (s->enabled & (IMAP_QRESYNC | IMAP_UIDONLY)) != 0;
 
 	s->expunge_pending = false;
-	if (n == s->n_view || s->n_view == 0)
+	if (s->view_same || n == s->n_view || s->n_view == 0)
 		return;
 	if (vanished && (gone = reallocarray(NULL, s->n_view, sizeof(*gone))) == NULL)
 		return;
@@ -408,13 +512,15 @@ tell_flags(struct imap *s)
 static void
 tell_new(struct imap *s)
 {
-	uint32_t last = s->n_view == 0 ? 0 : s->view[s->n_view - 1].uid;
-	size_t n = folder_count(s->folder), before = s->n_view, recent = 0;
+	uint32_t last = imap_view_last(s);
+	size_t n = folder_count(s->folder), known = s->n_view, recent = 0;
 
+	if (folder_find(s->folder, last + 1, NULL) == n || imap_view_make(s) == -1)
+		return;
 	for (size_t i = folder_find(s->folder, last + 1, NULL); i < n; i++)
 		if (view_add(s, folder_message(s->folder, i)) == -1)
 			break;
-	if (s->n_view == before)
+	if (s->n_view == known)
 		return;
 	if (!s->readonly && s->guest == NULL)
 		folder_take_recent(s->folder);

@@ -158,17 +158,20 @@ load(struct folder *f)
 	uint32_t last = 0;
 	int rc;
 
+	if (txn == NULL)
+		return STORE_IO;
+	if (blocks_open(f) == 1)
+		return STORE_OK;
 	f->octets = 0;
 	f->messages = 0;
 	f->uncounted = false;
-	if (txn == NULL)
-		return STORE_IO;
 	if ((rc = mdb_cursor_open(txn, s->dbi, &c)) != 0)
 		return index_failed("cursor", rc);
 	key = *key_make(&k, 'B', f->id, 0, 0, KEY_MESSAGE);
 	for (rc = mdb_cursor_get(c, &key, &v, MDB_SET_RANGE); rc == 0;
 	     rc = mdb_cursor_get(c, &key, &v, MDB_NEXT)) {
 		size_t n = v.mv_size / sizeof(struct message);
+		struct block b;
 
 		if (key.mv_size != KEY_MESSAGE ||
 		    memcmp(key.mv_data, k.b, KEY_FOLDER) != 0)
@@ -193,8 +196,19 @@ load(struct folder *f)
 				goto damaged;
 			last = f->msgs[i].uid;
 			f->octets += f->msgs[i].size;
-			f->unseen += (f->msgs[i].flags & FLAG_SEEN) == 0;
 		}
+		b = block_count((uint32_t)get_be((uint8_t *)key.mv_data + KEY_FOLDER, 4),
+		    f->msgs + f->n, n);
+		if (last / INDEX_BLOCK != b.number ||
+		    f->msgs[f->n].uid / INDEX_BLOCK != b.number)
+			goto damaged;
+		if (blocks_add(&f->blocks, &b) == -1) {
+			mdb_cursor_close(c);
+			errno = ENOMEM;
+			return store_errno("index");
+		}
+		f->unseen += b.unseen;
+		f->recents += b.recent;
 		f->n += n;
 		f->messages += (uint32_t)n;
 	}
@@ -215,7 +229,8 @@ damaged:
 	index_guard_mark();
 	log_warnx(
 	    "index: messages of %s are damaged; they are taken from the files", f->name);
-	f->n = f->unseen = 0;
+	f->n = f->unseen = f->recents = 0;
+	blocks_clear(&f->blocks);
 	f->octets = 0;
 	f->messages = 0;
 	f->recover = true;
@@ -465,6 +480,7 @@ meta_get(struct store *s)
 {
 	MDB_val key = { 1, (void *)(uintptr_t) "M" }, v;
 	struct taker t;
+	uint64_t version;
 	int rc = index_get(s, &key, &v);
 
 	if (rc == MDB_NOTFOUND)
@@ -473,7 +489,9 @@ meta_get(struct store *s)
 		return -1;
 	index_guard_map(s, &v);
 	t = (struct taker){ v.mv_data, v.mv_size, false };
-	if (take(&t, 4) != INDEX_VERSION || take(&t, 4) != INDEX_LAYOUT)
+	version = take(&t, 4);
+	if ((version != INDEX_VERSION && version != INDEX_VERSION_UNCOUNTED) ||
+	    take(&t, 4) != INDEX_LAYOUT)
 		return -1;
 	s->generation = take(&t, 8);
 	s->next_id = (uint32_t)take(&t, 4);

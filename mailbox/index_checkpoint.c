@@ -118,13 +118,57 @@ folder_put(MDB_txn *txn, struct folder *f)
 	return rc;
 }
 
+static bool
+changes_blocks(const struct folder *f)
+{
+	return f->dirty_blocks_len > 0 || f->rebuild;
+}
+
+/* Blocks below number are as they were. */
+static int
+keep_blocks(struct folder *f, size_t *at, uint64_t number)
+{
+	for (; *at < f->blocks.n && f->blocks.v[*at].number < number; ++*at)
+		if (blocks_add(&f->blocks_next, &f->blocks.v[*at]) == -1)
+			return ENOMEM;
+	return 0;
+}
+
+static int
+put_counts(MDB_txn *txn, struct folder *f)
+{
+	struct key k;
+	MDB_val v;
+	uint8_t *raw;
+	int rc;
+
+	key_make(&k, 'S', f->id, 0, 0, KEY_FOLDER);
+	if (f->blocks_next.n == 0) {
+		rc = mdb_del(txn, f->store->dbi, &k.v, NULL);
+		return rc == MDB_NOTFOUND ? 0 : rc;
+	}
+	if (blocks_encode(&f->blocks_next, &raw, &v.mv_size) == -1)
+		return ENOMEM;
+	v.mv_data = raw;
+	rc = mdb_put(txn, f->store->dbi, &k.v, &v, 0);
+	free(raw);
+	return rc;
+}
+
 static int
 put_blocks(MDB_txn *txn, struct folder *f)
 {
+	struct block count;
+	size_t at = 0;
 	struct key k;
 	MDB_val v;
 	int rc;
 
+	blocks_clear(&f->blocks_next);
+	if (!changes_blocks(f))
+		return 0;
+	if (f->rebuild)
+		blocks_clear(&f->blocks);
 	for (uint32_t block = 0; block < f->dirty_blocks_len * 8; block++) {
 		size_t from, to;
 
@@ -134,8 +178,15 @@ put_blocks(MDB_txn *txn, struct folder *f)
 		}
 		if ((f->dirty_blocks[block / 8] & 1u << block % 8) == 0)
 			continue;
+		if ((rc = keep_blocks(f, &at, block)) != 0)
+			return rc;
+		/* What it was. */
+		at += at < f->blocks.n && f->blocks.v[at].number == block;
+		/* What was changed has been read. */
 		from = folder_find(f, block * INDEX_BLOCK, NULL);
-		for (to = from; to < f->n && f->msgs[to].uid / INDEX_BLOCK == block; to++)
+		for (to = from; to < f->n && folder_has_read(f, to) &&
+				f->msgs[to].uid / INDEX_BLOCK == block;
+		     to++)
 			;
 		key_make(&k, 'B', f->id, block, 0, KEY_MESSAGE);
 		if (from == to) {
@@ -146,11 +197,17 @@ put_blocks(MDB_txn *txn, struct folder *f)
 			v.mv_data = f->msgs + from;
 			v.mv_size = (to - from) * sizeof(*f->msgs);
 			rc = mdb_put(txn, f->store->dbi, &k.v, &v, 0);
+			count = block_count(block, f->msgs + from, to - from);
+			count.start = (uint32_t)from;
+			if (rc == 0 && blocks_add(&f->blocks_next, &count) == -1)
+				rc = ENOMEM;
 		}
 		if (rc != 0)
 			return rc;
 	}
-	return 0;
+	if ((rc = keep_blocks(f, &at, UINT64_MAX)) != 0)
+		return rc;
+	return put_counts(txn, f);
 }
 
 static int
@@ -304,7 +361,7 @@ put_expunged(MDB_txn *txn, struct folder *f)
 static int
 del_records(MDB_txn *txn, struct folder *f)
 {
-	static const char kinds[] = { 'B', 'N', 'C' };
+	static const char kinds[] = { 'B', 'S', 'N', 'C' };
 	struct key k;
 	int rc = 0;
 
@@ -378,7 +435,7 @@ put_meta(MDB_txn *txn, struct store *s)
 static int
 write_all(struct store *s)
 {
-	static const char kinds[] = { 'F', 'B', 'N', 'C', 'X', 'E' };
+	static const char kinds[] = { 'F', 'B', 'S', 'N', 'C', 'X', 'E' };
 	struct key k;
 	MDB_txn *txn;
 	int rc;
@@ -422,6 +479,11 @@ written(struct store *s)
 		f->times_logged = true;
 		map_clear(&f->names);
 		map_clear(&f->cache);
+		if (changes_blocks(f)) {
+			blocks_clear(&f->blocks);
+			f->blocks = f->blocks_next;
+			f->blocks_next = (struct block_table){ 0 };
+		}
 		free(f->dirty_blocks);
 		f->dirty_blocks = NULL;
 		f->dirty_blocks_len = 0;

@@ -9,6 +9,7 @@
  * - "M": version and layout, generation, next folder id, last UIDVALIDITY
  * - "F" folder: a folder, see folder_put()
  * - "B" folder block: its messages with UIDs block*48 to block*48+47, struct message
+ * - "S" folder: how many messages each block has, unseen and recent (index_blocks.c)
  * - "N" folder uid: name of the message's file in cur/
  * - "C" folder uid kind: cached value
  * - "X" folder uid: file that is expunged and still to be unlinked
@@ -20,7 +21,8 @@
 
 #include "mailbox/store_int.h"
 
-#define INDEX_VERSION 2u
+#define INDEX_VERSION 3u
+#define INDEX_VERSION_UNCOUNTED 2u /* without "S" */
 /* Changes when struct message or the byte order does. */
 #define INDEX_LAYOUT                                             \
 	(0x01020304u ^ ((uint32_t)sizeof(struct message) << 8) ^ \

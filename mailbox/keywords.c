@@ -258,6 +258,7 @@ keyword_lists_sweep(struct folder *f)
 
 	if (f->lists.n == 0)
 		return;
+	folder_read_all(f);
 	for (size_t i = 0; i < f->n; i++) {
 		uint32_t number = (uint32_t)(f->msgs[i].keywords >> LETTERS);
 

@@ -394,16 +394,6 @@ apply_keywords(struct folder *f, struct reader *r)
 	return keyword_list_put(f, number, v, n);
 }
 
-static void
-apply_recent(struct folder *f)
-{
-	for (size_t i = 0; i < f->n; i++)
-		if (f->msgs[i].recent) {
-			f->msgs[i].recent = 0;
-			folder_mark(f, f->msgs[i].uid);
-		}
-}
-
 static int
 apply_times(struct folder *f, struct reader *r)
 {
@@ -455,7 +445,7 @@ log_apply(struct store *s, const uint8_t *payload, size_t len)
 	case LOG_NAMES:
 		return apply_names(f, &r);
 	case LOG_RECENT:
-		apply_recent(f);
+		(void)folder_clear_recent(f);
 		return 0;
 	case LOG_TIMES:
 		return apply_times(f, &r);

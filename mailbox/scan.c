@@ -400,6 +400,7 @@ folder_scan(struct folder *f)
 	size_t n_before = 0;
 
 	f->needs_scan = f->racy = false;
+	folder_read_all(f);
 	for (int pass = 0; pass < PASSES; pass++) {
 		if (s.flags_changed) {
 			(void)log_write(f->store, &s.flags);

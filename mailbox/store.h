@@ -156,6 +156,11 @@ const struct message *folder_message(const struct folder *, size_t i);
  * tells which (may be NULL). */
 size_t folder_find(const struct folder *, uint32_t uid, int *exact);
 size_t folder_unseen(const struct folder *);
+/* Index of the first one, or folder_count(). */
+size_t folder_first_unseen(struct folder *);
+/* Index of the last "recent" one below i; SIZE_MAX: none. */
+size_t folder_recent_before(struct folder *, size_t i);
+size_t folder_recents(const struct folder *);
 /* Clears "recent" of all and tells how many there were: for SELECT. */
 size_t folder_take_recent(struct folder *);
 
@@ -173,6 +178,9 @@ struct folder_watch;
 struct folder_watch *folder_watch(
     struct folder *, void (*cb)(struct folder *, void *), void *arg);
 void folder_unwatch(struct folder_watch *);
+/* before is called when messages are about to go, or to stand elsewhere: the last time
+ * that those of before can be read by their index. */
+void folder_watch_before(struct folder_watch *, void (*before)(struct folder *, void *));
 
 /* What happened in the mailbox, also in folders that are not open; for NOTIFY. */
 enum store_news_kind {

@@ -554,7 +554,7 @@ rename_inbox(struct store *s, const char *to)
 		goto done;
 	}
 	for (size_t i = 0; i < n; i++)
-		uids[i] = from->msgs[i].uid;
+		uids[i] = folder_at(from, i)->uid;
 	if ((error = folder_copy_to_move(from, uids, n, dst, new_uids)) == STORE_OK)
 		error = folder_expunge(from, uids, n, 1, NULL);
 done:

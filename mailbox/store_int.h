@@ -17,6 +17,7 @@
  *	delivery.c	local delivery and its memory
  *	log.c		the change log
  *	index.c		lmdb: opening and reading; index_checkpoint.c: writing
+ *	index_blocks.c	large folders, of which only what is needed is read
  *
  * Order of every change: check, append to the log (page cache: survives kill -9),
  * apply in memory. Checkpoints write memory to lmdb in one synced transaction
@@ -91,7 +92,20 @@ struct folder_watch {
 	LIST_ENTRY(folder_watch) entry;
 	struct folder *folder;
 	void (*cb)(struct folder *, void *);
+	void (*before)(struct folder *, void *); /* may be NULL */
 	void *arg;
+};
+
+/* Messages with UIDs number * INDEX_BLOCK to number * INDEX_BLOCK + INDEX_BLOCK - 1. */
+struct block {
+	uint32_t number;
+	uint32_t start; /* of its messages in f->msgs, while f->n_lazy > 0 */
+	uint8_t n, unseen, recent;
+	bool read; /* its messages are in f->msgs */
+};
+struct block_table {
+	struct block *v; /* ascending, none empty */
+	size_t n, cap;
 };
 
 struct folder {
@@ -138,9 +152,13 @@ struct folder {
 	int refs;
 	int dirfd, curfd;
 
-	struct message *msgs;
+	struct message *msgs; /* by folder_at(), as long as n_lazy > 0 */
 	size_t n, cap;
-	size_t unseen;
+	size_t unseen, recents;
+	size_t n_lazy; /* of the first so many, blocks may not be read yet */
+	size_t blocks_unread;
+	struct block_table blocks;      /* as the index has them */
+	struct block_table blocks_next; /* while a checkpoint is written */
 
 	/* since the last checkpoint */
 	uint8_t *dirty_blocks; /* bitmap of uid / INDEX_BLOCK */
@@ -270,6 +288,26 @@ void index_forget_folder(struct store *, uint32_t id);
 int index_expunged(
     struct folder *, uint64_t modseq, void (*cb)(uint32_t uid, void *), void *arg);
 
+/* ---- index_blocks.c ---- */
+/* Folders of at most so many messages are read as a whole. */
+extern size_t index_eager_max;
+int blocks_add(struct block_table *, const struct block *); /* -1: no memory */
+void blocks_clear(struct block_table *);
+struct block block_count(uint32_t number, const struct message *, size_t n);
+/* *out is free()d by the caller. -1: no memory. */
+int blocks_encode(const struct block_table *, uint8_t **out, size_t *len);
+/* -1: no memory, or not such a record; the table is to be cleared. */
+int blocks_decode(struct block_table *, const uint8_t *, size_t len);
+/* 1: f->msgs is there, and read when it is asked for. 0: the blocks must be read. */
+int blocks_open(struct folder *);
+/* i < f->n. The process ends, and marks the index, when it cannot be read. */
+struct message *folder_at(struct folder *, size_t i);
+bool folder_has_read(const struct folder *, size_t i);
+/* Before messages go, or move in the array. */
+void folder_read_all(struct folder *);
+/* A message with that UID is in [*lo, *hi), or would stand at the end of it. */
+void folder_narrow(const struct folder *, uint32_t uid, size_t *lo, size_t *hi);
+
 /* ---- index_checkpoint.c ---- */
 /* Everything in memory to lmdb, then the log anew. */
 enum store_error index_checkpoint(struct store *);
@@ -326,6 +364,7 @@ struct message *folder_message_by_uid(struct folder *, uint32_t uid);
 /* In memory: keeps the order. Takes nothing. -1: no memory. */
 int folder_insert(struct folder *, const struct message *, const char *name);
 void folder_remove(struct folder *, const uint32_t *uids, size_t n, uint64_t modseq);
+size_t folder_clear_recent(struct folder *); /* of all; how many there were */
 void folder_apply_flags(
     struct folder *, struct message *, uint8_t flags, uint64_t keywords, uint64_t modseq);
 void folder_queue_rename(struct folder *, uint32_t uid);

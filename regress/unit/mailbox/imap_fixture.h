@@ -22,6 +22,9 @@
 #include <event2/buffer.h>
 
 #include "mailbox/imap.h"
+#include "mailbox/store.h"
+
+extern size_t index_eager_max; /* mailbox/store_int.h */
 
 static char dir[64];
 static int dirfd_ = -1;
@@ -39,6 +42,7 @@ setup(void **state)
 	strcpy(dir, "/tmp/fife-imap-XXXXXX");
 	if (mkdtemp(dir) == NULL || (dirfd_ = open(dir, O_RDONLY | O_DIRECTORY)) == -1)
 		return -1;
+	index_eager_max = 0; /* as if all folders were large */
 	return store_open(dirfd_, 0, &store) == STORE_OK ? 0 : -1;
 }
 

@@ -274,6 +274,7 @@ child(struct box *b)
 	if (ptrace(PTRACE_TRACEME, 0, NULL, NULL) == -1)
 		_exit(4);
 	raise(SIGSTOP);
+	index_eager_max = 0;
 	need(store_open(b->fd, 0, &s));
 	for (int i = 0; i < STEPS; i++) {
 		step(s, i);
