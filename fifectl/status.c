@@ -78,6 +78,28 @@ keep_silent(struct gathering *g, const char *why)
 	keep_row(CTL_FACTS, f, 1, g);
 }
 
+/* Does fifed say that it does not run, and need not? */
+static int
+is_off(const struct gathering *g, const char *name)
+{
+	for (size_t i = 0; i < g->n_rows; i++) {
+		int named = 0, off = 0;
+
+		for (size_t k = 0; k < g->rows[i].n; k++) {
+			const struct client_field *f = &g->rows[i].fields[k];
+
+			if (f->kind != 's' || f->str == NULL)
+				continue;
+			named |=
+			    strcmp(f->key, "process") == 0 && strcmp(f->str, name) == 0;
+			off |= strcmp(f->key, "state") == 0 && strcmp(f->str, "off") == 0;
+		}
+		if (named && off)
+			return 1;
+	}
+	return 0;
+}
+
 /* The control sockets that fifed has made; itself first, then by name. */
 static int
 by_name(const void *a, const void *b)
@@ -215,6 +237,8 @@ status_run(struct context *cx, int argc, char **argv)
 		return CTL_TEMPFAIL;
 	}
 	for (size_t i = 0; i < n; i++) {
+		if (is_off(&g, names[i]))
+			continue;
 		q.name = g.daemon = names[i];
 		client_run(cx->base, &q, keep_row, &g, &a);
 		if (a.status == CTL_OK || a.status == CTL_USAGE) /* has no status */

@@ -50,10 +50,16 @@ child_find(struct suite *s, enum role role, uint32_t instance)
 }
 
 int
+child_wanted(const struct child *c)
+{
+	return c->role != ROLE_SCAND || c->suite->conf->filter.antivirus;
+}
+
+int
 child_all_ready(const struct suite *s)
 {
 	for (size_t i = 0; i < s->n_children; i++)
-		if (!s->children[i].ready)
+		if (child_wanted(&s->children[i]) && !s->children[i].ready)
 			return 0;
 	return 1;
 }
@@ -210,7 +216,7 @@ on_start(evutil_socket_t fd, short what, void *arg)
 	struct child *c = arg;
 	struct suite *s = c->suite;
 
-	if (s->stopping || c->pid != 0)
+	if (s->stopping || c->pid != 0 || !child_wanted(c))
 		return;
 	c->restarts++;
 	if (spawn(s, c) == -1) {
@@ -284,13 +290,24 @@ child_start_all(struct suite *s)
 {
 	struct child *c;
 
-	for (c = s->children; c < s->children + s->n_children; c++)
+	for (c = s->children; c < s->children + s->n_children; c++) {
+		if (!child_wanted(c))
+			continue;
 		if (spawn(s, c) == -1)
 			fatalx("cannot start %s", c->name);
-		else
-			introduce(s, c);
+		introduce(s, c);
+	}
 	for (c = s->children; c < s->children + s->n_children; c++)
-		send_start(s, c);
+		if (c->ch != NULL)
+			send_start(s, c);
+}
+
+void
+child_start_wanted(struct suite *s)
+{
+	for (size_t i = 0; i < s->n_children; i++)
+		if (s->children[i].pid == 0 && child_wanted(&s->children[i]))
+			again_later(&s->children[i]);
 }
 
 void
@@ -378,11 +395,15 @@ child_gone(struct suite *s, struct child *c, int status)
 		channel_free(c->ch);
 		c->ch = NULL;
 	}
-	say_how(c, pid, status, s->stopping);
+	say_how(c, pid, status, s->stopping || !child_wanted(c));
 	if (c->role == ROLE_SMTPD)
 		counts_wipe(c->instance);
 	if (s->stopping) {
 		stop_progress(s);
+		return;
+	}
+	if (!child_wanted(c)) {
+		reload_ready(s);
 		return;
 	}
 	if (settled || c->backoff_ms == 0)

@@ -111,6 +111,11 @@ uid_t start_uid(const struct conf *, enum role);
 /* child.c */
 int child_add_all(struct suite *);
 void child_start_all(struct suite *);
+/* After a reload: those that the configuration wants now and did not before. One that it
+ * wants no more ends by itself. */
+void child_start_wanted(struct suite *);
+/* Does the configuration want it? scand only where mail is scanned. */
+int child_wanted(const struct child *);
 void child_reap(struct suite *);
 void child_kill(struct child *);
 struct child *child_find(struct suite *, enum role, uint32_t instance);

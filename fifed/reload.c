@@ -65,7 +65,8 @@ reload_ready(struct suite *s)
 	if (s->reload_ctl == NULL)
 		return;
 	for (size_t i = 0; i < s->n_children; i++)
-		if (!s->children[i].ready || s->children[i].generation != s->generation)
+		if (child_wanted(&s->children[i]) &&
+		    (!s->children[i].ready || s->children[i].generation != s->generation))
 			return;
 	finish(s, CTL_OK, NULL);
 }
@@ -141,6 +142,7 @@ reload(struct suite *s, struct ctl *ctl)
 		conf_send(s, c);
 		(void)channel_send(c->ch, MSG_FIFED_ANY_START, 0, &g, -1);
 	}
+	child_start_wanted(s);
 	log_info("configuration reloaded");
 	if (ctl == NULL)
 		return;

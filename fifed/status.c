@@ -33,6 +33,8 @@ status_ready(struct suite *s)
 static const char *
 state_of(const struct child *c)
 {
+	if (c->pid == 0 && !child_wanted(c))
+		return "off";
 	if (c->ready)
 		return "ready";
 	return c->pid != 0 ? "starting" : "waiting";
@@ -54,7 +56,7 @@ status(struct ctl *ctl, int argc, char **argv)
 		ctl_u64(ctl, "uid", start_uid(s->conf, c->role));
 		ctl_u64(ctl, "restarts", c->restarts);
 		ctl_time(ctl, "since", c->since_s);
-		if (!c->ready && s->was_ready)
+		if (!c->ready && s->was_ready && child_wanted(c))
 			ctl_str(ctl, "degraded", "does not run");
 		ctl_row_end(ctl);
 	}

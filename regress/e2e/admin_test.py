@@ -109,6 +109,25 @@ def test_reload_names_the_mistake():
     ctl("reload")
 
 
+def test_scanner_runs_where_mail_is_scanned():
+    path = os.path.join(fife.run, "fife.conf")
+    text = open(path).read()
+
+    def state():
+        return [r["state"] for r in json.loads(ctl("-j", "status")) if r.get("process") == "scand"]
+    assert state() == ["ready"]
+    try:
+        open(path, "w").write(text.replace("antivirus yes", "antivirus no"))
+        ctl("reload")
+        wait_for(lambda: state() == ["off"], "scand has ended")
+        assert not fife.pids_of("scand")
+        assert "all is well" in ctl("status", "--check")
+    finally:
+        open(path, "w").write(text)
+    ctl("reload")
+    assert state() == ["ready"]
+
+
 def test_users():
     ctl("user", "add", "carol@example.test", input="", status=2)
     ctl("user", "add", "carol@nowhere.test", input="one\n", status=1)
