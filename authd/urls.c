@@ -85,6 +85,7 @@ fetch(struct channel *ch, struct msg *m, enum msg_type type, const char *asker,
 	q.quota = account_quota(&owner, LIMIT_QUOTA);
 	q.quota_messages = account_quota(&owner, LIMIT_QUOTA_MESSAGES);
 	q.quota_hard = (uint8_t)auth.quota_hard;
+	q.items = submits ? 0 : m->p.url_ask.items;
 	strlcpy(q.mailbox, owner.mailbox, sizeof(q.mailbox));
 	strlcpy(q.address, owner.address, sizeof(q.address));
 	strlcpy(q.asker, asker, sizeof(q.asker));

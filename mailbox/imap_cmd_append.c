@@ -186,7 +186,7 @@ write_url(struct imap *s, struct imap_append *p, const struct imap_url *u)
 		return -1;
 	if ((u->uidvalidity == 0 || u->uidvalidity == folder_uidvalidity(f)) &&
 	    folder_content(f, u->uid, &c) == STORE_OK) {
-		if ((rv = imap_url_octets(u, false, &c, &octets)) == 0)
+		if ((rv = imap_url_octets(u, &c, &octets)) == 0)
 			write_octets(p, octets.data, octets.len);
 		free(octets.owned);
 		content_release(&c);
@@ -203,7 +203,7 @@ write_authorised(struct imap *s, struct imap_append *p, const struct imap_str *v
 	struct urlauth_part part;
 
 	if (s->owner == NULL || s->guest != NULL ||
-	    urlauth_open(s->store, s->owner, &who, v->s, v->len, false, time(NULL),
+	    urlauth_open(s->store, s->owner, &who, v->s, v->len, 0, time(NULL),
 		&part) != URLAUTH_OK)
 		return -1;
 	write_octets(p, part.octets.data, part.octets.len);

@@ -141,24 +141,39 @@ imap_cmd_resetkey(struct imap *s, struct imap_args *a)
 	}
 }
 
-/* ---- URLFETCH ---- */
+/* ---- URLFETCH, RFC 5524 extends it ---- */
+
+struct wanted {
+	char *url;
+	unsigned int items; /* of enum imap_url_item; 0: the octets, the plain way */
+};
 
 struct fetch {
 	struct imap_task task;
 	struct imap *s;
-	char **urls;
+	struct wanted *v;
 	size_t n, at;
 	enum {
 		NEXT,
 		ASKED,    /* another mailbox's process */
-		ANSWERED, /* fd and size are there */
+		ANSWERED, /* opened is there */
 		SENDING
 	} state;
 	struct urlauth_part part; /* of ours, */
-	int fd;                   /* or another's; -1 */
+	struct url_opened opened; /* or another's */
 	uint64_t id;
 	uint64_t size, sent;
 };
+
+static void
+clear_part(struct fetch *t)
+{
+	if (t->opened.fd != -1)
+		close(t->opened.fd);
+	free(t->opened.structure);
+	t->opened = (struct url_opened){ .fd = -1 };
+	urlauth_part_clear(&t->part);
+}
 
 static void
 fetch_free(struct imap_task *task)
@@ -167,42 +182,78 @@ fetch_free(struct imap_task *task)
 
 	if (t->id != 0)
 		url_ask_forget(t->id);
-	if (t->fd != -1)
-		close(t->fd);
-	urlauth_part_clear(&t->part);
+	clear_part(t);
 	for (size_t i = 0; i < t->n; i++)
-		free(t->urls[i]);
-	free(t->urls);
+		free(t->v[i].url);
+	free(t->v);
 	free(t);
 }
 
 static void
-on_url(int fd, uint64_t size, void *arg)
+on_url(const struct url_opened *u, void *arg)
 {
 	struct fetch *t = arg;
 
 	t->id = 0;
-	t->fd = fd;
-	t->size = size;
+	t->opened = *u;
 	t->state = ANSWERED;
 	if (t->s->wake != NULL)
 		t->s->wake(t->s->wake_arg);
 }
 
 static void
-say(struct fetch *t, bool there)
+ended(struct fetch *t, const char *text)
 {
-	const char *url = t->urls[t->at];
+	evbuffer_add_printf(t->s->out, "%s\r\n", text);
+	clear_part(t);
+	t->at++;
+	t->state = NEXT;
+}
 
+static void
+say_url(struct fetch *t)
+{
 	evbuffer_add_printf(t->s->out, "* URLFETCH ");
-	imap_print_string(t->s->out, url, strlen(url));
-	if (!there) {
-		evbuffer_add_printf(t->s->out, " NIL\r\n");
-		t->at++;
-		t->state = NEXT;
+	imap_print_string(t->s->out, t->v[t->at].url, strlen(t->v[t->at].url));
+}
+
+static void
+say_nothing(struct fetch *t)
+{
+	say_url(t);
+	ended(t, " NIL");
+}
+
+/* Until where the octets begin. */
+static void
+say(struct fetch *t, bool nil, bool nul)
+{
+	unsigned int items = t->v[t->at].items;
+
+	say_url(t);
+	if ((items & IMAP_URL_STRUCTURE) != 0) {
+		evbuffer_add_printf(t->s->out, " (BODYPARTSTRUCTURE ");
+		if (t->part.structure != NULL)
+			evbuffer_add_buffer(t->s->out, t->part.structure);
+		else
+			evbuffer_add(
+			    t->s->out, t->opened.structure, t->opened.structure_len);
+		evbuffer_add(t->s->out, ")", 1);
+	}
+	if (items == IMAP_URL_STRUCTURE) {
+		ended(t, "");
 		return;
 	}
-	evbuffer_add_printf(t->s->out, " {%llu}\r\n", (unsigned long long)t->size);
+	if (items != 0)
+		evbuffer_add_printf(t->s->out, " (%s",
+		    (items & IMAP_URL_BINARY) != 0 ? "BINARY" : "BODY");
+	if (nil) {
+		ended(t, " NIL)");
+		return;
+	}
+	evbuffer_add_printf(t->s->out, " %s{%llu}\r\n",
+	    nul && (items & IMAP_URL_BINARY) != 0 ? "~" : "",
+	    (unsigned long long)t->size);
 	t->sent = 0;
 	t->state = SENDING;
 }
@@ -210,25 +261,43 @@ say(struct fetch *t, bool there)
 static void
 begin(struct fetch *t)
 {
-	const char *url = t->urls[t->at], *owner = t->s->owner != NULL ? t->s->owner : "";
+	const char *url = t->v[t->at].url,
+		   *owner = t->s->owner != NULL ? t->s->owner : "";
+	unsigned int items = t->v[t->at].items;
 	struct urlauth_asker who = { owner, false };
+	const struct imap_octets *o = &t->part.octets;
 	struct imap_urlauth u;
 
 	if (imap_urlauth_parse(url, strlen(url), &u) == 0 && u.mechanism != NULL &&
 	    !imap_urlauth_is(u.owner, owner, owner)) {
-		if ((t->id = url_ask(url, on_url, t)) == 0)
-			say(t, false);
+		if ((t->id = url_ask(url, items, on_url, t)) == 0)
+			say_nothing(t);
 		else
 			t->state = ASKED;
 		return;
 	}
-	if (urlauth_open(t->s->store, owner, &who, url, strlen(url), false, time(NULL),
+	if (urlauth_open(t->s->store, owner, &who, url, strlen(url), items, time(NULL),
 		&t->part) != URLAUTH_OK) {
-		say(t, false);
+		say_nothing(t);
 		return;
 	}
-	t->size = t->part.octets.len;
-	say(t, true);
+	t->size = o->len;
+	say(t, o->nil, !o->nil && o->len > 0 && memchr(o->data, '\0', o->len) != NULL);
+}
+
+static void
+answered(struct fetch *t)
+{
+	const struct url_opened *o = &t->opened;
+	unsigned int items = t->v[t->at].items;
+
+	if (o->fd == -1 || (o->nil && (items & IMAP_URL_BINARY) == 0) ||
+	    (o->structure == NULL) == ((items & IMAP_URL_STRUCTURE) != 0)) {
+		say_nothing(t);
+		return;
+	}
+	t->size = o->size;
+	say(t, o->nil, o->nul);
 }
 
 /* A slice. What cannot be read any more is filled up: the literal has its length. */
@@ -240,24 +309,17 @@ send_slice(struct fetch *t)
 	char buf[SLICE];
 	ssize_t got;
 
-	if (t->fd == -1)
+	if (t->opened.fd == -1)
 		evbuffer_add(t->s->out, t->part.octets.data + t->sent, n);
 	else if (n > 0) {
-		got = pread(t->fd, buf, n, (off_t)t->sent);
+		got = pread(t->opened.fd, buf, n, (off_t)(t->opened.offset + t->sent));
 		got = got < 0 ? 0 : got;
 		memset(buf + got, ' ', n - (size_t)got);
 		evbuffer_add(t->s->out, buf, n);
 	}
 	t->sent += n;
-	if (t->sent < t->size)
-		return;
-	evbuffer_add(t->s->out, "\r\n", 2);
-	if (t->fd != -1)
-		close(t->fd);
-	t->fd = -1;
-	urlauth_part_clear(&t->part);
-	t->at++;
-	t->state = NEXT;
+	if (t->sent == t->size)
+		ended(t, t->v[t->at].items == 0 ? "" : ")");
 }
 
 static int
@@ -278,11 +340,7 @@ fetch_step(struct imap *s, struct imap_task *task, size_t unsent)
 			s->waiting = true;
 			return 1;
 		case ANSWERED:
-			say(t, t->fd != -1 && t->size <= INT32_MAX);
-			if (t->state == NEXT && t->fd != -1) {
-				close(t->fd);
-				t->fd = -1;
-			}
+			answered(t);
 			break;
 		case SENDING:
 			send_slice(t);
@@ -292,13 +350,42 @@ fetch_step(struct imap *s, struct imap_task *task, size_t unsent)
 	return 1;
 }
 
+/* " BODY", " BINARY" and " BODYPARTSTRUCTURE" behind a URL in parentheses. */
+static int
+parse_items(struct imap_args *a, unsigned int *items)
+{
+	static const struct {
+		const char *name;
+		enum imap_url_item item, not_with;
+	} known[] = {
+		{ "BODY", IMAP_URL_BODY, IMAP_URL_BINARY },
+		{ "BINARY", IMAP_URL_BINARY, IMAP_URL_BODY },
+		{ "BODYPARTSTRUCTURE", IMAP_URL_STRUCTURE, 0 },
+	};
+	struct imap_str v;
+	size_t i;
+
+	while (!imap_try_char(a, ')')) {
+		if (imap_sp(a) == -1 || imap_atom(a, &v) == -1)
+			return -1;
+		for (i = 0; i < 3 && !imap_str_is(&v, known[i].name); i++)
+			;
+		if (i == 3)
+			return imap_fail(a, "Unknown parameter");
+		if ((*items & (known[i].item | known[i].not_with)) != 0)
+			return imap_fail(a, "A parameter twice, or BODY and BINARY");
+		*items |= known[i].item;
+	}
+	return 0;
+}
+
 void
 imap_cmd_urlfetch(struct imap *s, struct imap_args *a)
 {
 	struct fetch *t = calloc(1, sizeof(*t));
 	struct imap_str url;
 
-	if (t == NULL || (t->urls = calloc(URLS_MAX, sizeof(char *))) == NULL) {
+	if (t == NULL || (t->v = calloc(URLS_MAX, sizeof(*t->v))) == NULL) {
 		free(t);
 		imap_no(s, "[UNAVAILABLE] Out of memory");
 		return;
@@ -306,15 +393,22 @@ imap_cmd_urlfetch(struct imap *s, struct imap_args *a)
 	t->task.step = fetch_step;
 	t->task.free = fetch_free;
 	t->s = s;
-	t->fd = -1;
+	t->opened.fd = -1;
 	while (t->n == 0 || imap_peek(a) != -1) {
+		struct wanted *w = &t->v[t->n];
+		bool extended;
+
 		if (t->n == URLS_MAX)
 			imap_fail(a, "Too many URLs");
-		else if (imap_sp(a) == 0 && imap_astring(a, &url) == 0 &&
-			 memchr(url.s, '\0', url.len) == NULL &&
-			 (t->urls[t->n] = strndup(url.s, url.len)) != NULL) {
-			t->n++;
-			continue;
+		else if (imap_sp(a) == 0) {
+			extended = imap_try_char(a, '(');
+			if (imap_astring(a, &url) == 0 &&
+			    memchr(url.s, '\0', url.len) == NULL &&
+			    (w->url = strndup(url.s, url.len)) != NULL) {
+				t->n++;
+				if (!extended || parse_items(a, &w->items) == 0)
+					continue;
+			}
 		}
 		if (a->error == NULL)
 			imap_no(s, "[UNAVAILABLE] Out of memory");

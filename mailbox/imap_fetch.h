@@ -85,10 +85,15 @@ struct imap_octets {
 	char *owned;
 	bool nil; /* there is no such part */
 	bool unknown_cte;
+	bool decoded;
+	size_t whole; /* octets, before <partial> */
 };
 /* tree: needed for sections with a path, otherwise NULL. -1: no memory. */
 int imap_section_get(const struct imap_section *, const char *msg, size_t len,
     const struct mime_tree *, struct imap_octets *);
+/* The part that a section is of, the message itself without a path; NULL: none. */
+const struct mime_part *imap_section_part(
+    const struct imap_section *, const struct mime_tree *);
 
 /* Cached values of a message, by their numbers in the index. */
 enum imap_cache {
@@ -120,6 +125,9 @@ size_t imap_make_preview(
 void imap_print_envelope(struct evbuffer *, const char *header, size_t len);
 void imap_print_structure(struct evbuffer *, const char *msg, size_t len,
     const struct mime_tree *, bool extended);
+/* Extended, of one part; octets: what is sent of it, perhaps decoded (RFC 5524, 3.2). */
+void imap_print_part_structure(struct evbuffer *, const char *msg,
+    const struct mime_tree *, const struct mime_part *, const struct imap_octets *);
 
 /* Starts a task that sends the items for the UIDs (taken, also on failure), then "OK
  * done". */

@@ -5,6 +5,7 @@
 #include <event2/buffer.h>
 #include <string.h>
 
+#include "common/imap/imap_parse.h"
 #include "common/proto/encoding.h"
 
 #define KEEP 40 /* octets that a "{4294967295}" at a line's end may need */
@@ -252,4 +253,51 @@ imap_reply_names(const struct imap_reply *r, const char *prefix)
 		rest += 6;
 	}
 	return begins(rest, end, prefix);
+}
+
+/* The octets of the string at s, 0: it is none, or not whole. */
+static size_t
+string_len(const char *s, size_t len)
+{
+	uint64_t n = 0;
+	size_t i = 1;
+
+	if (s[0] == '"') {
+		for (; i < len && s[i] != '"'; i++) {
+			i += s[i] == '\\';
+			if (i >= len || s[i] == '\r' || s[i] == '\n' || s[i] == '\0')
+				return 0;
+		}
+		return i < len ? i + 1 : 0;
+	}
+	for (; i < len && s[i] >= '0' && s[i] <= '9' && n <= len; i++)
+		n = 10 * n + (uint64_t)(s[i] - '0');
+	if (i == 1 || len - i < 3 || memcmp(s + i, "}\r\n", 3) != 0 || len - i - 3 < n ||
+	    memchr(s + i + 3, '\0', n) != NULL)
+		return 0;
+	return i + 3 + n;
+}
+
+bool
+imap_reply_is_list(const char *s, size_t len)
+{
+	size_t depth = 0, n;
+
+	for (size_t i = 0; i < len; i += n) {
+		if (i > 0 && depth == 0)
+			return false;
+		n = 1;
+		if (s[i] == '(')
+			depth++;
+		else if (s[i] == ')' && depth > 0)
+			depth--;
+		else if (depth == 0)
+			return false;
+		else if (s[i] == '"' || s[i] == '{') {
+			if ((n = string_len(s + i, len - i)) == 0)
+				return false;
+		} else if (s[i] != ' ' && !imap_is_atom_char((unsigned char)s[i]))
+			return false;
+	}
+	return len > 0 && depth == 0;
 }

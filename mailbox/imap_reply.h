@@ -69,5 +69,7 @@ bool imap_reply_names(const struct imap_reply *, const char *prefix);
 /* "[CODE ...]" of OK, NO and BAD that a client may see: not what makes it go elsewhere,
  * believe in other capabilities, or show a text in alarm. */
 bool imap_reply_code_is_harmless(const char *text, size_t len);
+/* One whole list in parentheses, of lists, strings and atoms, without the line's end. */
+bool imap_reply_is_list(const char *, size_t len);
 
 #endif

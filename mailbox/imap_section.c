@@ -101,29 +101,34 @@ decode(const struct mime_part *p, struct imap_octets *out)
 		n += cte_finish(&d, out->owned + n, cap - n);
 	out->data = out->owned;
 	out->len = n;
+	out->decoded = true;
 	return 0;
+}
+
+const struct mime_part *
+imap_section_part(const struct imap_section *sec, const struct mime_tree *tree)
+{
+	bool self;
+	int i = sec->n_path == 0 ? 0 : mime_find(tree, sec->path, sec->n_path, &self);
+	const struct mime_part *p = i < 0 ? NULL : &tree->parts[i];
+
+	/* The header and text of the message within (RFC 3501, 6.4.5). */
+	if (p != NULL && sec->n_path > 0 && sec->kind != IMAP_SECTION_ALL &&
+	    sec->kind != IMAP_SECTION_MIME)
+		p = p->kind == MIME_MESSAGE && p->child >= 0 ? &tree->parts[p->child]
+							     : NULL;
+	return p;
 }
 
 static int
 part(const struct imap_section *sec, const char *msg, const struct mime_tree *tree,
     struct imap_octets *out)
 {
-	bool self;
-	int i = mime_find(tree, sec->path, sec->n_path, &self);
-	const struct mime_part *p;
+	const struct mime_part *p = imap_section_part(sec, tree);
 
-	if (i < 0) {
+	if (p == NULL) {
 		out->nil = true;
 		return 0;
-	}
-	p = &tree->parts[i];
-	if (sec->kind != IMAP_SECTION_ALL && sec->kind != IMAP_SECTION_MIME) {
-		/* The header and text of the message within (RFC 3501, 6.4.5). */
-		if (p->kind != MIME_MESSAGE || p->child < 0) {
-			out->nil = true;
-			return 0;
-		}
-		p = &tree->parts[p->child];
 	}
 	switch (sec->kind) {
 	case IMAP_SECTION_ALL:
@@ -154,6 +159,7 @@ imap_section_get(const struct imap_section *sec, const char *msg, size_t len,
 			return -1;
 	} else if (part(sec, msg, tree, out) == -1)
 		return -1;
+	out->whole = out->len;
 	if (sec->partial && !out->nil) {
 		size_t skip = sec->offset < out->len ? sec->offset : out->len;
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: ISC */
-/* BODY and BODYSTRUCTURE (RFC 3501, 7.4.2); the depth is bounded by the MIME parser. */
+/* BODY and BODYSTRUCTURE (RFC 3501, 7.4.2), BODYPARTSTRUCTURE (RFC 5524); the depth is
+ * bounded by the MIME parser. */
 #include <event2/buffer.h>
 #include <string.h>
 
@@ -11,6 +12,8 @@ struct printer {
 	const char *msg;
 	const struct mime_tree *tree;
 	bool extended;
+	const struct mime_part *decoded; /* this one is, to octets; or NULL */
+	const struct imap_octets *octets;
 };
 
 static void
@@ -95,6 +98,20 @@ message_within(struct printer *p, const struct mime_part *part)
 	evbuffer_add_printf(p->out, " %u", part->body_lines);
 }
 
+/* The transfer encoding that octets need which have none. */
+static const char *
+identity(const char *s, size_t len)
+{
+	const char *name = "7bit";
+
+	for (size_t i = 0; i < len; i++)
+		if (s[i] == '\0')
+			return "binary";
+		else if ((unsigned char)s[i] >= 0x80)
+			name = "8bit";
+	return name;
+}
+
 static void
 leaf(struct printer *p, const struct mime_part *part)
 {
@@ -110,12 +127,18 @@ leaf(struct printer *p, const struct mime_part *part)
 		evbuffer_add_printf(p->out, " (\"charset\" \"us-ascii\")");
 	sp_nstring(p, part->id);
 	sp_nstring(p, part->description);
-	sp_nstring(p, part->encoding == NULL ? "7bit" : part->encoding);
-	evbuffer_add_printf(p->out, " %zu", part->body_end - part->body_off);
+	if (part == p->decoded) {
+		sp_nstring(p, identity(p->octets->data, p->octets->len));
+		evbuffer_add_printf(p->out, " %zu", p->octets->whole);
+	} else {
+		sp_nstring(p, part->encoding == NULL ? "7bit" : part->encoding);
+		evbuffer_add_printf(p->out, " %zu", part->body_end - part->body_off);
+	}
 	if (message)
 		message_within(p, part);
-	else if (strcmp(part->type, "text") == 0)
-		evbuffer_add_printf(p->out, " %u", part->body_lines);
+	else if (strcmp(part->type, "text") == 0) /* decoded, it need not be lines */
+		evbuffer_add_printf(
+		    p->out, " %u", part == p->decoded ? 0 : part->body_lines);
 	if (p->extended) {
 		sp_nstring(p, part->md5);
 		extension(p, part);
@@ -145,7 +168,18 @@ void
 imap_print_structure(struct evbuffer *out, const char *msg, size_t len,
     const struct mime_tree *tree, bool extended)
 {
-	struct printer p = { out, msg, tree, extended };
+	struct printer p = { out, msg, tree, extended, NULL, NULL };
 
 	print(&p, &tree->parts[0]);
+}
+
+void
+imap_print_part_structure(struct evbuffer *out, const char *msg,
+    const struct mime_tree *tree, const struct mime_part *part,
+    const struct imap_octets *octets)
+{
+	struct printer p = { out, msg, tree, true, octets->decoded ? part : NULL,
+		octets };
+
+	print(&p, part);
 }

@@ -11,6 +11,7 @@
 
 #include "mailbox/store.h"
 
+struct evbuffer;
 struct imap_octets;
 
 #define IMAP_URL_MAX 4096
@@ -27,8 +28,20 @@ struct imap_url {
 
 /* 0 or -1. */
 int imap_url_parse(const char *, size_t, struct imap_url *);
-/* Of a message's content; free octets->owned. -1: there is no such part, or no memory. */
+/* What URLFETCH may ask about a part (RFC 5524, 3.1); bits. */
+enum imap_url_item {
+	IMAP_URL_BODY = 1,   /* as it stands */
+	IMAP_URL_BINARY = 2, /* without its transfer encoding, instead */
+	IMAP_URL_STRUCTURE = 4
+};
+
+/* Of a message's content, as it stands; free octets->owned. -1: there is no such part, or
+ * no memory. */
 int imap_url_octets(
-    const struct imap_url *, bool binary, const struct content *, struct imap_octets *);
+    const struct imap_url *, const struct content *, struct imap_octets *);
+/* The same as items say. octets->nil: its encoding is unknown. structure: added to when
+ * asked for; of the part as octets have it. */
+int imap_url_items(const struct imap_url *, unsigned int items, const struct content *,
+    struct imap_octets *, struct evbuffer *structure);
 
 #endif

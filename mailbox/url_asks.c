@@ -5,6 +5,7 @@
 #include <sys/queue.h>
 
 #include <errno.h>
+#include <event2/buffer.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,7 +14,10 @@
 #include <unistd.h>
 
 #include "common/compat/compat.h"
+#include "common/file.h"
 #include "common/log.h"
+#include "mailbox/imap_reply.h"
+#include "mailbox/imap_url.h"
 #include "mailbox/maildir.h"
 #include "mailbox/session.h"
 #include "mailbox/session_channel.h"
@@ -29,7 +33,7 @@ static struct channel *mboxd;
 struct ask {
 	LIST_ENTRY(ask) entry;
 	uint64_t id;
-	void (*done)(int, uint64_t, void *);
+	void (*done)(const struct url_opened *, void *);
 	void *arg;
 };
 static LIST_HEAD(, ask) asks = LIST_HEAD_INITIALIZER(asks);
@@ -40,23 +44,48 @@ url_asks_init(struct channel *ch)
 	mboxd = ch;
 }
 
+/* It goes to the client, so it is looked at: the other process may say what it likes. */
+static int
+read_structure(struct url_opened *u, size_t len)
+{
+	if (len == 0)
+		return 0;
+	if (len > URL_STRUCTURE_MAX || (u->structure = malloc(len)) == NULL)
+		return -1;
+	u->structure_len = u->offset = len;
+	return file_read_at(u->fd, u->structure, len, 0) == 0 &&
+		       imap_reply_is_list(u->structure, len)
+		   ? 0
+		   : -1;
+}
+
 static void
 on_answer(struct msg *m, void *arg)
 {
+	struct url_opened u = { .fd = -1 };
 	struct ask *a = arg;
-	int fd = -1;
 
 	LIST_REMOVE(a, entry);
-	if (m != NULL && m->p.url_is.status == MSG_OK)
-		fd = msg_take_fd(m);
-	a->done(fd, fd == -1 ? 0 : m->p.url_is.size, a->arg);
+	if (m != NULL && m->p.url_is.status == MSG_OK && (u.fd = msg_take_fd(m)) != -1) {
+		u.size = m->p.url_is.size;
+		u.nil = m->p.url_is.nil != 0;
+		u.nul = m->p.url_is.nul != 0;
+		if (read_structure(&u, m->p.url_is.structure) == -1 ||
+		    u.size > INT32_MAX) {
+			free(u.structure);
+			close(u.fd);
+			u = (struct url_opened){ .fd = -1 };
+		}
+	}
+	a->done(&u, a->arg);
 	free(a);
 }
 
 uint64_t
-url_ask(const char *url, void (*done)(int fd, uint64_t size, void *), void *arg)
+url_ask(const char *url, unsigned int items,
+    void (*done)(const struct url_opened *, void *), void *arg)
 {
-	struct msg_url_ask q = { .login = 0 };
+	struct msg_url_ask q = { .login = 0, .items = (uint8_t)items };
 	struct ask *a;
 
 	if (mboxd == NULL || strlcpy(q.url, url, sizeof(q.url)) >= sizeof(q.url) ||
@@ -90,23 +119,21 @@ url_ask_forget(uint64_t id)
 
 /* ---- answering ---- */
 
-/* A read-only descriptor of the octets, which have no name any more; -1. */
+/* A read-only descriptor of structure and octets, which have no name any more; -1. */
 static int
-descriptor(struct store *s, const char *data, size_t len)
+descriptor(struct store *s, const struct urlauth_part *part, size_t structure)
 {
 	char unique[128], name[160];
 	int fd, out = -1;
-	size_t done = 0;
-	ssize_t n;
 
 	maildir_unique(unique, sizeof(unique));
 	(void)snprintf(name, sizeof(name), "Maildir/tmp/fife.url.%s", unique);
 	fd = openat(store_root(s), name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	if (fd == -1)
 		return -1;
-	while (done < len && (n = write(fd, data + done, len - done)) > 0)
-		done += (size_t)n;
-	if (done == len)
+	if ((structure == 0 || file_write_all(fd, evbuffer_pullup(part->structure, -1),
+				   structure) == 0) &&
+	    file_write_all(fd, part->octets.data, part->octets.len) == 0)
 		out = openat(store_root(s), name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	(void)unlinkat(store_root(s), name, 0);
 	close(fd);
@@ -132,13 +159,21 @@ on_message(struct channel *ch, struct msg *m, void *arg)
 		channel_break(ch, "unexpected message");
 		return;
 	}
-	st = urlauth_open(
-	    s->store, s->address, &who, q->url, strlen(q->url), false, time(NULL), &part);
+	st = urlauth_open(s->store, s->address, &who, q->url, strlen(q->url), q->items,
+	    time(NULL), &part);
 	r.status = statuses[st];
 	if (st == URLAUTH_OK) {
+		size_t n =
+		    part.structure == NULL ? 0 : evbuffer_get_length(part.structure);
+
+		if (part.octets.nil || q->items == IMAP_URL_STRUCTURE)
+			part.octets.len = 0;
 		r.size = part.octets.len;
-		if ((fd = descriptor(s->store, part.octets.data, part.octets.len)) ==
-		    -1) {
+		r.structure = (uint32_t)n;
+		r.nil = part.octets.nil;
+		r.nul = r.size > 0 && memchr(part.octets.data, '\0', r.size) != NULL;
+		if (n > URL_STRUCTURE_MAX ||
+		    (fd = descriptor(s->store, &part, n)) == -1) {
 			log_warn("a part for the URL of %s", q->asker);
 			r.status = MSG_TEMP;
 		}

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 
 #include <errno.h>
+#include <event2/buffer.h>
 #include <fcntl.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
@@ -226,7 +227,8 @@ token_holds(
 
 enum urlauth_status
 urlauth_open(struct store *s, const char *owner, const struct urlauth_asker *who,
-    const char *url, size_t len, bool binary, int64_t now, struct urlauth_part *out)
+    const char *url, size_t len, unsigned int items, int64_t now,
+    struct urlauth_part *out)
 {
 	enum urlauth_status status = URLAUTH_BAD;
 	struct folder *f = NULL;
@@ -248,12 +250,16 @@ urlauth_open(struct store *s, const char *owner, const struct urlauth_asker *who
 		folder_refresh(f);
 		if (part.uidvalidity == 0 || part.uidvalidity == folder_uidvalidity(f)) {
 			e = folder_content(f, part.uid, &out->content);
-			if (e == STORE_OK && imap_url_octets(&part, binary, &out->content,
-						 &out->octets) == 0)
+			if (e == STORE_OK && (items & IMAP_URL_STRUCTURE) != 0 &&
+			    (out->structure = evbuffer_new()) == NULL)
+				status = URLAUTH_IO;
+			else if (e == STORE_OK &&
+				 imap_url_items(&part, items, &out->content, &out->octets,
+				     out->structure) == 0)
 				status = URLAUTH_OK;
-			else if (e == STORE_OK)
-				content_release(&out->content);
-			else if (e != STORE_NOT_FOUND && e != STORE_GONE)
+			if (e == STORE_OK && status != URLAUTH_OK)
+				urlauth_part_clear(out);
+			else if (e != STORE_OK && e != STORE_NOT_FOUND && e != STORE_GONE)
 				status = URLAUTH_IO;
 		}
 	}
@@ -266,6 +272,8 @@ void
 urlauth_part_clear(struct urlauth_part *p)
 {
 	free(p->octets.owned);
+	if (p->structure != NULL)
+		evbuffer_free(p->structure);
 	content_release(&p->content);
 	memset(p, 0, sizeof(*p));
 }

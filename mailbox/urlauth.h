@@ -41,13 +41,14 @@ struct urlauth_asker {
 /* What a URL opened. */
 struct urlauth_part {
 	struct content content;
-	struct imap_octets octets;
+	struct imap_octets octets;  /* nil: cannot be decoded */
+	struct evbuffer *structure; /* if that was asked for */
 };
 
-/* binary: without its transfer encoding. The part is to be cleared if it is OK. */
+/* items: of enum imap_url_item; 0: the octets. The part is to be cleared if it is OK. */
 enum urlauth_status urlauth_open(struct store *, const char *owner,
-    const struct urlauth_asker *, const char *url, size_t len, bool binary, int64_t now,
-    struct urlauth_part *);
+    const struct urlauth_asker *, const char *url, size_t len, unsigned int items,
+    int64_t now, struct urlauth_part *);
 void urlauth_part_clear(struct urlauth_part *);
 
 #endif

@@ -188,6 +188,43 @@ def test_urls_of_others():
     b.logout()
 
 
+PARTS = (b"Subject: parts\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n"
+         b"--b\r\nContent-Type: text/plain; charset=us-ascii\r\nContent-Transfer-Encoding: base64\r\n\r\naGVs\r\nbG8=\r\n\r\n"
+         b"--b\r\nContent-Type: image/png; name=secret.png\r\nContent-Transfer-Encoding: base64\r\n\r\nAAD/\r\n"
+         b"--b\r\nContent-Type: text/plain\r\nContent-Transfer-Encoding: x-odd\r\n\r\n?\r\n--b--\r\n")
+
+
+def test_metadata_and_binary():
+    """RFC 5524, of one's own mailbox and of another's."""
+    a, b = fife.imap(ALICE), fife.imap(BOB)
+    assert b"URLAUTH=BINARY" in a.capability()[1][0].split()
+    uid, big = put(a, PARTS), put(a, HEADER.replace(b"\r\n\r\n", b"\r\nContent-Transfer-Encoding: base64\r\n\r\n")
+                                  + b"AAECAwQFBgcICQoLDA0ODw==\r\n")
+    urls = [generate(a, rump(uid, "authuser", section=s)) for s in ("1", "2", "3", "9")]
+    text = b'(BODYPARTSTRUCTURE ("text" "plain" ("charset" "us-ascii") NIL NIL "%s NIL NIL NIL NIL))'
+    odd = b'(BODYPARTSTRUCTURE ("text" "plain" NIL NIL NIL "x-odd" 1 0 NIL NIL NIL NIL))'
+    image = b'(BODYPARTSTRUCTURE ("image" "png" ("name" "secret.png") NIL NIL "binary" 3 NIL NIL NIL NIL))'
+    for c in (a, b):
+        for n, items, want in (
+                (0, "BODY", b"(BODY {12}\r\naGVs\r\nbG8=\r\n)"), (0, "BINARY", b"(BINARY {5}\r\nhello)"),
+                (0, "BODYPARTSTRUCTURE", text % b'base64" 12 2'),
+                (0, "BINARY BODYPARTSTRUCTURE", text % b'7bit" 5 0' + b" (BINARY {5}\r\nhello)"),
+                (1, "BODYPARTSTRUCTURE BINARY", image + b" (BINARY ~{3}\r\n\0\0\xff)"),
+                (2, "BODYPARTSTRUCTURE BINARY", odd + b" (BINARY NIL)"), (2, "BINARY", b"(BINARY NIL)"),
+                (3, "BODYPARTSTRUCTURE BODY", b"NIL")):
+            status, _, lines = say(c, f'URLFETCH ("{urls[n]}" {items})')
+            got = b"".join(b"".join(x) if isinstance(x, tuple) else x for x in lines)
+            assert status == "OK" and got == f'* URLFETCH "{urls[n]}" '.encode() + want + b"\r\n", (c is b, items, got)
+        for bad in ("BODY BINARY", "BINARY BINARY", "NOTHING"):
+            assert say(c, f'URLFETCH ("{urls[0]}" {bad})')[0] == "BAD"
+    # A part of what is decoded, of a message that has no parts.
+    url = generate(a, rump(big, "authuser", section="1/;PARTIAL=4.3"))
+    lines = say(b, f'URLFETCH ("{url}" BINARY) ("{url}")')[2]
+    assert [x[1] for x in lines if isinstance(x, tuple)] == [b"\4\5\6", b"AwQ"], lines
+    a.logout()
+    b.logout()
+
+
 # ---- BURL ----
 
 def submit(user=ALICE, port=587):

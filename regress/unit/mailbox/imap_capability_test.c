@@ -104,6 +104,8 @@ static const struct {
 	{ "UNAUTHENTICATE", "a UNAUTHENTICATE\r\n", "a OK UNAUTHENTICATE completed" },
 	{ "URLAUTH", "a RESETKEY INBOX INTERNAL\r\n",
 	    "a OK [URLMECH INTERNAL] RESETKEY completed" },
+	{ "URLAUTH=BINARY", "a URLFETCH (x BINARY BODYPARTSTRUCTURE)\r\n",
+	    "* URLFETCH \"x\" NIL\r\na OK URLFETCH completed" },
 	{ "ACL", "a MYRIGHTS INBOX\r\nb GETACL INBOX\r\n", "* MYRIGHTS INBOX " },
 	{ "RIGHTS=kxte", "a MYRIGHTS INBOX\r\n", "kx" },
 	{ "LIST-MYRIGHTS", "a LIST \"\" INBOX RETURN (MYRIGHTS)\r\n",

@@ -2,6 +2,8 @@
 /* GENURLAUTH, RESETKEY and URLFETCH, and what URLs open for others. */
 #include "regress/unit/mailbox/imap_fixture.h"
 
+#include "mailbox/imap_reply.h"
+#include "mailbox/imap_url.h"
 #include "mailbox/urlauth.h"
 
 #define OWNER "alice@example.test"
@@ -28,7 +30,7 @@ open_as(const char *url, const char *address, bool submits, int64_t now)
 	struct urlauth_asker who = { address, submits };
 	struct urlauth_part part;
 	enum urlauth_status st =
-	    urlauth_open(store, OWNER, &who, url, strlen(url), false, now, &part);
+	    urlauth_open(store, OWNER, &who, url, strlen(url), 0, now, &part);
 
 	if (st == URLAUTH_OK) {
 		assert_int_equal(part.octets.len, sizeof(M1) - 1);
@@ -184,6 +186,138 @@ dialogue(void **state)
 	}
 }
 
+#define PARTS                                                                         \
+	"Subject: s\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n"             \
+	"--b\r\nContent-Type: text/plain; charset=us-ascii\r\n"                       \
+	"Content-Transfer-Encoding: base64\r\n\r\n aGVs \r\nbG8=\r\n\r\n"             \
+	"--b\r\nContent-Type: image/png\r\nContent-Transfer-Encoding: base64\r\n\r\n" \
+	"AAD/\r\n"                                                                    \
+	"--b\r\nContent-Type: text/plain\r\nContent-Transfer-Encoding: "              \
+	"x-odd\r\n\r\n?\r\n"                                                          \
+	"--b\r\nContent-Type: message/rfc822\r\n\r\n"                                 \
+	"Subject: in\r\nContent-Type: text/plain\r\n"                                 \
+	"Content-Transfer-Encoding: quoted-printable\r\n\r\n=FC=\r\nx\r\n"            \
+	"--b--\r\n"
+
+/* What URLFETCH says of it; each is tried with the items in either order. */
+static void
+items(void **state)
+{
+	static const struct {
+		const char *part, *items;
+		const char *want;
+		size_t len; /* 0: strlen() */
+	} some[] = {
+		{ "/;SECTION=1", "", "{14}\r\n aGVs \r\nbG8=\r\n\r\n", 0 },
+		{ "/;SECTION=1", " body", "(BODY {14}\r\n aGVs \r\nbG8=\r\n)\r\n", 0 },
+		{ "/;SECTION=1", " BINARY", "(BINARY {5}\r\nhello)\r\n", 0 },
+		{ "/;SECTION=1/;PARTIAL=1.3", " BINARY", "(BINARY {3}\r\nell)\r\n", 0 },
+		{ "/;SECTION=1", " BODYPARTSTRUCTURE",
+		    "(BODYPARTSTRUCTURE (\"text\" \"plain\" (\"charset\" \"us-ascii\") "
+		    "NIL "
+		    "NIL \"base64\" 14 2 NIL NIL NIL NIL))\r\n",
+		    0 },
+		{ "/;SECTION=1", " BINARY BODYPARTSTRUCTURE",
+		    "(BODYPARTSTRUCTURE (\"text\" \"plain\" (\"charset\" \"us-ascii\") "
+		    "NIL "
+		    "NIL \"7bit\" 5 0 NIL NIL NIL NIL)) (BINARY {5}\r\nhello)\r\n",
+		    0 },
+		{ "/;SECTION=1", " BODYPARTSTRUCTURE BODY",
+		    "(BODYPARTSTRUCTURE (\"text\" \"plain\" (\"charset\" \"us-ascii\") "
+		    "NIL "
+		    "NIL \"base64\" 14 2 NIL NIL NIL NIL)) (BODY {14}\r\n aGVs "
+		    "\r\nbG8=\r\n)\r\n",
+		    0 },
+#define NULS                                                                          \
+	"(BODYPARTSTRUCTURE (\"image\" \"png\" NIL NIL NIL \"binary\" 3 NIL NIL NIL " \
+	"NIL)) "                                                                      \
+	"(BINARY ~{3}\r\n\0\0\377)\r\n"
+		{ "/;SECTION=2", " BODYPARTSTRUCTURE BINARY", NULS, sizeof(NULS) - 1 },
+		{ "/;SECTION=3", " BINARY", "(BINARY NIL)\r\n", 0 },
+		{ "/;SECTION=3", " BODYPARTSTRUCTURE BINARY",
+		    "(BODYPARTSTRUCTURE (\"text\" \"plain\" NIL NIL NIL \"x-odd\" 1 0 "
+		    "NIL NIL NIL NIL)) (BINARY NIL)\r\n",
+		    0 },
+		{ "/;SECTION=4", " BODYPARTSTRUCTURE BINARY",
+		    "(BODYPARTSTRUCTURE (\"message\" \"rfc822\" NIL NIL NIL \"7bit\" 93 "
+		    "(NIL \"in\" NIL NIL NIL NIL NIL NIL NIL NIL) (\"text\" \"plain\" "
+		    "NIL "
+		    "NIL NIL \"quoted-printable\" 7 1 NIL NIL NIL NIL) 5 NIL NIL NIL "
+		    "NIL)) (BINARY {93}\r\nSubject: in\r\n",
+		    0 },
+		{ "/;SECTION=4.1", " BODYPARTSTRUCTURE BINARY",
+		    "(BODYPARTSTRUCTURE (\"text\" \"plain\" NIL NIL NIL \"8bit\" 2 0 NIL "
+		    "NIL NIL NIL)) (BINARY {2}\r\n\374x)\r\n",
+		    0 },
+		{ "/;SECTION=4.HEADER", " BODYPARTSTRUCTURE",
+		    "(BODYPARTSTRUCTURE (\"text\" \"rfc822-headers\" NIL NIL NIL "
+		    "\"7bit\" "
+		    "86 4 NIL NIL NIL NIL))\r\n",
+		    0 },
+		{ "", " BODYPARTSTRUCTURE", "(BODYPARTSTRUCTURE ((\"text\" ", 0 },
+		{ "/;SECTION=200", " BODYPARTSTRUCTURE BODY", "NIL\r\n", 0 },
+		{ "/;SECTION=3.1", " BODYPARTSTRUCTURE", "NIL\r\n", 0 },
+	};
+	struct evbuffer *out = evbuffer_new();
+	struct imap *s = imap_new(store, NULL, NULL);
+
+	imap_set_owner(s, OWNER);
+	append(s, 100, "INBOX", "", PARTS);
+	for (size_t i = 0; i < sizeof(some) / sizeof(some[0]); i++) {
+		size_t len = some[i].len != 0 ? some[i].len : strlen(some[i].want), n;
+		char rump[256], *url, line[4600], head[4600];
+		const char *got;
+
+		snprintf(rump, sizeof(rump),
+		    "imap://alice@h/INBOX/;UID=1%s;URLAUTH=authuser", some[i].part);
+		url = authorise(rump);
+		snprintf(
+		    line, sizeof(line), "a URLFETCH (\"%s\"%s)\r\n", url, some[i].items);
+		n = (size_t)snprintf(head, sizeof(head), "* URLFETCH \"%s\" ", url);
+		for (size_t step = 1; step < 10000; step *= 99) {
+			drive(s, line, strlen(line), step, out);
+			evbuffer_add(out, "", 1);
+			got = (const char *)evbuffer_pullup(out, -1);
+			assert_true(evbuffer_get_length(out) > n + len);
+			assert_memory_equal(got, head, n);
+			if (memcmp(got + n, some[i].want, len) != 0)
+				fail_msg("%s: got %s", some[i].part, got + n);
+			evbuffer_drain(out, evbuffer_get_length(out));
+		}
+		free(url);
+	}
+	evbuffer_free(out);
+	say(s, 7,
+	    "a URLFETCH (x BODY BINARY)\r\nb URLFETCH (x BINARY BINARY)\r\n"
+	    "c URLFETCH (x other)\r\nd URLFETCH (x BODY\r\ne URLFETCH (x) (y BODY) z\r\n"
+	    "f URLFETCH ()\r\n",
+	    "a BAD @\r\nb BAD @\r\nc BAD @\r\nd BAD @\r\n* URLFETCH \"x\" NIL\r\n"
+	    "* URLFETCH \"y\" NIL\r\n* URLFETCH \"z\" NIL\r\ne OK URLFETCH "
+	    "completed\r\nf BAD @\r\n");
+	imap_free(s);
+}
+
+/* What another mailbox's process says is a structure goes to the client. */
+static void
+lists(void **state)
+{
+	static const char *const good[] = { "()", "(NIL)", "(\"a)\" {2}\r\n)\n 12 (x))",
+		"(\"\\\"\" {0}\r\n)" };
+	static const char *const bad[] = { "", "x", "\"x\"", "(", "(()", "())", "() ()",
+		"(a\r\nb OK)", "(\"a)", "(\"a\r\n\")", "(\"\\\")", "({3}\r\nx)",
+		"({}\r\n)", "({9999999999999999999999}\r\n)", "({1}\n))", " ()", "(\001)",
+		"(\"a\\" };
+
+	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++)
+		if (!imap_reply_is_list(good[i], strlen(good[i])))
+			fail_msg("%s", good[i]);
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		if (imap_reply_is_list(bad[i], strlen(bad[i])))
+			fail_msg("%s", bad[i]);
+	assert_false(imap_reply_is_list("(\"\0\")", 5));
+	assert_false(imap_reply_is_list("({1}\r\n\0)", 8));
+}
+
 int
 main(void)
 {
@@ -192,6 +326,8 @@ main(void)
 		cmocka_unit_test_setup_teardown(tokens, setup, teardown),
 		cmocka_unit_test_setup_teardown(keys, setup, teardown),
 		cmocka_unit_test_setup_teardown(dialogue, setup, teardown),
+		cmocka_unit_test_setup_teardown(items, setup, teardown),
+		cmocka_unit_test(lists),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
