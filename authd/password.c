@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "authd/pbkdf2.h"
 #include "authd/saslprep.h"
 #include "common/compat/compat.h"
 #include "common/proto/encoding.h"
@@ -24,11 +25,17 @@ derive(const char *plain, const EVP_MD *md, struct scram_keys *s)
 {
 	unsigned char salted[EVP_MAX_MD_SIZE], client[EVP_MAX_MD_SIZE];
 	unsigned int len;
-	int ok;
+	int ok = 1;
 
 	s->key_len = (size_t)EVP_MD_get_size(md);
-	ok = PKCS5_PBKDF2_HMAC(plain, (int)strlen(plain), s->salt, (int)s->salt_len,
-		 (int)s->iterations, md, (int)s->key_len, salted) == 1 &&
+	if (md == EVP_sha256())
+		pbkdf2_sha256(
+		    plain, strlen(plain), s->salt, s->salt_len, s->iterations, salted);
+	else
+		ok = PKCS5_PBKDF2_HMAC(plain, (int)strlen(plain), s->salt,
+			 (int)s->salt_len, (int)s->iterations, md, (int)s->key_len,
+			 salted) == 1;
+	ok = ok &&
 	     HMAC(md, salted, (int)s->key_len, (const unsigned char *)"Client Key", 10,
 		 client, &len) != NULL &&
 	     EVP_Digest(client, s->key_len, s->stored, NULL, md, NULL) == 1 &&
