@@ -389,10 +389,15 @@ imap_login_opened(struct login *login, bool ok, const char *text)
 {
 	struct imap_login *l = (struct imap_login *)login;
 
+	struct imap_offer offer = { .message_limit = login->facts.message_limit,
+		.save_limit = login->facts.save_limit };
+	char more[IMAP_OFFER_MAX];
+
 	if (ok)
 		evbuffer_add_printf(login->out,
-		    "%s OK [CAPABILITY " IMAP_CAPABILITY_LOGGED_IN "] %s completed\r\n",
-		    l->tag, l->login_command ? "LOGIN" : "AUTHENTICATE");
+		    "%s OK [CAPABILITY " IMAP_CAPABILITY_LOGGED_IN "%s] %s completed\r\n",
+		    l->tag, imap_offer_print(&offer, more),
+		    l->login_command ? "LOGIN" : "AUTHENTICATE");
 	else
 		evbuffer_add_printf(
 		    login->out, "%s NO [UNAVAILABLE] %s\r\n", l->tag, text);

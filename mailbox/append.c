@@ -56,6 +56,25 @@ append_begin(struct folder *f, uint64_t size, struct append **out)
 	return STORE_OK;
 }
 
+void
+append_rest(struct append *a)
+{
+	if (a == NULL || a->fd == -1)
+		return;
+	close(a->fd);
+	a->fd = -1;
+}
+
+/* The file goes on being ours alone: its name is. */
+static enum store_error
+go_on(struct append *a)
+{
+	if (a->fd == -1 && (a->fd = openat(a->folder->dirfd, a->tmp,
+				O_RDWR | O_APPEND | O_CLOEXEC | O_NOFOLLOW)) == -1)
+		return store_errno(a->tmp);
+	return STORE_OK;
+}
+
 enum store_error
 append_write(struct append *a, const void *data, size_t len)
 {
@@ -65,6 +84,8 @@ append_write(struct append *a, const void *data, size_t len)
 		return a->error;
 	if (len > INT32_MAX - a->size)
 		return a->error = STORE_LIMIT;
+	if ((a->error = go_on(a)) != STORE_OK)
+		return a->error;
 	while (len > 0) {
 		ssize_t n = write(a->fd, p, len);
 
@@ -103,7 +124,7 @@ append_abort(struct append *a)
 {
 	if (a == NULL)
 		return;
-	close(a->fd);
+	append_rest(a);
 	(void)unlinkat(a->folder->dirfd, a->tmp, 0);
 	folder_close(a->folder);
 	free(a);
@@ -121,6 +142,8 @@ append_commit(
 	enum store_error error = a->error;
 
 	*uid = 0;
+	if (error == STORE_OK)
+		error = go_on(a);
 	if (error == STORE_OK && (f->gone || f->detached))
 		error = STORE_NOT_FOUND;
 	if (error == STORE_OK && !store_has_room(f->store, a->size, 1))

@@ -20,6 +20,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "common/imap/imap_capability.h"
 #include "common/imap/imap_lex.h"
 #include "common/imap/imap_parse.h"
 #include "mailbox/imap_set.h"
@@ -67,6 +68,8 @@ int imap_take_compress(struct imap *);
 int imap_set_guest(struct imap *, const char *prefix, const char *identifiers);
 /* The owner's address, for lists of rights. Borrowed. */
 void imap_set_owner(struct imap *, const char *address);
+/* To be called at once; otherwise nothing is offered. */
+void imap_set_offer(struct imap *, const struct imap_offer *);
 /* "* BYE": the process ends. */
 void imap_bye(struct imap *, const char *text);
 
@@ -125,6 +128,7 @@ struct imap {
 	const char *owner;        /* his address, or NULL */
 	struct imap_share *share; /* of other users' mailboxes; NULL: there are none */
 	bool waiting;             /* the task is, for something from outside */
+	struct imap_offer offer;  /* what this session may */
 	int64_t progress_ms;      /* after so long a client is told of progress */
 	int64_t progress_last;    /* when the task began, or was told of; monotonic */
 
@@ -134,6 +138,7 @@ struct imap {
 	bool no_expunge; /* it may not tell of expunged messages (RFC 9051, 7.5.1) */
 	bool expunges;   /* it does so as its result */
 	bool busy;       /* at work for the client: changes are its own */
+	uint32_t cut_at; /* the lowest UID that it works on, 0: on all (imap_limit.h) */
 	struct imap_task *task;
 	struct imap_append *append;
 	bool unauthenticated;

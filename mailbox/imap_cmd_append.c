@@ -21,11 +21,12 @@
 #include "common/proto/date.h"
 #include "mailbox/imap.h"
 #include "mailbox/imap_fetch.h"
+#include "mailbox/imap_limit.h"
 #include "mailbox/imap_rights.h"
 #include "mailbox/imap_url.h"
 #include "mailbox/urlauth.h"
 
-#define MESSAGES_MAX 200 /* of one command; each holds a descriptor */
+#define MESSAGES_MAX 200 /* of one command, where no limit is announced */
 #define URL_SHOWN_MAX 200
 
 struct message_in {
@@ -55,6 +56,7 @@ struct imap_append {
 	enum store_error error;
 	const char *no;                  /* instead of error */
 	char bad_url[URL_SHOWN_MAX + 1]; /* what CATENATE could not find */
+	char limit[IMAP_LIMIT_CODE_MAX + 40];
 };
 
 /* What ends a segment. */
@@ -203,8 +205,8 @@ write_authorised(struct imap *s, struct imap_append *p, const struct imap_str *v
 	struct urlauth_part part;
 
 	if (s->owner == NULL || s->guest != NULL ||
-	    urlauth_open(s->store, s->owner, &who, v->s, v->len, 0, time(NULL),
-		&part) != URLAUTH_OK)
+	    urlauth_open(s->store, s->owner, &who, v->s, v->len, 0, time(NULL), &part) !=
+		URLAUTH_OK)
 		return -1;
 	write_octets(p, part.octets.data, part.octets.len);
 	urlauth_part_clear(&part);
@@ -247,19 +249,28 @@ word(struct imap_args *a, const char *name)
 
 /* One message more, with the options that stand before its content. */
 static int
-options(struct imap_args *a, struct imap_append *p, bool dry)
+options(struct imap *s, struct imap_args *a, struct imap_append *p, bool dry)
 {
 	struct message_in none = { .internal = -1 }, *m = &none;
 	bool no_room = false;
 
 	if (!dry) {
-		if (p->n == MESSAGES_MAX)
+		if (s->offer.save_limit == 0 && p->n == MESSAGES_MAX)
 			return imap_fail(a, "[LIMIT] Too many messages in one command");
-		if ((m = reallocarray(p->v, p->n + 1, sizeof(*m))) == NULL)
-			return imap_fail(a, "Out of memory");
-		p->v = m;
-		m += p->n++;
-		*m = none;
+		if (s->offer.save_limit != 0 && p->n == s->offer.save_limit) {
+			(void)snprintf(p->limit, sizeof(p->limit),
+			    "[MESSAGELIMIT %u] Too many messages in one command",
+			    s->offer.save_limit);
+			fail_no(p, p->limit);
+		} else {
+			if (p->n > 0)
+				append_rest(p->v[p->n - 1].append);
+			if ((m = reallocarray(p->v, p->n + 1, sizeof(*m))) == NULL)
+				return imap_fail(a, "Out of memory");
+			p->v = m;
+			m += p->n++;
+			*m = none;
+		}
 	}
 	if (imap_peek(a) == '(') {
 		bool keep = !dry && p->folder != NULL && (p->rights & ACL_WRITE);
@@ -340,7 +351,7 @@ messages(
 			(void)imap_fail(a, "REPLACE takes one message");
 			return STOP_BAD;
 		}
-		if (imap_sp(a) == -1 || options(a, p, dry) == -1)
+		if (imap_sp(a) == -1 || options(s, a, p, dry) == -1)
 			return STOP_BAD;
 		p->state = BETWEEN;
 		if (word(a, "CATENATE")) {

@@ -5,6 +5,7 @@
 
 #include "common/compat/compat.h"
 #include "mailbox/imap.h"
+#include "mailbox/imap_limit.h"
 #include "mailbox/imap_rights.h"
 
 /* Prints "COPYUID validity from to"; returns how many were copied. */
@@ -107,7 +108,10 @@ run(struct imap *s, struct imap_args *a, bool move)
 			imap_no_store(s, e);
 		goto out;
 	}
-	transfer(s, uids, n, to, move);
+	if (move)
+		imap_limit_cut(s, uids, &n);
+	if (move || !imap_limit_refuses(s, uids, n))
+		transfer(s, uids, n, to, move);
 	folder_close(to);
 out:
 	free(uids);

@@ -20,9 +20,12 @@ static const struct {
 void
 imap_cmd_capability(struct imap *s, struct imap_args *a)
 {
+	char more[IMAP_OFFER_MAX];
+
 	if (imap_end(a) == -1)
 		return;
-	imap_untagged(s, "CAPABILITY " IMAP_CAPABILITY_LOGGED_IN);
+	imap_untagged(s, "CAPABILITY " IMAP_CAPABILITY_LOGGED_IN "%s",
+	    imap_offer_print(&s->offer, more));
 	imap_ok(s, "CAPABILITY completed");
 }
 

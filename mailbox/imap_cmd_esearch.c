@@ -13,6 +13,7 @@
 #include "common/compat/compat.h"
 #include "mailbox/imap.h"
 #include "mailbox/imap_context.h"
+#include "mailbox/imap_limit.h"
 #include "mailbox/imap_match.h"
 #include "mailbox/imap_results.h"
 #include "mailbox/imap_scope.h"
@@ -38,6 +39,7 @@ struct esearch {
 	uint32_t *uids, *found;
 	uint8_t *scores;
 	size_t n, i, n_found;
+	size_t looked_at; /* messages, of all mailboxes */
 };
 
 static void
@@ -96,6 +98,29 @@ parse_keys(struct imap *s, struct esearch *q)
 	return rv;
 }
 
+static uint32_t
+uid_at(void *arg, size_t i)
+{
+	return ((uint32_t *)arg)[i];
+}
+
+/* What the limit leaves of this one, which is all unless it is the only one. */
+static int
+limit(struct imap *s, struct esearch *q)
+{
+	size_t left = s->offer.message_limit - q->looked_at, n;
+
+	if (s->offer.message_limit == 0)
+		return 0;
+	q->i = imap_limit_search(&q->keys, uid_at, q->uids, q->n, (uint32_t)left, &n);
+	if (n > left && q->n_names > 1)
+		return -1;
+	if (n > left)
+		s->cut_at = q->uids[q->i];
+	q->looked_at += n > left ? left : n;
+	return 0;
+}
+
 /* 1: there is something to search; 0: not in this one; -1: no memory. */
 static int
 enter_mailbox(struct imap *s, struct esearch *q)
@@ -148,7 +173,7 @@ answer(struct imap *s, struct esearch *q)
 		imap_results_print(s, &q->keys, &r);
 	if ((q->keys.result & IMAP_RETURN_UPDATE) == 0 || !q->selected)
 		return 0;
-	if (!imap_context_room(s)) {
+	if (!imap_context_room(s) || s->cut_at != 0) {
 		evbuffer_add_printf(s->out, "* NO [NOUPDATE ");
 		imap_print_nstring(s->out, s->tag);
 		evbuffer_add_printf(s->out, "] No updates of this one\r\n");
@@ -186,6 +211,10 @@ esearch_step(struct imap *s, struct imap_task *t, size_t unsent)
 				goto no_memory;
 			if (r == 0)
 				continue;
+			if (limit(s, q) == -1) {
+				imap_limit_no(s, s->offer.message_limit);
+				return 0;
+			}
 		}
 		for (m->work = 0; q->i < q->n; q->i++) {
 			if (work + m->work >= SLICE_OCTETS)

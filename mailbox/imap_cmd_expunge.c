@@ -3,7 +3,23 @@
 #include <stdlib.h>
 
 #include "mailbox/imap.h"
+#include "mailbox/imap_limit.h"
 #include "mailbox/imap_rights.h"
+
+/* Others do not count for the limit (RFC 9738, 3.1). */
+static void
+only_deleted(const struct imap *s, uint32_t *uids, size_t *n)
+{
+	size_t kept = 0, at;
+	int exact;
+
+	for (size_t i = 0; i < *n; i++) {
+		at = folder_find(s->folder, uids[i], &exact);
+		if (exact && (folder_message(s->folder, at)->flags & FLAG_DELETED))
+			uids[kept++] = uids[i];
+	}
+	*n = kept;
+}
 
 void
 imap_cmd_expunge(struct imap *s, struct imap_args *a)
@@ -40,6 +56,10 @@ imap_cmd_expunge(struct imap *s, struct imap_args *a)
 	if (imap_view_select(s, &set, &uids, &n, &error) == -1) {
 		imap_bad(s, error);
 		goto out;
+	}
+	if (uid && s->offer.message_limit != 0) {
+		only_deleted(s, uids, &n);
+		imap_limit_cut(s, uids, &n);
 	}
 	e = n == 0 ? STORE_OK : folder_expunge(s->folder, uids, n, 0, &removed);
 	if (e != STORE_OK)

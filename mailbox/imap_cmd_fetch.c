@@ -14,6 +14,7 @@
 #include "mailbox/imap.h"
 #include "mailbox/imap_rights.h"
 #include "mailbox/imap_fetch.h"
+#include "mailbox/imap_limit.h"
 #include "mailbox/imap_qresync.h"
 
 #define PIECE 65536
@@ -557,7 +558,21 @@ imap_cmd_fetch(struct imap *s, struct imap_args *a)
 			imap_use_condstore(s);
 	if (m.vanished && !set.saved && m.modseq < folder_highestmodseq(s->folder))
 		imap_qresync_vanished(s, &set, m.modseq, 0);
+	if (m.partial.asked && s->offer.message_limit != 0 &&
+	    m.partial.hi - m.partial.lo >= s->offer.message_limit) {
+		free(uids);
+		imap_limit_no(s, s->offer.message_limit);
+		goto out;
+	}
 	n = apply(s, &m, uids, n);
+	imap_limit_cut(s, uids, &n);
+	/* From the highest to the lowest then (RFC 9738, 3.1). */
+	for (size_t i = 0; s->cut_at != 0 && i < n / 2; i++) {
+		uint32_t uid = uids[i];
+
+		uids[i] = uids[n - 1 - i];
+		uids[n - 1 - i] = uid;
+	}
 	imap_fetch_start(
 	    s, &items, uids, n, s->uid ? "UID FETCH completed" : "FETCH completed");
 out:

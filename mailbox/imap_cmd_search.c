@@ -15,6 +15,7 @@
 #include "mailbox/imap.h"
 #include "mailbox/imap_context.h"
 #include "mailbox/imap_fetch.h"
+#include "mailbox/imap_limit.h"
 #include "mailbox/imap_match.h"
 #include "mailbox/imap_order.h"
 #include "mailbox/imap_results.h"
@@ -155,7 +156,7 @@ answer(struct imap *s, struct search *q)
 	else if (rv == 0)
 		imap_results_print(s, &q->keys, &r);
 	if (rv == 0 && (q->keys.result & IMAP_RETURN_UPDATE)) {
-		if (!imap_context_room(s) || q->order.relevancy) {
+		if (!imap_context_room(s) || q->order.relevancy || s->cut_at != 0) {
 			evbuffer_add_printf(s->out, "* NO [NOUPDATE ");
 			imap_print_nstring(s->out, s->tag);
 			evbuffer_add_printf(s->out, "] No updates of this one\r\n");
@@ -272,6 +273,31 @@ parse(struct imap *s, struct imap_args *a, struct search *q)
 	return 0;
 }
 
+static uint32_t
+uid_at(void *arg, size_t i)
+{
+	return imap_view_uid(arg, i);
+}
+
+/* -1: there are too many messages for it. */
+static int
+limit(struct imap *s, struct search *q)
+{
+	size_t n = 0;
+
+	if (s->offer.message_limit == 0 || s->n_view <= s->offer.message_limit)
+		return 0;
+	q->i =
+	    imap_limit_search(&q->keys, uid_at, s, s->n_view, s->offer.message_limit, &n);
+	if (n <= s->offer.message_limit)
+		return 0;
+	/* A part of them in order would not be the first ones in order. */
+	if (q->kind != SEARCH)
+		return -1;
+	s->cut_at = imap_view_uid(s, q->i);
+	return 0;
+}
+
 static void
 start(struct imap *s, struct imap_args *a, enum kind kind)
 {
@@ -316,6 +342,11 @@ start(struct imap *s, struct imap_args *a, enum kind kind)
 		(void)snprintf(undefined, sizeof(undefined),
 		    "[UNDEFINED-FILTER %s] No such filter, or not a search program",
 		    q->keys.undefined);
+		no = undefined;
+	} else if (limit(s, q) == -1) {
+		(void)snprintf(undefined, sizeof(undefined),
+		    "[MESSAGELIMIT %u] Too many messages for one command",
+		    s->offer.message_limit);
 		no = undefined;
 	}
 	if (no == NULL) {

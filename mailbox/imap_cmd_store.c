@@ -7,6 +7,7 @@
 #include "common/compat/compat.h"
 #include "mailbox/imap.h"
 #include "mailbox/imap_fetch.h"
+#include "mailbox/imap_limit.h"
 #include "mailbox/imap_rights.h"
 
 static int
@@ -188,6 +189,7 @@ imap_cmd_store(struct imap *s, struct imap_args *a)
 	else {
 		if (c.conditional)
 			imap_use_condstore(s);
+		imap_limit_cut(s, uids, &n);
 		run(s, &c, &uids, n);
 	}
 out:

@@ -11,6 +11,7 @@
 
 #include "common/compat/compat.h"
 #include "mailbox/imap.h"
+#include "mailbox/imap_limit.h"
 #include "mailbox/imap_notify.h"
 #include "mailbox/imap_rights.h"
 #include "mailbox/imap_share.h"
@@ -106,6 +107,14 @@ imap_new(struct store *store, void (*wake)(void *), void *arg)
 }
 
 void
+imap_set_offer(struct imap *s, const struct imap_offer *offer)
+{
+	s->offer = *offer;
+	if (offer->message_limit != 0)
+		s->offer.save_limit = offer->message_limit;
+}
+
+void
 imap_free(struct imap *s)
 {
 	if (s == NULL)
@@ -192,9 +201,26 @@ imap_ok(struct imap *s, const char *fmt, ...)
 {
 	va_list ap;
 
+	char code[IMAP_LIMIT_CODE_MAX];
+	struct evbuffer *text = s->cut_at == 0 ? NULL : evbuffer_new();
+
 	imap_view_sync(s, !s->no_expunge);
 	va_start(ap, fmt);
-	line(s, s->tag, "OK ", fmt, ap);
+	if (text == NULL)
+		line(s, s->tag, "OK ", fmt, ap);
+	else {
+		evbuffer_add_vprintf(text, fmt, ap);
+		evbuffer_add(text, "\r\n", 2);
+		imap_limit_code(s, code);
+		if (*evbuffer_pullup(text, 1) == '[') {
+			/* One code has room there (RFC 9738, 3.1). */
+			imap_untagged(s, "NO %sNot all messages were processed", code);
+			evbuffer_add_printf(s->out, "%s OK ", s->tag);
+		} else
+			evbuffer_add_printf(s->out, "%s OK %s", s->tag, code);
+		evbuffer_add_buffer(s->out, text);
+		evbuffer_free(text);
+	}
 	va_end(ap);
 	s->bad = 0;
 }
@@ -353,6 +379,7 @@ static void
 complete(struct imap *s)
 {
 	s->busy = true;
+	s->cut_at = 0;
 	if (s->append != NULL)
 		imap_append_finish(s);
 	else if (s->share != NULL && s->share->append != NULL)

@@ -27,6 +27,8 @@ enum syntax {
 	OBJECTID,
 	DATE,
 	SET,
+	ABOVE,
+	BELOW,
 	NAMED,
 	ONE_KEY,
 	TWO_KEYS
@@ -57,6 +59,8 @@ static const struct row {
 	{ "KEYWORD", IMAP_KEY_KEYWORD, ATOM, 0, 0, false, NULL },
 	{ "UNKEYWORD", IMAP_KEY_KEYWORD, ATOM, 0, 0, true, NULL },
 	{ "UID", IMAP_KEY_UID, SET, 0, 0, false, NULL },
+	{ "UIDAFTER", IMAP_KEY_UID, ABOVE, 0, 0, false, NULL }, /* RFC 9738, 3.2 */
+	{ "UIDBEFORE", IMAP_KEY_UID, BELOW, 0, 0, false, NULL },
 	{ "LARGER", IMAP_KEY_LARGER, NUMBER, 0, 0, false, NULL },
 	{ "SMALLER", IMAP_KEY_SMALLER, NUMBER, 0, 0, false, NULL },
 	{ "BEFORE", IMAP_KEY_BEFORE, DATE, 0, 0, false, NULL },
@@ -325,6 +329,26 @@ key_fuzzy(struct parser *p, struct imap_key *k, unsigned int depth)
 	return rv;
 }
 
+/* UIDAFTER and UIDBEFORE: what is on that side of one UID (RFC 9738, 3.2). */
+static int
+key_side(struct parser *p, struct imap_key *k, bool above)
+{
+	uint32_t uid;
+
+	if (imap_number(p->a, &uid) == -1)
+		return -1;
+	if (uid == 0)
+		return imap_fail(p->a, "Zero is no UID");
+	if (uid == (above ? UINT32_MAX : 1))
+		return 0; /* nothing */
+	if ((k->set.r = calloc(1, sizeof(*k->set.r))) == NULL)
+		return imap_fail(p->a, "Out of memory");
+	k->set.r->lo = above ? uid + 1 : 1;
+	k->set.r->hi = above ? UINT32_MAX : uid - 1;
+	k->set.n = 1;
+	return 0;
+}
+
 static int
 arguments(struct parser *p, struct imap_key *k, const struct row *row, unsigned int depth)
 {
@@ -365,6 +389,9 @@ arguments(struct parser *p, struct imap_key *k, const struct row *row, unsigned 
 		return imap_astring(a, &v) == -1 ? -1 : key_name(p, k, &v);
 	case SET:
 		return imap_set_parse(a, &k->set);
+	case ABOVE:
+	case BELOW:
+		return key_side(p, k, row->syntax == ABOVE);
 	case TWO_KEYS:
 		if (parse_key(p, k, depth + 1) == -1 || imap_sp(a) == -1)
 			return -1;

@@ -340,6 +340,10 @@ introduce(struct session *s, struct store *store, const struct msg_mbox_label *l
 	bool guest = label->purpose == MBOX_SHARED;
 	char prefix[IMAP_GUEST_PREFIX_MAX + 1];
 
+	struct imap_offer offer = { .quotaset = false };
+
+	session_limits(&offer.message_limit, &offer.save_limit);
+	imap_set_offer(s->imap, &offer);
 	(void)strlcpy(s->owner, label->address, sizeof(s->owner));
 	imap_set_owner(s->imap, s->owner);
 	if (guest && (shares_prefix_of(s->owner, prefix, sizeof(prefix)) == -1 ||

@@ -13,6 +13,7 @@
 #include "common/compat/compat.h"
 #include "common/imap/imap_capability.h"
 #include "common/proto/date.h"
+#include "mailbox/imap_limit.h"
 #include "mailbox/imap_fetch.h"
 #include "mailbox/imap_transfer.h"
 
@@ -447,14 +448,36 @@ opening(struct imap *s, struct transfer *x)
 	return 0;
 }
 
+/* COPY is of all of them or of none (RFC 9738, 3.1). */
 static int
-listing(struct transfer *x)
+limit(struct imap *s, struct transfer *x)
+{
+	char why[80] = "[LIMIT] Too many messages for one command";
+
+	if (x->n == 0)
+		return 0;
+	if (x->move && x->cut && s->offer.message_limit != 0)
+		s->cut_at = x->uids[0];
+	else if (x->move && !x->cut)
+		imap_limit_cut(s, x->uids, &x->n);
+	else if (x->cut || (s->offer.save_limit != 0 && x->n > s->offer.save_limit)) {
+		if (s->offer.save_limit != 0)
+			(void)snprintf(why, sizeof(why),
+			    "[MESSAGELIMIT %u] Too many messages for one command",
+			    s->offer.save_limit);
+		return transfer_failed(x, why);
+	}
+	return 0;
+}
+
+static int
+listing(struct imap *s, struct transfer *x)
 {
 	int r;
 
 	if (x->from == NULL) {
 		x->state = TRANSFER_AT_NEXT;
-		return 0;
+		return limit(s, x);
 	}
 	if (x->asked == 0) {
 		imap_link_begin(x->from);
@@ -464,7 +487,7 @@ listing(struct transfer *x)
 	if ((r = transfer_list(x)) != 0)
 		return r;
 	x->state = TRANSFER_AT_NEXT;
-	return 0;
+	return limit(s, x);
 }
 
 /* 1: wait; 0: go on; -1: over, with or without success. */
@@ -483,7 +506,7 @@ advance(struct imap *s, struct transfer *x)
 		}
 		return r;
 	case TRANSFER_AT_LISTING:
-		return listing(x);
+		return listing(s, x);
 	case TRANSFER_AT_NEXT:
 		/* Between batches nothing is open: the source's answer is read to its
 		 * end first. */

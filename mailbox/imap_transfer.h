@@ -31,6 +31,7 @@ struct transfer {
 	struct folder *folder; /* the own one, when it is the target */
 	uint32_t *uids;        /* what is to be copied */
 	size_t n, at;
+	bool cut; /* the source told only a part of them (RFC 9738) */
 	struct transfer_one batch[TRANSFER_BATCH];
 	size_t n_batch, i; /* i: the one under way */
 	enum {

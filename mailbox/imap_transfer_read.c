@@ -171,6 +171,8 @@ out:
 int
 transfer_list(struct transfer *x)
 {
+	static const char limited[] = " OK [MESSAGELIMIT ";
+
 	for (;;)
 		switch (transfer_line(x, x->from, x->asked, "ESEARCH")) {
 		case TRANSFER_WAIT:
@@ -180,6 +182,8 @@ transfer_list(struct transfer *x)
 				return -1;
 			break;
 		case TRANSFER_OK:
+			x->cut = evbuffer_search(x->line, limited, strlen(limited), NULL)
+				     .pos != -1;
 			return 0;
 		case TRANSFER_NO:
 			return transfer_refused(x);

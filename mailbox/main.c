@@ -47,6 +47,7 @@ static struct {
 	struct msg_mbox_used used; /* as mboxd knows it */
 	int told;
 	int quota_hard;
+	uint32_t message_limit, save_limit;
 	int dirfd;
 	int stopping;
 } me;
@@ -194,6 +195,8 @@ session_start(struct msg *m)
 		me.quota = label->quota;
 		me.quota_messages = label->quota_messages;
 		me.quota_hard = label->quota_hard;
+		me.message_limit = label->message_limit;
+		me.save_limit = label->save_limit;
 		store_set_quota(me.store, label->quota, label->quota_messages);
 	}
 	/* mboxd asks for nothing but that (cells_look()). */
@@ -339,6 +342,13 @@ session_quota_hard(void)
 	return me.quota_hard;
 }
 
+void
+session_limits(uint32_t *message, uint32_t *save)
+{
+	*message = me.message_limit;
+	*save = me.save_limit;
+}
+
 const char *
 session_hostname(void)
 {
@@ -379,6 +389,8 @@ mailbox_main(const struct mailbox_start *start)
 	me.quota = start->quota;
 	me.quota_messages = start->quota_messages;
 	me.quota_hard = start->quota_hard;
+	me.message_limit = start->message_limit;
+	me.save_limit = start->save_limit;
 	me.linger.tv_sec = (time_t)start->linger_s;
 	me.sleep_ms = (uint64_t)start->sleep_s * 1000;
 	/* Nothing is read from anybody before this. */

@@ -74,7 +74,9 @@ struct mailbox_start {
 	unsigned int sleep_s;     /* 0: sessions that wait keep the process */
 	unsigned long long quota; /* octets, 0: none */
 	unsigned long long quota_messages;
-	int quota_hard;          /* beyond it waiting is no use */
+	int quota_hard;             /* beyond it waiting is no use */
+	unsigned int message_limit; /* of IMAP (RFC 9738), as save_limit; 0: none */
+	unsigned int save_limit;
 	const char *other_users; /* what their folders' names begin with; "": nothing */
 	int debug;
 };
@@ -82,6 +84,8 @@ struct mailbox_start {
 const char *session_hostname(void);
 /* Is waiting of no use when the mailbox is full? */
 int session_quota_hard(void);
+/* What IMAP limits now. */
+void session_limits(uint32_t *message, uint32_t *save);
 void mailbox_main(const struct mailbox_start *) __attribute__((noreturn));
 
 #endif

@@ -306,6 +306,8 @@ enum store_error append_write(struct append *, const void *, size_t);
  * before it returns. Frees the append in any case. */
 enum store_error append_commit(
     struct append *, uint8_t flags, uint64_t keywords, int64_t internal, uint32_t *uid);
+/* Gives its descriptor back until it goes on. */
+void append_rest(struct append *);
 /* The zone that internal came in, before the commit. */
 void append_set_zone(struct append *, int minutes);
 /* Not durable until the caller has synced the file system. */

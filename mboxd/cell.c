@@ -278,6 +278,8 @@ cell_new(const struct msg_mbox_open *o)
 		.quota = o->quota,
 		.quota_messages = o->quota_messages,
 		.quota_hard = o->quota_hard,
+		.message_limit = conf->message_limit,
+		.save_limit = conf->save_limit,
 		.uid = o->uid,
 		.linger_s = conf->linger_s,
 		.sleep_s = conf->sleep_s,

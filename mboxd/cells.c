@@ -160,6 +160,8 @@ do_open(struct request *r)
 	label.quota = o->quota; /* authd knows the default too */
 	label.quota_messages = o->quota_messages;
 	label.quota_hard = o->quota_hard;
+	label.message_limit = conf.message_limit;
+	label.save_limit = conf.save_limit;
 	strlcpy(session.mailbox, o->mailbox, sizeof(session.mailbox));
 	if (c->ch == NULL ||
 	    channel_send(c->ch, MSG_MBOXD_MAILBOX_SESSION, 0, &label, pair[0]) == -1) {

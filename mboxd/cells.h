@@ -23,6 +23,8 @@ struct cells_conf {
 	uint32_t sleep_s;
 	uint64_t quota_default;
 	char other_users[64];
+	uint32_t message_limit; /* of IMAP, as save_limit */
+	uint32_t save_limit;
 	uint32_t uid_first; /* of mailboxes */
 	uint32_t uid_last;
 	int debug;

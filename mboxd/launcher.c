@@ -61,6 +61,8 @@ child_main(const struct launch *l, int mboxd_fd)
 		.quota = l->quota,
 		.quota_messages = l->quota_messages,
 		.quota_hard = l->quota_hard,
+		.message_limit = l->message_limit,
+		.save_limit = l->save_limit,
 		.other_users = l->other_users,
 		.debug = l->debug };
 	sigset_t none;

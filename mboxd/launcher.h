@@ -23,6 +23,8 @@ struct launch {
 	uint32_t sleep_s;
 	int32_t debug;
 	int32_t quota_hard;
+	uint32_t message_limit;
+	uint32_t save_limit;
 	char mailbox[512];
 	char hostname[256];
 	char other_users[64];

@@ -61,6 +61,8 @@ cells_conf(void)
 		.linger_s = conf.linger_s,
 		.sleep_s = conf.sleep_s,
 		.quota_default = conf.quota_default,
+		.message_limit = conf.message_limit,
+		.save_limit = conf.save_limit,
 		.uid_first = c->uid_first + MAILBOX_UID_OFFSET,
 		.uid_last = c->uid_last,
 		.debug = c->debug,

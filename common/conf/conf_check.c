@@ -121,11 +121,35 @@ check_classes(struct conf *c)
 	}
 }
 
+/* RFC 9738, 3: one of them is announced, and is not low. */
+static int
+check_imap(struct conf *c, char *err, size_t cap)
+{
+	uint32_t all = c->imap.message_limit, save = c->imap.save_limit;
+
+	if ((all != 0 && all < 1000) || (save != 0 && save < 1000))
+		snprintf(err, cap,
+		    "%s: imap: a limit of %u messages, expected 0 for none or at least "
+		    "1000",
+		    c->file, all != 0 && all < 1000 ? all : save);
+	else if (all != 0 && save != 0)
+		snprintf(err, cap,
+		    "%s: imap: message-limit and save-limit, expected one of them",
+		    c->file);
+	else {
+		c->mailbox.message_limit = all;
+		c->mailbox.save_limit = save;
+		return 0;
+	}
+	return -1;
+}
+
 int
 conf_check(struct conf *c, char *err, size_t cap)
 {
 	if (check_hostname(c, err, cap) == -1 || check_tls(c, err, cap) == -1 ||
-	    check_listeners(c, err, cap) == -1 || check_rules(c, err, cap) == -1)
+	    check_listeners(c, err, cap) == -1 || check_rules(c, err, cap) == -1 ||
+	    check_imap(c, err, cap) == -1)
 		return -1;
 	if (c->queue.delay_warning_s >= c->queue.expire_s)
 		c->queue.delay_warning_s = 0; /* the bounce says it all */

@@ -34,7 +34,12 @@ const struct conf_section conf_section_mailbox = { "mailbox", mailbox_settings, 
 	}
 
 /* RFC 9051, 5.4 and RFC 1939, 3: at least 30 and 10 minutes. */
-static const struct conf_setting imap_settings[] = { FRONT("30m"), { NULL } };
+static const struct conf_setting imap_settings[] = { FRONT("30m"),
+	/* RFC 9738, 3: at least 1000 where there is one; conf_check.c */
+	{ "message-limit", CONF_COUNT, CONF_AT(msg_conf_front, message_limit), 0, 100000,
+	    "0" },
+	{ "save-limit", CONF_COUNT, CONF_AT(msg_conf_front, save_limit), 0, 100000, "0" },
+	{ NULL } };
 static const struct conf_setting pop3_settings[] = { FRONT("10m"),
 	{ "login-delay", CONF_TIME, CONF_AT(msg_conf_front, login_delay_s), 0, 86400,
 	    "0" },

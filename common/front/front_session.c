@@ -548,6 +548,8 @@ login_begin(struct session *s)
 	facts.certificate = has_certificate(s);
 	facts.utf8_strict = front.conf.utf8_strict;
 	facts.login_delay_s = front.conf.login_delay_s;
+	facts.message_limit = front.conf.message_limit;
+	facts.save_limit = front.conf.save_limit;
 	s->login = front.proto->login_new(&facts);
 	s->state = LOGIN;
 	return s->login == NULL ? -1 : 0;

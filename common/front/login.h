@@ -32,6 +32,8 @@ struct login_facts {
 	bool certificate; /* the client has shown one: EXTERNAL may be offered */
 	bool utf8_strict; /* POP3: nothing in UTF-8 that was not asked for */
 	uint32_t login_delay_s; /* between logins of a user, as CAPA of POP3 tells */
+	uint32_t message_limit; /* of IMAP (RFC 9738), as save_limit; 0: none */
+	uint32_t save_limit;
 };
 
 enum login_action {

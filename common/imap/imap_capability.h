@@ -2,6 +2,9 @@
 #ifndef FIFE_IMAP_CAPABILITY_H
 #define FIFE_IMAP_CAPABILITY_H
 
+#include <stdbool.h>
+#include <stdint.h>
+
 /* What is announced before and after the login: the front sends both at their moments,
  * the mailbox process answers CAPABILITY with the latter. */
 #define IMAP_CAPABILITY_BASE "IMAP4rev1 IMAP4rev2 LITERAL+ ID ENABLE"
@@ -19,5 +22,15 @@
 	"CONTEXT=SEARCH "                                                              \
 	"CONTEXT=SORT NOTIFY MULTISEARCH FILTERS LIST-METADATA SEARCH=FUZZY "          \
 	"UNAUTHENTICATE URLAUTH URLAUTH=BINARY"
+
+/* What is announced only sometimes. */
+struct imap_offer {
+	uint32_t message_limit; /* 0: none; otherwise save_limit is not announced */
+	uint32_t save_limit;
+	bool quotaset;
+};
+#define IMAP_OFFER_MAX 80
+/* To follow IMAP_CAPABILITY_LOGGED_IN. Returns out. */
+const char *imap_offer_print(const struct imap_offer *, char out[IMAP_OFFER_MAX]);
 
 #endif

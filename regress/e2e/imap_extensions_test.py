@@ -205,6 +205,78 @@ def test_unauthenticate_compressed():
     c.cmd("COMPRESS DEFLATE")
 
 
+class Conf:
+    """fife.conf with settings added to imap { }, while this lasts."""
+
+    def __init__(self, settings):
+        self.path = os.path.join(fife.run, "fife.conf")
+        self.settings = settings
+
+    def __enter__(self):
+        self.text = open(self.path).read()
+        open(self.path, "w").write(self.text + f"\nimap {{ {self.settings} }}\n")
+        fife.ctl("reload")
+
+    def __exit__(self, *exc):
+        open(self.path, "w").write(self.text)
+        fife.ctl("reload")
+
+
+def capabilities(c, login):
+    """What the reply to LOGIN announces, and CAPABILITY the same."""
+    announced = login[-1][login[-1].index("[CAPABILITY ") + 12:].split("]")[0].split()
+    assert announced == c.cmd("CAPABILITY")[0].split()[2:]
+    return announced
+
+
+def test_message_limit():
+    """1,008 messages, and commands that work on 1,000 (RFC 9738)."""
+    c = Client()
+    c.login()
+    c.cmd("CREATE Many")
+    c.cmd("CREATE Few")
+    c.cmd("APPEND Many" + " {5+}\r\nA:b\r\n" * 63)
+    c.cmd("SELECT Many")
+    for _ in range(4):
+        c.cmd("UID COPY 1:* Many")
+        c.cmd("NOOP")
+    assert any("MESSAGES 1008" in x for x in c.cmd("STATUS Many (MESSAGES)"))
+    assert len(c.cmd("FETCH 1:* (UID)")) == 1009
+    # Shared with another user, whose session goes through his own process.
+    c.cmd(f"SETACL Many {BOB} lrswitedkx")
+    with Conf("message-limit 1000"):
+        c, b = Client(), Client()
+        assert "MESSAGELIMIT=1000" in capabilities(c, c.login())
+        assert "MESSAGELIMIT=1000" in capabilities(b, b.login(BOB))
+        b.cmd("CREATE Mine")
+        for x, name in ((c, "Many"), (b, f'"Other Users/{ALICE}/Many"')):
+            x.cmd(f"SELECT {name}")
+            lines = x.cmd("FETCH 1:* (UID)")
+            assert len(lines) == 1001 and lines[0].startswith("* 1008 FETCH"), lines[0]
+            assert lines[-1].startswith("OK [MESSAGELIMIT 1000 9]"), lines[-1]
+            assert x.cmd("SEARCH RETURN (COUNT) ALL")[-1].startswith("OK [MESSAGELIMIT 1000 9]")
+        c.cmd("COPY 1:* Few", "NO [MESSAGELIMIT 1000 9]")
+        b.cmd("COPY 1:* Mine", "NO [MESSAGELIMIT 1000")
+        c.cmd("APPEND Few" + " {5+}\r\nA:b\r\n" * 1001, "NO [MESSAGELIMIT 1000]")
+        assert c.cmd("STATUS Few (MESSAGES)")[0].endswith("(MESSAGES 0)")
+        assert b.cmd("STATUS Mine (MESSAGES)")[0].endswith("(MESSAGES 0)")
+        lines = c.cmd("MOVE 1:* Few")
+        assert any("MESSAGELIMIT 1000 9]" in x for x in lines[-2:]), lines[-2:]
+        assert c.cmd("STATUS Few (MESSAGES)")[0].endswith("(MESSAGES 1000)")
+        lines = b.cmd("MOVE 1:* Mine")
+        assert not any("MESSAGELIMIT" in x for x in lines), lines
+        assert b.cmd("STATUS Mine (MESSAGES)")[0].endswith("(MESSAGES 8)")
+        c.cmd("APPEND Few" + " {5+}\r\nA:b\r\n" * 1000)
+    with Conf("save-limit 1000"):
+        c = Client()
+        assert "SAVELIMIT=1000" in capabilities(c, c.login())
+        c.cmd("SELECT Few")
+        assert len(c.cmd("FETCH 1:* (UID)")) == 2001
+        c.cmd("COPY 1:* Many", "NO [MESSAGELIMIT 1000 ")
+    c = Client()
+    assert not any("LIMIT=1000" in x for x in capabilities(c, c.login()))
+
+
 def run():
     global fife
     with suite.Suite() as fife:

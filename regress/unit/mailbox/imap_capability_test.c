@@ -106,6 +106,11 @@ static const struct {
 	    "a OK [URLMECH INTERNAL] RESETKEY completed" },
 	{ "URLAUTH=BINARY", "a URLFETCH (x BINARY BODYPARTSTRUCTURE)\r\n",
 	    "* URLFETCH \"x\" NIL\r\na OK URLFETCH completed" },
+	{ "MESSAGELIMIT=1", "a FETCH 1:2 UID\r\nb SEARCH UIDAFTER 1\r\n",
+	    "* 2 FETCH (UID 2)\r\na OK [MESSAGELIMIT 1 2] FETCH completed\r\n* SEARCH "
+	    "2\r\nb OK SEARCH" },
+	{ "SAVELIMIT=1", "a FETCH 1:2 UID\r\nb COPY 1:2 x\r\n",
+	    "a OK FETCH completed\r\nb NO [MESSAGELIMIT 1 2] " },
 	{ "ACL", "a MYRIGHTS INBOX\r\nb GETACL INBOX\r\n", "* MYRIGHTS INBOX " },
 	{ "RIGHTS=kxte", "a MYRIGHTS INBOX\r\n", "kx" },
 	{ "LIST-MYRIGHTS", "a LIST \"\" INBOX RETURN (MYRIGHTS)\r\n",
@@ -125,7 +130,8 @@ find(const char *name, size_t len, const char **want)
 }
 
 static void
-exercise(const char *name, const char *in, const char *want, size_t step)
+exercise(const char *name, const char *in, const char *want, size_t step,
+    const struct imap_offer *offer)
 {
 	struct evbuffer *out = evbuffer_new(), *drop = evbuffer_new();
 	struct imap *s = imap_new(store, NULL, NULL);
@@ -137,6 +143,7 @@ exercise(const char *name, const char *in, const char *want, size_t step)
 	store_set_quota(store, 1000000, 50);
 	append(s, 1000, "INBOX", "", M1);
 	append(s, 1000, "INBOX", "", M2);
+	imap_set_offer(s, offer);
 	drive(s, prepare, sizeof(prepare) - 1, 1000, drop);
 	drive(s, in, strlen(in), step, out);
 	evbuffer_add(out, "", 1);
@@ -148,10 +155,10 @@ exercise(const char *name, const char *in, const char *want, size_t step)
 	imap_free(s);
 }
 
+/* All of these words. */
 static void
-test_all(void **state)
+walk(const char *all, const struct imap_offer *offer)
 {
-	static const char all[] = IMAP_CAPABILITY_LOGGED_IN;
 	static const size_t steps[] = { 1, 100000 };
 
 	for (const char *p = all; *p != '\0';) {
@@ -163,7 +170,7 @@ test_all(void **state)
 		if (in == NULL)
 			fail_msg("%s is announced, and nothing tries it", name);
 		for (size_t i = 0; i < 2; i++) {
-			exercise(name, in, want, steps[i]);
+			exercise(name, in, want, steps[i], offer);
 			assert_int_equal(teardown(NULL), 0);
 			assert_int_equal(setup(NULL), 0);
 		}
@@ -172,11 +179,41 @@ test_all(void **state)
 	}
 }
 
+static void
+test_all(void **state)
+{
+	walk(IMAP_CAPABILITY_LOGGED_IN, &(struct imap_offer){ .quotaset = false });
+}
+
+/* What only some installations or sessions have. */
+static void
+test_offers(void **state)
+{
+	static const struct imap_offer offers[] = { { .message_limit = 1 },
+		{ .save_limit = 1 } };
+	char more[IMAP_OFFER_MAX];
+
+	for (size_t i = 0; i < sizeof(offers) / sizeof(offers[0]); i++) {
+		struct imap *s = imap_new(store, NULL, NULL);
+		char want[sizeof(IMAP_CAPABILITY_LOGGED_IN) + IMAP_OFFER_MAX + 80];
+
+		walk(imap_offer_print(&offers[i], more) + 1, &offers[i]);
+		imap_set_offer(s, &offers[i]);
+		snprintf(want, sizeof(want),
+		    "* CAPABILITY " IMAP_CAPABILITY_LOGGED_IN
+		    "%s\r\na OK CAPABILITY completed\r\n",
+		    more);
+		say(s, 7, "a CAPABILITY\r\n", want);
+		imap_free(s);
+	}
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_all, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_offers, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
