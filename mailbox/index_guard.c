@@ -46,10 +46,13 @@ on_fault(int sig, siginfo_t *info, void *context)
 
 	if (guard.indexfd != -1 && (index_inside || (at >= guard.from && at < guard.to)))
 		index_guard_mark();
-	/* The fault comes again, to whoever had the signal before us. */
+	/* The fault comes again, to whoever had the signal before us; abort() would not
+	 * ask him. */
 	for (size_t i = 0; i < N_SIGNALS; i++)
 		if (signals[i] == sig)
 			(void)sigaction(sig, &before[i], NULL);
+	if (sig == SIGABRT)
+		(void)raise(sig);
 	errno = saved;
 }
 

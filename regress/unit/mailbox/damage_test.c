@@ -7,6 +7,7 @@
 #include <sys/resource.h>
 #include <sys/wait.h>
 
+#include "mailbox/store_int.h"
 #include "regress/unit/mailbox/fixture.h"
 
 #define N 300
@@ -360,11 +361,40 @@ test_many_folders(void **state)
 	assert_int_equal(setrlimit(RLIMIT_NOFILE, &old), 0);
 }
 
+static void
+on_abort(int sig)
+{
+	_exit(42);
+}
+
+/* Who had a signal before the store was opened still gets it, after the mark. */
+static void
+test_signal_goes_on(void **state)
+{
+	struct box *b = *state;
+	int status;
+	pid_t pid;
+
+	store_close(box_open(b));
+	if ((pid = fork()) == 0) {
+		alarm(20);
+		signal(SIGABRT, on_abort);
+		(void)box_open(b);
+		index_inside = 1;
+		abort();
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), 42);
+	assert_int_equal(faccessat(b->fd, "index/damaged", F_OK, 0), 0);
+}
+
 int
 main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
+		T(test_signal_goes_on),
 		T(test_index),
 		T(test_log),
 		T(test_odd_files),
