@@ -67,7 +67,8 @@ transfer_line(
 
 			while (p < end && *p >= '0' && *p <= '9')
 				p++;
-			p += p < end && *p == ' ' && p > l->reply.s + 2;
+			if (p > l->reply.s + 2)
+				p += p < end && *p == ' ' ? 1 : end - p;
 			mine = (size_t)(end - p) > n && memcmp(p, wanted, n) == 0 &&
 			       p[n] == ' ';
 		}
