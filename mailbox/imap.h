@@ -37,8 +37,8 @@ struct imap;
  * meant: set an event. NULL: no memory. */
 struct imap *imap_new(struct store *, void (*wake)(void *), void *arg);
 void imap_free(struct imap *);
-/* Takes octets; returns how many (the rest must be given again after imap_run() has
- * brought it forward). */
+/* Takes octets up to the end of a command; returns how many (the rest must be given again
+ * after imap_run() has brought it forward). */
 size_t imap_input(struct imap *, const uint8_t *, size_t);
 /* Brings the running command forward. unsent: octets that left imap_output() but
  * are not with the client yet. Returns nonzero when there is more to do at once. */

@@ -36,6 +36,7 @@ struct fetch {
 	/* within a message; item == SIZE_MAX: not begun */
 	size_t item;
 	bool tell_flags;
+	struct message message; /* as it was, for one that goes meanwhile */
 	bool have_content;
 	struct content content;
 	struct mime_tree *tree;
@@ -160,6 +161,7 @@ message_begin(struct imap *s, struct fetch *f)
 		f->have_content = true;
 	}
 	m = folder_message(s->folder, at);
+	f->message = *m;
 	if (f->seen && !s->readonly && (m->flags & FLAG_SEEN) == 0 &&
 	    (imap_rights_here(s) & ACL_SEEN))
 		set_seen(s, f, uid);
@@ -190,6 +192,7 @@ make_item(struct fetch *f, enum imap_item_kind kind, const char *msg, struct evb
 		break;
 	case IMAP_ITEM_EMAILID:
 		imap_make_emailid(msg, len, id);
+		f->work += len;
 		evbuffer_add_printf(b, "(%s)", id);
 		break;
 	case IMAP_ITEM_THREADID:
@@ -246,9 +249,9 @@ section_begin(struct imap *s, struct fetch *f, const struct imap_item *it)
 		f->tree, &f->octets) == -1)
 		f->octets.nil = true;
 	f->unknown_cte |= f->octets.unknown_cte;
+	f->work += f->octets.work;
 	if (it->kind == IMAP_ITEM_BINARY_SIZE) {
 		evbuffer_add_printf(s->out, "%zu", f->octets.nil ? 0 : f->octets.len);
-		f->work += f->octets.len;
 		free(f->octets.owned);
 		memset(&f->octets, 0, sizeof(f->octets));
 		return;
@@ -301,10 +304,9 @@ item_begin(struct imap *s, struct fetch *f, const struct imap_item *it)
 	uint32_t uid = f->uids[f->i];
 	size_t at = folder_find(s->folder, uid, &exact);
 	const struct message *m = exact ? folder_message(s->folder, at) : NULL;
-	struct message none = { .uid = uid };
 
 	if (m == NULL) /* expunged while its content was being sent */
-		m = &none;
+		m = &f->message;
 	switch (it->kind) {
 	case IMAP_ITEM_FLAGS:
 		f->tell_flags = false;
@@ -529,10 +531,23 @@ apply(struct imap *s, const struct modifiers *m, uint32_t *uids, size_t n)
 	return n;
 }
 
+/* The set as VANISHED means it: "*" is the last UID that was ever given, since the
+ * message that had it may be gone. */
+static int
+known_uids(struct imap *s, const struct imap_set *set, struct imap_set *gone)
+{
+	if ((gone->r = reallocarray(NULL, set->n + 1, sizeof(*gone->r))) == NULL)
+		return -1;
+	memcpy(gone->r, set->r, set->n * sizeof(*gone->r));
+	gone->n = set->n;
+	imap_set_resolve(gone, folder_uidnext(s->folder) - 1);
+	return 0;
+}
+
 void
 imap_cmd_fetch(struct imap *s, struct imap_args *a)
 {
-	struct imap_set set = { 0 };
+	struct imap_set set = { 0 }, gone = { 0 };
 	struct imap_items items = { .n = 0 };
 	struct modifiers m;
 	uint32_t *uids;
@@ -549,6 +564,10 @@ imap_cmd_fetch(struct imap *s, struct imap_args *a)
 		imap_fail(a, "Too many FETCH items");
 		goto out;
 	}
+	if (m.vanished && !set.saved && known_uids(s, &set, &gone) == -1) {
+		imap_no(s, "[UNAVAILABLE] Out of memory");
+		goto out;
+	}
 	if (imap_view_select(s, &set, &uids, &n, &error) == -1) {
 		imap_bad(s, error);
 		goto out;
@@ -557,7 +576,7 @@ imap_cmd_fetch(struct imap *s, struct imap_args *a)
 		if (items.v[i].kind == IMAP_ITEM_MODSEQ)
 			imap_use_condstore(s);
 	if (m.vanished && !set.saved && m.modseq < folder_highestmodseq(s->folder))
-		imap_qresync_vanished(s, &set, m.modseq, 0);
+		imap_qresync_vanished(s, &gone, m.modseq, 0);
 	if (m.partial.asked && s->offer.message_limit != 0 &&
 	    m.partial.hi - m.partial.lo >= s->offer.message_limit) {
 		free(uids);
@@ -578,4 +597,5 @@ imap_cmd_fetch(struct imap *s, struct imap_args *a)
 out:
 	imap_items_clear(&items);
 	imap_set_clear(&set);
+	imap_set_clear(&gone);
 }

@@ -337,6 +337,11 @@ run_command(struct imap *s)
 		imap_bad(s, "No mailbox selected");
 		return;
 	}
+	/* Another user's, whose commands go there: there was no memory for that. */
+	if (c->states == IMAP_SELECTED && s->folder == NULL) {
+		imap_no(s, "[UNAVAILABLE] Out of memory");
+		return;
+	}
 	if (c->states == IMAP_SELECTED && imap_guest_lost(s)) {
 		imap_view_close(s);
 		imap_no(s, "[NOPERM] This mailbox is not shared any more");
@@ -436,7 +441,7 @@ imap_input(struct imap *s, const uint8_t *in, size_t len)
 			break;
 		case IMAP_LEX_COMMAND:
 			complete(s);
-			break;
+			return s->state == IMAP_ENDED && !s->unauthenticated ? len : done;
 		case IMAP_LEX_BAD:
 			broken(s);
 			break;

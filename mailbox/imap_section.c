@@ -42,6 +42,7 @@ fields(const struct imap_section *sec, const char *header, size_t len,
 	memcpy(to, "\r\n", 2);
 	out->data = out->owned;
 	out->len = (size_t)(to + 2 - out->owned);
+	out->work = len;
 	return 0;
 }
 
@@ -99,6 +100,7 @@ decode(const struct mime_part *p, struct imap_octets *out)
 	}
 	if (cap - n >= 512)
 		n += cte_finish(&d, out->owned + n, cap - n);
+	out->work = out->len;
 	out->data = out->owned;
 	out->len = n;
 	out->decoded = true;

@@ -169,13 +169,14 @@ static void
 feed_plain(struct session *s)
 {
 	struct evbuffer_iovec v;
+	uint64_t began = now_ms();
 	size_t took;
 
 	while (imap_idle(s->imap) && evbuffer_peek(s->plain, -1, NULL, &v, 1) >= 1 &&
 	       v.iov_len > 0) {
 		took = imap_input(s->imap, v.iov_base, v.iov_len);
 		evbuffer_drain(s->plain, took);
-		if (took == 0)
+		if (took == 0 || now_ms() - began >= SESSION_TURN_MS)
 			break;
 	}
 }

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "common/conn.h"
+#include "common/daemon.h"
 
 #define INPUT_MAX 65536
 #define CLOSE_MS 5000
@@ -88,6 +89,7 @@ session_conn_forward(struct session_conn *s)
 {
 	const struct session_machine *machine = s->machine;
 	struct evbuffer *in = conn_input(s->conn);
+	uint64_t began = now_ms();
 	int more = machine->run(s->m, conn_unsent(s->conn));
 
 	while (machine->idle(s->m) && evbuffer_get_length(in) > 0 &&
@@ -104,6 +106,10 @@ session_conn_forward(struct session_conn *s)
 			break;
 		if (evbuffer_get_length(machine->output(s->m)) >= machine->high_water)
 			break;
+		if (now_ms() - began >= SESSION_TURN_MS) {
+			more = 1;
+			break;
+		}
 	}
 	if (machine->ended(s->m)) {
 		if (machine->hands_back != NULL && machine->hands_back(s->m))

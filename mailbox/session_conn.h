@@ -17,8 +17,12 @@ struct evbuffer;
 struct event_base;
 struct session_conn;
 
+/* Of one session, until others have their turn: many commands can come at once. */
+#define SESSION_TURN_MS 20
+
 /* What the glue wants of a machine; the functions are those of imap.h. */
 struct session_machine {
+	/* Several commands only if each is quick: time is looked at between calls. */
 	size_t (*input)(void *, const uint8_t *, size_t);
 	int (*run)(void *, size_t unsent);
 	int (*idle)(void *);

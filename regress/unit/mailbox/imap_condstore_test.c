@@ -133,6 +133,9 @@ vanished(size_t step)
 	    "* VANISHED (EARLIER) 2,4:5,8\r\na OK UID FETCH completed\r\n");
 	say(s, step, "a UID FETCH 3:7 (FLAGS) (CHANGEDSINCE 10 VANISHED)\r\n",
 	    "* VANISHED (EARLIER) 4:5\r\na OK UID FETCH completed\r\n");
+	/* The last message is gone, which "*" was. */
+	say(s, step, "a UID FETCH 5:* (FLAGS) (CHANGEDSINCE 12 VANISHED)\r\n",
+	    "* VANISHED (EARLIER) 8\r\na OK UID FETCH completed\r\n");
 	say(s, step, "a STORE 1 +FLAGS (\\Flagged)\r\nb CLOSE\r\n",
 	    "* 1 FETCH (FLAGS (\\Flagged \\Recent) MODSEQ (14))\r\na OK STORE "
 	    "completed\r\nb OK CLOSE completed\r\n");

@@ -377,10 +377,47 @@ test_unauthenticate(void **state)
 	struct imap *s = imap_new(store, NULL, NULL);
 
 	assert_int_equal(imap_unauthenticated(s), 0);
+	/* A command at a time: others have their turn between them. */
+	assert_int_equal(imap_input(s, (const uint8_t *)in, sizeof(in) - 1), 16);
+	assert_int_equal(imap_ended(s), 0);
 	assert_int_equal(
-	    imap_input(s, (const uint8_t *)in, sizeof(in) - 1), strlen(in) - 8);
+	    imap_input(s, (const uint8_t *)in + 16, sizeof(in) - 1 - 16), 18);
 	assert_int_equal(imap_ended(s), 1);
 	assert_int_equal(imap_unauthenticated(s), 1);
+	imap_free(s);
+}
+
+/* What is gone through to make an answer counts, not only what is sent of it. */
+static void
+test_slices(void **state)
+{
+	static const char head[] = "Content-Transfer-Encoding: base64\r\n\r\n";
+	struct imap *s = imap_new(store, NULL, NULL);
+	struct evbuffer *out = evbuffer_new(), *in = evbuffer_new();
+	size_t len = 3 * 1024 * 1024;
+	char *msg = malloc(len);
+	int slices = 0;
+
+	memset(msg, 'A', len);
+	for (size_t i = 78; i < len; i += 80)
+		memcpy(msg + i, "\r\n", 2);
+	memcpy(msg, head, strlen(head));
+	evbuffer_add_printf(in, "a APPEND INBOX {%zu+}\r\n", len);
+	evbuffer_add(in, msg, len);
+	evbuffer_add_printf(in, "\r\nb SELECT INBOX\r\n");
+	drive(s, (char *)evbuffer_pullup(in, -1), evbuffer_get_length(in), 100000, out);
+	evbuffer_drain(in, evbuffer_get_length(in));
+	evbuffer_add_printf(in, "c FETCH 1 (UID");
+	for (int i = 0; i < 20; i++)
+		evbuffer_add_printf(in, " BINARY.PEEK[1]<%d.1>", i);
+	evbuffer_add_printf(in, ")\r\n");
+	imap_input(s, evbuffer_pullup(in, -1), evbuffer_get_length(in));
+	for (; !imap_idle(s); slices++)
+		imap_run(s, 0);
+	assert_true(slices >= 10);
+	free(msg);
+	evbuffer_free(in);
+	evbuffer_free(out);
 	imap_free(s);
 }
 
@@ -396,6 +433,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_two_sessions, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_back_pressure, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_unauthenticate, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_slices, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
