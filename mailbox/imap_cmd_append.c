@@ -28,6 +28,8 @@
 
 #define MESSAGES_MAX 200 /* of one command, where no limit is announced */
 #define URL_SHOWN_MAX 200
+/* Of messages that the URLs of one command name: each is read whole for its part. */
+#define URL_OCTETS_MAX (16ull * IMAP_APPEND_MAX)
 
 struct message_in {
 	struct append *append;
@@ -51,7 +53,8 @@ struct imap_append {
 	bool replace;
 	uint32_t replaced; /* UID */
 	struct message_in *v;
-	size_t n; /* the last one may be incomplete */
+	size_t n;            /* the last one may be incomplete */
+	uint64_t url_octets; /* of the messages that URLs have named */
 	bool failed;
 	enum store_error error;
 	const char *no;                  /* instead of error */
@@ -188,7 +191,11 @@ write_url(struct imap *s, struct imap_append *p, const struct imap_url *u)
 		return -1;
 	if ((u->uidvalidity == 0 || u->uidvalidity == folder_uidvalidity(f)) &&
 	    folder_content(f, u->uid, &c) == STORE_OK) {
-		if ((rv = imap_url_octets(u, &c, &octets)) == 0)
+		p->url_octets += c.len;
+		if (p->url_octets > URL_OCTETS_MAX) {
+			fail_no(p, "[LIMIT] Too many URLs of large messages");
+			rv = 0;
+		} else if ((rv = imap_url_octets(u, &c, &octets)) == 0)
 			write_octets(p, octets.data, octets.len);
 		free(octets.owned);
 		content_release(&c);
@@ -208,6 +215,9 @@ write_authorised(struct imap *s, struct imap_append *p, const struct imap_str *v
 	    urlauth_open(s->store, s->owner, &who, v->s, v->len, 0, time(NULL), &part) !=
 		URLAUTH_OK)
 		return -1;
+	p->url_octets += part.content.len;
+	if (p->url_octets > URL_OCTETS_MAX)
+		fail_no(p, "[LIMIT] Too many URLs of large messages");
 	write_octets(p, part.octets.data, part.octets.len);
 	urlauth_part_clear(&part);
 	return 0;

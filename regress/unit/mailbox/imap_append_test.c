@@ -227,6 +227,38 @@ binary(size_t step)
 	imap_free(s);
 }
 
+/* Thousands of octets each from large messages would hold up everybody. */
+static void
+test_many_urls(void **state)
+{
+	struct imap *s = imap_new(store, NULL, NULL);
+	struct evbuffer *in = evbuffer_new(), *out = evbuffer_new();
+	size_t len = 1024 * 1024;
+	char *msg = calloc(1, len);
+
+	memset(msg, 'x', len);
+	for (int n = 1000; n <= 1100; n += 100) {
+		evbuffer_add_printf(in, "a APPEND INBOX {%zu+}\r\n", len);
+		evbuffer_add(in, msg, len);
+		evbuffer_add_printf(in, "\r\nb APPEND INBOX CATENATE (");
+		for (int i = 0; i < n; i++)
+			evbuffer_add_printf(
+			    in, "%sURL \"/INBOX/;UID=1/;PARTIAL=0.1\"", i > 0 ? " " : "");
+		evbuffer_add_printf(in, ")\r\n");
+		drive(s, (char *)evbuffer_pullup(in, -1), evbuffer_get_length(in), 100000,
+		    out);
+		evbuffer_drain(in, evbuffer_get_length(in));
+		evbuffer_add(out, "", 1);
+		assert_non_null(strstr((char *)evbuffer_pullup(out, -1),
+		    n == 1000 ? "\r\nb OK [APPENDUID " : "\r\nb NO [LIMIT] "));
+		evbuffer_drain(out, evbuffer_get_length(out));
+	}
+	free(msg);
+	evbuffer_free(in);
+	evbuffer_free(out);
+	imap_free(s);
+}
+
 #define TEST(name)                            \
 	static void test_##name(void **state) \
 	{                                     \
@@ -247,6 +279,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_catenate, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_replace, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_binary, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_many_urls, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
