@@ -64,7 +64,8 @@ search_free(struct imap_task *t)
 	free(q);
 }
 
-/* A search that lives on means the messages that have those numbers now. */
+/* A search that lives on means the messages that have those numbers now. Between two that
+ * follow each other there is no UID, and never will be. */
 static int
 numbers_to_uids(struct imap *s, struct imap_key *k)
 {
@@ -72,14 +73,21 @@ numbers_to_uids(struct imap *s, struct imap_key *k)
 		if (k->kind == IMAP_KEY_SEQ) {
 			struct imap_set set = { 0 };
 
-			set.r = reallocarray(NULL, s->n_view + 1, sizeof(*set.r));
+			set.r = reallocarray(NULL, k->set.n + 1, sizeof(*set.r));
 			if (set.r == NULL)
 				return -1;
-			for (size_t i = 0; i < s->n_view; i++)
-				if (imap_set_has(&k->set, (uint32_t)i + 1))
+			for (size_t i = 0; i < k->set.n; i++) {
+				uint32_t lo = k->set.r[i].lo, hi = k->set.r[i].hi;
+
+				if (lo == 0)
+					lo = 1;
+				if (hi > s->n_view)
+					hi = (uint32_t)s->n_view;
+				if (lo <= hi)
 					set.r[set.n++] =
-					    (struct imap_range){ imap_view_uid(s, i),
-						    imap_view_uid(s, i) };
+					    (struct imap_range){ imap_view_uid(s, lo - 1),
+						    imap_view_uid(s, hi - 1) };
+			}
 			imap_set_clear(&k->set);
 			k->set = set;
 			k->kind = IMAP_KEY_UID;

@@ -11,6 +11,9 @@
 #include "mailbox/imap_fuzzy.h"
 
 #define DAY 86400
+/* In octets of text that can be read meanwhile. */
+#define KEY_WORK 64
+#define KEYWORD_WORK 4096
 
 int
 imap_match_begin(struct imap_match *q, uint32_t uid)
@@ -160,11 +163,13 @@ match_content(struct imap_match *q, const struct imap_key *k)
 	}
 }
 
+/* The names may be thousands, and are gone through. */
 static bool
 match_keyword(struct imap_match *q, const struct imap_key *k)
 {
 	int i = folder_keyword_find(q->folder, k->name, strlen(k->name), 0);
 
+	q->work += KEYWORD_WORK;
 	return folder_keywords_has(q->folder, q->m.keywords, i);
 }
 
@@ -173,6 +178,7 @@ imap_match_keys(struct imap_match *q, const struct imap_key *k)
 {
 	const struct imap_key *c;
 
+	q->work += KEY_WORK;
 	switch (k->kind) {
 	case IMAP_KEY_AND:
 		for (c = k->child; c != NULL; c = c->next)

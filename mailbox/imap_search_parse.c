@@ -14,6 +14,7 @@
 #include "mailbox/store.h"
 
 #define FILTERS_MAX 5 /* within each other */
+#define SAVED_MAX 8   /* "$" in one search: each is a copy of what was saved */
 
 enum syntax {
 	NOTHING,
@@ -97,7 +98,7 @@ struct parser {
 	struct imap_search *search;
 	const char *charset; /* NULL: UTF-8 */
 	size_t charset_len;
-	unsigned int keys;
+	unsigned int keys, saved;
 	struct store *store;  /* where filters are */
 	unsigned int filters; /* within so many */
 	bool fuzzy;
@@ -228,6 +229,16 @@ key_modseq(struct parser *p, struct imap_key *k)
 			return -1;
 	}
 	return imap_modseq(a, &k->modseq);
+}
+
+static int
+key_set(struct parser *p, struct imap_key *k)
+{
+	if (imap_set_parse(p->a, &k->set) == -1)
+		return -1;
+	if (k->set.saved && ++p->saved > SAVED_MAX)
+		return imap_fail(p->a, "$ is named too often");
+	return 0;
 }
 
 static int parse_key(struct parser *, struct imap_key *parent, unsigned int depth);
@@ -388,7 +399,7 @@ arguments(struct parser *p, struct imap_key *k, const struct row *row, unsigned 
 	case OBJECTID:
 		return imap_astring(a, &v) == -1 ? -1 : key_name(p, k, &v);
 	case SET:
-		return imap_set_parse(a, &k->set);
+		return key_set(p, k);
 	case ABOVE:
 	case BELOW:
 		return key_side(p, k, row->syntax == ABOVE);
@@ -480,7 +491,7 @@ parse_key(struct parser *p, struct imap_key *parent, unsigned int depth)
 
 		if (k == NULL)
 			return -1;
-		if (imap_set_parse(p->a, &k->set) == -1) {
+		if (key_set(p, k) == -1) {
 			key_free(k);
 			return -1;
 		}

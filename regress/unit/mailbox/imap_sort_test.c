@@ -143,6 +143,9 @@ results(size_t step)
 	ask(s, step, "UID SEARCH NOT $", "SEARCH 1 6");
 	ask(s, step, "SEARCH RETURN (SAVE MIN MAX) $", "ESEARCH (TAG \"a\") MIN 2 MAX 4");
 	ask(s, step, "SEARCH UID $", "SEARCH 2 4");
+	/* Each is a copy of it. */
+	ask(s, step, "SEARCH $ $ $ $ $ $ $ UID $", "SEARCH 2 4");
+	say(s, step, "a SEARCH $ $ $ $ $ $ $ UID $ NOT $\r\n", "a BAD @\r\n");
 	/* what is expunged leaves it */
 	say(s, step, "a STORE $ +FLAGS.SILENT (\\Deleted)\r\nb UID EXPUNGE 3\r\n",
 	    "a OK STORE completed\r\n* 2 EXPUNGE\r\nb OK UID EXPUNGE completed\r\n");
