@@ -398,6 +398,9 @@ imap_cmd_esearch(struct imap *s, struct imap_args *a)
 		imap_set_task(s, &q->task);
 		q = NULL;
 	}
+	/* As in SEARCH. */
+	if (q != NULL && (q->options.result & IMAP_RETURN_SAVE))
+		imap_results_forget(s);
 out:
 	for (size_t i = 0; i < from->n; i++)
 		imap_scope_clear(&from->v[i]);

@@ -138,6 +138,17 @@ is_below(const char *name, const char *entry, uint32_t depth)
 	return levels <= depth;
 }
 
+/* Is it told for one of the first n entries? Each is told once, however often it is
+ * named. */
+static bool
+is_asked(const struct imap_metadata_get *g, size_t n, const char *name)
+{
+	for (size_t i = 0; i < n; i++)
+		if (is_below(name, g->names[i], g->depth))
+			return true;
+	return false;
+}
+
 /* RFC 5464, 3.3; writing asks for more, since all see it. What is private, and what is of
  * the mailbox as a whole, is the owner's. */
 static enum store_error
@@ -184,6 +195,8 @@ tell(struct imap *s, struct imap_metadata_get *g, const struct annotations *have
 	for (size_t i = 0; i < g->n; i++) {
 		bool found = false;
 
+		if (is_asked(g, i, g->names[i]))
+			continue;
 		for (size_t k = 0; k < have->n; k++) {
 			const struct annotation *e = &have->v[k];
 
@@ -191,6 +204,8 @@ tell(struct imap *s, struct imap_metadata_get *g, const struct annotations *have
 			    (s->guest != NULL && is_private(e->name)))
 				continue;
 			found |= strcmp(e->name, g->names[i]) == 0;
+			if (is_asked(g, i, e->name))
+				continue;
 			if (g->has_max && e->len > g->max) {
 				if (e->len > g->longest)
 					g->longest = e->len;

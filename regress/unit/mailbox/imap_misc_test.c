@@ -113,6 +113,12 @@ metadata(size_t step)
 		assert_int_equal(store_open(dirfd_, 0, &store), STORE_OK);
 		s = imap_new(store, NULL, NULL);
 	}
+	/* Each is told once, however often it is asked for. */
+	say(s, step,
+	    "a GETMETADATA INBOX (/shared/x/y /shared/X/Y /shared/no /shared/no)\r\n"
+	    "b GETMETADATA INBOX (DEPTH infinity) (/shared/x/y/z /shared/x)\r\n",
+	    "* METADATA INBOX (/shared/x/y \"a\\\"b\" /shared/no NIL)\r\na OK @\r\n"
+	    "* METADATA INBOX (/shared/x/y/z \"\" /shared/x/y \"a\\\"b\")\r\nb OK @\r\n");
 	say(s, step,
 	    "a SETMETADATA INBOX (/private/comment NIL)\r\nb GETMETADATA INBOX "
 	    "/private/comment\r\nc CREATE q\r\nd SETMETADATA q (/private/c \"1\")\r\ne "

@@ -63,6 +63,9 @@ multisearch_dialogue(size_t step)
 	say(s, step, "b ESEARCH $\r\n",
 	    "* ESEARCH (TAG \"b\" MAILBOX one UIDVALIDITY #) UID ALL 2:3\r\n"
 	    "b OK ESEARCH completed\r\n");
+	say(s, step,
+	    "b ESEARCH RETURN (SAVE) FILTER none\r\nc ESEARCH RETURN (ALL) $\r\n",
+	    "b NO [UNDEFINED-FILTER none] @\r\nc OK ESEARCH completed\r\n");
 	say(s, step, "c UID ESEARCH IN (selected mailboxes (one one/two)) UID *\r\n",
 	    "* ESEARCH (TAG \"c\" MAILBOX one UIDVALIDITY #) UID ALL 3\r\n"
 	    "* ESEARCH (TAG \"c\" MAILBOX one/two UIDVALIDITY #) UID ALL 1\r\n"
