@@ -151,6 +151,7 @@ message_begin(struct imap *s, struct fetch *f)
 	if (!exact) {
 		if (!only_uids(f))
 			return 0;
+		f->message = (struct message){ .uid = uid };
 		imap_print_fetch(s, uid, s->out);
 		f->item = 0;
 		return 1;
