@@ -210,8 +210,9 @@ acl_identifier(const char *s, size_t len, const char *domain, char *out, size_t 
 		(void)strlcat(address, "@", sizeof(address));
 		(void)strlcat(address, domain, sizeof(address));
 	}
+	/* A quote within would make it another one when it is written again. */
 	if (address_parse(address, strlen(address), &a) == -1 ||
-	    address_fold_key(&a, out, cap) == -1 || strchr(out, '\n') != NULL)
+	    address_fold_key(&a, out, cap) == -1 || strpbrk(out, "\n\"\\") != NULL)
 		return -1;
 	return 0;
 }

@@ -58,6 +58,7 @@ test_identifiers(void **state)
 	identifier("--bob", NULL);
 	identifier("bob@", NULL);
 	identifier("a\nb@x.test", NULL);
+	identifier("\"a\\\"b\"@x.test", NULL);
 	assert_int_equal(acl_identifier("longer", 6, "x.test", out, sizeof(out)), -1);
 	assert_int_equal(acl_identifier("a\0b", 3, "x.test", out, sizeof(out)), -1);
 }
