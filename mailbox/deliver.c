@@ -68,6 +68,8 @@ on_deliver(struct session *s, struct msg *m)
 	struct filter_owner owner = { s->c.address, session_hostname() };
 	struct msg_delivered out = { 0 };
 	struct delivery d = { 0 };
+	char posted[STORE_NAME_MAX + 1];
+	const char *folder = "INBOX";
 	enum store_error error;
 	int again = 0;
 
@@ -81,8 +83,12 @@ on_deliver(struct session *s, struct msg *m)
 		d.size = p->size;
 		d.crc = p->crc;
 		d.oldest_live = p->oldest_live;
-		error = store_deliver(s->c.store, p->junk ? "Junk" : "INBOX", &d,
-		    p->prefix, p->prefix_len, m->fd, 0, &again);
+		if (p->junk)
+			folder = "Junk";
+		else if (store_post_folder(s->c.store, p->recipient, posted))
+			folder = posted;
+		error = store_deliver(
+		    s->c.store, folder, &d, p->prefix, p->prefix_len, m->fd, 0, &again);
 		outcome(s->c.store, error, p, &out);
 		out.again = (uint8_t)again;
 		out.kept = error == STORE_OK;

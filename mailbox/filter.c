@@ -52,6 +52,7 @@ struct run {
 	bool open;     /* the scripts so far do not say where it goes */
 	uint8_t flags; /* that they have set all the same */
 	char keywords[512];
+	char posted[STORE_NAME_MAX + 1];
 	uint32_t used[SIEVE_ACTIONS_MAX * 2];
 	size_t n_used;
 };
@@ -243,17 +244,26 @@ put_into(struct run *r, const char *folder, uint32_t identity,
 	return error;
 }
 
+/* Where "keep" puts it: INBOX, or the folder that the address names (RFC 4314's p). */
+static const char *
+keep_folder(struct run *r)
+{
+	return store_post_folder(r->store, r->d->recipient, r->posted) ? r->posted
+								       : "INBOX";
+}
+
 /* The folder that the delivery would go to without a script. */
 static const char *
-default_folder(const struct run *r)
+default_folder(struct run *r)
 {
-	return r->d->junk ? "Junk" : "INBOX";
+	return r->d->junk ? "Junk" : keep_folder(r);
 }
 
 static enum store_error
 keep(struct run *r, const struct sieve_action *a, size_t body_off)
 {
-	const char *folder = a == NULL || a->implicit ? default_folder(r) : "INBOX";
+	const char *folder =
+	    a == NULL || a->implicit ? default_folder(r) : keep_folder(r);
 	enum store_error error = put_into(r, folder, r->d->rcpt, a, body_off);
 
 	if (error == STORE_OK) {

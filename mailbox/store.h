@@ -117,6 +117,13 @@ uint64_t store_acl_generation(const struct store *);
 int store_is_shared(const struct store *);
 /* Lists that another program has put there are found. */
 enum store_error store_acl_rescan(struct store *);
+/*
+ * The folder that mail to this address of the owner goes to: that which its detail (RFC
+ * 5233) names, in any case of ASCII letters, when everybody may post to it. False: there
+ * is none.
+ */
+bool store_post_folder(
+    struct store *, const char *recipient, char name[STORE_NAME_MAX + 1]);
 
 /* ---- an open folder, shared by all sessions that have it open ---- */
 

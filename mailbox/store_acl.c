@@ -310,3 +310,40 @@ store_acl_rescan(struct store *s)
 	s->acl_generation++;
 	return any ? mark_shared(s) : STORE_OK;
 }
+
+static bool
+anyone_posts(struct store *s, const char *name)
+{
+	const struct acl *a = store_acl(s, name);
+
+	return a != NULL && acl_get(a, "anyone") & ~acl_get(a, "-anyone") & ACL_POST;
+}
+
+bool
+store_post_folder(struct store *s, const char *recipient, char name[STORE_NAME_MAX + 1])
+{
+	const char *at = strrchr(recipient, '@'), *detail = strchr(recipient, '+');
+	struct folder_info *list = NULL;
+	bool found = false;
+	size_t n = 0, len;
+
+	if (!store_is_shared(s) || detail == NULL || at == NULL || ++detail >= at)
+		return false;
+	len = (size_t)(at - detail);
+	if (store_list(s, &list, &n) != STORE_OK)
+		return false;
+	for (size_t i = 0; i < n; i++) {
+		bool exact = strncmp(list[i].name, detail, len) == 0;
+
+		if ((exact || (!found && strncasecmp(list[i].name, detail, len) == 0)) &&
+		    list[i].name[len] == '\0' && !(list[i].flags & FOLDER_NOSELECT) &&
+		    anyone_posts(s, list[i].name)) {
+			(void)strlcpy(name, list[i].name, STORE_NAME_MAX + 1);
+			found = true;
+			if (exact)
+				break;
+		}
+	}
+	free(list);
+	return found;
+}

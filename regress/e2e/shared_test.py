@@ -435,6 +435,26 @@ def test_identifiers():
 
 
 
+def test_post_by_mail():
+    """p for anyone: the folder has an address. A script may still say otherwise."""
+    a = Session(ALICE)
+    folder(a, "Shop", acl={"anyone": "p"})
+    folder(a, "closed", acl={BOB: "lrp"})
+    for detail, where in (("shop", "Shop"), ("closed", "INBOX"), ("nowhere", "INBOX")):
+        to = f"alice+{detail}@example.test"
+        fife.send("a@x.test", [to], message(f"post {detail}").decode())
+        fife.wait_message(f"post {detail}", folder=where)
+    assert a.ok("MYRIGHTS Shop") and '"p"' in a.ok("GETACL Shop")[0]
+    fife.ctl("sieve", "put", ALICE, "post", input='require "fileinto"; if header "subject" "post kept" { keep; stop; }\n'
+             'if header "subject" "post moved" { fileinto "closed"; }\n')
+    fife.ctl("sieve", "activate", ALICE, "post")
+    for what, where in (("kept", "Shop"), ("moved", "closed"), ("neither", "Shop")):
+        fife.send("a@x.test", ["alice+Shop@example.test"], message(f"post {what}").decode())
+        fife.wait_message(f"post {what}", folder=where)
+    fife.ctl("sieve", "activate", ALICE)
+    a.close()
+
+
 def test_the_administrators_word():
     a, b = Session(ALICE), Session(BOB)
     folder(a, "adm", 1)

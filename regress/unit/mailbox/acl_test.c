@@ -185,6 +185,57 @@ test_it_lasts(void **state)
 	acl_clear(&a);
 }
 
+static void
+give(const char *folder, const char *who, unsigned int rights)
+{
+	struct acl a = { 0 };
+
+	assert_int_equal(acl_set(&a, who, rights), 0);
+	assert_int_equal(store_acl_set(store, folder, &a), STORE_OK);
+	acl_clear(&a);
+}
+
+static void
+posted_to(const char *recipient, const char *folder)
+{
+	char name[STORE_NAME_MAX + 1] = "";
+
+	assert_int_equal(store_post_folder(store, recipient, name), folder != NULL);
+	assert_string_equal(name, folder != NULL ? folder : "");
+}
+
+static void
+test_where_mail_may_go(void **state)
+{
+	char longest[ADDRESS_MAX + 400];
+
+	assert_int_equal(store_create(store, "Shop/Bills", 0), STORE_OK);
+	assert_int_equal(store_create(store, "shop", 0), STORE_OK);
+	posted_to("a+Shop@x.test", NULL);
+	give("Shop", "bob@x.test", ACL_POST);
+	posted_to("a+Shop@x.test", NULL);
+	give("Shop", "anyone", ACL_LOOKUP | ACL_POST);
+	posted_to("a+Shop@x.test", "Shop");
+	posted_to("a+shop@x.test", "Shop");
+	give("shop", "anyone", ACL_POST);
+	posted_to("a+shop@x.test", "shop");
+	posted_to("a+Shop@x.test", "Shop");
+	posted_to("a+Shop/Bills@x.test", NULL);
+	give("Shop/Bills", "anyone", ACL_POST);
+	posted_to("a+shop/bills@x.test", "Shop/Bills");
+	posted_to("a+Shop/@x.test", NULL);
+	posted_to("a+Sho@x.test", NULL);
+	posted_to("a+@x.test", NULL);
+	posted_to("a@x.test", NULL);
+	posted_to("a@x+Shop", NULL);
+	posted_to("", NULL);
+	memset(longest, 'a', sizeof(longest));
+	longest[1] = '+';
+	longest[sizeof(longest) - 3] = '@';
+	longest[sizeof(longest) - 1] = '\0';
+	posted_to(longest, NULL);
+}
+
 int
 main(void)
 {
@@ -194,6 +245,7 @@ main(void)
 		cmocka_unit_test(test_rights_add_up),
 		cmocka_unit_test(test_what_a_file_says),
 		cmocka_unit_test_setup_teardown(test_it_lasts, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_where_mail_may_go, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
