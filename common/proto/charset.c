@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * Charsets to UTF-8.  Only names of the table below reach iconv, so that a message
- * cannot choose a converter nobody thought of (ISO-2022-CN-EXT: CVE-2024-2961).
+ * cannot choose a converter nobody thought of (ISO-2022-CN-EXT: CVE-2024-2961), and it
+ * is asked for tables alone (charset_table.h): no octet of a message reaches it.
  */
-#include <errno.h>
-#include <iconv.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -12,9 +11,9 @@
 #include "common/proto/encoding.h"
 
 #define REPLACEMENT 0xfffd
-#define ROOM_MIN 32 /* for one turn of a converter */
+#define ROOM_MIN 8 /* for two characters */
 
-/* Rows of own code, before those of iconv. */
+/* Rows of own code, before those of tables. */
 enum {
 	ROW_GUESS,
 	ROW_UTF8,
@@ -24,54 +23,53 @@ enum {
 	ROW_UTF16LE
 };
 
-static struct {
+static const struct {
 	const char *name;  /* as people know it */
-	const char *iconv; /* NULL: own code */
-	iconv_t cd;
-	bool open, failed;
+	const char *iconv; /* NULL: it is not asked */
+	enum charset_kind kind;
 } rows[] = {
 	[ROW_GUESS] = { .name = "us-ascii" },
 	[ROW_UTF8] = { .name = "utf-8" },
 	[ROW_1252] = { .name = "windows-1252" },
 	[ROW_UTF16] = { .name = "utf-16" }, /* becomes one of the next two */
-	[ROW_UTF16BE] = { .name = "utf-16be", .iconv = "UTF-16BE" },
-	[ROW_UTF16LE] = { .name = "utf-16le", .iconv = "UTF-16LE" },
-	{ .name = "iso-8859-2", .iconv = "ISO-8859-2" },
-	{ .name = "iso-8859-3", .iconv = "ISO-8859-3" },
-	{ .name = "iso-8859-4", .iconv = "ISO-8859-4" },
-	{ .name = "iso-8859-5", .iconv = "ISO-8859-5" },
-	{ .name = "iso-8859-6", .iconv = "ISO-8859-6" },
-	{ .name = "iso-8859-7", .iconv = "ISO-8859-7" },
-	{ .name = "iso-8859-8", .iconv = "ISO-8859-8" },
-	{ .name = "iso-8859-9", .iconv = "ISO-8859-9" },
-	{ .name = "iso-8859-10", .iconv = "ISO-8859-10" },
-	{ .name = "iso-8859-11", .iconv = "CP874" },
-	{ .name = "iso-8859-13", .iconv = "ISO-8859-13" },
-	{ .name = "iso-8859-14", .iconv = "ISO-8859-14" },
-	{ .name = "iso-8859-15", .iconv = "ISO-8859-15" },
-	{ .name = "iso-8859-16", .iconv = "ISO-8859-16" },
-	{ .name = "windows-1250", .iconv = "CP1250" },
-	{ .name = "windows-1251", .iconv = "CP1251" },
-	{ .name = "windows-1253", .iconv = "CP1253" },
-	{ .name = "windows-1254", .iconv = "CP1254" },
-	{ .name = "windows-1255", .iconv = "CP1255" },
-	{ .name = "windows-1256", .iconv = "CP1256" },
-	{ .name = "windows-1257", .iconv = "CP1257" },
-	{ .name = "windows-1258", .iconv = "CP1258" },
-	{ .name = "koi8-r", .iconv = "KOI8-R" },
-	{ .name = "koi8-u", .iconv = "KOI8-U" },
-	{ .name = "macintosh", .iconv = "MACINTOSH" },
-	{ .name = "ibm437", .iconv = "CP437" },
-	{ .name = "ibm850", .iconv = "CP850" },
-	{ .name = "ibm866", .iconv = "CP866" },
-	{ .name = "gb18030", .iconv = "GB18030" },
-	{ .name = "big5", .iconv = "BIG5-HKSCS" },
-	{ .name = "shift_jis", .iconv = "CP932" },
-	{ .name = "euc-jp", .iconv = "EUC-JP" },
-	{ .name = "iso-2022-jp", .iconv = "ISO-2022-JP-2" },
-	{ .name = "euc-kr", .iconv = "UHC" },
-	{ .name = "iso-2022-kr", .iconv = "ISO-2022-KR" },
-	{ .name = "utf-7", .iconv = "UTF-7" },
+	[ROW_UTF16BE] = { .name = "utf-16be", .kind = CHARSET_UTF16BE },
+	[ROW_UTF16LE] = { .name = "utf-16le", .kind = CHARSET_UTF16LE },
+	{ "iso-8859-2", "ISO-8859-2", CHARSET_OCTETS },
+	{ "iso-8859-3", "ISO-8859-3", CHARSET_OCTETS },
+	{ "iso-8859-4", "ISO-8859-4", CHARSET_OCTETS },
+	{ "iso-8859-5", "ISO-8859-5", CHARSET_OCTETS },
+	{ "iso-8859-6", "ISO-8859-6", CHARSET_OCTETS },
+	{ "iso-8859-7", "ISO-8859-7", CHARSET_OCTETS },
+	{ "iso-8859-8", "ISO-8859-8", CHARSET_OCTETS },
+	{ "iso-8859-9", "ISO-8859-9", CHARSET_OCTETS },
+	{ "iso-8859-10", "ISO-8859-10", CHARSET_OCTETS },
+	{ "iso-8859-11", "CP874", CHARSET_OCTETS },
+	{ "iso-8859-13", "ISO-8859-13", CHARSET_OCTETS },
+	{ "iso-8859-14", "ISO-8859-14", CHARSET_OCTETS },
+	{ "iso-8859-15", "ISO-8859-15", CHARSET_OCTETS },
+	{ "iso-8859-16", "ISO-8859-16", CHARSET_OCTETS },
+	{ "windows-1250", "CP1250", CHARSET_OCTETS },
+	{ "windows-1251", "CP1251", CHARSET_OCTETS },
+	{ "windows-1253", "CP1253", CHARSET_OCTETS },
+	{ "windows-1254", "CP1254", CHARSET_OCTETS },
+	{ "windows-1255", "CP1255", CHARSET_COMPOSED },
+	{ "windows-1256", "CP1256", CHARSET_OCTETS },
+	{ "windows-1257", "CP1257", CHARSET_OCTETS },
+	{ "windows-1258", "CP1258", CHARSET_COMPOSED },
+	{ "koi8-r", "KOI8-R", CHARSET_OCTETS },
+	{ "koi8-u", "KOI8-U", CHARSET_OCTETS },
+	{ "macintosh", "MACINTOSH", CHARSET_OCTETS },
+	{ "ibm437", "CP437", CHARSET_OCTETS },
+	{ "ibm850", "CP850", CHARSET_OCTETS },
+	{ "ibm866", "CP866", CHARSET_OCTETS },
+	{ "gb18030", "GB18030", CHARSET_GB18030 },
+	{ "big5", "BIG5-HKSCS", CHARSET_OCTETS },
+	{ "shift_jis", "CP932", CHARSET_OCTETS },
+	{ "euc-jp", "EUC-JP", CHARSET_OCTETS },
+	{ "iso-2022-jp", "ISO-2022-JP-2", CHARSET_2022_JP },
+	{ "euc-kr", "UHC", CHARSET_OCTETS },
+	{ "iso-2022-kr", "ISO-2022-KR", CHARSET_2022_KR },
+	{ .name = "utf-7", .kind = CHARSET_UTF7 },
 };
 #define NROWS (sizeof(rows) / sizeof(rows[0]))
 
@@ -146,9 +144,6 @@ static const struct {
 	{ "utf8mb4", "utf-8" },
 };
 
-/* Set by the first charset_preload(): from then on iconv_open is not called again. */
-static bool preloaded;
-
 static size_t
 normalise(const char *s, size_t len, char out[CHARSET_NAME_MAX + 1])
 {
@@ -189,38 +184,32 @@ find_row(const char *name, size_t len)
 static bool
 row_open(int row)
 {
-	if (rows[row].iconv == NULL || rows[row].open)
-		return true;
-	if (preloaded || rows[row].failed)
-		return false;
-	rows[row].cd = iconv_open("UTF-8", rows[row].iconv);
-	rows[row].open = rows[row].cd != (iconv_t)-1;
-	rows[row].failed = !rows[row].open;
-	return rows[row].open;
+	return charset_table_make((size_t)row, rows[row].kind, rows[row].iconv) == 0;
+}
+
+static int
+open_all(void)
+{
+	int failed = 0;
+
+	for (int i = 0; i < (int)NROWS; i++)
+		if (!row_open(i))
+			failed++;
+	return failed;
 }
 
 int
 charset_preload(void)
 {
-	int failed = 0;
+	int failed = charset_table_share(open_all);
 
-	for (int i = 0; i < (int)NROWS; i++) {
-		if (!row_open(i))
-			failed++;
-	}
-	preloaded = true;
-	return failed;
+	return failed == -1 ? (int)NROWS : failed;
 }
 
 void
 charset_unload(void)
 {
-	for (size_t i = 0; i < NROWS; i++) {
-		if (rows[i].open)
-			iconv_close(rows[i].cd);
-		rows[i].open = rows[i].failed = false;
-	}
-	preloaded = false;
+	charset_table_free();
 }
 
 bool
@@ -245,15 +234,12 @@ charset_conv_init(struct charset_conv *c, const char *charset, size_t len)
 
 	memset(c, 0, sizeof(*c));
 	c->row = known ? row : ROW_GUESS;
-	if (rows[c->row].iconv != NULL)
-		iconv(rows[c->row].cd, NULL, NULL, NULL, NULL);
 	return known;
 }
 
 /*
- * The first two octets say which order it is, big-endian by default (RFC 2781, 4.3);
- * glibc's own UTF-16 keeps the order of the last text in its descriptor.  The octets
- * taken are held.
+ * The first two octets say which order it is, big-endian by default (RFC 2781, 4.3).
+ * The octets taken are held.
  */
 static size_t
 utf16_order(struct charset_conv *c, const char *in, size_t len, bool last)
@@ -270,10 +256,6 @@ utf16_order(struct charset_conv *c, const char *in, size_t len, bool last)
 	if (c->row == ROW_UTF16LE ||
 	    (c->nheld == 2 && memcmp(c->held, "\xfe\xff", 2) == 0))
 		c->nheld = 0;
-	if (row_open(c->row))
-		iconv(rows[c->row].cd, NULL, NULL, NULL, NULL);
-	else
-		c->row = ROW_1252;
 	return i;
 }
 
@@ -372,98 +354,52 @@ own_feed(struct charset_conv *c, const char *in, size_t len, bool last, char *ou
 	*made = n;
 }
 
-/* One call of iconv on octets that may end within a character.  -1: out is full. */
-static int
-iconv_some(struct charset_conv *c, const char *in, size_t len, bool last, char *out,
-    size_t cap, size_t *used, size_t *made)
-{
-	char *ip = (char *)(uintptr_t)in, *op = out;
-	size_t ileft = len, oleft = cap - 4, rc;
-	int e;
-
-	rc = iconv(rows[c->row].cd, &ip, &ileft, &op, &oleft);
-	e = errno;
-	if (rc != (size_t)-1 && rc > 0)
-		c->replaced = true;
-	*used = len - ileft;
-	*made = (size_t)(op - out);
-	if (rc != (size_t)-1)
-		return 0;
-	if (e == E2BIG)
-		return -1;
-	/* Malformed, or cut off by the end: one mark for one octet, then go on. */
-	if (e == EILSEQ || last) {
-		*made += utf8_put(REPLACEMENT, op);
-		*used += ileft > 0;
-		c->replaced = true;
-		/* glibc leaves it open whether base64 goes on after an error. */
-		if (strcmp(rows[c->row].iconv, "UTF-7") == 0)
-			iconv(rows[c->row].cd, NULL, NULL, NULL, NULL);
-	}
-	return 0;
-}
-
 static void
-iconv_feed(struct charset_conv *c, const char *in, size_t len, bool last, char *out,
+table_feed(struct charset_conv *c, const char *in, size_t len, bool last, char *out,
     size_t cap, size_t *used, size_t *made)
 {
-	char joined[2 * sizeof(c->held)];
-	size_t i = 0, n = 0, have, took, wrote;
-	bool full = false;
+	uint8_t joined[sizeof(c->held) + CHARSET_OCTETS_MAX];
+	const uint8_t *p;
+	uint32_t chars[2];
+	size_t i = 0, n = 0, have, n_chars, took;
+	int r;
 
-	while (!full && (i < len || (last && c->nheld > 0)) && cap - n >= ROOM_MIN) {
+	while ((i < len || (last && c->nheld > 0)) && cap - n >= ROOM_MIN) {
+		p = (const uint8_t *)in + i;
+		have = len - i;
 		if (c->nheld > 0) {
-			have = len - i < sizeof(c->held) ? len - i : sizeof(c->held);
+			have = have < CHARSET_OCTETS_MAX ? have : CHARSET_OCTETS_MAX;
 			memcpy(joined, c->held, c->nheld);
 			if (have > 0)
 				memcpy(joined + c->nheld, in + i, have);
-			full = iconv_some(c, joined, c->nheld + have,
-				   last && i + have == len, out + n, cap - n, &took,
-				   &wrote) == -1;
-			n += wrote;
-			if (took >= c->nheld) {
-				i += took - c->nheld;
-				c->nheld = 0;
-				continue;
-			}
-			c->nheld -= (unsigned int)took;
-			memmove(c->held, joined + took, c->nheld);
-			if (took > 0 || full)
-				continue;
-			/* Still incomplete: all that is left joins what is held. */
-			if (c->nheld + have <= sizeof(c->held)) {
-				memcpy(c->held + c->nheld, in + i, have);
-				c->nheld += (unsigned int)have;
-				i += have;
-				break;
-			}
-			/* No character is as long as that. */
-			c->nheld--;
-			memmove(c->held, c->held + 1, c->nheld);
-			c->replaced = true;
-			continue;
+			p = joined;
 		}
-		full = iconv_some(c, in + i, len - i, last, out + n, cap - n, &took,
-			   &wrote) == -1;
-		i += took;
-		n += wrote;
-		if (full || took > 0 || i == len)
-			continue;
-		if (len - i <= sizeof(c->held) - 4) {
-			memcpy(c->held, in + i, len - i);
-			c->nheld = (unsigned int)(len - i);
+		r = charset_table_get((size_t)c->row, rows[c->row].kind, &c->state, p,
+		    c->nheld + have, last && i + have == len, chars, &n_chars);
+		if (r == CHARSET_MORE && c->nheld + have <= sizeof(c->held)) {
+			/* All that is left is part of one character. */
+			memcpy(c->held + c->nheld, in + i, have);
+			c->nheld += (unsigned int)have;
 			i = len;
-		} else {
-			i++;
-			c->replaced = true;
+			break;
 		}
-	}
-	if (last && i == len && c->nheld == 0 && cap - n >= ROOM_MIN) {
-		char *op = out + n;
-		size_t oleft = cap - n;
-
-		iconv(rows[c->row].cd, NULL, NULL, &op, &oleft);
-		n = (size_t)(op - out);
+		if (r <= 0) {
+			r = 1;
+			n_chars = 1;
+			chars[0] = REPLACEMENT;
+		}
+		took = (size_t)r;
+		for (size_t k = 0; k < n_chars; k++) {
+			c->replaced |= chars[k] == REPLACEMENT;
+			n += utf8_put(chars[k], out + n);
+		}
+		if (took < c->nheld) {
+			c->nheld -= (unsigned int)took;
+			memmove(c->held, c->held + took, c->nheld);
+		} else {
+			i += took - c->nheld;
+			c->nheld = 0;
+		}
 	}
 	*used = i;
 	*made = n;
@@ -483,10 +419,10 @@ charset_conv_feed(struct charset_conv *c, const char *in, size_t len, bool last,
 	*used = *made = 0;
 	if (c->row == ROW_UTF16)
 		;
-	else if (rows[c->row].iconv == NULL)
+	else if (rows[c->row].kind == CHARSET_OWN)
 		own_feed(c, in, len, last, out, cap, used, made);
 	else
-		iconv_feed(c, in, len, last, out, cap, used, made);
+		table_feed(c, in, len, last, out, cap, used, made);
 	*used += skip;
 }
 

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * Conversion to UTF-8 from the charsets of an allow list.  UTF-8, US-ASCII and
- * windows-1252 (also used for ISO-8859-1) are own code; the others go through iconv,
- * whose modules cannot be loaded after a chroot: charset_preload() opens each one before,
- * and the descriptors are kept for good (and survive a fork).  Names that mail uses for a
- * subset are widened (GB2312 to GB18030, Shift_JIS to CP932, EUC-KR to UHC, as browsers
- * do). For one thread; conversions of one charset must not be interleaved.
+ * windows-1252 (also used for ISO-8859-1) are own code; of most others iconv is asked for
+ * a table when the charset is first wanted.  After a chroot it would find none of its
+ * modules: charset_preload() asks for all of them before, and children share the tables.
+ * Names that mail uses for a subset are widened (GB2312 to GB18030, Shift_JIS to CP932,
+ * EUC-KR to UHC, as browsers do).
  */
 #ifndef FIFE_CHARSET_H
 #define FIFE_CHARSET_H
@@ -13,13 +13,16 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "common/proto/charset_table.h"
+
 #define CHARSET_NAME_MAX 63
 
-/* Opens all.  Returns how many of the list could not be opened (0 is well). */
+/* Makes all tables, once and before there are threads.  Returns how many of the list
+ * this system's iconv does not know (0 is well). */
 int charset_preload(void);
-/* Closes all (tests). */
+/* Forgets them (tests). */
 void charset_unload(void);
-/* The charset of that name, in any case, is on the list and can be opened. */
+/* The charset of that name, in any case, is on the list and has its table. */
 bool charset_known(const char *name, size_t len);
 /* The nth name of the list (from 0), or NULL. */
 const char *charset_name(size_t n);
@@ -38,6 +41,7 @@ struct charset_conv {
 	bool replaced; /* something was */
 	unsigned int nheld;
 	char held[16]; /* an incomplete character at the end of a piece */
+	struct charset_state state;
 };
 /* false: unknown charset, will be read as windows-1252 unless pieces are UTF-8. */
 bool charset_conv_init(struct charset_conv *c, const char *charset, size_t len);
