@@ -305,18 +305,17 @@ int
 charset_table_share(int (*make)(void))
 {
 	int status;
-	pid_t pid;
+	pid_t pid, ended;
 
 	if (shared || map_tables() == -1 || (pid = fork()) == -1)
 		return -1;
 	if (pid == 0)
 		_exit(make());
-	while (waitpid(pid, &status, 0) == -1)
-		if (errno != EINTR)
-			return -1;
+	while ((ended = waitpid(pid, &status, 0)) == -1 && errno == EINTR)
+		;
 	shared = true;
 	(void)mprotect(t, sizeof(*t), PROT_READ);
-	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+	return ended != -1 && WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
 void
