@@ -87,7 +87,7 @@ struct imap_octets {
 	bool unknown_cte;
 	bool decoded;
 	size_t whole; /* octets, before <partial> */
-	size_t work; /* octets that were gone through to make it */
+	size_t work;  /* octets that were gone through to make it */
 };
 /* tree: needed for sections with a path, otherwise NULL. -1: no memory. */
 int imap_section_get(const struct imap_section *, const char *msg, size_t len,
