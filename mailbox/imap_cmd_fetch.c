@@ -362,11 +362,37 @@ item_begin(struct imap *s, struct fetch *f, const struct imap_item *it)
 	}
 }
 
+static bool
+asked(const struct fetch *f, enum imap_item_kind kind)
+{
+	for (size_t k = 0; k < f->items.n; k++)
+		if (f->items.v[k].kind == kind)
+			return true;
+	return false;
+}
+
+/* The message became \Seen; with CONDSTORE also its UID and its modification sequence
+ * are told (RFC 7162, 3.2.4), unless they were asked for. */
+static void
+tell_seen(struct imap *s, struct fetch *f)
+{
+	static const struct imap_item also[] = { { .kind = IMAP_ITEM_UID },
+		{ .kind = IMAP_ITEM_FLAGS }, { .kind = IMAP_ITEM_MODSEQ } };
+
+	for (size_t k = 0; k < sizeof(also) / sizeof(also[0]); k++) {
+		if (also[k].kind != IMAP_ITEM_FLAGS &&
+		    ((s->enabled & IMAP_CONDSTORE) == 0 || asked(f, also[k].kind)))
+			continue;
+		if (also[k].kind == IMAP_ITEM_UID && (s->enabled & IMAP_UIDONLY))
+			continue;
+		evbuffer_add(s->out, " ", 1);
+		item_begin(s, f, &also[k]);
+	}
+}
+
 static void
 advance(struct imap *s, struct fetch *f)
 {
-	static const struct imap_item flags = { .kind = IMAP_ITEM_FLAGS },
-				      modseq = { .kind = IMAP_ITEM_MODSEQ };
 
 	if (f->in_section) {
 		section_piece(s, f);
@@ -386,14 +412,8 @@ advance(struct imap *s, struct fetch *f)
 		item_begin(s, f, &f->items.v[f->item++]);
 		return;
 	}
-	if (f->tell_flags) {
-		evbuffer_add(s->out, " ", 1);
-		item_begin(s, f, &flags);
-		if (s->enabled & IMAP_CONDSTORE) {
-			evbuffer_add(s->out, " ", 1);
-			item_begin(s, f, &modseq);
-		}
-	}
+	if (f->tell_flags)
+		tell_seen(s, f);
 	evbuffer_add(s->out, ")\r\n", 3);
 	message_end(f);
 }

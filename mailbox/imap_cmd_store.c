@@ -118,7 +118,9 @@ run(struct imap *s, struct change *c, uint32_t **uids, size_t n)
 	if (c->silent && (s->enabled & IMAP_CONDSTORE) == 0)
 		imap_ok(s, "%s", done);
 	else {
-		if (s->uid && (s->enabled & IMAP_UIDONLY) == 0)
+		/* With CONDSTORE every such FETCH has the UID too (RFC 7162, 3.2.4). */
+		if ((s->uid || (s->enabled & IMAP_CONDSTORE)) &&
+		    (s->enabled & IMAP_UIDONLY) == 0)
 			imap_items_add(&items, IMAP_ITEM_UID);
 		if (!c->silent)
 			imap_items_add(&items, IMAP_ITEM_FLAGS);

@@ -19,7 +19,9 @@ imap_list_matches(const char *pattern, const char *name)
 {
 	bool reach[STORE_NAME_MAX + 2] = { true };
 	size_t n = strlen(name);
-	bool inbox = strcmp(name, "INBOX") == 0;
+	/* INBOX in any case, also above its inferiors, as all other commands take it. */
+	size_t inbox =
+	    strncmp(name, "INBOX", 5) == 0 && (name[5] == '\0' || name[5] == '/') ? 5 : 0;
 
 	for (; *pattern != '\0'; pattern++) {
 		bool any = false;
@@ -33,7 +35,7 @@ imap_list_matches(const char *pattern, const char *name)
 		for (size_t i = n + 1; i-- > 0;) {
 			int c = i > 0 ? name[i - 1] : 0, p = *pattern;
 
-			if (inbox) {
+			if (i <= inbox) {
 				c = ascii_lower(c);
 				p = ascii_lower(p);
 			}

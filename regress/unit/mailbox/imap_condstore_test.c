@@ -30,12 +30,25 @@ enabling(size_t step)
 	    "* 1 FETCH (FLAGS (\\Seen \\Recent))\r\na OK STORE completed\r\n");
 	say(s, step, "a FETCH 1 MODSEQ\r\nb STORE 1 -FLAGS.SILENT (\\Seen)\r\n",
 	    "* OK [HIGHESTMODSEQ 5] Highest\r\n* 1 FETCH (MODSEQ (5))\r\n"
-	    "a OK FETCH completed\r\n* 1 FETCH (MODSEQ (6))\r\nb OK STORE completed\r\n");
+	    "a OK FETCH completed\r\n* 1 FETCH (UID 1 MODSEQ (6))\r\nb OK STORE "
+	    "completed\r\n");
 	say(s, step, "a STATUS INBOX (HIGHESTMODSEQ MAILBOXID DELETED)\r\n",
 	    "* STATUS INBOX (DELETED 0 HIGHESTMODSEQ 6 MAILBOXID (F@\r\na OK STATUS "
 	    "completed\r\n");
 	say(s, step, "a FETCH 1:* UID (CHANGEDSINCE 4)\r\n",
 	    "* 1 FETCH (UID 1 MODSEQ (6))\r\na OK FETCH completed\r\n");
+	/* what \Seen changes goes with UID and MODSEQ, once each */
+	say(s, step,
+	    "a FETCH 1 (BODY[TEXT]<0.1> UID)\r\nb STORE 1 -FLAGS.SILENT (\\Seen)\r\n"
+	    "c FETCH 1 (MODSEQ BODY[TEXT]<0.1>)\r\nd FETCH 1 BODY[TEXT]<0.1>\r\n",
+	    "* 1 FETCH (BODY[TEXT]<0> {1}\r\ns UID 1 FLAGS (\\Seen \\Recent) MODSEQ "
+	    "(7))\r\n"
+	    "a OK FETCH completed\r\n* 1 FETCH (UID 1 MODSEQ (8))\r\nb OK STORE "
+	    "completed\r\n"
+	    "* 1 FETCH (MODSEQ (9) BODY[TEXT]<0> {1}\r\ns UID 1 FLAGS (\\Seen "
+	    "\\Recent))\r\n"
+	    "c OK FETCH completed\r\n* 1 FETCH (BODY[TEXT]<0> {1}\r\ns)\r\n"
+	    "d OK FETCH completed\r\n");
 	say(s, step,
 	    "a FETCH 1 UID (CHANGEDSINCE 4 VANISHED)\r\nb FETCH 1 UID (X)\r\n"
 	    "c FETCH 1 UID (CHANGEDSINCE)\r\nd FETCH 1 UID (CHANGEDSINCE "
@@ -58,13 +71,13 @@ conditional(size_t step)
 	    "a OK STORE completed\r\n");
 	say(s, step, "a STORE 1:3 (UNCHANGEDSINCE 4) +FLAGS (\\Deleted)\r\n",
 	    "* 2 FETCH (UID 2 FLAGS (\\Answered \\Recent) MODSEQ (5))\r\n"
-	    "* 1 FETCH (FLAGS (\\Deleted \\Recent) MODSEQ (6))\r\n"
-	    "* 3 FETCH (FLAGS (\\Deleted \\Recent) MODSEQ (6))\r\n"
+	    "* 1 FETCH (UID 1 FLAGS (\\Deleted \\Recent) MODSEQ (6))\r\n"
+	    "* 3 FETCH (UID 3 FLAGS (\\Deleted \\Recent) MODSEQ (6))\r\n"
 	    "a OK [MODIFIED 2] @\r\n");
 	say(s, step, "a UID STORE 2 (UNCHANGEDSINCE 0) +FLAGS.SILENT (\\Deleted)\r\n",
 	    "a OK [MODIFIED 2] @\r\n");
 	say(s, step, "a STORE 1 (UNCHANGEDSINCE 6) -FLAGS.SILENT (\\Deleted)\r\n",
-	    "* 1 FETCH (MODSEQ (7))\r\na OK STORE completed\r\n");
+	    "* 1 FETCH (UID 1 MODSEQ (7))\r\na OK STORE completed\r\n");
 	/* the others are told with and without MODSEQ, as they want it */
 	say(t, step, "a NOOP\r\n",
 	    "* 1 FETCH (UID 1 FLAGS ())\r\n* 3 FETCH (UID 3 FLAGS (\\Deleted))\r\na OK "
@@ -137,7 +150,7 @@ vanished(size_t step)
 	say(s, step, "a UID FETCH 5:* (FLAGS) (CHANGEDSINCE 12 VANISHED)\r\n",
 	    "* VANISHED (EARLIER) 8\r\na OK UID FETCH completed\r\n");
 	say(s, step, "a STORE 1 +FLAGS (\\Flagged)\r\nb CLOSE\r\n",
-	    "* 1 FETCH (FLAGS (\\Flagged \\Recent) MODSEQ (14))\r\na OK STORE "
+	    "* 1 FETCH (UID 1 FLAGS (\\Flagged \\Recent) MODSEQ (14))\r\na OK STORE "
 	    "completed\r\nb OK CLOSE completed\r\n");
 	imap_free(t);
 	/* The memory of what was expunged outlives the process. */

@@ -79,6 +79,14 @@ gone_parents(size_t step)
 	    "(\"SUBSCRIBED\"))\r\n"
 	    "* LIST (\\NonExistent \\HasChildren) \"/\" a/b (\"CHILDINFO\" "
 	    "(\"SUBSCRIBED\"))\r\nb OK LIST completed\r\n");
+	/* INBOX in any case, also above its inferiors. */
+	say(s, step,
+	    "a CREATE inbox/Y\r\nb LIST \"\" inbox/%\r\nc LIST Inbox/ *\r\n"
+	    "d LIST \"\" iNbO%/Y\r\ne LIST \"\" inbox/y\r\nf DELETE Inbox/Y\r\n",
+	    "a OK CREATE completed\r\n* LIST (\\HasNoChildren) \"/\" INBOX/Y\r\n"
+	    "b OK LIST completed\r\n* LIST (\\HasNoChildren) \"/\" INBOX/Y\r\n"
+	    "c OK LIST completed\r\n* LIST (\\HasNoChildren) \"/\" INBOX/Y\r\n"
+	    "d OK LIST completed\r\ne OK LIST completed\r\nf OK DELETE completed\r\n");
 	/* A mailbox that is deleted below one that stays. */
 	say(s, step,
 	    "a CREATE x/y\r\nb DELETE x\r\nc LIST \"\" x*\r\n"
