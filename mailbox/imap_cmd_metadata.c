@@ -81,6 +81,23 @@ entry_name(struct imap_args *a, char name[ANNOTATION_NAME_MAX + 1])
 	return 0;
 }
 
+/* An entry, or what all of them lie below. */
+static int
+asked_name(struct imap_args *a, char name[ANNOTATION_NAME_MAX + 1])
+{
+	struct imap_str v;
+
+	if (imap_astring(a, &v) == -1)
+		return -1;
+	if (imap_str_is(&v, "/private") || imap_str_is(&v, "/shared")) {
+		for (size_t i = 0; i < v.len; i++)
+			name[i] = (char)ascii_lower(v.s[i]);
+		name[v.len] = '\0';
+	} else if (annotation_name(v.s, v.len, name) == -1)
+		return imap_fail(a, "Invalid entry name");
+	return 0;
+}
+
 static int
 entries(struct imap_args *a, struct imap_metadata_get *g)
 {
@@ -90,7 +107,7 @@ entries(struct imap_args *a, struct imap_metadata_get *g)
 	do {
 		if (g->n == ENTRIES_MAX)
 			return imap_fail(a, "Too many entries");
-		if (entry_name(a, name) == -1)
+		if (asked_name(a, name) == -1)
 			return -1;
 		if ((g->names[g->n] = strdup(name)) == NULL)
 			return imap_fail(a, "Out of memory");
