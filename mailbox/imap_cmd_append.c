@@ -385,6 +385,35 @@ messages(
 	return STOP_END;
 }
 
+/* The message that REPLACE takes away: a number or "*", the last one. */
+static enum stop
+replaced(struct imap *s, struct imap_args *a, struct imap_append *p, bool uid)
+{
+	bool last = imap_try_char(a, '*');
+
+	if (s->folder == NULL) {
+		(void)imap_fail(a, "No mailbox selected");
+		return STOP_BAD;
+	}
+	if (!uid && (s->enabled & IMAP_UIDONLY)) {
+		(void)imap_fail(
+		    a, "[UIDREQUIRED] Message numbers are not used in this session");
+		return STOP_BAD;
+	}
+	if ((!last && imap_number(a, &p->replaced) == -1) || imap_sp(a) == -1)
+		return STOP_BAD;
+	if (last)
+		p->replaced = (uint32_t)s->n_view;
+	if (uid && !last)
+		return STOP_END;
+	if (p->replaced == 0 || p->replaced > s->n_view) {
+		(void)imap_fail(a, "No message with that sequence number");
+		return STOP_BAD;
+	}
+	p->replaced = imap_view_uid(s, p->replaced - 1);
+	return STOP_END;
+}
+
 /* The command's name and its mailbox. */
 static enum stop
 head(struct imap *s, struct imap_args *a, struct imap_append *p, bool literal, bool dry)
@@ -403,20 +432,8 @@ head(struct imap *s, struct imap_args *a, struct imap_append *p, bool literal, b
 	p->replace = imap_str_is(&v, "REPLACE");
 	if (imap_sp(a) == -1)
 		return STOP_BAD;
-	if (p->replace) {
-		if (s->folder == NULL) {
-			(void)imap_fail(a, "No mailbox selected");
-			return STOP_BAD;
-		}
-		if (imap_number(a, &p->replaced) == -1 || imap_sp(a) == -1)
-			return STOP_BAD;
-		if (!uid && (p->replaced == 0 || p->replaced > s->n_view)) {
-			(void)imap_fail(a, "No message with that sequence number");
-			return STOP_BAD;
-		}
-		if (!uid)
-			p->replaced = imap_view_uid(s, p->replaced - 1);
-	}
+	if (p->replace && replaced(s, a, p, uid) == STOP_BAD)
+		return STOP_BAD;
 	if (imap_peek(a) == -1 && literal)
 		return STOP_ARGUMENT;
 	if (imap_mailbox(s, a, name, &no) == -1)

@@ -189,7 +189,8 @@ whose(struct imap *s, char owner[ADDRESS_MAX + 1], bool *replace)
 	if (!*replace && !imap_str_is(&v, "APPEND"))
 		goto out;
 	if (imap_sp(&a) == -1 ||
-	    (*replace && (imap_number(&a, &n) == -1 || imap_sp(&a) == -1)) ||
+	    (*replace && ((!imap_try_char(&a, '*') && imap_number(&a, &n) == -1) ||
+			     imap_sp(&a) == -1)) ||
 	    imap_mailbox(s, &a, name, &no) == -1)
 		goto out;
 	rv = no != NULL ? 0 : imap_share_whose(s, name, owner);

@@ -160,7 +160,7 @@ replace(size_t step)
 	say(s, step,
 	    "a REPLACE 2 x {3}\r\nb UID REPLACE 2 x {3}\r\nc REPLACE 1 Nope {3}\r\nd "
 	    "REPLACE "
-	    "1 x {3+}\r\nabc {3+}\r\ndef\r\ne REPLACE 1 x\r\nf REPLACE * x "
+	    "1 x {3+}\r\nabc {3+}\r\ndef\r\ne REPLACE 1 x\r\nf REPLACE a x "
 	    "{3+}\r\nabc\r\n",
 	    "a BAD No message with that sequence number\r\nb NO [NONEXISTENT] @\r\nc NO "
 	    "[TRYCREATE] @\r\nd BAD REPLACE takes one message\r\ne BAD @\r\nf BAD Number "
@@ -169,6 +169,13 @@ replace(size_t step)
 	    "* OK [CLOSED] @\r\n" FLAGS "* OK [PERMANENTFLAGS ()] @\r\n* 1 EXISTS\r\n"
 	    "* 1 RECENT\r\n* OK [UNSEEN 1] @\r\n" UIDS "a OK [READ-ONLY] @\r\nb NO "
 	    "[READ-ONLY] @\r\n* 1 FETCH (UID 1)\r\nc OK FETCH completed\r\n");
+	/* seq-number is what RFC 9051 says: "*" too. */
+	out = evbuffer_new();
+	drive(s, "b SELECT INBOX\r\n", 16, step, out);
+	evbuffer_free(out);
+	say(s, step, "a REPLACE * INBOX {24}\r\n" M2 "\r\n",
+	    "+ Ready for message\r\n* OK [APPENDUID # 4] Replacement is stored\r\n"
+	    "* 1 EXPUNGE\r\n* 1 EXISTS\r\n* 1 RECENT\r\na OK REPLACE completed\r\n");
 	imap_free(s);
 }
 
