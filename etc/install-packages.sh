@@ -56,7 +56,7 @@ fetch_imapflow() {
 	at=$dir/imapflow
 	if [ ! -d "$at/node_modules/imapflow" ] && command -v npm >/dev/null 2>&1; then
 		mkdir -p "$at"
-		npm install --prefix "$at" --no-package-lock --no-save --no-audit --no-fund \
+		timeout 90 npm install --prefix "$at" --no-package-lock --no-save --no-audit --no-fund \
 			--ignore-scripts "imapflow@$imapflow" >/dev/null 2>&1 ||
 			echo "$0: could not fetch imapflow: its tests will be skipped" >&2
 	fi
