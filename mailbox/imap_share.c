@@ -503,7 +503,8 @@ passes(struct imap_link *l, bool about_selected)
 		if (about_selected)
 			return true;
 		p = memchr(l->reply.s, '[', l->reply.len);
-		return p == NULL || strncmp(p, "[INPROGRESS", 11) == 0;
+		return p == NULL || (l->reply.len - (size_t)(p - l->reply.s) >= 11 &&
+					memcmp(p, "[INPROGRESS", 11) == 0);
 	case IMAP_REPLY_MAILBOX:
 		wire_prefix(l, prefix, sizeof(prefix));
 		return imap_reply_names(&l->reply, prefix);
