@@ -33,6 +33,11 @@ parameters(struct imap *s, struct imap_args *a, bool *condstore, struct imap_qre
 				return imap_fail(a, "QRESYNC twice");
 			if (imap_sp(a) == -1 || imap_qresync_parse(a, q) == -1)
 				return -1;
+			/* RFC 9586: the match data have message numbers. */
+			if (q->seqs.n > 0 && (s->enabled & IMAP_UIDONLY))
+				return imap_fail(a,
+				    "[UIDREQUIRED] Message numbers are not used in this "
+				    "session");
 		} else
 			return imap_fail(a, "Unknown SELECT parameter");
 	} while (imap_try_char(a, ' '));

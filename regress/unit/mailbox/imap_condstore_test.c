@@ -268,6 +268,9 @@ uid_only(size_t step)
 	    "* 2 UIDFETCH (FLAGS (\\Draft \\Recent))\r\n* VANISHED 1\r\na OK NOOP "
 	    "completed\r\n");
 	imap_free(t);
+	say(s, step, "a ENABLE QRESYNC\r\nb SELECT INBOX (QRESYNC (1 1 1:3 (1 1)))\r\n",
+	    "* ENABLED QRESYNC\r\n* OK [HIGHESTMODSEQ @\r\na OK @\r\n"
+	    "b BAD [UIDREQUIRED] @\r\n");
 	imap_free(s);
 }
 
