@@ -30,7 +30,7 @@
 struct queued queued;
 
 static struct event *tick_ev;
-static int64_t clock_base; /* seconds since 1970 at monotonic 0 */
+static int64_t clock_base; /* milliseconds since 1970 at monotonic 0 */
 static int clock_set;
 static uint8_t hold_conf; /* at the last (re)load */
 
@@ -38,10 +38,10 @@ int64_t
 queue_now(void)
 {
 	if (!clock_set) {
-		clock_base = wall_s() - (int64_t)(now_ms() / 1000);
+		clock_base = wall_us() / 1000 - (int64_t)now_ms();
 		clock_set = 1;
 	}
-	return clock_base + (int64_t)(now_ms() / 1000);
+	return (clock_base + (int64_t)now_ms()) / 1000;
 }
 
 void
@@ -52,9 +52,9 @@ queue_clock_tick(void)
 
 	odd = !odd;
 	if (off > 1)
-		clock_base++; /* at twice the speed */
+		clock_base += 1000; /* at twice the speed */
 	else if (off < -1 && odd)
-		clock_base--; /* at half */
+		clock_base -= 1000; /* at half */
 }
 
 static void
