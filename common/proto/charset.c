@@ -380,7 +380,7 @@ table_feed(struct charset_conv *c, const char *in, size_t len, bool last, char *
 			/* All that is left is part of one character. */
 			memcpy(c->held + c->nheld, in + i, have);
 			c->nheld += (unsigned int)have;
-			i = len;
+			i += have;
 			break;
 		}
 		if (r <= 0) {
