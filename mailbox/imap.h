@@ -89,6 +89,8 @@ enum imap_enabled {
 	IMAP_REV2 = 8,
 	IMAP_UIDONLY = 16,
 };
+/* A message number under UIDONLY (RFC 9586). */
+#define IMAP_UIDREQUIRED "[UIDREQUIRED] Message numbers are not used in this session"
 
 struct imap_view_entry {
 	uint32_t uid;

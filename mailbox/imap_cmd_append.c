@@ -396,8 +396,7 @@ replaced(struct imap *s, struct imap_args *a, struct imap_append *p, bool uid)
 		return STOP_BAD;
 	}
 	if (!uid && (s->enabled & IMAP_UIDONLY)) {
-		(void)imap_fail(
-		    a, "[UIDREQUIRED] Message numbers are not used in this session");
+		(void)imap_fail(a, IMAP_UIDREQUIRED);
 		return STOP_BAD;
 	}
 	if ((!last && imap_number(a, &p->replaced) == -1) || imap_sp(a) == -1)

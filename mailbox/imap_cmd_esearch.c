@@ -329,8 +329,7 @@ parse(struct imap *s, struct imap_args *a, struct esearch *q, struct sources *fr
 	if ((q->options.result & IMAP_RETURN_SAVE) && from->others)
 		return imap_fail(a, "SAVE is for the selected mailbox alone");
 	if (q->options.numbers && (s->enabled & IMAP_UIDONLY))
-		return imap_fail(
-		    a, "[UIDREQUIRED] Message numbers are not used in this session");
+		return imap_fail(a, IMAP_UIDREQUIRED);
 	return 0;
 }
 

@@ -331,8 +331,7 @@ start(struct imap *s, struct imap_args *a, enum kind kind)
 	}
 	if (q->keys.numbers && (s->enabled & IMAP_UIDONLY)) {
 		search_free(&q->task);
-		imap_fail(
-		    a, "[UIDREQUIRED] Message numbers are not used in this session");
+		imap_fail(a, IMAP_UIDREQUIRED);
 		return;
 	}
 	if (q->keys.modseq)

@@ -35,9 +35,7 @@ parameters(struct imap *s, struct imap_args *a, bool *condstore, struct imap_qre
 				return -1;
 			/* RFC 9586: the match data have message numbers. */
 			if (q->seqs.n > 0 && (s->enabled & IMAP_UIDONLY))
-				return imap_fail(a,
-				    "[UIDREQUIRED] Message numbers are not used in this "
-				    "session");
+				return imap_fail(a, IMAP_UIDREQUIRED);
 		} else
 			return imap_fail(a, "Unknown SELECT parameter");
 	} while (imap_try_char(a, ' '));

@@ -348,7 +348,7 @@ run_command(struct imap *s)
 		return;
 	}
 	if ((s->enabled & IMAP_UIDONLY) && (c->flags & BY_NUMBER) && !s->uid) {
-		imap_bad(s, "[UIDREQUIRED] Message numbers are not used in this session");
+		imap_bad(s, IMAP_UIDREQUIRED);
 		return;
 	}
 	s->no_expunge = (c->flags & NO_EXPUNGE) != 0 && !s->uid;

@@ -646,8 +646,7 @@ imap_transfer(struct imap *s, struct imap_link *from, struct imap_link *to,
 		if (imap_set_parse(&a, &ids) == -1 || imap_end(&a) == -1)
 			error = a.error;
 		else if (transfer_is_uidonly(s) && !s->uid)
-			error = "[UIDREQUIRED] Message numbers are not used in this "
-				"session";
+			error = IMAP_UIDREQUIRED;
 		else
 			(void)imap_view_select(s, &ids, &x->uids, &x->n, &error);
 		imap_set_clear(&ids);
