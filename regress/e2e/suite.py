@@ -377,5 +377,15 @@ def main(module):
         except Exception:
             failed += 1
             traceback.print_exc(file=sys.stdout)
+            print_log(getattr(module, "fife", None))
             print(f"not ok - {name[5:]}", flush=True)
     return failed
+
+
+def print_log(fife):
+    """What the suite wrote last, beside a test that failed: it is gone with the suite."""
+    try:
+        for words in (("list",), ("log",)):
+            print("\n".join(fife.ctl(*words, check=False)[1].splitlines()[-60:]), flush=True)
+    except Exception as e:
+        print(f"no log: {e!r}", flush=True)
