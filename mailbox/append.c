@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 
 #include "common/log.h"
+#include "common/proto/recode.h"
 #include "mailbox/store_int.h"
 
 #define SYNC_EACH_MAX 8 /* more copies are synced with the file system */
@@ -128,6 +129,68 @@ append_abort(struct append *a)
 	(void)unlinkat(a->folder->dirfd, a->tmp, 0);
 	folder_close(a->folder);
 	free(a);
+}
+
+/* All octets to push; 0, or -1. */
+static int
+each_octet(struct append *a, struct recode *r,
+    int (*push)(struct recode *, const void *, size_t))
+{
+	char buf[BUFFER_SIZE];
+	ssize_t n;
+
+	for (off_t at = 0; (uint64_t)at < a->size; at += n) {
+		while ((n = pread(a->fd, buf, sizeof(buf), at)) == -1 && errno == EINTR)
+			;
+		if (n == -1)
+			a->error = store_errno(a->tmp);
+		if (n <= 0 || push(r, buf, (size_t)n) == -1)
+			return -1;
+	}
+	return 0;
+}
+
+static int
+put_recoded(void *arg, const void *data, size_t len)
+{
+	return append_write(arg, data, len) == STORE_OK ? 0 : -1;
+}
+
+enum store_error
+append_to_8bit(struct append *a)
+{
+	struct append *to = NULL, old;
+	struct recode *r;
+	bool needed;
+
+	if (a->error != STORE_OK || (a->error = go_on(a)) != STORE_OK ||
+	    (a->error = append_begin(a->folder, a->size, &to)) != STORE_OK)
+		return a->error;
+	if ((r = recode_new(RECODE_8BIT, put_recoded, to)) == NULL ||
+	    each_octet(a, r, recode_scan) == -1)
+		a->error = a->error != STORE_OK ? a->error : STORE_IO;
+	else {
+		needed = recode_scanned(r);
+		if (recode_impossible(r))
+			a->error = STORE_BINARY;
+		else if (!needed)
+			; /* most have none */
+		else if (each_octet(a, r, recode_push) == -1 || recode_end(r) == -1) {
+			if (a->error == STORE_OK)
+				a->error = to->error != STORE_OK ? to->error : STORE_IO;
+		} else {
+			old = *a;
+			a->fd = to->fd;
+			a->size = to->size;
+			memcpy(a->unique, to->unique, sizeof(a->unique));
+			memcpy(a->tmp, to->tmp, sizeof(a->tmp));
+			to->fd = old.fd;
+			memcpy(to->tmp, old.tmp, sizeof(to->tmp));
+		}
+	}
+	recode_free(r);
+	append_abort(to);
+	return a->error;
 }
 
 enum store_error

@@ -34,6 +34,7 @@
 struct message_in {
 	struct append *append;
 	uint64_t size;
+	bool binary; /* has come as literal8 */
 	uint8_t flags;
 	uint64_t keywords;
 	int64_t internal;
@@ -309,6 +310,13 @@ options(struct imap *s, struct imap_args *a, struct imap_append *p, bool dry)
 	return 0;
 }
 
+static void
+try_literal8(struct imap_args *a, struct imap_append *p, bool dry)
+{
+	if (imap_try_char(a, '~') && !dry && p->n > 0)
+		p->v[p->n - 1].binary = true;
+}
+
 /* Parts of CATENATE, to ")" or to a text. */
 static enum stop
 parts(struct imap *s, struct imap_args *a, struct imap_append *p, bool literal, bool dry)
@@ -319,7 +327,7 @@ parts(struct imap *s, struct imap_args *a, struct imap_append *p, bool literal, 
 		if (word(a, "TEXT")) {
 			if (imap_sp(a) == -1)
 				return STOP_BAD;
-			(void)imap_try_char(a, '~');
+			try_literal8(a, p, dry);
 			if (imap_peek(a) == -1 && literal) {
 				p->state = PARTS;
 				return STOP_DATA;
@@ -376,7 +384,7 @@ messages(
 				return STOP_BAD;
 			p->state = UTF8;
 		}
-		(void)imap_try_char(a, '~');
+		try_literal8(a, p, dry);
 		if (imap_peek(a) == -1 && literal)
 			return STOP_DATA;
 		(void)imap_fail(a, "A message literal is expected");
@@ -636,10 +644,14 @@ finish(struct imap *s, struct imap_append *p)
 	struct evbuffer *code = NULL;
 	bool replace = p->replace;
 	size_t removed = 0;
+	enum store_error e;
 
 	for (size_t i = 0; i < p->n; i++)
 		if (p->v[i].append == NULL || p->v[i].size == 0)
 			fail_no(p, "Empty message");
+	for (size_t i = 0; i < p->n && !p->failed; i++)
+		if (p->v[i].binary && (e = append_to_8bit(p->v[i].append)) != STORE_OK)
+			fail_store(p, e);
 	if (!p->failed && ((uids = calloc(p->n + 1, sizeof(*uids))) == NULL ||
 			      (code = evbuffer_new()) == NULL))
 		fail_no(p, "[UNAVAILABLE] Out of memory");

@@ -279,6 +279,7 @@ imap_no_store(struct imap *s, enum store_error e)
 		[STORE_GONE] = "[EXPUNGEISSUED] ",
 		[STORE_IO] = "[SERVERBUG] ",
 		[STORE_DENIED] = "[NOPERM] ",
+		[STORE_BINARY] = "[UNKNOWN-CTE] ",
 	};
 	const char *code = "";
 

@@ -43,6 +43,8 @@ store_error_text(enum store_error e)
 		return "A limit of this mailbox is reached";
 	case STORE_GONE:
 		return "The message is gone";
+	case STORE_BINARY:
+		return "NUL where no transfer encoding can hold it";
 	case STORE_IO:
 		return "Internal error of the mailbox";
 	}

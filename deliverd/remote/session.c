@@ -57,7 +57,7 @@ session_free(struct session *s, bool gently)
 	} else
 		conn_free(s->conn);
 	login_free(s->login);
-	convert_free(s->convert);
+	recode_free(s->convert);
 	smtp_out_free(s->engine);
 	free(s);
 }
@@ -197,20 +197,20 @@ begin_content(struct session *s)
 	s->offset = 0;
 	if (!smtp_out_needs_7bit(s->engine))
 		return 0;
-	if ((s->convert = convert_new(put_converted, s)) == NULL)
+	if ((s->convert = recode_new(RECODE_7BIT, put_converted, s)) == NULL)
 		goto no_memory;
 	for (; s->offset < total; s->offset += (uint64_t)n) {
 		if ((n = read_slice(s, buf, sizeof(buf))) == -1)
 			return unreadable(s);
-		if (convert_scan(s->convert, buf, (size_t)n) == -1)
+		if (recode_scan(s->convert, buf, (size_t)n) == -1)
 			goto no_memory;
 	}
 	s->offset = 0;
-	if (convert_scanned(s->convert))
+	if (recode_scanned(s->convert))
 		log_fact(LOG_DELIVERY, LOGL_INFO, "converted", KS("qid", s->job->qid),
 		    KS("host", s->mta));
 	else {
-		convert_free(s->convert);
+		recode_free(s->convert);
 		s->convert = NULL;
 	}
 	return 0;
@@ -234,14 +234,14 @@ feed(struct session *s)
 
 		if (s->offset >= total) {
 			s->feeding = false;
-			if (s->convert == NULL || convert_end(s->convert) == 0)
+			if (s->convert == NULL || recode_end(s->convert) == 0)
 				(void)smtp_out_content_end(s->engine);
 			break;
 		}
 		if ((n = read_slice(s, buf, sizeof(buf))) == -1)
 			return unreadable(s);
 		s->offset += (uint64_t)n;
-		rc = s->convert != NULL ? convert_push(s->convert, buf, (size_t)n)
+		rc = s->convert != NULL ? recode_push(s->convert, buf, (size_t)n)
 					: smtp_out_content(s->engine, buf, (size_t)n);
 		if (rc == -1)
 			s->feeding = false;
@@ -390,7 +390,7 @@ message_done(struct session *s)
 	bool more;
 
 	s->feeding = false;
-	convert_free(s->convert);
+	recode_free(s->convert);
 	s->convert = NULL;
 	/* The next member of a list, over the same connection as long as that is right.
 	 */

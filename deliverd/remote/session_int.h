@@ -4,7 +4,7 @@
 
 /* Shared by session.c and login.c. */
 
-#include "deliverd/remote/convert.h"
+#include "common/proto/recode.h"
 #include "deliverd/remote/remote.h"
 
 struct login;
@@ -22,7 +22,7 @@ struct session {
 	struct dnsaddr addr;
 	struct tlspolicy policy;
 	struct login *login;     /* while it goes on */
-	struct convert *convert; /* while content of a message is made 7-bit */
+	struct recode *convert; /* while content of a message is made 7-bit */
 	bool connected;
 	bool handshake;
 	bool implicit; /* TLS from the start */

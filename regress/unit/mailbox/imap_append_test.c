@@ -214,8 +214,16 @@ binary(size_t step)
 	append(s, step, "INBOX", "", "Content-Transfer-Encoding: x-own\r\n\r\nabc\r\n");
 	drive(s, "b SELECT INBOX\r\n", 16, step, out);
 	evbuffer_free(out);
-	OCTETS("a FETCH 1 BINARY.PEEK[TEXT]\r\n",
-	    "* 1 FETCH (BINARY[TEXT] ~{3}\r\nx\0y)\r\na OK FETCH completed\r\n");
+	/* No other literal can have a NUL: it is kept as base64. */
+	OCTETS("a FETCH 1 (BINARY.PEEK[1] BODY.PEEK[1])\r\n",
+	    "* 1 FETCH (BINARY[1] ~{3}\r\nx\0y BODY[1] {6}\r\neAB5\r\n)\r\n"
+	    "a OK FETCH completed\r\n");
+	say(s, step,
+	    "a FETCH 1 (BODY.PEEK[HEADER.FIELDS (Content-Transfer-Encoding)] BODY)\r\n",
+	    "* 1 FETCH (BODY[HEADER.FIELDS (Content-Transfer-Encoding)] {37}\r\n"
+	    "Content-Transfer-Encoding: base64\r\n\r\n BODY (\"text\" \"plain\" "
+	    "(\"charset\" "
+	    "\"unknown-8bit\") NIL NIL \"base64\" 6 1))\r\na OK FETCH completed\r\n");
 	OCTETS("a FETCH 3 (BINARY.SIZE[1] BINARY[1])\r\n",
 	    "* 3 FETCH (BINARY.SIZE[1] 11 BINARY[1] ~{11}\r\nhello\0world FLAGS (\\Seen "
 	    "\\Recent))\r\na OK FETCH completed\r\n");
@@ -231,6 +239,45 @@ binary(size_t step)
 	say(s, step, "a FETCH 2 BODY.PEEK[]\r\nb APPEND INBOX UTF8 (~{3+}\r\nabc\r\n",
 	    "* 2 FETCH (BODY[] {15}\r\nSubject: \xc3\xbc\r\n\r\n)\r\na OK FETCH "
 	    "completed\r\nb BAD @\r\n");
+	imap_free(s);
+}
+
+/* What no transfer encoding can hold is refused, and so is all that comes with it; texts
+ * of CATENATE are one message; a plain literal's octets are left alone. */
+static void
+binary_parts(size_t step)
+{
+	struct imap *s = imap_new(store, NULL, NULL);
+	struct evbuffer *out = evbuffer_new();
+	static const char
+	    two[] = "a APPEND INBOX ~{11+}\r\na: b\r\n\r\nx\0y ~{11+}\r\na: "
+		    "\0\r\n\r\nxyz\r\n",
+	    texts[] = "b APPEND INBOX CATENATE (TEXT ~{8+}\r\na: b\r\n\r\n TEXT "
+		      "~{3+}\r\n\0\0\0)\r\n",
+	    plain[] = "c APPEND INBOX {11+}\r\na: b\r\n\r\nx\0y\r\n",
+	    part[] = "d APPEND INBOX ~{136+}\r\n"
+		     "Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\n"
+		     "text\r\n--b\r\nContent-Type: image/x\r\n"
+		     "Content-Transfer-Encoding: binary\r\n\r\n\0\r\377\n\r\n"
+		     "--b--\r\n\r\n";
+
+	drive(s, two, sizeof(two) - 1, step, out);
+	drive(s, texts, sizeof(texts) - 1, step, out);
+	drive(s, plain, sizeof(plain) - 1, step, out);
+	drive(s, part, sizeof(part) - 1, step, out);
+	drive(s, "e SELECT INBOX\r\n", 16, step, out);
+	evbuffer_add(out, "", 1);
+	assert_non_null(strstr((char *)evbuffer_pullup(out, -1), "a NO [UNKNOWN-CTE] "));
+	assert_non_null(strstr((char *)evbuffer_pullup(out, -1), "* 3 EXISTS"));
+	evbuffer_free(out);
+	OCTETS("a FETCH 1 (BINARY.PEEK[1] BODY.PEEK[1])\r\n",
+	    "* 1 FETCH (BINARY[1] ~{3}\r\n\0\0\0 BODY[1] {6}\r\nAAAA\r\n)\r\n"
+	    "a OK FETCH completed\r\n");
+	OCTETS("a FETCH 2 BODY.PEEK[TEXT]\r\n",
+	    "* 2 FETCH (BODY[TEXT] {3}\r\nx\0y)\r\na OK FETCH completed\r\n");
+	OCTETS("a FETCH 3 (BINARY.PEEK[2] BODY.PEEK[2] BODY.PEEK[1])\r\n",
+	    "* 3 FETCH (BINARY[2] ~{4}\r\n\0\r\377\n BODY[2] {8}\r\nAA3/Cg== BODY[1] "
+	    "{4}\r\ntext)\r\na OK FETCH completed\r\n");
 	imap_free(s);
 }
 
@@ -276,6 +323,7 @@ TEST(several)
 TEST(catenate)
 TEST(replace)
 TEST(binary)
+TEST(binary_parts)
 
 int
 main(void)
@@ -286,6 +334,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_catenate, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_replace, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_binary, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_binary_parts, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_many_urls, setup, teardown),
 	};
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * 8-bit and binary messages to 7-bit ones; see convert.h.
+ * Messages to 7-bit ones, or to such without binary content; see recode.h.
  *
  *	HEADER -> LEAF			up to a boundary of the enclosing multiparts
  *	       -> MULTI (preamble)	the same
@@ -10,7 +10,7 @@
  * The line end before a boundary is the boundary's (RFC 2046, 5.1.1), so that it is
  * held back until the next line is seen.
  */
-#include "deliverd/remote/convert.h"
+#include "common/proto/recode.h"
 
 #include <stdint.h>
 #include <stdio.h>
@@ -39,18 +39,20 @@ enum encoding {
 	WITHIN_BASE64 /* likewise: they are no part of it */
 };
 
-struct convert {
-	convert_put put;
+struct recode {
+	enum recode_to to;
+	recode_put put;
 	void *arg;
 	bool scanning;
-	uint8_t needs[CONVERT_LEAVES_MAX / 8]; /* by number of the leaf */
+	bool impossible;
+	uint8_t needs[RECODE_LEAVES_MAX / 8]; /* by number of the leaf */
 	bool any;
 
 	enum mode mode;
 	unsigned int leaf;
 	enum cte cte; /* of the leaf */
 	enum encoding encoding;
-	char boundaries[CONVERT_DEPTH_MAX][MIME_BOUNDARY_MAX + 1];
+	char boundaries[RECODE_DEPTH_MAX][MIME_BOUNDARY_MAX + 1];
 	unsigned int depth;
 	bool top; /* the header is the message's own */
 
@@ -71,13 +73,14 @@ struct convert {
 	size_t group_len;
 };
 
-struct convert *
-convert_new(convert_put put, void *arg)
+struct recode *
+recode_new(enum recode_to to, recode_put put, void *arg)
 {
-	struct convert *c = calloc(1, sizeof(*c));
+	struct recode *c = calloc(1, sizeof(*c));
 
 	if (c == NULL)
 		return NULL;
+	c->to = to;
 	c->put = put;
 	c->arg = arg;
 	c->scanning = true;
@@ -86,7 +89,7 @@ convert_new(convert_put put, void *arg)
 }
 
 void
-convert_free(struct convert *c)
+recode_free(struct recode *c)
 {
 	if (c == NULL)
 		return;
@@ -95,13 +98,13 @@ convert_free(struct convert *c)
 }
 
 static int
-out(struct convert *c, const void *p, size_t len)
+out(struct recode *c, const void *p, size_t len)
 {
 	return c->scanning || len == 0 ? 0 : c->put(c->arg, p, len);
 }
 
 static int
-out_str(struct convert *c, const char *s)
+out_str(struct recode *c, const char *s)
 {
 	return out(c, s, strlen(s));
 }
@@ -109,7 +112,7 @@ out_str(struct convert *c, const char *s)
 /* ---- encodings ---- */
 
 static int
-qp_char(struct convert *c, unsigned char ch, bool escape)
+qp_char(struct recode *c, unsigned char ch, bool escape)
 {
 	char buf[8];
 	int n = escape ? snprintf(buf, sizeof(buf), "=%02X", ch)
@@ -125,7 +128,7 @@ qp_char(struct convert *c, unsigned char ch, bool escape)
 }
 
 static int
-qp_space(struct convert *c, bool at_end)
+qp_space(struct recode *c, bool at_end)
 {
 	char s = c->space;
 
@@ -134,7 +137,7 @@ qp_space(struct convert *c, bool at_end)
 }
 
 static int
-qp_text(struct convert *c, const char *p, size_t len)
+qp_text(struct recode *c, const char *p, size_t len)
 {
 	for (size_t i = 0; i < len; i++) {
 		unsigned char ch = (unsigned char)p[i];
@@ -150,7 +153,7 @@ qp_text(struct convert *c, const char *p, size_t len)
 }
 
 static int
-qp_eol(struct convert *c)
+qp_eol(struct recode *c)
 {
 	if (qp_space(c, true) == -1)
 		return -1;
@@ -159,7 +162,7 @@ qp_eol(struct convert *c)
 }
 
 static int
-b64_flush(struct convert *c)
+b64_flush(struct recode *c)
 {
 	char line[BASE64_ENCODED_SIZE(57)];
 	int n;
@@ -172,7 +175,7 @@ b64_flush(struct convert *c)
 }
 
 static int
-b64(struct convert *c, const char *p, size_t len)
+b64(struct recode *c, const char *p, size_t len)
 {
 	while (len > 0) {
 		size_t n = sizeof(c->group) - c->group_len;
@@ -189,14 +192,21 @@ b64(struct convert *c, const char *p, size_t len)
 	return 0;
 }
 
-/* Octets above 127 in what should have none. */
+/* An octet that the result may not have. */
+static bool
+forbidden(const struct recode *c, char ch)
+{
+	return ch == '\0' || (c->to == RECODE_7BIT && (unsigned char)ch >= 0x80);
+}
+
+/* Such octets in what should have none and cannot be encoded. */
 static int
-without_8bit(struct convert *c, const char *p, size_t len, bool as_qp, char instead)
+without(struct recode *c, const char *p, size_t len, bool as_qp, char instead)
 {
 	char buf[4];
 
 	for (size_t i = 0, from = 0;; i++) {
-		if (i < len && (unsigned char)p[i] < 0x80 && p[i] != '\0')
+		if (i < len && !forbidden(c, p[i]))
 			continue;
 		if (out(c, p + from, i - from) == -1)
 			return -1;
@@ -215,24 +225,44 @@ without_8bit(struct convert *c, const char *p, size_t len, bool as_qp, char inst
 /* ---- leaves ---- */
 
 static void
-mark(struct convert *c)
+mark(struct recode *c)
 {
 	c->any = true;
-	if (c->leaf < CONVERT_LEAVES_MAX)
+	if (c->leaf < RECODE_LEAVES_MAX)
 		c->needs[c->leaf / 8] |= (uint8_t)(1u << c->leaf % 8);
 }
 
-static bool
-needed(const struct convert *c)
+/* A NUL in a leaf: can base64 or an escape of quoted-printable hold it? */
+static void
+mark_nul(struct recode *c)
 {
-	if (c->leaf >= CONVERT_LEAVES_MAX)
-		return c->cte == CTE_8BIT || c->cte == CTE_BINARY;
+	c->impossible |= c->cte == CTE_BASE64 || c->cte == CTE_UUENCODE ||
+			 c->cte == CTE_UNKNOWN ||
+			 (c->leaf >= RECODE_LEAVES_MAX && c->cte != CTE_BINARY);
+	mark(c);
+}
+
+static bool
+needed(const struct recode *c)
+{
+	if (c->leaf >= RECODE_LEAVES_MAX)
+		return c->cte == CTE_BINARY ||
+		       (c->cte == CTE_8BIT && c->to == RECODE_7BIT);
 	return (c->needs[c->leaf / 8] >> c->leaf % 8 & 1) != 0;
 }
 
 static int
-text(struct convert *c, const char *p, size_t len)
+text(struct recode *c, const char *p, size_t len)
 {
+	if (c->scanning && c->to == RECODE_8BIT) {
+		if (len > 0 && memchr(p, '\0', len) != NULL) {
+			if (c->mode == IN_LEAF)
+				mark_nul(c);
+			else
+				c->impossible = true;
+		}
+		return 0;
+	}
 	if (c->scanning) {
 		c->column += len;
 		if (c->mode != IN_LEAF) {
@@ -248,16 +278,16 @@ text(struct convert *c, const char *p, size_t len)
 		return 0;
 	}
 	if (c->mode == IN_MULTI)
-		return without_8bit(c, p, len, false, '?');
+		return without(c, p, len, false, '?');
 	switch (c->encoding) {
 	case TO_QP:
 		return qp_text(c, p, len);
 	case TO_BASE64:
 		return b64(c, p, len);
 	case WITHIN_QP:
-		return without_8bit(c, p, len, true, '\0');
+		return without(c, p, len, true, '\0');
 	case WITHIN_BASE64:
-		return without_8bit(c, p, len, false, '=');
+		return without(c, p, len, false, '=');
 	default:
 		return out(c, p, len);
 	}
@@ -265,7 +295,7 @@ text(struct convert *c, const char *p, size_t len)
 
 /* The line end that was held back belongs to the leaf after all. */
 static int
-eol_out(struct convert *c)
+eol_out(struct recode *c)
 {
 	size_t n = c->eol_len;
 
@@ -282,7 +312,7 @@ eol_out(struct convert *c)
 
 /* No more of this part: what its encoding holds back. */
 static int
-leaf_end(struct convert *c)
+leaf_end(struct recode *c)
 {
 	int rc = 0;
 
@@ -306,7 +336,7 @@ struct field {
 
 /* The first field of that name in the header; to is behind its last line. */
 static bool
-find_field(const struct convert *c, const char *name, struct field *f, size_t *value)
+find_field(const struct recode *c, const char *name, struct field *f, size_t *value)
 {
 	size_t at = 0, n = strlen(name);
 
@@ -343,7 +373,7 @@ struct type {
 };
 
 static void
-read_type(const struct convert *c, struct type *t)
+read_type(const struct recode *c, struct type *t)
 {
 	struct mime_param params[16];
 	char store[2048];
@@ -364,7 +394,7 @@ read_type(const struct convert *c, struct type *t)
 }
 
 static enum cte
-read_cte(const struct convert *c)
+read_cte(const struct recode *c)
 {
 	struct field f;
 	size_t v, end;
@@ -379,7 +409,7 @@ read_cte(const struct convert *c)
 }
 
 static enum encoding
-choose(const struct convert *c, const struct type *t)
+choose(const struct recode *c, const struct type *t)
 {
 	if (!needed(c))
 		return AS_IT_IS;
@@ -387,6 +417,9 @@ choose(const struct convert *c, const struct type *t)
 		return WITHIN_QP;
 	if (c->cte == CTE_BASE64)
 		return WITHIN_BASE64;
+	if (c->to == RECODE_8BIT)
+		return c->cte == CTE_UUENCODE || c->cte == CTE_UNKNOWN ? AS_IT_IS
+								       : TO_BASE64;
 	return strncmp(t->name, "text/", 5) == 0 || strncmp(t->name, "message/", 8) == 0
 		   ? TO_QP
 		   : TO_BASE64;
@@ -394,18 +427,15 @@ choose(const struct convert *c, const struct type *t)
 
 /* The header with another encoding; the empty line is not in it. */
 static int
-header_out(struct convert *c, const struct type *t, const char *cte)
+header_out(struct recode *c, const struct type *t, const char *cte)
 {
-	struct field f = { 0, 0 };
+	struct field old = { c->header_len, c->header_len }, f;
 	size_t v;
 
 	if (cte == NULL)
 		return out(c, c->header, c->header_len);
-	if (find_field(c, "Content-Transfer-Encoding", &f, &v)) {
-		if (out(c, c->header, f.from) == -1 ||
-		    out(c, c->header + f.to, c->header_len - f.to) == -1)
-			return -1;
-	} else if (out(c, c->header, c->header_len) == -1)
+	(void)find_field(c, "Content-Transfer-Encoding", &old, &v);
+	if (out(c, c->header, old.from) == -1)
 		return -1;
 	/* A message without MIME that has 8-bit content all the same (RFC 1428). */
 	if (c->top && !find_field(c, "MIME-Version", &f, &v) &&
@@ -414,48 +444,60 @@ header_out(struct convert *c, const struct type *t, const char *cte)
 	if (c->top && !t->there &&
 	    out_str(c, "Content-Type: text/plain; charset=unknown-8bit\r\n") == -1)
 		return -1;
-	if (out_str(c, "Content-Transfer-Encoding: ") == -1 || out_str(c, cte) == -1)
+	if (out_str(c, "Content-Transfer-Encoding: ") == -1 || out_str(c, cte) == -1 ||
+	    out_str(c, "\r\n") == -1)
 		return -1;
-	return out_str(c, "\r\n");
+	return old.to < c->header_len ? out(c, c->header + old.to, c->header_len - old.to)
+				      : 0;
+}
+
+/* Is the encoding that the part names more than the result has? */
+static bool
+to_be_said(const struct recode *c)
+{
+	return c->cte == CTE_BINARY || (c->cte == CTE_8BIT && c->to == RECODE_7BIT);
 }
 
 static int
-header_end(struct convert *c, const char *empty, size_t empty_len)
+header_end(struct recode *c, const char *empty, size_t empty_len)
 {
 	struct type t;
-	const char *cte = NULL;
-	bool nested;
+	const char *cte = NULL, *plain = c->to == RECODE_7BIT ? "7bit" : "8bit";
+	bool nested, multi, over = c->header_over;
 
-	if (c->header_over)
+	if (over)
 		t = (struct type){ .there = true, .name = "application/octet-stream" };
 	else
 		read_type(c, &t);
-	c->cte = c->header_over ? CTE_7BIT : read_cte(c);
+	c->cte = over ? CTE_UNKNOWN : read_cte(c);
 	c->encoding = AS_IT_IS;
 	nested = strcmp(t.name, "message/rfc822") == 0 && c->cte != CTE_QP &&
 		 c->cte != CTE_BASE64;
-	if (strncmp(t.name, "multipart/", 10) == 0 && t.boundary[0] != '\0' &&
-	    c->depth < CONVERT_DEPTH_MAX && c->cte != CTE_QP && c->cte != CTE_BASE64) {
+	multi = strncmp(t.name, "multipart/", 10) == 0;
+	if (multi && t.boundary[0] != '\0' && c->depth < RECODE_DEPTH_MAX &&
+	    c->cte != CTE_QP && c->cte != CTE_BASE64) {
 		c->mode = IN_MULTI;
 		strlcpy(c->boundaries[c->depth++], t.boundary, sizeof(c->boundaries[0]));
 	} else if (!nested)
 		c->mode = IN_LEAF;
 	if (c->mode == IN_LEAF) {
+		/* base64 would hide its parts */
+		if (multi && c->to == RECODE_8BIT)
+			c->cte = CTE_UNKNOWN;
 		if (c->scanning && c->cte == CTE_BINARY)
 			mark(c);
 		c->encoding = choose(c, &t);
-		if (c->header_over)
+		if (over)
 			c->encoding = AS_IT_IS;
 		cte = c->encoding == TO_QP       ? "quoted-printable"
 		      : c->encoding == TO_BASE64 ? "base64"
 						 : NULL;
 		/* It says 8bit and has none of it. */
-		if (c->encoding == AS_IT_IS &&
-		    (c->cte == CTE_8BIT || c->cte == CTE_BINARY))
-			cte = "7bit";
-	} else if (c->cte == CTE_8BIT || c->cte == CTE_BINARY)
-		cte = "7bit";
-	if (c->scanning && (c->cte == CTE_8BIT || c->cte == CTE_BINARY))
+		if (c->encoding == AS_IT_IS && to_be_said(c))
+			cte = plain;
+	} else if (to_be_said(c))
+		cte = plain;
+	if (c->scanning && to_be_said(c))
 		c->any = true;
 	if (header_out(c, &t, cte) == -1 || out(c, empty, empty_len) == -1)
 		return -1;
@@ -466,11 +508,13 @@ header_end(struct convert *c, const char *empty, size_t empty_len)
 }
 
 static int
-header_add(struct convert *c, const char *p, size_t len)
+header_add(struct recode *c, const char *p, size_t len)
 {
+	if (c->scanning && len > 0 && memchr(p, '\0', len) != NULL)
+		c->impossible = true;
 	if (c->header_over)
 		return out(c, p, len);
-	if (c->header_len + len > CONVERT_HEADER_MAX) {
+	if (c->header_len + len > RECODE_HEADER_MAX) {
 		c->header_over = true;
 		if (out(c, c->header, c->header_len) == -1)
 			return -1;
@@ -497,7 +541,7 @@ header_add(struct convert *c, const char *p, size_t len)
 
 /* The innermost multipart whose boundary the line is; -1: none. */
 static int
-boundary(const struct convert *c, const char *p, size_t len, bool *closing)
+boundary(const struct recode *c, const char *p, size_t len, bool *closing)
 {
 	int best = -1;
 	size_t best_len = 0;
@@ -520,13 +564,15 @@ boundary(const struct convert *c, const char *p, size_t len, bool *closing)
 }
 
 static int
-boundary_line(struct convert *c, int which, bool closing, const char *p, size_t len,
+boundary_line(struct recode *c, int which, bool closing, const char *p, size_t len,
     const char *eol, size_t eol_len)
 {
 	/* Encoded text ends its own last line but for quoted-printable. */
 	bool ended = c->mode == IN_LEAF && c->encoding == TO_BASE64 && !c->scanning;
 	size_t held = c->eol_len;
 
+	if (c->scanning && memchr(p, '\0', len) != NULL)
+		c->impossible = true;
 	if (c->mode == IN_HEADER && header_end(c, NULL, 0) == -1)
 		return -1;
 	if (leaf_end(c) == -1)
@@ -537,14 +583,14 @@ boundary_line(struct convert *c, int which, bool closing, const char *p, size_t 
 	c->depth = (unsigned int)which + (closing ? 0 : 1);
 	c->mode = closing ? IN_MULTI : IN_HEADER;
 	c->encoding = AS_IT_IS;
-	if (without_8bit(c, p, len, false, '?') == -1)
+	if (without(c, p, len, false, '?') == -1)
 		return -1;
 	return out(c, eol, eol_len);
 }
 
 /* A line, or what there is of one that is too long to be held. */
 static int
-take_line(struct convert *c, const char *p, size_t len, const char *eol, size_t eol_len)
+take_line(struct recode *c, const char *p, size_t len, const char *eol, size_t eol_len)
 {
 	bool closing = false;
 	int which = c->in_line ? -1 : boundary(c, p, len, &closing);
@@ -566,7 +612,7 @@ take_line(struct convert *c, const char *p, size_t len, const char *eol, size_t 
 }
 
 static int
-take(struct convert *c, const char *p, size_t len)
+take(struct recode *c, const char *p, size_t len)
 {
 	while (len > 0) {
 		const char *nl = memchr(p, '\n', len);
@@ -605,7 +651,7 @@ take(struct convert *c, const char *p, size_t len)
 }
 
 static int
-finish(struct convert *c)
+finish(struct recode *c)
 {
 	size_t n = c->line_len;
 
@@ -620,13 +666,13 @@ finish(struct convert *c)
 }
 
 int
-convert_scan(struct convert *c, const void *p, size_t len)
+recode_scan(struct recode *c, const void *p, size_t len)
 {
 	return take(c, p, len);
 }
 
 bool
-convert_scanned(struct convert *c)
+recode_scanned(struct recode *c)
 {
 	if (finish(c) == -1)
 		c->any = true;
@@ -644,14 +690,20 @@ convert_scanned(struct convert *c)
 	return c->any;
 }
 
+bool
+recode_impossible(const struct recode *c)
+{
+	return c->impossible;
+}
+
 int
-convert_push(struct convert *c, const void *p, size_t len)
+recode_push(struct recode *c, const void *p, size_t len)
 {
 	return take(c, p, len);
 }
 
 int
-convert_end(struct convert *c)
+recode_end(struct recode *c)
 {
 	return finish(c);
 }
