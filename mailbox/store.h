@@ -323,8 +323,9 @@ void append_set_lazy(struct append *);
 /* Its UID, before the commit; one that has perhaps been given already is not taken, and
  * the message gets the next. */
 void append_set_uid(struct append *, uint32_t uid);
-/* Binary content as base64 (RFC 3516, 6; recode.h), once all is written, before the commit:
- * no literal but literal8 can have a NUL (RFC 9051, 4.3.1). STORE_BINARY: impossible. */
+/* Binary content as base64 (RFC 3516, 6; recode.h), once all is written, before the
+ * commit: no literal but literal8 can have a NUL (RFC 9051, 4.3.1). STORE_BINARY:
+ * impossible. */
 enum store_error append_to_8bit(struct append *);
 void append_abort(struct append *);
 
