@@ -217,8 +217,10 @@ int imap_view_select(
 void imap_print_fetch(struct imap *, uint32_t uid, struct evbuffer *);
 /* VANISHED for n > 0 UIDs. */
 void imap_print_vanished(struct imap *, const uint32_t *uids, size_t n, bool earlier);
-/* "FLAGS (...)" of a message. */
-void imap_print_flags(struct imap *, const struct message *, struct evbuffer *);
+/* "FLAGS (...)" of a message, for the client: without keywords that it was not told in
+ * FLAGS; imap_view_sync() tells both later. */
+void imap_print_flags(struct imap *, const struct message *);
+void imap_print_all_flags(struct imap *, const struct message *, struct evbuffer *);
 void imap_print_flag_list(struct imap *, const char *before, const char *after);
 /* Those that this session may change (RFC 4314, 5.1.1). */
 void imap_print_permanent_flags(struct imap *);

@@ -136,6 +136,15 @@ only_uids(const struct fetch *f)
 	return true;
 }
 
+static bool
+asked(const struct fetch *f, enum imap_item_kind kind)
+{
+	for (size_t k = 0; k < f->items.n; k++)
+		if (f->items.v[k].kind == kind)
+			return true;
+	return false;
+}
+
 /* Begin with the message f->i. 0: it is gone. The client was not told yet: its sequence
  * number still has its UID. */
 static int
@@ -166,6 +175,9 @@ message_begin(struct imap *s, struct fetch *f)
 	if (f->seen && !s->readonly && (m->flags & FLAG_SEEN) == 0 &&
 	    (imap_rights_here(s) & ACL_SEEN))
 		set_seen(s, f, uid);
+	/* Another session may have made keywords, which FLAGS must have told first. */
+	if (f->tell_flags || asked(f, IMAP_ITEM_FLAGS))
+		imap_view_tell_keywords(s);
 	imap_print_fetch(s, uid, s->out);
 	f->item = 0;
 	return 1;
@@ -311,7 +323,7 @@ item_begin(struct imap *s, struct fetch *f, const struct imap_item *it)
 	switch (it->kind) {
 	case IMAP_ITEM_FLAGS:
 		f->tell_flags = false;
-		imap_print_flags(s, m, s->out);
+		imap_print_flags(s, m);
 		break;
 	case IMAP_ITEM_UID:
 		evbuffer_add_printf(s->out, "UID %u", m->uid);
@@ -360,15 +372,6 @@ item_begin(struct imap *s, struct fetch *f, const struct imap_item *it)
 		cached_item(s, f, IMAP_ITEM_PREVIEW, uid);
 		break;
 	}
-}
-
-static bool
-asked(const struct fetch *f, enum imap_item_kind kind)
-{
-	for (size_t k = 0; k < f->items.n; k++)
-		if (f->items.v[k].kind == kind)
-			return true;
-	return false;
 }
 
 /* The message became \Seen; with CONDSTORE also its UID and its modification sequence

@@ -246,7 +246,7 @@ imap_qresync_tell(struct imap *s, struct imap_qresync *q)
 		imap_print_fetch(s, m->uid, s->out);
 		if ((s->enabled & IMAP_UIDONLY) == 0)
 			evbuffer_add_printf(s->out, "UID %u ", m->uid);
-		imap_print_flags(s, m, s->out);
+		imap_print_flags(s, m);
 		evbuffer_add_printf(
 		    s->out, " MODSEQ (%llu))\r\n", (unsigned long long)m->modseq);
 	}

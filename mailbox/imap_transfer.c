@@ -130,7 +130,7 @@ open_own(struct imap *s, struct transfer *x, char *date, size_t cap)
 	x->have_content = true;
 	x->left = x->content.len;
 	msg = folder_message(s->folder, at);
-	imap_print_flags(s, msg, x->line);
+	imap_print_all_flags(s, msg, x->line);
 	if (date_format_imap(msg->internal, msg->zone, date, cap) == -1)
 		return transfer_failed(x, "[CANNOT] A message has no date");
 	return 0;

@@ -6,6 +6,7 @@
  * is gone it is the first messages of the folder, and costs nothing.
  */
 #include <event2/buffer.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -275,8 +276,8 @@ static const struct {
 };
 #define N_SYSTEM (sizeof(system_flags) / sizeof(system_flags[0]))
 
-void
-imap_print_flags(struct imap *s, const struct message *m, struct evbuffer *out)
+static void
+print_flags(struct imap *s, const struct message *m, int keywords, struct evbuffer *out)
 {
 	uint32_t seq = imap_view_seq(s, m->uid);
 	const char *sp = "";
@@ -291,7 +292,8 @@ imap_print_flags(struct imap *s, const struct message *m, struct evbuffer *out)
 		evbuffer_add_printf(out, "%s\\Recent", sp);
 		sp = " ";
 	}
-	for (int i = folder_keywords_next(s->folder, m->keywords, -1); i != -1;
+	for (int i = folder_keywords_next(s->folder, m->keywords, -1);
+	     i != -1 && i < keywords;
 	     i = folder_keywords_next(s->folder, m->keywords, i)) {
 		const char *name = folder_keyword(s->folder, i);
 
@@ -301,6 +303,18 @@ imap_print_flags(struct imap *s, const struct message *m, struct evbuffer *out)
 		}
 	}
 	evbuffer_add(out, ")", 1);
+}
+
+void
+imap_print_flags(struct imap *s, const struct message *m)
+{
+	print_flags(s, m, s->n_keywords, s->out);
+}
+
+void
+imap_print_all_flags(struct imap *s, const struct message *m, struct evbuffer *out)
+{
+	print_flags(s, m, INT_MAX, out);
 }
 
 static int
@@ -433,7 +447,9 @@ imap_flags(struct imap_args *a, struct folder *f, bool create, uint8_t *flags,
 void
 imap_view_tell_keywords(struct imap *s)
 {
-	if (count_keywords(s->folder) != s->n_keywords)
+	/* Keywords are only ever added, unless the folder was read anew. */
+	if (folder_keyword(s->folder, s->n_keywords) != NULL ||
+	    (s->n_keywords > 0 && folder_keyword(s->folder, s->n_keywords - 1) == NULL))
 		imap_print_flag_list(s, "FLAGS ", ")");
 }
 
@@ -501,7 +517,7 @@ tell_flags(struct imap *s)
 		imap_print_fetch(s, m->uid, s->out);
 		if ((s->enabled & IMAP_UIDONLY) == 0)
 			evbuffer_add_printf(s->out, "UID %u ", m->uid);
-		imap_print_flags(s, m, s->out);
+		imap_print_flags(s, m);
 		if (s->enabled & IMAP_CONDSTORE)
 			evbuffer_add_printf(
 			    s->out, " MODSEQ (%llu)", (unsigned long long)m->modseq);

@@ -193,6 +193,55 @@ utf8_accept(size_t step)
 	imap_free(s);
 }
 
+#define SYSTEM "\\Answered \\Flagged \\Deleted \\Seen \\Draft"
+
+/* A keyword that another session made is in a FETCH only after FLAGS had it. */
+static void
+new_keywords(size_t step)
+{
+	static const char fetch[] = "c FETCH 1 (BODY.PEEK[] FLAGS)\r\n";
+	struct imap *a = imap_new(store, NULL, NULL), *b = imap_new(store, NULL, NULL);
+	struct evbuffer *out = evbuffer_new();
+	size_t big = 2 * IMAP_HIGH_WATER;
+	char *msg = malloc(big + 100), *got;
+	int n = snprintf(msg, 100, "x APPEND INBOX {%zu+}\r\nSubject: x\r\n\r\n", big);
+
+	memset(msg + n, 'x', big - 14);
+	memcpy(msg + n + big - 14, "\r\n", 2);
+	drive(a, msg, (size_t)n + big - 12, 100000, out);
+	free(msg);
+	drive(a, "a SELECT INBOX\r\n", 16, step, out);
+	drive(b, "a SELECT INBOX\r\nb STORE 1 FLAGS.SILENT (one)\r\n", 46, step, out);
+	evbuffer_drain(out, evbuffer_get_length(out));
+	/* Asked at once, before anything else could tell. */
+	say(a, step, "a FETCH 1 (FLAGS)\r\n",
+	    "* FLAGS (" SYSTEM " one)\r\n* 1 FETCH (FLAGS (\\Recent one))\r\n"
+	    "* 1 FETCH (UID 1 FLAGS (\\Recent one))\r\na OK FETCH completed\r\n");
+	/* While the message is being sent. */
+	assert_int_equal(
+	    imap_input(a, (const uint8_t *)fetch, strlen(fetch)), strlen(fetch));
+	(void)imap_run(a, 0);
+	assert_false(imap_idle(a));
+	drive(b, "c STORE 1 FLAGS.SILENT (two)\r\n", 30, step, out);
+	evbuffer_drain(out, evbuffer_get_length(out));
+	drive(a, "", 0, step, out);
+	while (!imap_idle(a)) {
+		evbuffer_add_buffer(out, imap_output(a));
+		(void)imap_run(a, 0);
+	}
+	evbuffer_add_buffer(out, imap_output(a));
+	evbuffer_add(out, "", 1);
+	got = (char *)evbuffer_pullup(out, -1);
+	got = strstr(got, "x FLAGS ");
+	assert_non_null(got);
+	like(got + 1,
+	    " FLAGS (\\Recent))\r\n* FLAGS (" SYSTEM " one two)\r\n"
+	    "* 1 FETCH (UID 1 FLAGS (\\Recent two))\r\nc OK FETCH completed\r\n");
+	evbuffer_free(out);
+	imap_free(a);
+	imap_free(b);
+}
+
 #define TEST(name)                            \
 	static void test_##name(void **state) \
 	{                                     \
@@ -204,6 +253,7 @@ TEST(compress)
 TEST(metadata)
 TEST(progress)
 TEST(utf8_accept)
+TEST(new_keywords)
 
 int
 main(void)
@@ -214,6 +264,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_metadata, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_progress, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_utf8_accept, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_new_keywords, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
