@@ -154,7 +154,7 @@ int
 imap_idle(const struct imap *s)
 {
 	return s->task == NULL && s->state != IMAP_ENDED &&
-	       !imap_remote_append_blocked(s);
+	       !imap_remote_append_blocked(s) && !imap_share_is_inside(s);
 }
 
 static int64_t
@@ -497,7 +497,7 @@ imap_run(struct imap *s, size_t unsent)
 		imap_remote_idle_news(s);
 	else if (s->task == NULL && s->notify != NULL && s->append == NULL)
 		imap_remote_news(s);
-	if (s->state == IMAP_ENDED)
+	if (s->state == IMAP_ENDED || imap_share_is_inside(s))
 		return 0;
 	if (evbuffer_get_length(s->out) + unsent >= IMAP_HIGH_WATER)
 		return 0;

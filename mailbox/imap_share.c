@@ -124,12 +124,23 @@ imap_share_ready(struct imap_link *l)
 	news(s);
 }
 
+bool
+imap_share_is_inside(const struct imap *s)
+{
+	const struct imap_link *l = s->share == NULL ? NULL : s->share->selected;
+
+	return l != NULL && s->task == NULL && l->skip == 0 && l->reply.inside &&
+	       !l->dropping;
+}
+
 void
 imap_share_lost(struct imap_link *l)
 {
 	struct imap *s = l->imap;
 
 	l->state = IMAP_LINK_LOST;
+	if (l == s->share->selected && imap_share_is_inside(s))
+		s->state = IMAP_ENDED;
 	if (s->share->selected == l) {
 		s->share->selected = NULL;
 		s->share->lost = true;
@@ -154,6 +165,9 @@ imap_share_poll(struct imap *s)
 		imap_remote_append_poll(s);
 		return;
 	}
+	l = s->share->selected;
+	if (imap_share_is_inside(s) && now - l->used_ms > IMAP_SHARE_PATIENCE_MS)
+		imap_share_lost(l);
 	for (l = LIST_FIRST(&s->share->links); l != NULL; l = next) {
 		next = LIST_NEXT(l, entry);
 		if (l->state != IMAP_LINK_OPEN ||

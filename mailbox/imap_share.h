@@ -137,6 +137,9 @@ imap_share_is_remote(const struct imap *s)
 	return s->share != NULL && (s->share->selected != NULL || s->share->lost);
 }
 int64_t imap_share_now(void); /* monotonic, ms */
+/* What came unasked of the selected mailbox has reached the client in part: until its end
+ * nothing else can be said, and no command be begun. */
+bool imap_share_is_inside(const struct imap *);
 /*
  * Whose is that name? 0: the session's own; 1: owner; -1: of the tree of other users, but
  * no folder of any.

@@ -555,6 +555,68 @@ guest(size_t step)
 	imap_free(s);
 }
 
+/* What the link has for bob, and what he gets. */
+static void
+comes(struct imap *s, size_t step, const char *reply, const char *want)
+{
+	struct evbuffer *out = evbuffer_new();
+
+	if (reply[0] != '\0') {
+		evbuffer_add(far.link->in, reply, strlen(reply));
+		imap_share_ready(far.link);
+	}
+	settle(s, step, out);
+	evbuffer_add(out, "", 1);
+	like((char *)evbuffer_pullup(out, -1), want);
+	evbuffer_free(out);
+}
+
+/* Nothing is said in the middle of a response that comes unasked. */
+static void
+in_part(size_t step)
+{
+	static const char command[] = "d STATUS INBOX (MESSAGES)\r\n",
+			  part[] = "* 2 FETCH (BODY[] {6}\r\nabc";
+	struct imap *s = session(true), *own = imap_new(other, NULL, NULL);
+
+	tells(s, step,
+	    "a NOTIFY SET (selected (MessageNew (BODY.PEEK[]) MessageExpunge)) "
+	    "(personal (MailboxName))\r\n",
+	    "a OK @\r\n");
+	answers(s, "b EXAMINE " F "\r\n", "fife1 OK x\r\n* 1 EXISTS\r\nb OK x\r\n",
+	    "* 1 EXISTS\r\nb OK x\r\n");
+	comes(s, step, part, part);
+	say(own, step, "c CREATE new\r\n", "c OK @\r\n");
+	comes(s, step, "", "");
+	assert_false(imap_idle(s));
+	assert_int_equal(imap_input(s, (const uint8_t *)command, strlen(command)), 0);
+	comes(s, step, "def", "def");
+	assert_false(imap_idle(s));
+	comes(s, step, ")\r\n", ")\r\n* LIST (\\HasNoChildren) \"/\" new\r\n");
+	tells(s, step, command, "* STATUS INBOX (MESSAGES 0)\r\nd OK @\r\n");
+	/* One whose end does not come, */
+	comes(s, step, part, part);
+	far.link->used_ms -= IMAP_SHARE_PATIENCE_MS - 60000;
+	imap_poll(s, false);
+	assert_false(imap_ended(s));
+	far.link->used_ms -= 60000 + 1;
+	imap_poll(s, false);
+	assert_true(imap_ended(s));
+	comes(s, step, "", "");
+	end(s);
+	imap_free(own);
+	/* and one whose sender is lost. */
+	s = session(true);
+	tells(s, step, "a NOTIFY SET (selected (MessageNew MessageExpunge))\r\n",
+	    "a OK @\r\n");
+	answers(s, "b EXAMINE " F "\r\n", "fife1 OK x\r\n* 1 EXISTS\r\nb OK x\r\n",
+	    "* 1 EXISTS\r\nb OK x\r\n");
+	comes(s, step, part, part);
+	imap_share_lost(far.link);
+	assert_true(imap_ended(s));
+	end(s);
+}
+
 /* LIST does not wait for a process that says nothing, and what comes late is nobody's. */
 static void
 silent(size_t step)
@@ -607,6 +669,7 @@ TEST(told)
 TEST(lost)
 TEST(notify)
 TEST(hostile)
+TEST(in_part)
 TEST(guest)
 TEST(silent)
 
@@ -620,6 +683,8 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_notify, share_setup, share_teardown),
 		cmocka_unit_test_setup_teardown(
 		    test_hostile, share_setup, share_teardown),
+		cmocka_unit_test_setup_teardown(
+		    test_in_part, share_setup, share_teardown),
 		cmocka_unit_test_setup_teardown(test_guest, share_setup, share_teardown),
 		cmocka_unit_test_setup_teardown(test_silent, share_setup, share_teardown),
 	};
