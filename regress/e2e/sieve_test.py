@@ -299,6 +299,26 @@ def test_managesieve_scripts():
         c.close()
 
 
+def test_announced_extensions():
+    """Each is one that a script may require, alone and with all the others."""
+    c = ManageSieve(tls=True)
+    try:
+        names = re.search(r'"SIEVE" "([^"]*)"', "".join(c.capabilities)).group(1).split()
+        assert len(names) > 20, names
+        for name in names:
+            assert c.do("CHECKSCRIPT", f'require "{name}";\r\nkeep;\r\n')[0] == "OK", name
+            assert c.do("CHECKSCRIPT", f'require "{name}x";\r\nkeep;\r\n')[0] == "NO", name
+        every = ", ".join(f'"{name}"' for name in names)
+        status, _, line = c.do('PUTSCRIPT "all"', f"require [{every}];\r\nkeep;\r\n")
+        assert status == "OK", line
+        assert c.do('SETACTIVE "all"')[0] == "OK"
+        fife.send("eve@elsewhere.test", [ALICE], message("under all extensions"))
+        folder_has("under all extensions", "INBOX")
+        assert c.do('SETACTIVE ""')[0] == "OK" and c.do('DELETESCRIPT "all"')[0] == "OK"
+    finally:
+        c.close()
+
+
 def test_managesieve_in_pieces():
     c = ManageSieve(login=None)
     plain = base64.b64encode(f"\0{ALICE}\0{fife.passwords[ALICE]}".encode())
