@@ -379,8 +379,25 @@ held_get(const char *id, struct held *h)
 	return open_file(dir_held, id, h);
 }
 
+/* 1: it is that list's; 0: there is none; -1: errno, ENOENT: it is another one's. */
+static int
+is_of(const char *id, const char *list)
+{
+	struct held h;
+	int fd = held_get(id, &h);
+
+	if (fd == -1)
+		return errno == ENOENT ? 0 : -1;
+	close(fd);
+	if (strcmp(h.list, list) == 0)
+		return 1;
+	errno = ENOENT;
+	return -1;
+}
+
 int
-held_take(const char *id, uint64_t queue_id, uint32_t rcpt, struct held *h)
+held_take(
+    const char *id, const char *list, uint64_t queue_id, uint32_t rcpt, struct held *h)
 {
 	char name[64];
 
@@ -388,6 +405,8 @@ held_take(const char *id, uint64_t queue_id, uint32_t rcpt, struct held *h)
 		errno = ENOENT;
 		return -1;
 	}
+	if (is_of(id, list) == -1)
+		return -1;
 	snprintf(name, sizeof(name), "%s-%" PRIx64 "-%x", id, queue_id, rcpt);
 	if (renameat(dir_held, id, dir_done, name) == 0) {
 		n_held -= n_held > 0;
@@ -399,12 +418,14 @@ held_take(const char *id, uint64_t queue_id, uint32_t rcpt, struct held *h)
 }
 
 int
-held_discard(const char *id)
+held_discard(const char *id, const char *list)
 {
 	if (!held_id_valid(id)) {
 		errno = ENOENT;
 		return -1;
 	}
+	if (list != NULL && is_of(id, list) == -1)
+		return -1;
 	if (unlinkat(dir_held, id, 0) == -1)
 		return -1;
 	n_held -= n_held > 0;

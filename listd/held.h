@@ -54,11 +54,12 @@ int held_put(const struct held *, const char *prefix, int fd);
 int held_get(const char *id, struct held *);
 /*
  * The delivery takes it: the same as held_get(). ENOENT also when another one has taken
- * it before.
+ * it before, or when it is another list's, which keeps it.
  */
-int held_take(const char *id, uint64_t queue_id, uint32_t rcpt, struct held *);
-/* 0, or -1 with errno. */
-int held_discard(const char *id);
+int held_take(
+    const char *id, const char *list, uint64_t queue_id, uint32_t rcpt, struct held *);
+/* That list's, or NULL, any. 0, or -1 with errno. */
+int held_discard(const char *id, const char *list);
 /* In no order; cb returns nonzero to stop. */
 void held_walk(int (*cb)(const struct held *, void *), void *arg);
 /* Deliveries below that id are over: forget what they took. */

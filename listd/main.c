@@ -249,7 +249,7 @@ cmd_discard(struct ctl *c, int argc, char **argv)
 	for (int i = 0; i < argc; i++) {
 		if (held_arg(c, argv[i], &h) == -1)
 			return;
-		if (held_discard(argv[i]) == 0)
+		if (held_discard(argv[i], NULL) == 0)
 			log_fact(LOG_DELIVERY, LOGL_INFO, "list-discarded",
 			    KS("list", h.list), KS("from", h.author), KS("id", h.id),
 			    KS("why", "by the administrator"));

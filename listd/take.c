@@ -347,14 +347,12 @@ no_such_post(struct take *t)
 static int
 take_held(struct take *t)
 {
-	int fd = held_take(t->detail, t->m.queue_id, t->m.rcpt, &t->held);
+	int fd = held_take(t->detail, t->m.list, t->m.queue_id, t->m.rcpt, &t->held);
 
 	if (fd == -1 && errno == ENOENT)
 		return 0;
-	if (fd == -1 || strcmp(t->held.list, t->m.list) != 0) {
+	if (fd == -1) {
 		log_warn("held post %s of %s", t->detail, t->m.list);
-		if (fd != -1)
-			close(fd);
 		later(t, "the held post cannot be read now");
 		return -1;
 	}
@@ -404,7 +402,7 @@ take_reject(struct take *t)
 static void
 take_discard(struct take *t)
 {
-	if (held_discard(t->detail) == 0)
+	if (held_discard(t->detail, t->m.list) == 0)
 		say(t, "list-discarded", "", t->detail);
 	answer(t, JOB_DELIVERED, "2.0.0", "the held post is removed");
 }

@@ -16,6 +16,8 @@
 #include "common/compat/compat.h"
 #include "listd/held.h"
 
+#define LIST "talk@example.org"
+
 static char dir[64];
 
 static int
@@ -55,7 +57,7 @@ put(uint64_t queue_id, const char *text)
 	assert_non_null(f);
 	fputs(text, f);
 	fflush(f);
-	assert_int_equal(put_of("talk@example.org", queue_id, f, strlen(text), &h), 0);
+	assert_int_equal(put_of(LIST, queue_id, f, strlen(text), &h), 0);
 	fclose(f);
 	return h;
 }
@@ -97,25 +99,31 @@ test_once(void **state)
 	assert_int_equal(pread(fd, buf, sizeof(buf), (off_t)g.offset), (ssize_t)(4 + 7));
 	assert_memory_equal(buf, "X: ymessage", 11);
 	close(fd);
+	/* An owner of another list has no say. */
+	assert_int_equal(held_take(h.id, "more@example.org", 8, 2, &g), -1);
+	assert_int_equal(errno, ENOENT);
+	assert_int_equal(held_discard(h.id, "more@example.org"), -1);
+	assert_int_equal(errno, ENOENT);
+	assert_int_equal(n_there(), 1);
 	/* One delivery takes it, as often as it is repeated, and no other. */
 	for (int i = 0; i < 3; i++) {
-		fd = held_take(h.id, 9, 2, &g);
+		fd = held_take(h.id, LIST, 9, 2, &g);
 		assert_int_not_equal(fd, -1);
 		assert_int_equal(g.size, 7);
 		close(fd);
 	}
-	assert_int_equal(held_take(h.id, 10, 2, &g), -1);
+	assert_int_equal(held_take(h.id, LIST, 10, 2, &g), -1);
 	assert_int_equal(errno, ENOENT);
 	assert_int_equal(n_there(), 0);
 	/* The delivery that brought it comes late once more: it is not held again. */
 	put(7, "message");
 	assert_int_equal(n_there(), 0);
 	held_forget(9);
-	fd = held_take(h.id, 9, 2, &g);
+	fd = held_take(h.id, LIST, 9, 2, &g);
 	assert_int_not_equal(fd, -1);
 	close(fd);
 	held_forget(10);
-	assert_int_equal(held_take(h.id, 9, 2, &g), -1);
+	assert_int_equal(held_take(h.id, LIST, 9, 2, &g), -1);
 }
 
 static void
@@ -133,9 +141,9 @@ test_removed(void **state)
 	put(2, "two");
 	held_expire(1000 + HELD_DAYS * 86400, gone, &n);
 	assert_int_equal(n, 0);
-	assert_int_equal(held_discard(h.id), 0);
-	assert_int_equal(held_discard(h.id), -1);
-	assert_int_equal(held_discard("../held/x"), -1);
+	assert_int_equal(held_discard(h.id, LIST), 0);
+	assert_int_equal(held_discard(h.id, LIST), -1);
+	assert_int_equal(held_discard("../held/x", NULL), -1);
 	assert_int_equal(held_get("../secret", &g), -1);
 	held_expire(1001 + HELD_DAYS * 86400, gone, &n);
 	assert_int_equal(n, 1);
@@ -181,9 +189,9 @@ test_flood(void **state)
 	assert_int_equal(errno, EDQUOT);
 	assert_int_equal(put_of("more@example.org", ++id, f, 1, &h), 0);
 	/* One more for the first when an owner has seen to one. */
-	assert_int_equal(held_discard(h.id), 0);
+	assert_int_equal(held_discard(h.id, NULL), 0);
 	held_id(1, 0, h.id);
-	assert_int_equal(held_discard(h.id), 0);
+	assert_int_equal(held_discard(h.id, NULL), 0);
 	assert_int_equal(put_of("talk@example.org", ++id, f, 1, &h), 0);
 	/* By octets, which are not read for that. */
 	assert_int_equal(
