@@ -484,7 +484,7 @@ expire_one(const struct held *h, void *arg)
 {
 	const struct expiry *x = arg;
 
-	if (h->time < x->before && held_discard(h->id) == 0)
+	if (h->time < x->before && held_discard(h->id, NULL) == 0)
 		x->cb(h, x->arg);
 	return 0;
 }
