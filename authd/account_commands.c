@@ -96,6 +96,7 @@ user_show(struct ctl *c, int argc, char **argv)
 	ctl_row(c, CTL_FACTS);
 	ctl_str(c, "address", u.address);
 	ctl_str(c, "state", u.disabled ? "disabled" : "active");
+	ctl_bool(c, "administrator", u.administrator);
 	ctl_u64(c, "uid", u.uid);
 	ctl_str(c, "mailbox", u.mailbox);
 	ctl_str(c, "group", u.group);
@@ -267,6 +268,9 @@ account_set(struct user *u, const char *key, const char *value)
 		return limit_parse(l, value, &u->limits.v[l]);
 	if (strcmp(key, "disabled") == 0)
 		return parse_yes(value, &u->disabled) == 0 ? NULL : "expected yes or no";
+	if (strcmp(key, "administrator") == 0)
+		return parse_yes(value, &u->administrator) == 0 ? NULL
+								: "expected yes or no";
 	if (strcmp(key, "forward") == 0)
 		return set_forward(u, value);
 	if (strcmp(key, "forward-keep") == 0)
@@ -285,7 +289,8 @@ account_set(struct user *u, const char *key, const char *value)
 		return set_group(u, value);
 	if (strcmp(key, "suspect") == 0)
 		return set_suspect(u, value);
-	return "unknown key: expected disabled, forward, forward-keep, vacation, "
+	return "unknown key: expected disabled, administrator, forward, forward-keep, "
+	       "vacation, "
 	       "vacation-subject, scram, send-as, pop3-folders, "
 	       "group, suspect or a limit (messages-hour, messages-day, "
 	       "recipients-hour, recipients-day, recipients-message, message-size, "
@@ -310,7 +315,7 @@ user_set(struct ctl *c, int argc, char **argv)
 {
 	struct user u;
 	enum dir_status st;
-	int was_disabled, scram = -1;
+	int was_disabled, was_administrator, scram = -1;
 
 	if (bulk_is_pattern(argv[0])) {
 		bulk_user_set(c, argc, argv);
@@ -319,6 +324,7 @@ user_set(struct ctl *c, int argc, char **argv)
 	if (user_arg(c, argv[0], &u) == -1)
 		return;
 	was_disabled = u.disabled;
+	was_administrator = u.administrator;
 	for (int i = 1; i < argc; i++) {
 		char *value = strchr(argv[i], '=');
 		const char *bad = "expected KEY=VALUE";
@@ -350,8 +356,12 @@ user_set(struct ctl *c, int argc, char **argv)
 		if (ch != NULL)
 			channel_send(ch, MSG_AUTHD_MBOXD_KICK, 0, &d, -1);
 	}
+	if (st == DIR_OK && u.administrator != was_administrator)
+		log_fact(LOG_LOGIN, LOGL_INFO,
+		    u.administrator ? "administrator-made" : "administrator-unmade",
+		    KS("user", u.address));
 	if (st == DIR_OK)
-		quota_review(&u);
+		quota_changed(&u);
 	if (st != DIR_OK)
 		ctl_done(c, CTL_TEMPFAIL, "%s: %s", u.address, dir_status_text(st));
 	else if (scram == -1)
@@ -450,6 +460,7 @@ user_sessions(struct ctl *c, int argc, char **argv)
 		ctl_str(c, "method", l->method);
 		ctl_str(c, "by", l->by[0] != '\0' ? l->by : "password");
 		ctl_str(c, "tls", l->tls);
+		ctl_bool(c, "quotaset", l->quotaset);
 		ctl_time(c, "since", l->since);
 		ctl_row_end(c);
 	}

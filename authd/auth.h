@@ -17,6 +17,7 @@ struct auth {
 	uint8_t secret[32];     /* directory_secret() */
 	struct limits limits;   /* fife.conf's */
 	int quota_hard;         /* waiting for room is no use */
+	int quotaset;           /* administrators may set limits over IMAP */
 	struct msg_conf_watch watch;
 	struct x509_store_st *client_ca; /* NULL: certificates by fingerprint only */
 };

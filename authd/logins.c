@@ -20,6 +20,7 @@
 #include "authd/external.h"
 #include "authd/guess.h"
 #include "authd/login_delay.h"
+#include "authd/quota_admin.h"
 #include "authd/sasl.h"
 #include "authd/saslprep.h"
 #include "authd/records.h"
@@ -132,8 +133,10 @@ answer(struct channel *ch, uint64_t request, enum sasl_status status, uint64_t l
 	struct msg_sasl_result r = { .status = (uint8_t)status, .login = login };
 	const struct login *l = login_find(login);
 
-	if (l != NULL)
+	if (l != NULL) {
 		r.message_size_max = l->message_size_max;
+		r.quotaset = l->quotaset;
+	}
 
 	r.data = (const uint8_t *)challenge;
 	r.data_len = strlen(challenge);
@@ -345,6 +348,7 @@ admit(struct exchange *x)
 	strlcpy(l->tls, x->tls, sizeof(l->tls));
 	strlcpy(l->by, x->by, sizeof(l->by));
 	l->message_size_max = account_limit(&x->user, &g, LIMIT_MESSAGE_SIZE, NULL);
+	l->quotaset = quota_admin_grants(l, &x->user) != 0;
 	if (guesses != NULL)
 		guess_forget(guesses, x->user.address);
 	if (x->service == SERVICE_SMTP) {

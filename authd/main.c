@@ -20,7 +20,9 @@
 #include "authd/logins.h"
 #include "authd/programs.h"
 #include "authd/quota.h"
+#include "authd/quota_admin.h"
 #include "authd/rcpt.h"
+#include "authd/records.h"
 #include "authd/rules.h"
 #include "authd/srs.h"
 #include "authd/verified.h"
@@ -61,6 +63,7 @@ auth_open_mailbox(struct channel *for_whom, enum mbox_purpose purpose, uint64_t 
     const struct user *u, const char *client, channel_answer_cb cb, void *arg)
 {
 	struct channel *mboxd = daemon_peer(ROLE_MBOXD);
+	const struct login *l = purpose == MBOX_IMAP ? login_find(token) : NULL;
 	struct msg_mbox_open o = { .token = token,
 		.uid = u->uid,
 		.quota = account_quota(u, LIMIT_QUOTA),
@@ -72,6 +75,7 @@ auth_open_mailbox(struct channel *for_whom, enum mbox_purpose purpose, uint64_t 
 	o.role = (uint8_t)channel_role(for_whom);
 	o.instance = channel_instance(for_whom);
 	o.purpose = (uint8_t)purpose;
+	o.quotaset = l != NULL && l->quotaset;
 	strlcpy(o.address, u->address, sizeof(o.address));
 	strlcpy(o.mailbox, u->mailbox, sizeof(o.mailbox));
 	strlcpy(o.client, client, sizeof(o.client));
@@ -161,6 +165,7 @@ take_conf(void)
 	    [LIMIT_SESSIONS] = limits_conf.sessions,
 	} };
 	auth.quota_hard = limits_conf.quota_hard;
+	auth.quotaset = conf.quotaset;
 	auth.watch = watch_conf;
 	verified_set_life((uint64_t)conf.password_memory_s * 1000);
 	X509_STORE_free(auth.client_ca);
@@ -400,6 +405,9 @@ on_peer_message(struct channel *ch, struct msg *m)
 	case MSG_SMTPD_AUTHD_URL:
 	case MSG_MBOXD_AUTHD_URL:
 		urls_message(ch, m);
+		break;
+	case MSG_MBOXD_AUTHD_QUOTA:
+		quota_admin_message(ch, m);
 		break;
 	case MSG_MBOXD_AUTHD_SHARES:
 	case MSG_MBOXD_AUTHD_SHARE:

@@ -191,6 +191,22 @@ quota_review(const struct user *u)
 		judge(u, quota_table_get(table, u->mailbox));
 }
 
+void
+quota_changed(const struct user *u)
+{
+	struct channel *mboxd = daemon_peer(ROLE_MBOXD);
+	struct quota_limits l = limits_of(u);
+	struct msg_mbox_limits m = { .quota = l.octets,
+		.quota_messages = l.messages,
+		.quota_hard = (uint8_t)auth.quota_hard };
+
+	quota_review(u);
+	strlcpy(m.mailbox, u->mailbox, sizeof(m.mailbox));
+	/* Without mboxd there is no such process. */
+	if (mboxd != NULL)
+		(void)channel_send(mboxd, MSG_AUTHD_MBOXD_LIMITS, 0, &m, -1);
+}
+
 static void
 look_again(const struct user *u, struct quota_use *use)
 {

@@ -80,6 +80,8 @@ void quota_close(void);
 void quota_report(const struct msg_mbox_used_by *);
 /* Another limit holds: perhaps the user is to be warned, or need not be any more. */
 void quota_review(const struct user *);
+/* The same, and the mailbox's process, if it runs, is told. */
+void quota_changed(const struct user *);
 /* Has that mailbox room? What is thought to be full for long is looked at again. */
 enum quota_answer quota_check(const struct user *, uint64_t size);
 /* 0, or -1: nothing is known about it. */

@@ -84,6 +84,7 @@ login_new(uint64_t channel, const char *address)
 	while (l->id == 0 || login_find(l->id) != NULL);
 	l->channel = channel;
 	l->since = wall_s();
+	l->began_ms = now_ms();
 	strlcpy(l->address, address, sizeof(l->address));
 	LIST_INSERT_HEAD(&by_id[l->id % BUCKETS], l, bucket);
 	LIST_INSERT_HEAD(list_of(l->address), l, same);

@@ -19,8 +19,10 @@ struct login {
 	uint64_t channel; /* serial */
 	int64_t since;
 	uint64_t message_size_max;
-	uint32_t granted; /* recipients, and not yet in a message of the queue */
-	uint8_t service;  /* enum service */
+	uint32_t granted;  /* recipients, and not yet in a message of the queue */
+	uint8_t service;   /* enum service */
+	uint8_t quotaset;  /* the right went with it, see quota_admin.h */
+	uint64_t began_ms; /* monotonic */
 	char address[ADDRESS_MAX + 1];
 	char client[64];
 	char method[32];

@@ -390,7 +390,8 @@ imap_login_opened(struct login *login, bool ok, const char *text)
 	struct imap_login *l = (struct imap_login *)login;
 
 	struct imap_offer offer = { .message_limit = login->facts.message_limit,
-		.save_limit = login->facts.save_limit };
+		.save_limit = login->facts.save_limit,
+		.quotaset = login->facts.quotaset };
 	char more[IMAP_OFFER_MAX];
 
 	if (ok)

@@ -70,6 +70,8 @@ int imap_set_guest(struct imap *, const char *prefix, const char *identifiers);
 void imap_set_owner(struct imap *, const char *address);
 /* To be called at once; otherwise nothing is offered. */
 void imap_set_offer(struct imap *, const struct imap_offer *);
+/* By what authd knows the session's login, for what it may beyond its own mailbox. */
+void imap_set_login(struct imap *, uint64_t login);
 /* "* BYE": the process ends. */
 void imap_bye(struct imap *, const char *text);
 
@@ -131,6 +133,7 @@ struct imap {
 	struct imap_share *share; /* of other users' mailboxes; NULL: there are none */
 	bool waiting;             /* the task is, for something from outside */
 	struct imap_offer offer;  /* what this session may */
+	uint64_t login;           /* of offer.quotaset */
 	int64_t progress_ms;      /* after so long a client is told of progress */
 	int64_t progress_last;    /* when the task began, or was told of; monotonic */
 

@@ -115,6 +115,12 @@ imap_set_offer(struct imap *s, const struct imap_offer *offer)
 }
 
 void
+imap_set_login(struct imap *s, uint64_t login)
+{
+	s->login = login;
+}
+
+void
 imap_free(struct imap *s)
 {
 	if (s == NULL)

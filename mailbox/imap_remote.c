@@ -471,7 +471,8 @@ dispatch(struct imap *s, struct imap_args *a)
 	if ((r = find_route(&v)) == NULL || (n = calloc(1, sizeof(*n))) == NULL)
 		return 0;
 	s->no_expunge = false;
-	if (read_names(s, a, r->where, n) == -1)
+	if ((r->where == ROOT && s->offer.quotaset) ||
+	    read_names(s, a, r->where, n) == -1)
 		rv = 0;
 	else if (r->where == SOURCES && !only_selected(a))
 		rv = 0;

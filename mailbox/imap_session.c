@@ -341,8 +341,9 @@ introduce(struct session *s, struct store *store, const struct msg_mbox_label *l
 	bool guest = label->purpose == MBOX_SHARED;
 	char prefix[IMAP_GUEST_PREFIX_MAX + 1];
 
-	struct imap_offer offer = { .quotaset = false };
+	struct imap_offer offer = { .quotaset = !guest && label->quotaset != 0 };
 
+	imap_set_login(s->imap, guest ? 0 : label->token);
 	session_limits(&offer.message_limit, &offer.save_limit);
 	imap_set_offer(s->imap, &offer);
 	(void)strlcpy(s->owner, label->address, sizeof(s->owner));

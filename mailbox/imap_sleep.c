@@ -9,12 +9,13 @@
 #include "mailbox/imap.h"
 #include "mailbox/imap_share.h"
 
-#define VERSION 1
+#define VERSION 2
 #define IDLING 1
 #define READONLY 2
 #define SELECTED 4
 #define EXPUNGE_PENDING 8
 #define SAVED 16
+#define QUOTASET 32
 #define VIEW_MAX (1u << 24) /* messages */
 
 /* ---- putting away ---- */
@@ -119,8 +120,9 @@ imap_sleep(struct imap *s, struct evbuffer *out)
 	    (s->idling ? IDLING : 0) | (s->readonly ? READONLY : 0) |
 		(s->folder != NULL ? SELECTED : 0) |
 		(s->expunge_pending ? EXPUNGE_PENDING : 0) |
-		(s->saved != NULL ? SAVED : 0),
+		(s->saved != NULL ? SAVED : 0) | (s->offer.quotaset ? QUOTASET : 0),
 	    1);
+	put(out, s->login, 8);
 	put(out, s->enabled, 4);
 	put(out, s->bad, 4);
 	put_text(out, s->tag);
@@ -292,12 +294,14 @@ imap_wake(struct imap *s, const uint8_t *octets, size_t len)
 	if (take(&r, 1) != VERSION)
 		return -1;
 	flags = (unsigned int)take(&r, 1);
+	s->login = take(&r, 8);
 	s->enabled = (unsigned int)take(&r, 4);
 	s->bad = (unsigned int)take(&r, 4);
 	take_text(&r, s->tag, sizeof(s->tag));
 	if (r.failed || ((flags & SELECTED) && take_folder(s, &r, flags) == -1) ||
 	    r.failed || r.len != 0)
 		return -1;
+	s->offer.quotaset = (flags & QUOTASET) != 0;
 	s->idling = (flags & IDLING) != 0;
 	/* What has happened meanwhile is told at the next turn. */
 	s->woken = s->idling && s->folder != NULL;

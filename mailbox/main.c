@@ -18,6 +18,7 @@
 #include "common/sandbox.h"
 #include "mailbox/fts.h"
 #include "mailbox/imap_fetch.h"
+#include "mailbox/quota_asks.h"
 #include "mailbox/session.h"
 #include "mailbox/site.h"
 #include "mailbox/shares.h"
@@ -154,6 +155,16 @@ open_store(void)
 	return 0;
 }
 
+static void
+set_quota(uint64_t octets, uint64_t messages, int hard)
+{
+	me.quota = octets;
+	me.quota_messages = messages;
+	me.quota_hard = hard;
+	if (me.store != NULL)
+		store_set_quota(me.store, octets, messages);
+}
+
 /* Somebody may have removed files behind our back: what is there counts, not the index.
  */
 static void
@@ -192,12 +203,9 @@ session_start(struct msg *m)
 	}
 	/* authd may have another by now; mboxd does not know it when root asks. */
 	if (label->purpose != MBOX_ADMIN) {
-		me.quota = label->quota;
-		me.quota_messages = label->quota_messages;
-		me.quota_hard = label->quota_hard;
+		set_quota(label->quota, label->quota_messages, label->quota_hard);
 		me.message_limit = label->message_limit;
 		me.save_limit = label->save_limit;
-		store_set_quota(me.store, label->quota, label->quota_messages);
 	}
 	/* mboxd asks for nothing but that (cells_look()). */
 	if (label->purpose == MBOX_ADMIN && label->address[0] == '\0')
@@ -290,6 +298,10 @@ mboxd_message(struct channel *ch, struct msg *m, void *arg)
 	case MSG_MBOXD_MAILBOX_SCRIPTS:
 		(void)site_take(m->fd, m->p.site_scripts.size);
 		break;
+	case MSG_MBOXD_MAILBOX_LIMITS:
+		set_quota(m->p.mbox_limits.quota, m->p.mbox_limits.quota_messages,
+		    m->p.mbox_limits.quota_hard);
+		break;
 	case MSG_MBOXD_MAILBOX_LOG:
 		logd_take(msg_take_fd(m));
 		break;
@@ -315,6 +327,7 @@ mboxd_lost(struct channel *ch, const char *why, void *arg)
 	me.mboxd = NULL;
 	shares_mboxd_gone();
 	url_asks_init(NULL);
+	quota_asks_init(NULL);
 	stop("mboxd is gone");
 }
 
@@ -411,6 +424,7 @@ mailbox_main(const struct mailbox_start *start)
 	    event_add(me.ev_flush, &first) == -1)
 		_exit(1);
 	url_asks_init(me.mboxd);
+	quota_asks_init(me.mboxd);
 	store_set_learn(imap_learn);
 	shares_init(me.base, me.mboxd, start->other_users);
 	if (start->log_fd != -1)

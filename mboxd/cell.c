@@ -15,6 +15,7 @@
 #include "common/daemon.h"
 #include "common/log.h"
 #include "mboxd/launcher.h"
+#include "mboxd/quotas.h"
 #include "mboxd/shares.h"
 #include "mboxd/urls.h"
 
@@ -155,6 +156,10 @@ cell_message(struct channel *ch, struct msg *m, void *arg)
 		urls_ask(ch, c->facts.mailbox, m);
 		return;
 	}
+	if (m->type == MSG_MAILBOX_MBOXD_QUOTA) {
+		quotas_ask(ch, c->facts.mailbox, m);
+		return;
+	}
 	if (m->type == MSG_MAILBOX_MBOXD_SHARES || m->type == MSG_MAILBOX_MBOXD_SHARE ||
 	    m->type == MSG_MAILBOX_MBOXD_GRANTS) {
 		shares_message(ch, c->facts.mailbox, m);
@@ -257,6 +262,17 @@ cell_quota(struct cell *c, const struct msg_mbox_open *o)
 	c->facts.quota = o->quota;
 	c->facts.quota_messages = o->quota_messages;
 	c->facts.quota_hard = o->quota_hard;
+}
+
+void
+cell_limits(struct cell *c, const struct msg_mbox_limits *m)
+{
+	c->facts.quota = m->quota;
+	c->facts.quota_messages = m->quota_messages;
+	c->facts.quota_hard = m->quota_hard;
+	/* One that reads nothing is dealt with at its next session. */
+	if (!c->leaving && c->ch != NULL && channel_queued(c->ch) <= UNREAD_MAX)
+		(void)channel_send(c->ch, MSG_MBOXD_MAILBOX_LIMITS, 0, m, -1);
 }
 
 struct cell *

@@ -38,6 +38,8 @@ struct cell *cell_find(const char *mailbox);
 /* NULL: it cannot be (logged). */
 struct cell *cell_new(const struct msg_mbox_open *);
 void cell_quota(struct cell *, const struct msg_mbox_open *);
+/* From here on; the process is told. */
+void cell_limits(struct cell *, const struct msg_mbox_limits *);
 /* It was given something to do. */
 void cell_used(struct cell *);
 /* Told to exit. */

@@ -160,6 +160,7 @@ do_open(struct request *r)
 	label.quota = o->quota; /* authd knows the default too */
 	label.quota_messages = o->quota_messages;
 	label.quota_hard = o->quota_hard;
+	label.quotaset = o->quotaset;
 	label.message_limit = conf.message_limit;
 	label.save_limit = conf.save_limit;
 	strlcpy(session.mailbox, o->mailbox, sizeof(session.mailbox));
@@ -397,6 +398,25 @@ cells_look(const char *mailbox, uint32_t uid)
 {
 	if (mailbox_name_valid(mailbox))
 		cells_admin(mailbox, "", uid, look_given, NULL);
+}
+
+void
+cells_limits(const struct msg_mbox_limits *m)
+{
+	struct cell *c = cell_find(m->mailbox);
+	struct request *r;
+
+	/* What waits was sent before. */
+	TAILQ_FOREACH (r, &requests, entry)
+		if (r->type == MSG_AUTHD_MBOXD_OPEN &&
+		    strcmp(r->open.mailbox, m->mailbox) == 0) {
+			r->open.quota = m->quota;
+			r->open.quota_messages = m->quota_messages;
+			r->open.quota_hard = m->quota_hard;
+		}
+	sleepers_limits(m);
+	if (c != NULL)
+		cell_limits(c, m);
 }
 
 void

@@ -46,6 +46,8 @@ void cells_admin_forget(void *arg);
 /* One of another user's process, known there as guest says. -1: given() is not called. */
 int cells_share(
     const struct msg_mbox_open *, const char *guest, cells_given given, void *arg);
+/* Other limits hold for a mailbox, and its process is told. */
+void cells_limits(const struct msg_mbox_limits *);
 /* End the sessions of a mailbox now. */
 void cells_kick(const char *mailbox);
 /* The scripts of the site, for those that start and for those that run; fd is taken, -1:

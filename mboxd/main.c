@@ -128,6 +128,9 @@ on_peer_message(struct channel *ch, struct msg *m)
 	case MSG_AUTHD_MBOXD_FETCH:
 		urls_fetch(ch, m);
 		break;
+	case MSG_AUTHD_MBOXD_LIMITS:
+		cells_limits(&m->p.mbox_limits);
+		break;
 	case MSG_AUTHD_MBOXD_KICK:
 		cells_kick(m->p.mbox_dir.mailbox);
 		break;

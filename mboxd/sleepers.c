@@ -238,6 +238,18 @@ sleepers_give(const char *mailbox,
 }
 
 void
+sleepers_limits(const struct msg_mbox_limits *m)
+{
+	struct sleeper *s = find(m->mailbox);
+
+	if (s == NULL)
+		return;
+	s->cell.quota = m->quota;
+	s->cell.quota_messages = m->quota_messages;
+	s->cell.quota_hard = m->quota_hard;
+}
+
+void
 sleepers_drop(const char *mailbox)
 {
 	struct sleeper *s = find(mailbox);

@@ -15,6 +15,7 @@
 
 struct event_base;
 struct msg;
+struct msg_mbox_limits;
 
 /* What a process of the mailbox is started with. */
 struct sleeper_cell {
@@ -36,6 +37,8 @@ int sleepers_take(const struct sleeper_cell *, struct msg *m);
 /* Hands them all on: give() takes fd, -1 from it ends the session. */
 void sleepers_give(const char *mailbox,
     int (*give)(int fd, const uint8_t *state, size_t len, void *arg), void *arg);
+/* Their process is to be started with these. */
+void sleepers_limits(const struct msg_mbox_limits *);
 /* Ends them. */
 void sleepers_drop(const char *mailbox);
 void sleepers_retry(void);

@@ -139,6 +139,7 @@ check_imap(struct conf *c, char *err, size_t cap)
 	else {
 		c->mailbox.message_limit = all;
 		c->mailbox.save_limit = save;
+		c->directory.quotaset = c->imap.quotaset;
 		return 0;
 	}
 	return -1;

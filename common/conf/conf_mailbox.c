@@ -39,6 +39,8 @@ static const struct conf_setting imap_settings[] = { FRONT("30m"),
 	{ "message-limit", CONF_COUNT, CONF_AT(msg_conf_front, message_limit), 0, 100000,
 	    "0" },
 	{ "save-limit", CONF_COUNT, CONF_AT(msg_conf_front, save_limit), 0, 100000, "0" },
+	/* authd needs it; conf_check.c */
+	{ "quotaset", CONF_YES, CONF_AT(msg_conf_front, quotaset), .initial = "no" },
 	{ NULL } };
 static const struct conf_setting pop3_settings[] = { FRONT("10m"),
 	{ "login-delay", CONF_TIME, CONF_AT(msg_conf_front, login_delay_s), 0, 86400,

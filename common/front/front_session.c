@@ -374,6 +374,7 @@ verified(struct session *s, const struct msg_sasl_result *r)
 	s->login_id = r->login;
 	strlcpy(s->address, r->address, sizeof(s->address));
 	s->state = OPENING;
+	s->login->facts.quotaset = r->quotaset != 0;
 	front.proto->login_result(s->login, LOGIN_OK, NULL, 0, "");
 	set_timer(s, OPEN_TIMEOUT_MS);
 	LIST_FOREACH (e, &early, entry)

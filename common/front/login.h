@@ -34,6 +34,7 @@ struct login_facts {
 	uint32_t login_delay_s; /* between logins of a user, as CAPA of POP3 tells */
 	uint32_t message_limit; /* of IMAP (RFC 9738), as save_limit; 0: none */
 	uint32_t save_limit;
+	bool quotaset; /* of IMAP (RFC 9208); once the user is known */
 };
 
 enum login_action {

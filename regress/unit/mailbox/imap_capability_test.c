@@ -73,6 +73,8 @@ static const struct {
 	{ "QUOTA", "a GETQUOTA \"\"\r\n", "* QUOTA \"\" (" },
 	{ "QUOTA=RES-STORAGE", "a GETQUOTAROOT INBOX\r\n", "(STORAGE " },
 	{ "QUOTA=RES-MESSAGE", "a GETQUOTAROOT INBOX\r\n", " MESSAGE 2 50)" },
+	/* imap_quota_test.c has who answers. */
+	{ "QUOTASET", "a SETQUOTA user/bob (STORAGE 1)\r\n", "a NO [UNAVAILABLE] " },
 	{ "I18NLEVEL=1", "a SEARCH CHARSET UTF-8 SUBJECT \"ON\303\211\"\r\n",
 	    "* SEARCH\r\n" },
 	{ "METADATA",
@@ -190,7 +192,7 @@ static void
 test_offers(void **state)
 {
 	static const struct imap_offer offers[] = { { .message_limit = 1 },
-		{ .save_limit = 1 } };
+		{ .save_limit = 1 }, { .quotaset = true } };
 	char more[IMAP_OFFER_MAX];
 
 	for (size_t i = 0; i < sizeof(offers) / sizeof(offers[0]); i++) {

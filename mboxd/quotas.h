@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef FIFE_MBOXD_QUOTAS_H
+#define FIFE_MBOXD_QUOTAS_H
+
+/*
+ * Limits of other mailboxes that an administrator asks about over IMAP: his mailbox's
+ * process asks authd, which judges. mboxd says which mailbox it is that asks, and looks
+ * at nothing else.
+ */
+
+#include "common/channel.h"
+
+/* MSG_MAILBOX_MBOXD_QUOTA of the process of that mailbox. */
+void quotas_ask(struct channel *, const char *mailbox, struct msg *);
+
+#endif
