@@ -133,6 +133,10 @@ def test_hard():
     code, text = rcpt(BOB, 900)
     assert code == 552 and text.startswith("5.2.2"), text
     ctl("user", "set", BOB, "quota=default")
+    # The session of deliveries that is open knows the new limit as well: it lasts longer than this.
+    fife.send("x@elsewhere.test", [BOB], mail("with room again", "y" * 900 + "\r\n"))
+    came = wait_for(lambda: said(f"to={BOB}")[1:], "what became of it")[0]
+    assert "code=2.0.0" in came, came
 
 
 # ---- commands ----
