@@ -95,6 +95,8 @@ static void on_read(evutil_socket_t, short, void *);
 static void on_write(evutil_socket_t, short, void *);
 static void on_tick(evutil_socket_t, short, void *);
 static void on_lazy(evutil_socket_t, short, void *);
+static int enqueue(struct channel *, enum msg_type, uint64_t, const void *, int);
+static void kick_write(struct channel *);
 
 struct channel *
 channel_new(struct event_base *base, int fd, enum role self, uint32_t instance,
@@ -130,10 +132,14 @@ channel_new(struct event_base *base, int fd, enum role self, uint32_t instance,
 	ch->ev_tick = event_new(base, -1, 0, on_tick, ch);
 	if (ch->ev_read == NULL || ch->ev_write == NULL || ch->ev_tick == NULL ||
 	    event_add(ch->ev_read, NULL) == -1 ||
-	    channel_send(ch, MSG_ANY_HELLO, 0, &hello, -1) == -1) {
+	    enqueue(ch, MSG_ANY_HELLO, 0, &hello, -1) == -1) {
 		channel_free(ch);
 		return NULL;
 	}
+	/* There are many mailbox processes, all alike: nobody is woken until one has more
+	 * to say than that. */
+	if (self != ROLE_MAILBOX)
+		kick_write(ch);
 	return ch;
 }
 
@@ -294,9 +300,8 @@ on_lazy(evutil_socket_t fd, short what, void *arg)
 		event_active(ch->ev_write, EV_WRITE, 0);
 }
 
-int
-channel_send(
-    struct channel *ch, enum msg_type type, uint64_t id, const void *payload, int fd)
+static int
+enqueue(struct channel *ch, enum msg_type type, uint64_t id, const void *payload, int fd)
 {
 	const struct msg_info *info = msg_info(type);
 	struct ibuf *b = NULL;
@@ -321,9 +326,7 @@ channel_send(
 		ibuf_fd_set(b, fd);
 	fd = -1;
 	imsg_close(&ch->imsgbuf, b);
-	b = NULL;
 	ch->queued += len;
-	kick_write(ch);
 	return 0;
 fail:
 	if (b != NULL)
@@ -331,6 +334,16 @@ fail:
 	if (fd != -1)
 		close(fd);
 	return -1;
+}
+
+int
+channel_send(
+    struct channel *ch, enum msg_type type, uint64_t id, const void *payload, int fd)
+{
+	if (enqueue(ch, type, id, payload, fd) == -1)
+		return -1;
+	kick_write(ch);
+	return 0;
 }
 
 static int

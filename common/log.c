@@ -25,6 +25,7 @@ static const char *log_name = "fife";
 static int log_debugging;
 static int log_to_stderr = 1;
 static struct channel *log_channel;
+static void (*log_wanted)(void);
 static void (*log_sink)(enum log_kind, enum log_level, int64_t, const char *);
 static struct msg_log_line *kept[KEEP_MAX];
 static size_t n_kept;
@@ -37,6 +38,16 @@ log_init(const char *name, int debug)
 	log_name = name;
 	log_debugging = debug;
 	log_pid = (uint32_t)getpid();
+	while (n_kept > 0)
+		free(kept[--n_kept]);
+}
+
+void
+log_set_wanted(void (*wanted)(void))
+{
+	log_wanted = wanted;
+	if (n_kept > 0 && wanted != NULL)
+		wanted();
 }
 
 void
@@ -87,9 +98,26 @@ log_set_channel(struct channel *ch)
 }
 
 static void
-emit(enum log_kind kind, enum log_level level, const char *text)
+to_stderr(enum log_level level, const char *text)
 {
 	static const char *const words[] = { "error", "warning", "info", "debug" };
+
+	fprintf(stderr, "%s: %s: %s\n", log_name, words[level], text);
+}
+
+void
+log_spill(void)
+{
+	for (size_t i = 0; i < n_kept; i++) {
+		to_stderr((enum log_level)kept[i]->level, kept[i]->text);
+		free(kept[i]);
+	}
+	n_kept = 0;
+}
+
+static void
+emit(enum log_kind kind, enum log_level level, const char *text)
+{
 	struct msg_log_line line;
 	struct timespec ts;
 
@@ -103,7 +131,7 @@ emit(enum log_kind kind, enum log_level level, const char *text)
 	line.pid = log_pid;
 	line.time_us = (int64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
 	if (log_to_stderr && level <= LOGL_INFO)
-		fprintf(stderr, "%s: %s: %s\n", log_name, words[level], text);
+		to_stderr(level, text);
 	strlcpy(line.text, text, sizeof(line.text));
 	if (log_sink != NULL) {
 		log_sink(kind, level, line.time_us, line.text);
@@ -120,6 +148,8 @@ emit(enum log_kind kind, enum log_level level, const char *text)
 		memcpy(kept[n_kept++], &line, sizeof(line));
 	else
 		n_dropped++;
+	if (log_wanted != NULL)
+		log_wanted();
 }
 
 static size_t

@@ -69,12 +69,17 @@ void log_debug(const char *, ...) __attribute__((format(printf, 1, 2)));
 void fatal(const char *, ...) __attribute__((format(printf, 1, 2), noreturn));
 void fatalx(const char *, ...) __attribute__((format(printf, 1, 2), noreturn));
 
-/* name: of the process, static storage. Until log_set_channel() lines go to
+/* name: of the process, static storage. What is kept of the process that this one was
+ * forked from is forgotten. Until log_set_channel() lines go to
  * standard error. */
 void log_init(const char *name, int debug);
 /* Lines go to logd from here on; NULL while it is away: lines are then kept
  * up to a bound and dropped (and counted) beyond it. Borrows the channel. */
 void log_set_channel(struct channel *);
+/* A line is kept since there is no channel: now would be the time to ask for one. */
+void log_set_wanted(void (*)(void));
+/* What is still kept goes to standard error. For an end without a channel. */
+void log_spill(void);
 /* logd itself: hand each line to this function instead. */
 void log_set_sink(
     void (*)(enum log_kind, enum log_level, int64_t time_us, const char *text));

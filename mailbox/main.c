@@ -51,6 +51,7 @@ static struct {
 	uint32_t message_limit, save_limit;
 	int dirfd;
 	int stopping;
+	int log_asked;
 } me;
 
 /* How full we are is known to who answers at RCPT. */
@@ -270,6 +271,18 @@ logd_lost(struct channel *ch, const char *why, void *arg)
 	}
 }
 
+/* Few have anything to log, so that mboxd gives the channel when it is wanted. */
+static void
+log_wanted(void)
+{
+	struct msg_none none;
+
+	if (me.log_asked || me.mboxd == NULL)
+		return;
+	me.log_asked = 1;
+	(void)channel_send(me.mboxd, MSG_MAILBOX_MBOXD_LOG, 0, &none, -1);
+}
+
 static void
 no_message(struct channel *ch, struct msg *m, void *arg)
 {
@@ -423,17 +436,17 @@ mailbox_main(const struct mailbox_start *start)
 	if (me.ev_flush == NULL || me.ev_linger == NULL || me.mboxd == NULL ||
 	    event_add(me.ev_flush, &first) == -1)
 		_exit(1);
+	log_set_wanted(log_wanted);
 	url_asks_init(me.mboxd);
 	quota_asks_init(me.mboxd);
 	store_set_learn(imap_learn);
 	shares_init(me.base, me.mboxd, start->other_users);
-	if (start->log_fd != -1)
-		logd_take(start->log_fd);
 	(void)event_base_dispatch(me.base);
 	store_close(me.store);
 	if (me.mboxd != NULL)
 		channel_flush(me.mboxd, 200);
 	if (me.logd != NULL)
 		channel_flush(me.logd, 200);
+	log_spill();
 	_exit(0);
 }

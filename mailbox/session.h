@@ -65,7 +65,6 @@ void channel_sessions_stop(void); /* of deliver, url and admin */
  */
 struct mailbox_start {
 	int mboxd_fd;     /* channel to mboxd */
-	int log_fd;       /* channel to logd, or -1 */
 	const char *root; /* directory of the mailbox */
 	const char *name; /* of the mailbox, for log lines */
 	const char *hostname;

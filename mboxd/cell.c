@@ -20,13 +20,14 @@
 #include "mboxd/urls.h"
 
 #define EXIT_PATIENCE_MS 5000
-#define BUCKETS 256 /* of names */
+#define BUCKETS 256 /* of names, and of ids */
 #define TELL_MS 200 /* between two words of one mailbox to authd */
 
 static struct event_base *base;
 static const struct cells_conf *conf;
 static TAILQ_HEAD(, cell) cells = TAILQ_HEAD_INITIALIZER(cells);
 static LIST_HEAD(, cell) named[BUCKETS];
+static LIST_HEAD(, cell) by_id[BUCKETS];
 static size_t n_cells;
 static uint64_t last_id;
 static struct {
@@ -148,10 +149,33 @@ cell_go_on(int fd, const uint8_t *state, size_t len, void *arg)
 }
 
 static void
+give_log(struct cell *c)
+{
+	struct channel *logd = daemon_peer(ROLE_LOGD);
+	struct msg_mbox_log m = { .uid = c->facts.uid };
+	struct msg_none none;
+	int pair[2];
+
+	if (logd == NULL || c->ch == NULL ||
+	    socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) == -1)
+		return;
+	strlcpy(m.mailbox, c->facts.mailbox, sizeof(m.mailbox));
+	channel_send(logd, MSG_MBOXD_LOGD_CHANNEL, 0, &m, pair[0]);
+	channel_send(c->ch, MSG_MBOXD_MAILBOX_LOG, 0, &none, pair[1]);
+}
+
+static void
 cell_message(struct channel *ch, struct msg *m, void *arg)
 {
 	struct cell *c = arg;
 
+	/* Most never have anything to say. Once, however often it asks. */
+	if (m->type == MSG_MAILBOX_MBOXD_LOG) {
+		if (!c->logs)
+			give_log(c);
+		c->logs = 1;
+		return;
+	}
 	if (m->type == MSG_MAILBOX_MBOXD_URL) {
 		urls_ask(ch, c->facts.mailbox, m);
 		return;
@@ -202,29 +226,13 @@ cell_lost(struct channel *ch, const char *why, void *arg)
 	c->leaving_since = now_ms();
 }
 
-static void
-give_log(struct cell *c)
-{
-	struct channel *logd = daemon_peer(ROLE_LOGD);
-	struct msg_mbox_log m = { .uid = c->facts.uid };
-	struct msg_none none;
-	int pair[2];
-
-	if (logd == NULL || c->ch == NULL ||
-	    socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) == -1)
-		return;
-	strlcpy(m.mailbox, c->facts.mailbox, sizeof(m.mailbox));
-	channel_send(logd, MSG_MBOXD_LOGD_CHANNEL, 0, &m, pair[0]);
-	channel_send(c->ch, MSG_MBOXD_MAILBOX_LOG, 0, &none, pair[1]);
-}
-
 void
 cells_new_log(void)
 {
 	struct cell *c;
 
 	TAILQ_FOREACH (c, &cells, entry)
-		if (!c->leaving)
+		if (c->logs && !c->leaving)
 			give_log(c);
 }
 
@@ -315,8 +323,8 @@ cell_new(const struct msg_mbox_open *o)
 	}
 	TAILQ_INSERT_TAIL(&cells, c, entry);
 	LIST_INSERT_HEAD(&named[bucket_of(c->facts.mailbox)], c, named);
+	LIST_INSERT_HEAD(&by_id[c->id % BUCKETS], c, by_id);
 	n_cells++;
-	give_log(c);
 	if (scripts.fd != -1)
 		give_scripts(c);
 	return c;
@@ -374,7 +382,7 @@ cell_by_id(uint64_t id)
 {
 	struct cell *c;
 
-	TAILQ_FOREACH (c, &cells, entry)
+	LIST_FOREACH (c, &by_id[id % BUCKETS], by_id)
 		if (c->id == id)
 			return c;
 	return NULL;
@@ -385,6 +393,7 @@ cell_free(struct cell *c)
 {
 	TAILQ_REMOVE(&cells, c, entry);
 	LIST_REMOVE(c, named);
+	LIST_REMOVE(c, by_id);
 	n_cells--;
 	channel_free(c->ch);
 	free(c);

@@ -17,6 +17,7 @@
 struct cell {
 	TAILQ_ENTRY(cell) entry; /* least recently used first */
 	LIST_ENTRY(cell) named;
+	LIST_ENTRY(cell) by_id;
 	struct sleeper_cell facts;
 	uint64_t id;
 	pid_t pid; /* 0: it is being forked */
@@ -30,6 +31,7 @@ struct cell {
 	int has_used;
 	int untold; /* authd does not know it yet */
 	uint64_t told_ms;
+	int logs; /* it has asked for a channel to logd */
 };
 
 /* conf is borrowed. */

@@ -255,7 +255,6 @@ sweep(void)
 			request_done(r, MSG_TEMP,
 			    "too many mailboxes are open, or this one does not close");
 	}
-	cells_tick(now);
 	sweeping = 0;
 	if (stop_done != NULL && cells_count() == 0)
 		stop_done();
@@ -459,6 +458,7 @@ on_sweep(evutil_socket_t fd, short what, void *arg)
 
 	sleepers_retry();
 	sweep();
+	cells_tick(now_ms());
 	event_add(ev_sweep, &tv);
 }
 

@@ -23,9 +23,9 @@
 #include "common/compat/compat.h"
 #include "common/compat/imsg.h"
 
-#ifndef IOV_MAX
-#define IOV_MAX 1024
-#endif
+/* Buffers in one write. Of a size that leaves the pages of a small stack alone, of which
+ * each mailbox process pays for those that it touches. */
+#define GATHER_MAX 64
 #ifndef MSG_NOSIGNAL
 #define MSG_NOSIGNAL 0
 #endif
@@ -205,7 +205,7 @@ out_gather(struct msgbuf *msgbuf, struct iovec *iov, int with_fds)
 	int n = 0;
 
 	TAILQ_FOREACH (buf, &msgbuf->out, entry) {
-		if (n == IOV_MAX || (with_fds && n > 0 && buf->fd >= 0))
+		if (n == GATHER_MAX || (with_fds && n > 0 && buf->fd >= 0))
 			break;
 		if (ibuf_size(buf) > SSIZE_MAX - total)
 			break;
@@ -226,7 +226,7 @@ write_later(int error)
 int
 ibuf_write(int fd, struct msgbuf *msgbuf)
 {
-	struct iovec iov[IOV_MAX];
+	struct iovec iov[GATHER_MAX];
 	ssize_t n;
 	int iovcnt;
 
@@ -249,7 +249,7 @@ msgbuf_write(int fd, struct msgbuf *msgbuf)
 		struct cmsghdr hdr;
 		char room[CMSG_SPACE(sizeof(int))];
 	} control;
-	struct iovec iov[IOV_MAX];
+	struct iovec iov[GATHER_MAX];
 	struct msghdr msg;
 	struct cmsghdr *cmsg;
 	struct ibuf *first;

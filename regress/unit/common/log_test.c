@@ -201,6 +201,49 @@ ignore(struct channel *ch, struct msg *m, void *arg)
 {
 }
 
+static int wanted;
+
+static void
+on_wanted(void)
+{
+	wanted++;
+}
+
+/* Who has no channel is told that one is wanted; what stays is told to standard error. */
+static void
+channel_is_wanted(void **state)
+{
+	char spilt[256] = "";
+	int p[2], saved = dup(STDERR_FILENO);
+
+	log_set_sink(NULL);
+	log_set_wanted(on_wanted);
+	assert_int_equal(wanted, 0);
+	log_info("one");
+	assert_int_equal(wanted, 1);
+	log_set_wanted(on_wanted);
+	assert_int_equal(wanted, 2); /* there was one already */
+	log_set_wanted(NULL);
+	log_info("two");
+	assert_int_equal(wanted, 2);
+	assert_int_equal(pipe(p), 0);
+	assert_true(dup2(p[1], STDERR_FILENO) != -1);
+	log_spill();
+	log_spill();
+	assert_true(dup2(saved, STDERR_FILENO) != -1);
+	close(saved);
+	close(p[1]);
+	assert_true(read(p[0], spilt, sizeof(spilt) - 1) > 0);
+	close(p[0]);
+	assert_string_equal(spilt, "test: info: one\ntest: info: two\n");
+	/* Those of the process before a fork are not this one's. */
+	log_info("three");
+	log_init("test", 0);
+	log_set_wanted(on_wanted);
+	assert_int_equal(wanted, 2);
+	log_set_wanted(NULL);
+}
+
 static void
 logd_comes_late(void **state)
 {
@@ -253,6 +296,7 @@ main(void)
 		cmocka_unit_test_setup(long_facts_are_cut, setup),
 		cmocka_unit_test_setup(lines, setup),
 		cmocka_unit_test_setup(debug_lines_are_off_at_first, setup),
+		cmocka_unit_test_setup(channel_is_wanted, setup),
 		cmocka_unit_test_setup(logd_comes_late, setup),
 	};
 
