@@ -41,6 +41,7 @@ struct search {
 
 	struct imap_match match;
 	size_t n, i;
+	bool gone;       /* some message was not there any more */
 	uint32_t *found; /* UIDs, room for n */
 	uint8_t *scores; /* of them, by FUZZY */
 	size_t n_found;
@@ -176,8 +177,10 @@ answer(struct imap *s, struct search *q)
 	if (rv == -1)
 		imap_no(s, "[UNAVAILABLE] Out of memory");
 	else
-		imap_ok(
-		    s, "%s%s completed", q->uid_command ? "UID " : "", names[q->kind]);
+		/* After a UID command EXPUNGE itself tells. */
+		imap_ok(s, "%s%s%s completed",
+		    q->gone && !q->uid_command ? "[EXPUNGEISSUED] " : "",
+		    q->uid_command ? "UID " : "", names[q->kind]);
 }
 
 /* Matching is one half of the way, records are the other. */
@@ -203,8 +206,10 @@ search_step(struct imap *s, struct imap_task *t, size_t unsent)
 		if (m->work >= SLICE_OCTETS)
 			return 1;
 		m->work += SLICE_OCTETS / SLICE_MESSAGES;
-		if (imap_match_begin(m, uid) == -1)
+		if (imap_match_begin(m, uid) == -1) {
+			q->gone = true;
 			continue;
+		}
 		m->seq = (uint32_t)q->i + 1;
 		m->recent = imap_view_recent(s, q->i);
 		if (imap_match_keys(m, q->keys.root)) {

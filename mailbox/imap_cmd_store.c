@@ -83,10 +83,24 @@ modified(struct imap *s, const struct change *c, uint32_t *uids, size_t *n)
 	return b;
 }
 
+/* A message that another session expunged still has its number here. */
+static bool
+any_gone(struct imap *s, const uint32_t *uids, size_t n)
+{
+	int exact = 1;
+
+	for (size_t i = 0; i < n && exact; i++)
+		(void)folder_find(s->folder, uids[i], &exact);
+	return !exact;
+}
+
 static void
 run(struct imap *s, struct change *c, uint32_t **uids, size_t n)
 {
-	const char *done = s->uid ? "UID STORE completed" : "STORE completed";
+	const char *done = s->uid ? "UID STORE completed"
+			   : any_gone(s, *uids, n)
+			       ? "[EXPUNGEISSUED] Some of the messages no longer exist"
+			       : "STORE completed";
 	struct imap_items items = { .n = 0 };
 	struct evbuffer *b = NULL;
 	enum store_error e = STORE_OK;

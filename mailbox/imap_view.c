@@ -470,19 +470,31 @@ imap_print_vanished(struct imap *s, const uint32_t *uids, size_t n, bool earlier
 	evbuffer_add(s->out, "\r\n", 2);
 }
 
-/* Both lists are in order of UIDs. */
 static void
+tell_recent(struct imap *s)
+{
+	size_t recent = 0;
+
+	if (s->enabled & IMAP_REV2)
+		return;
+	for (size_t i = 0; i < s->n_view; i++)
+		recent += s->view[i].recent;
+	imap_untagged(s, "%zu RECENT", recent);
+}
+
+/* Both lists are in order of UIDs. Returns whether recent messages are among them. */
+static bool
 tell_expunged(struct imap *s)
 {
 	uint32_t last = imap_view_last(s), *gone = NULL;
 	size_t n = folder_find(s->folder, last + 1, NULL), out = 0, told = 0, at = 0;
-	bool vanished = (s->enabled & (IMAP_QRESYNC | IMAP_UIDONLY)) != 0;
+	bool vanished = (s->enabled & (IMAP_QRESYNC | IMAP_UIDONLY)) != 0, recent = false;
 
 	s->expunge_pending = false;
 	if (s->view_same || n == s->n_view || s->n_view == 0)
-		return;
+		return false;
 	if (vanished && (gone = reallocarray(NULL, s->n_view, sizeof(*gone))) == NULL)
-		return;
+		return false;
 	for (size_t i = 0; i < s->n_view; i++) {
 		uint32_t uid = s->view[i].uid;
 
@@ -492,6 +504,7 @@ tell_expunged(struct imap *s)
 			s->view[out++] = s->view[i];
 			continue;
 		}
+		recent |= s->view[i].recent != 0;
 		if (vanished)
 			gone[told] = uid;
 		else
@@ -502,6 +515,7 @@ tell_expunged(struct imap *s)
 	if (vanished && told > 0)
 		imap_print_vanished(s, gone, told, false);
 	free(gone);
+	return recent;
 }
 
 static void
@@ -525,33 +539,31 @@ tell_flags(struct imap *s)
 	}
 }
 
-static void
+/* Returns whether there are any. */
+static bool
 tell_new(struct imap *s)
 {
 	uint32_t last = imap_view_last(s);
-	size_t n = folder_count(s->folder), known = s->n_view, recent = 0;
+	size_t n = folder_count(s->folder), known = s->n_view;
 
 	if (folder_find(s->folder, last + 1, NULL) == n || imap_view_make(s) == -1)
-		return;
+		return false;
 	for (size_t i = folder_find(s->folder, last + 1, NULL); i < n; i++)
 		if (view_add(s, folder_message(s->folder, i)) == -1)
 			break;
 	if (s->n_view == known)
-		return;
+		return false;
 	if (!s->readonly && s->guest == NULL)
 		folder_take_recent(s->folder);
 	imap_untagged(s, "%zu EXISTS", s->n_view);
-	if (s->enabled & IMAP_REV2)
-		return;
-	for (size_t i = 0; i < s->n_view; i++)
-		recent += s->view[i].recent;
-	imap_untagged(s, "%zu RECENT", recent);
+	return true;
 }
 
 void
 imap_view_sync(struct imap *s, bool expunge)
 {
 	unsigned int events = imap_notify_selected(s);
+	bool recent = false;
 	uint64_t now;
 
 	if (s->folder == NULL || s->state == IMAP_ENDED)
@@ -574,10 +586,12 @@ imap_view_sync(struct imap *s, bool expunge)
 		expunge = false;
 	imap_contexts_changed(s, expunge);
 	if (expunge && s->expunge_pending)
-		tell_expunged(s);
+		recent = tell_expunged(s);
 	/* Also without a new modseq: the count is cheap, and mail must not be missed. */
-	if (events & IMAP_EVENT_NEW) {
-		tell_new(s);
+	if (events & IMAP_EVENT_NEW)
+		recent |= tell_new(s);
+	if (recent)
+		tell_recent(s);
+	if (events & IMAP_EVENT_NEW)
 		imap_contexts_new(s);
-	}
 }

@@ -508,7 +508,8 @@ def test_copies_between_mailboxes():
     # back again, moved
     b.ok("UID STORE 2 +FLAGS (\\Answered)")
     got = b.ok(f'UID MOVE 2:3 "{f}"')
-    assert re.match(r"\* OK \[COPYUID \d+ 2:3 4:5\]", got[0]) and got[1:] == ["* 2 EXPUNGE"] * 2, got
+    assert re.match(r"\* OK \[COPYUID \d+ 2:3 4:5\]", got[0]), got
+    assert [x for x in got[1:] if not x.endswith("RECENT")] == ["* 2 EXPUNGE"] * 2, got
     a.ok("SELECT out")
     theirs = fetched(a.ok(f"UID FETCH 4:5 {ALL}"))
     assert theirs[4] == (sorted(mine[2][0] + ["\\Answered"]), *mine[2][1:]) and theirs[5] == mine[3], theirs

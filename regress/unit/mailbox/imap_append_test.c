@@ -154,7 +154,8 @@ replace(size_t step)
 	    "+ Ready for message\r\n* OK [APPENDUID # 3] Replacement is stored\r\n"
 	    "* 1 EXPUNGE\r\n* 2 EXISTS\r\n* 2 RECENT\r\na OK REPLACE completed\r\n");
 	say(s, step, "a UID REPLACE 2 x {24+}\r\n" M2 "\r\nb FETCH 1:* (UID FLAGS)\r\n",
-	    "* OK [APPENDUID # 1] Replacement is stored\r\n* 1 EXPUNGE\r\na OK REPLACE "
+	    "* OK [APPENDUID # 1] Replacement is stored\r\n* 1 EXPUNGE\r\n* # "
+	    "RECENT\r\na OK REPLACE "
 	    "completed\r\n* 1 FETCH (UID 3 FLAGS (\\Draft \\Recent))\r\nb OK FETCH "
 	    "completed\r\n");
 	say(s, step,

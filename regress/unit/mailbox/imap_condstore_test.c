@@ -83,7 +83,8 @@ conditional(size_t step)
 	    "* 1 FETCH (UID 1 FLAGS ())\r\n* 3 FETCH (UID 3 FLAGS (\\Deleted))\r\na OK "
 	    "NOOP completed\r\n");
 	say(s, step, "a EXPUNGE\r\nb EXPUNGE\r\n",
-	    "* 3 EXPUNGE\r\na OK [HIGHESTMODSEQ 8] EXPUNGE completed\r\nb OK EXPUNGE "
+	    "* 3 EXPUNGE\r\n* # RECENT\r\na OK [HIGHESTMODSEQ 8] EXPUNGE completed\r\nb "
+	    "OK EXPUNGE "
 	    "completed\r\n");
 	say(s, step,
 	    "a STORE 1 (UNCHANGEDSINCE) FLAGS ()\r\nb STORE 1 (X 1) FLAGS ()\r\n",
@@ -137,11 +138,13 @@ vanished(size_t step)
 	    "a OK STORE completed\r\n* 2 EXPUNGE\r\n* 3 EXPUNGE\r\n* 3 EXPUNGE\r\n"
 	    "b OK EXPUNGE completed\r\n"); /* 10, 11 */
 	say(s, step, "a FETCH 1 UID\r\nb NOOP\r\n",
-	    "* 1 FETCH (UID 1)\r\na OK FETCH completed\r\n* VANISHED 2,4:5\r\nb OK NOOP "
+	    "* 1 FETCH (UID 1)\r\na OK FETCH completed\r\n* VANISHED 2,4:5\r\n* # "
+	    "RECENT\r\nb OK NOOP "
 	    "completed\r\n");
 	say(s, step, "a UID STORE 8 +FLAGS.SILENT (\\Deleted)\r\nb UID EXPUNGE 8\r\n",
 	    "* 5 FETCH (UID 8 MODSEQ (12))\r\na OK UID STORE completed\r\n"
-	    "* VANISHED 8\r\nb OK [HIGHESTMODSEQ 13] UID EXPUNGE completed\r\n");
+	    "* VANISHED 8\r\n* # RECENT\r\nb OK [HIGHESTMODSEQ 13] UID EXPUNGE "
+	    "completed\r\n");
 	say(s, step, "a UID FETCH 1:8 (FLAGS) (CHANGEDSINCE 10 VANISHED)\r\n",
 	    "* VANISHED (EARLIER) 2,4:5,8\r\na OK UID FETCH completed\r\n");
 	say(s, step, "a UID FETCH 3:7 (FLAGS) (CHANGEDSINCE 10 VANISHED)\r\n",
@@ -260,12 +263,13 @@ uid_only(size_t step)
 	say(t, step,
 	    "a SELECT INBOX\r\nb STORE 1 FLAGS (\\Deleted)\r\nc EXPUNGE\r\nd "
 	    "STORE 1 FLAGS (\\Draft)\r\n",
-	    SELECTED("3",
-		"0") "a OK [READ-WRITE] @\r\n* 1 FETCH (FLAGS (\\Deleted))\r\n"
-		     "b OK STORE completed\r\n* 1 EXPUNGE\r\nc OK EXPUNGE completed\r\n"
-		     "* 1 FETCH (FLAGS (\\Draft))\r\nd OK STORE completed\r\n");
+	    SELECTED("3", "0") "a OK [READ-WRITE] @\r\n* 1 FETCH (FLAGS (\\Deleted))\r\n"
+			       "b OK STORE completed\r\n* 1 EXPUNGE\r\nc "
+			       "OK EXPUNGE completed\r\n"
+			       "* 1 FETCH (FLAGS (\\Draft))\r\nd OK STORE completed\r\n");
 	say(s, step, "a NOOP\r\n",
-	    "* 2 UIDFETCH (FLAGS (\\Draft \\Recent))\r\n* VANISHED 1\r\na OK NOOP "
+	    "* 2 UIDFETCH (FLAGS (\\Draft \\Recent))\r\n* VANISHED 1\r\n* # RECENT\r\na "
+	    "OK NOOP "
 	    "completed\r\n");
 	imap_free(t);
 	say(s, step, "a ENABLE QRESYNC\r\nb SELECT INBOX (QRESYNC (1 1 1:3 (1 1)))\r\n",

@@ -139,7 +139,8 @@ store_and_move(size_t step)
 	    "a NO [MESSAGELIMIT 2 2] Too many messages for one command\r\n"
 	    "b OK [COPYUID # 1:2 1:2] COPY completed\r\n");
 	say(s, step, "a UID MOVE 1:4 x\r\n",
-	    "* OK [COPYUID # 3:4 3:4] Moved\r\n* 3 EXPUNGE\r\n* 3 EXPUNGE\r\n"
+	    "* OK [COPYUID # 3:4 3:4] Moved\r\n* 3 EXPUNGE\r\n* 3 EXPUNGE\r\n* # "
+	    "RECENT\r\n"
 	    "* NO [MESSAGELIMIT 2 3] Not all messages were processed\r\n"
 	    "a OK [HIGHESTMODSEQ #] MOVE completed\r\n");
 	imap_free(s);
@@ -156,10 +157,11 @@ expunge(size_t step)
 	    "a OK STORE completed\r\n");
 	/* Only the deleted ones count. */
 	say(s, step, "a UID EXPUNGE 1:5\r\n",
-	    "* 2 EXPUNGE\r\n* 2 EXPUNGE\r\na OK [MESSAGELIMIT 2 2] UID EXPUNGE "
+	    "* 2 EXPUNGE\r\n* 2 EXPUNGE\r\n* # RECENT\r\na OK [MESSAGELIMIT 2 2] UID "
+	    "EXPUNGE "
 	    "completed\r\n");
 	say(s, step, "a UID EXPUNGE 1:5\r\n",
-	    "* 1 EXPUNGE\r\na OK UID EXPUNGE completed\r\n");
+	    "* 1 EXPUNGE\r\n* # RECENT\r\na OK UID EXPUNGE completed\r\n");
 	/* EXPUNGE, CLOSE and STATUS are not limited. */
 	for (int i = 0; i < 3; i++)
 		append(s, step, "x", "(\\Deleted) ", M2);
@@ -167,10 +169,11 @@ expunge(size_t step)
 	    "* STATUS x (UNSEEN 3)\r\na OK STATUS completed\r\n");
 	say(s, step, "a UNSELECT\r\n", "a OK UNSELECT completed\r\n");
 	say(s, step, "a SELECT x\r\nb EXPUNGE\r\n",
-	    FLAGS PERMANENT "* 3 EXISTS\r\n* 3 RECENT\r\n"
-			    "* OK [UNSEEN 1] First unseen message\r\n" UIDS
-			    "a OK [READ-WRITE] SELECT completed\r\n* 1 EXPUNGE\r\n* 1 "
-			    "EXPUNGE\r\n* 1 EXPUNGE\r\nb OK EXPUNGE completed\r\n");
+	    FLAGS PERMANENT
+	    "* 3 EXISTS\r\n* 3 RECENT\r\n"
+	    "* OK [UNSEEN 1] First unseen message\r\n" UIDS
+	    "a OK [READ-WRITE] SELECT completed\r\n* 1 EXPUNGE\r\n* 1 EXPUNGE\r\n* 1 "
+	    "EXPUNGE\r\n* # RECENT\r\nb OK EXPUNGE completed\r\n");
 	for (int i = 0; i < 3; i++)
 		append(s, step, "INBOX", "(\\Deleted) ", M2);
 	imap_free(s);
@@ -218,7 +221,7 @@ save_limit(size_t step)
 	    "a OK FETCH completed\r\n");
 	say(s, step, "a MOVE 1:3 x\r\n",
 	    "* OK [COPYUID # 1:3 1:3] Moved\r\n* 1 EXPUNGE\r\n* 1 EXPUNGE\r\n* 1 "
-	    "EXPUNGE\r\n"
+	    "EXPUNGE\r\n* # RECENT\r\n"
 	    "a OK MOVE completed\r\n");
 	imap_free(s);
 }
@@ -233,7 +236,7 @@ uidonly(size_t step)
 	    "* 5 UIDFETCH (FLAGS (\\Recent))\r\n* 4 UIDFETCH (FLAGS (\\Recent))\r\n"
 	    "b OK [MESSAGELIMIT 2 4] UID FETCH completed\r\n");
 	say(s, step, "a UID MOVE 3:5 x\r\n",
-	    "* OK [COPYUID # 4:5 1:2] Moved\r\n* VANISHED 4:5\r\n"
+	    "* OK [COPYUID # 4:5 1:2] Moved\r\n* VANISHED 4:5\r\n* # RECENT\r\n"
 	    "a OK [MESSAGELIMIT 2 4] MOVE completed\r\n");
 	imap_free(s);
 }

@@ -58,7 +58,8 @@ quota(size_t step)
 	    "a CREATE x\r\nb COPY 2 x\r\nc MOVE 2 x\r\nd STATUS x (MESSAGES)\r\n",
 	    "a OK CREATE completed\r\nb NO [OVERQUOTA] @\r\n* OK [COPYUID # # 1] "
 	    "Moved\r\n"
-	    "* 2 EXPUNGE\r\nc OK MOVE completed\r\n* STATUS x (MESSAGES 1)\r\nd OK "
+	    "* 2 EXPUNGE\r\n* # RECENT\r\nc OK MOVE completed\r\n* STATUS x (MESSAGES "
+	    "1)\r\nd OK "
 	    "STATUS "
 	    "completed\r\n");
 	imap_free(s);

@@ -121,7 +121,7 @@ selected_dialogue(size_t step)
 	/* In IDLE the same. */
 	say(a, step, "g IDLE\r\n", "+ idling\r\n");
 	quiet(b, "c STORE 2 +FLAGS (\\Deleted)\r\nd EXPUNGE\r\n");
-	hear(a, "* 2 EXPUNGE\r\n");
+	hear(a, "* 2 EXPUNGE\r\n* # RECENT\r\n");
 	append(c, step, "INBOX", "", M2);
 	hear(a, "* 6 EXISTS\r\n* # RECENT\r\n"
 		"* 6 FETCH (UID 8 BODY[TEXT] {8}\r\nsecond\r\n)\r\n");
@@ -427,7 +427,7 @@ sort_context_dialogue(size_t step)
 	quiet(b, "c UID STORE 4,5 +FLAGS (\\Deleted)\r\nd UID EXPUNGE 4,5\r\n");
 	say(a, step, "c NOOP\r\n",
 	    "* ESEARCH (TAG \"b\") UID REMOVEFROM (3 4 3 5)\r\n"
-	    "* 4 EXPUNGE\r\n* 4 EXPUNGE\r\nc OK NOOP completed\r\n");
+	    "* 4 EXPUNGE\r\n* 4 EXPUNGE\r\n* # RECENT\r\nc OK NOOP completed\r\n");
 	say(a, step, "d CANCELUPDATE \"b\"\r\n", "d OK CANCELUPDATE completed\r\n");
 	append(c, step, "INBOX", "", "Subject: c\r\n\r\n");
 	say(a, step, "c NOOP\r\n", "* 5 EXISTS\r\n* # RECENT\r\nc OK NOOP completed\r\n");

@@ -166,8 +166,10 @@ messages(size_t step)
 	    "* STATUS Other (MESSAGES 2 UIDNEXT 3 UNSEEN 2 SIZE 102 APPENDLIMIT "
 	    "67108864)\r\nd OK STATUS completed\r\n");
 	say(s, step, "a MOVE 2 Other\r\nb UID EXPUNGE 2\r\nc EXPUNGE\r\nd NOOP\r\n",
-	    "* OK [COPYUID # 2 3] Moved\r\n* 2 EXPUNGE\r\na OK MOVE completed\r\n"
-	    "b OK UID EXPUNGE completed\r\n* 1 EXPUNGE\r\nc OK EXPUNGE completed\r\n"
+	    "* OK [COPYUID # 2 3] Moved\r\n* 2 EXPUNGE\r\n* # RECENT\r\na OK MOVE "
+	    "completed\r\n"
+	    "b OK UID EXPUNGE completed\r\n* 1 EXPUNGE\r\n* # RECENT\r\nc OK EXPUNGE "
+	    "completed\r\n"
 	    "d OK NOOP completed\r\n");
 	say(s, step,
 	    "a EXAMINE Other\r\nb STORE 1 FLAGS ()\r\nc EXPUNGE\r\nd FETCH 1 "
@@ -276,13 +278,17 @@ two_sessions(size_t step)
 	/* Sequence numbers stand while FETCH, STORE and SEARCH speak of them. */
 	say(s, step,
 	    "a FETCH 1:2 UID\r\na FETCH 1:2 (UID RFC822.SIZE)\r\nb STORE 2 FLAGS "
-	    "(\\Seen)\r\n"
-	    "c SEARCH ALL\r\nd UID SEARCH ALL\r\n",
+	    "(\\Seen)\r\nb STORE 1:2 FLAGS (\\Seen)\r\nb STORE 1 +FLAGS.SILENT x\r\n"
+	    "c SEARCH ALL\r\nc SORT (SUBJECT) UTF-8 ALL\r\nd UID SEARCH ALL\r\n",
 	    "* 1 FETCH (UID 1)\r\n* 2 FETCH (UID 2)\r\na OK FETCH completed\r\n"
 	    "* 2 FETCH (UID 2 RFC822.SIZE #)\r\na OK [EXPUNGEISSUED] @\r\n"
 	    "* 2 FETCH (FLAGS (\\Seen \\Recent))\r\nb OK STORE completed\r\n"
-	    "* SEARCH 2\r\nc OK SEARCH completed\r\n"
-	    "* SEARCH 2\r\n* 1 EXPUNGE\r\nd OK UID SEARCH completed\r\n");
+	    "* 2 FETCH (FLAGS (\\Seen \\Recent))\r\nb OK [EXPUNGEISSUED] @\r\n"
+	    "* FLAGS (\\Answered \\Flagged \\Deleted \\Seen \\Draft x)\r\n"
+	    "b OK [EXPUNGEISSUED] @\r\n"
+	    "* SEARCH 2\r\nc OK [EXPUNGEISSUED] SEARCH completed\r\n"
+	    "* SORT 2\r\nc OK [EXPUNGEISSUED] SORT completed\r\n"
+	    "* SEARCH 2\r\n* 1 EXPUNGE\r\n* # RECENT\r\nd OK UID SEARCH completed\r\n");
 	woken = 0;
 	say(s, step, "a IDLE\r\n", "+ idling\r\n");
 	append(u, step, "INBOX", "", M1);

@@ -278,13 +278,14 @@ served(size_t step)
 	    "@\r\n+ Ready for literal\r\n* SEARCH 1\r\nb OK @\r\n");
 	/* Both ways, and between folders of the one. */
 	tells(s, step, "a COPY 1 INBOX\r\nb UID MOVE 1 INBOX\r\n",
-	    "a OK [COPYUID # 1 2] @\r\n* OK [COPYUID # 1 3] Moved\r\n* 1 EXPUNGE\r\nb OK "
+	    "a OK [COPYUID # 1 2] @\r\n* OK [COPYUID # 1 3] Moved\r\n* 1 EXPUNGE\r\n* # "
+	    "RECENT\r\nb OK "
 	    "@\r\n");
 	tells(s, step, "a SELECT INBOX\r\nb MOVE 1:2 " F "\r\n",
 	    "* OK [CLOSED] @\r\n" FLAGS PERMANENT
 	    "* 3 EXISTS\r\n* 3 RECENT\r\n* OK [UNSEEN 1] @\r\n" UIDS
 	    "a OK [READ-WRITE] @\r\n* OK [COPYUID # 1:2 2:3] Moved\r\n* 1 EXPUNGE\r\n* 1 "
-	    "EXPUNGE\r\nb OK @\r\n");
+	    "EXPUNGE\r\n* # RECENT\r\nb OK @\r\n");
 	tells(s, step,
 	    "a APPEND " F " {3}\r\nabc\r\nb APPEND " F " {3+}\r\nabc {4+}\r\nabcd\r\n",
 	    "+ Ready for message\r\na OK [APPENDUID # 4] @\r\nb OK [APPENDUID # 5:6] "
@@ -361,7 +362,7 @@ notify(size_t step)
 	alice("a APPEND f {3+}\r\nabc\r\n");
 	tells(s, step, "", "* 2 EXISTS\r\n* # RECENT\r\n* 2 FETCH (UID 2)\r\n");
 	alice("a SELECT f\r\nb STORE 1 +FLAGS (\\Deleted)\r\nc EXPUNGE\r\n");
-	tells(s, step, "", "* 1 EXPUNGE\r\n");
+	tells(s, step, "", "* 1 EXPUNGE\r\n* # RECENT\r\n");
 	tells(s, step, "c ESEARCH RETURN (COUNT) ALL\r\nd ESEARCH IN (selected) ALL\r\n",
 	    "* ESEARCH (TAG \"c\" MAILBOX " F " UIDVALIDITY #) UID COUNT 1\r\nc OK @\r\n"
 	    "* ESEARCH (TAG \"d\" MAILBOX " F " UIDVALIDITY #) UID ALL 2\r\nd OK @\r\n");
@@ -477,7 +478,8 @@ hostile(size_t step)
 	    "* OK [CLOSED] @\r\n" FLAGS PERMANENT "* 0 EXISTS\r\n* 0 RECENT\r\n" UIDS
 	    "f OK @\r\n");
 	answers(s, "g STATUS " F " (MESSAGES)\r\n",
-	    "fife8 OK x\r\nfife9 OK x\r\n* 99 EXISTS\r\n* 1 EXPUNGE\r\n* OK [UIDVALIDITY "
+	    "fife8 OK x\r\nfife9 OK x\r\n* 99 EXISTS\r\n* 1 EXPUNGE\r\n* # RECENT\r\n* "
+	    "OK [UIDVALIDITY "
 	    "9] x\r\n* FLAGS "
 	    "()\r\n* 1 FETCH (BODY[] {5}\r\n* BYE)\r\ng OK x\r\n",
 	    "g OK x\r\n");

@@ -53,7 +53,8 @@ goes_on(size_t step)
 	    "* 4 FETCH (UID 4)\r\n* 1 FETCH (UID 1 FLAGS (\\Flagged \\Recent) MODSEQ "
 	    "(#))\r\nc OK FETCH completed\r\n");
 	s = sleep_and_wake(s);
-	say(s, step, "d NOOP\r\n", "* 3 EXPUNGE\r\nd OK NOOP completed\r\n");
+	say(s, step, "d NOOP\r\n",
+	    "* 3 EXPUNGE\r\n* # RECENT\r\nd OK NOOP completed\r\n");
 	say(s, step, "f FETCH $ (UID)\r\n",
 	    "* 2 FETCH (UID 2)\r\n* 3 FETCH (UID 4)\r\nf OK FETCH completed\r\n");
 	say(s, step, "g IDLE\r\n", "+ idling\r\n");

@@ -125,7 +125,8 @@ results(size_t step)
 		put(s, step, M2);
 	selected(s, step);
 	say(s, step, "a STORE 2 +FLAGS.SILENT (\\Deleted)\r\nb EXPUNGE\r\n",
-	    "a OK STORE completed\r\n* 2 EXPUNGE\r\nb OK EXPUNGE completed\r\n");
+	    "a OK STORE completed\r\n* 2 EXPUNGE\r\n* # RECENT\r\nb OK EXPUNGE "
+	    "completed\r\n");
 	ask(s, step, "UID SEARCH RETURN (PARTIAL 4:2) ALL",
 	    "ESEARCH (TAG \"a\") UID PARTIAL (2:4 3:5)");
 	ask(s, step, "SEARCH RETURN (PARTIAL 10:20 COUNT) ALL",
@@ -148,7 +149,8 @@ results(size_t step)
 	say(s, step, "a SEARCH $ $ $ $ $ $ $ UID $ NOT $\r\n", "a BAD @\r\n");
 	/* what is expunged leaves it */
 	say(s, step, "a STORE $ +FLAGS.SILENT (\\Deleted)\r\nb UID EXPUNGE 3\r\n",
-	    "a OK STORE completed\r\n* 2 EXPUNGE\r\nb OK UID EXPUNGE completed\r\n");
+	    "a OK STORE completed\r\n* 2 EXPUNGE\r\n* # RECENT\r\nb OK UID EXPUNGE "
+	    "completed\r\n");
 	ask(s, step, "UID SEARCH $", "SEARCH 5");
 	say(s, step, "a SEARCH RETURN (SAVE) CHARSET X-NO ALL\r\nb UID FETCH $ UID\r\n",
 	    "a NO [BADCHARSET (US-ASCII UTF-8)] @\r\nb OK UID FETCH completed\r\n");
@@ -365,7 +367,8 @@ contexts(size_t step)
 	    "a STORE 2 -FLAGS.SILENT (\\Seen)\r\nb STORE 4:5 +FLAGS.SILENT "
 	    "(\\Deleted)\r\nc EXPUNGE\r\nd APPEND INBOX (\\Seen) {24+}\r\n" M2 "\r\n",
 	    "a OK STORE completed\r\nb OK STORE completed\r\n* 4 EXPUNGE\r\n* 4 "
-	    "EXPUNGE\r\nc OK EXPUNGE completed\r\n* 4 EXISTS\r\n* # RECENT\r\nd OK "
+	    "EXPUNGE\r\nc OK EXPUNGE completed\r\n* 4 EXISTS\r\n* # "
+	    "RECENT\r\nd OK "
 	    "[APPENDUID # 6] APPEND completed\r\n");
 	/* without EXPUNGE the numbers stay, and so does the result */
 	say(s, step, "a FETCH 1 UID\r\n",
@@ -375,7 +378,8 @@ contexts(size_t step)
 	    "* ESEARCH (TAG \"c1\") ADDTO (0 6)\r\na OK FETCH completed\r\n");
 	say(s, step, "a NOOP\r\n",
 	    "* ESEARCH (TAG \"c2\") UID REMOVEFROM (0 5)\r\n"
-	    "* ESEARCH (TAG \"c1\") REMOVEFROM (0 5)\r\n* 4 EXPUNGE\r\n* 4 EXPUNGE\r\n"
+	    "* ESEARCH (TAG \"c1\") REMOVEFROM (0 5)\r\n* 4 EXPUNGE\r\n* 4 EXPUNGE\r\n* "
+	    "# RECENT\r\n"
 	    "a OK NOOP completed\r\n");
 	say(s, step,
 	    "a CANCELUPDATE \"c1\" \"c2\" \"x\"\r\nb STORE 3 +FLAGS.SILENT "
