@@ -56,6 +56,18 @@ LIBS_authd = -lidn
 LIBS_dnsd = -lunbound
 LIBS_scand = -lclamav
 
+# mboxd is forked for each user who logs in, and each shared library adds mappings to copy and
+# pages to touch to the price of it. So it is linked with archives where all of these are there,
+# and after an update of one of the libraries again. MBOXD_SHARED=1: with shared libraries.
+MBOXD_SHARED =
+ifeq ($(OS)$(SAN)$(MBOXD_SHARED),Linux)
+MBOXD_ARCHIVES = event ssl crypto lmdb idn2 unistring pcre2-8 z seccomp bsd md
+has_archive = $(filter /%,$(shell $(CC) -print-file-name=lib$(1).a))
+from_archives = -Wl,-Bstatic $(MBOXD_ARCHIVES:%=-l%) -Wl,-Bdynamic
+ARCHIVES_mboxd = $(if $(filter $(words $(MBOXD_ARCHIVES)),\
+    $(words $(foreach l,$(MBOXD_ARCHIVES),$(call has_archive,$(l))))),$(from_archives))
+endif
+
 # Folder of each daemon or program, and what else it links.
 DAEMONS = fifed logd authd keyd dnsd smtpd queued deliverd-remote deliverd-local filterd \
 	scand imapd pop3d sieved mboxd policyd execd listd
@@ -104,7 +116,7 @@ $(foreach f,$(FOLDERS),$(eval $(call archive,$(B)/lib$(f).a,\
 define program
 $(1): $(call objs,$(call folder,$(2))/main.c) $(B)/lib$(2).a $$(also_$(2)) $(B)/libcommon.a
 	@mkdir -p $$(@D)
-	$$(Q)$$(CC) $$(LDFLAGS) -o $$@ $$^ $$(LIBS) $$(LIBS_$(2))
+	$$(Q)$$(CC) $$(LDFLAGS) -o $$@ $$^ $$(ARCHIVES_$(2)) $$(LIBS) $$(LIBS_$(2))
 endef
 $(foreach d,$(DAEMONS),$(eval $(call program,$(B)/libexec/$(d),$(d))))
 $(foreach p,$(PROGRAMS),$(eval $(call program,$(B)/bin/$(p),$(p))))
