@@ -31,6 +31,38 @@ static const struct {
 	{ "archive", FOLDER_ARCHIVE },
 };
 
+/* The names that mail programs give to the folders which they need. Many do not say what
+ * it is for, and the next program would make another one. A guest makes none at the top.
+ */
+uint32_t
+folder_use_of_name(const struct store *s, const char *name)
+{
+	static const struct {
+		const char *name;
+		uint32_t use;
+	} known[] = {
+		{ "Archive", FOLDER_ARCHIVE },
+		{ "Archives", FOLDER_ARCHIVE },
+		{ "Deleted Items", FOLDER_TRASH },
+		{ "Deleted Messages", FOLDER_TRASH },
+		{ "Drafts", FOLDER_DRAFTS },
+		{ "Junk", FOLDER_JUNK },
+		{ "Sent", FOLDER_SENT },
+		{ "Sent Items", FOLDER_SENT },
+		{ "Sent Messages", FOLDER_SENT },
+		{ "Trash", FOLDER_TRASH },
+	};
+	uint32_t use = 0;
+
+	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
+		if (strcmp(name, known[i].name) == 0)
+			use = known[i].use;
+	for (size_t i = 0; i < s->n_folders && use != 0; i++)
+		if (s->folders[i]->special == use)
+			use = 0;
+	return use;
+}
+
 static int
 folder_dirfd(struct folder *f)
 {

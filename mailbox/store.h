@@ -95,7 +95,8 @@ struct folder_info {
  * exist any more (flags FOLDER_SUBSCRIBED | FOLDER_NOSELECT). *list is
  * free()d by the caller. */
 enum store_error store_list(struct store *, struct folder_info **list, size_t *n);
-/* Creates missing parents as well. special: 0 or one FOLDER_JUNK… bit. */
+/* Creates missing parents as well. special: one FOLDER_JUNK… bit, or 0: the one that the
+ * name is known for ("Trash"), unless another folder has it. */
 enum store_error store_create(struct store *, const char *name, uint32_t special);
 enum store_error store_delete(struct store *, const char *name);
 /* Children move along; renaming INBOX moves its messages and leaves it empty (RFC

@@ -414,6 +414,8 @@ store_create(struct store *s, const char *name, uint32_t special)
 		return STORE_BAD_NAME;
 	if ((error = folders_refresh(s, 0)) != STORE_OK)
 		return error;
+	if (special == 0)
+		special = folder_use_of_name(s, canonical);
 	return folder_make(s, canonical, special);
 }
 

@@ -339,6 +339,8 @@ int trash_work(struct store *, int max); /* returns what is left of max */
 enum store_error folder_make(struct store *, const char *name, uint32_t special);
 
 /* ---- folder_meta.c ---- */
+/* The special use of a new folder of this name that was given none; or 0. */
+uint32_t folder_use_of_name(const struct store *, const char *name);
 /* Read fife-folder; a folder without one gets a new UIDVALIDITY. */
 enum store_error folder_meta_load(struct folder *);
 enum store_error folder_meta_save(struct folder *, int sync);

@@ -99,6 +99,37 @@ gone_parents(size_t step)
 	imap_free(s);
 }
 
+/* As Thunderbird makes them. */
+static void
+special_use_of_names(size_t step)
+{
+	struct imap *s = imap_new(store, NULL, NULL);
+
+	say(s, step,
+	    "a CREATE Trash\r\nb CREATE Drafts\r\nc CREATE x/Sent\r\nd CREATE trash\r\n"
+	    "e LIST (SPECIAL-USE) \"\" *\r\n",
+	    "a OK CREATE completed\r\nb OK CREATE completed\r\nc OK CREATE completed\r\n"
+	    "d OK CREATE completed\r\n* LIST (\\HasNoChildren \\Drafts) \"/\" Drafts\r\n"
+	    "* LIST (\\HasNoChildren \\Trash) \"/\" Trash\r\ne OK LIST completed\r\n");
+	/* What another has, or what was asked for, goes before. */
+	say(s, step,
+	    "a CREATE \"Deleted Items\"\r\nb CREATE Post (USE (\\Sent))\r\n"
+	    "c CREATE Sent\r\nd CREATE Junk (USE (\\Archive))\r\n"
+	    "e LIST (SPECIAL-USE) \"\" *\r\n",
+	    "a OK CREATE completed\r\nb OK CREATE completed\r\nc OK CREATE completed\r\n"
+	    "d OK CREATE completed\r\n* LIST (\\HasNoChildren \\Drafts) \"/\" Drafts\r\n"
+	    "* LIST (\\HasNoChildren \\Archive) \"/\" Junk\r\n"
+	    "* LIST (\\HasNoChildren \\Sent) \"/\" Post\r\n"
+	    "* LIST (\\HasNoChildren \\Trash) \"/\" Trash\r\ne OK LIST completed\r\n");
+	say(s, step,
+	    "a DELETE Trash\r\nb CREATE Trash\r\nc LIST \"\" (Trash trash) RETURN "
+	    "(SPECIAL-USE)\r\n",
+	    "a OK DELETE completed\r\nb OK CREATE completed\r\n"
+	    "* LIST (\\HasNoChildren \\Trash) \"/\" Trash\r\n"
+	    "* LIST (\\HasNoChildren) \"/\" trash\r\nc OK LIST completed\r\n");
+	imap_free(s);
+}
+
 static void
 special_use_and_status(size_t step)
 {
@@ -135,6 +166,7 @@ special_use_and_status(size_t step)
 
 TEST(selection)
 TEST(gone_parents)
+TEST(special_use_of_names)
 TEST(special_use_and_status)
 
 int
@@ -145,6 +177,8 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_gone_parents, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 		    test_special_use_and_status, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+		    test_special_use_of_names, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
