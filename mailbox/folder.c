@@ -8,6 +8,7 @@
 #include "common/log.h"
 #include "common/proto/encoding.h"
 #include "mailbox/fts.h"
+#include "mailbox/keyword_file.h"
 #include "mailbox/store_int.h"
 
 /* ---- loading ---- */
@@ -81,6 +82,7 @@ folder_load(struct folder *f)
 		f->list_octets > KEYWORD_LISTS_OCTETS / 4))
 		keyword_lists_sweep(f);
 	clean_tmp(f->dirfd);
+	keyword_file_start(f);
 	f->times_logged = true;
 	return STORE_OK;
 }
@@ -132,6 +134,10 @@ folder_unload(struct folder *f)
 	free(f->expunged);
 	f->expunged = NULL;
 	f->n_expunged = f->expunged_cap = 0;
+	free(f->keyword_marks);
+	f->keyword_marks = NULL;
+	f->n_keyword_marks = f->keyword_marks_cap = 0;
+	f->keyword_file_len = 0;
 	f->loaded = false;
 	f->racy = false;
 }
@@ -519,12 +525,14 @@ folder_insert(struct folder *f, const struct message *m, const char *name)
 	if (m->modseq > f->modseq)
 		f->modseq = m->modseq;
 	folder_mark(f, m->uid);
+	if (m->keywords >> 26 != 0)
+		keyword_file_mark(f, m->uid);
 	f->news |= FOLDER_NEWS_NEW;
 	return 0;
 }
 
-static void
-push_u32(uint32_t **list, size_t *n, size_t *cap, uint32_t v)
+void
+uids_push(uint32_t **list, size_t *n, size_t *cap, uint32_t v)
 {
 	if (*n == *cap) {
 		size_t more = *cap + *cap / 2 + 64;
@@ -569,7 +577,7 @@ remove_one(struct folder *f, const struct message *m, uint64_t modseq)
 	if (f->cache.n > 0)
 		for (unsigned int kind = 0; kind < CACHE_KINDS; kind++)
 			map_remove(&f->cache, (uint64_t)m->uid << 8 | kind);
-	push_u32(&f->deleted, &f->n_deleted, &f->deleted_cap, m->uid);
+	uids_push(&f->deleted, &f->n_deleted, &f->deleted_cap, m->uid);
 	push_expunged(f, m->uid, modseq);
 	folder_mark(f, m->uid);
 	f->octets -= m->size < f->octets ? m->size : f->octets;
@@ -612,20 +620,26 @@ compare_u32(const void *a, const void *b)
 	return *x < *y ? -1 : *x > *y;
 }
 
+size_t
+uids_unique(uint32_t *v, size_t n)
+{
+	size_t k = n > 0;
+
+	if (n > 1)
+		qsort(v, n, sizeof(*v), compare_u32);
+	for (size_t i = 1; i < n; i++)
+		if (v[i] != v[k - 1])
+			v[k++] = v[i];
+	return k;
+}
+
 void
 folder_queue_rename(struct folder *f, uint32_t uid)
 {
 	/* Flags that go to and fro faster than files are renamed. */
-	if (f->n_renames > 4096 && f->n_renames > 2 * f->n) {
-		size_t k = 1;
-
-		qsort(f->renames, f->n_renames, sizeof(*f->renames), compare_u32);
-		for (size_t i = 1; i < f->n_renames; i++)
-			if (f->renames[i] != f->renames[k - 1])
-				f->renames[k++] = f->renames[i];
-		f->n_renames = k;
-	}
-	push_u32(&f->renames, &f->n_renames, &f->renames_cap, uid);
+	if (f->n_renames > 4096 && f->n_renames > 2 * f->n)
+		f->n_renames = uids_unique(f->renames, f->n_renames);
+	uids_push(&f->renames, &f->n_renames, &f->renames_cap, uid);
 }
 
 void
@@ -636,6 +650,8 @@ folder_apply_flags(struct folder *f, struct message *m, uint8_t flags, uint64_t 
 
 	if (m->flags != flags || ((m->keywords ^ keywords) & in_name) != 0)
 		folder_queue_rename(f, m->uid);
+	if (((m->keywords ^ keywords) & ~in_name) != 0)
+		keyword_file_mark(f, m->uid);
 	f->unseen -= (m->flags & FLAG_SEEN) == 0;
 	f->unseen += (flags & FLAG_SEEN) == 0;
 	f->news |= FOLDER_NEWS_FLAGS;
@@ -686,144 +702,4 @@ folder_add(struct folder *f, const struct message *m, const char *name,
 	if (l != NULL)
 		(void)folder_learn(f, m->uid, l->buf, l->len);
 	return STORE_OK;
-}
-
-/* ---- flags and expunge ---- */
-
-struct change {
-	size_t i;
-	uint64_t keywords;
-	uint8_t flags;
-};
-
-enum store_error
-folder_store(struct folder *f, const uint32_t *uids, size_t n, enum flag_op op,
-    uint8_t flags, uint64_t keywords, uint64_t unchanged_since, uint32_t *failed,
-    size_t *n_failed, size_t *changed)
-{
-	const struct flag_mask all = { UINT8_MAX, UINT64_MAX };
-
-	return folder_store_masked(f, uids, n, op, flags, keywords, &all, unchanged_since,
-	    failed, n_failed, changed);
-}
-
-enum store_error
-folder_store_masked(struct folder *f, const uint32_t *uids, size_t n, enum flag_op op,
-    uint8_t flags, uint64_t keywords, const struct flag_mask *may,
-    uint64_t unchanged_since, uint32_t *failed, size_t *n_failed, size_t *changed)
-{
-	uint64_t before = 0, after = 0, modseq; /* many have the same */
-	bool memo = false;
-	struct change *c;
-	struct log_record r;
-	enum store_error error;
-	size_t k = 0;
-	int exact;
-
-	if (changed != NULL)
-		*changed = 0;
-	if (n_failed != NULL)
-		*n_failed = 0;
-	if (f->gone || f->detached)
-		return STORE_NOT_FOUND;
-	if (n == 0)
-		return STORE_OK;
-	if ((error = folder_reserve(f, 0)) != STORE_OK)
-		return error;
-	if ((c = reallocarray(NULL, n, sizeof(*c))) == NULL)
-		return store_errno("STORE");
-	modseq = f->modseq + 1;
-	log_begin(&r, LOG_FLAGS, f);
-	log_u64(&r, modseq);
-	for (size_t j = 0; j < n; j++) {
-		size_t i = folder_find(f, uids[j], &exact);
-		const struct message *m = &f->msgs[i];
-		uint8_t nf;
-		uint64_t nk;
-
-		if (!exact)
-			continue;
-		if (unchanged_since != 0 && m->modseq > unchanged_since) {
-			if (failed != NULL && n_failed != NULL)
-				failed[(*n_failed)++] = m->uid;
-			continue;
-		}
-		nf = op == FLAG_OP_SET   ? flags
-		     : op == FLAG_OP_ADD ? (uint8_t)(m->flags | flags)
-					 : (uint8_t)(m->flags & ~flags);
-		nk = keywords;
-		if (op != FLAG_OP_SET && memo && before == m->keywords)
-			nk = after;
-		else if (op != FLAG_OP_SET) {
-			if (folder_keywords_merge(f, m->keywords, keywords,
-				op == FLAG_OP_REMOVE, &nk) == -1) {
-				free(r.buf);
-				free(c);
-				return STORE_LIMIT;
-			}
-			memo = true;
-			before = m->keywords;
-			after = nk;
-		}
-		nf = (uint8_t)((m->flags & ~may->flags) | (nf & may->flags));
-		nk = (m->keywords & ~may->keywords) | (nk & may->keywords);
-		if (nf == m->flags && nk == m->keywords)
-			continue;
-		c[k++] = (struct change){ i, nk, nf };
-		log_u32(&r, m->uid);
-		log_u8(&r, nf);
-		log_u64(&r, nk);
-	}
-	if (k == 0)
-		free(r.buf);
-	else if ((error = log_write(f->store, &r)) == STORE_OK) {
-		for (size_t j = 0; j < k; j++)
-			folder_apply_flags(
-			    f, &f->msgs[c[j].i], c[j].flags, c[j].keywords, modseq);
-		if (changed != NULL)
-			*changed = k;
-	}
-	free(c);
-	folder_changed(f);
-	return error;
-}
-
-enum store_error
-folder_expunge(struct folder *f, const uint32_t *uids, size_t n, int any, size_t *removed)
-{
-	struct log_record r;
-	enum store_error error;
-	uint32_t *list;
-	size_t k = 0;
-
-	if (removed != NULL)
-		*removed = 0;
-	if (f->gone || f->detached)
-		return STORE_NOT_FOUND;
-	if (n == 0)
-		return STORE_OK;
-	if ((error = folder_reserve(f, 0)) != STORE_OK)
-		return error;
-	if ((list = reallocarray(NULL, n, sizeof(*list))) == NULL)
-		return store_errno("EXPUNGE");
-	log_begin(&r, LOG_EXPUNGE, f);
-	log_u64(&r, f->modseq + 1);
-	for (size_t j = 0; j < n; j++) {
-		const struct message *m = folder_message_by_uid(f, uids[j]);
-
-		if (m == NULL || (!any && (m->flags & FLAG_DELETED) == 0))
-			continue;
-		list[k++] = m->uid;
-		log_u32(&r, m->uid);
-	}
-	if (k == 0)
-		free(r.buf);
-	else if ((error = log_write(f->store, &r)) == STORE_OK) {
-		folder_remove(f, list, k, f->modseq + 1);
-		if (removed != NULL)
-			*removed = k;
-	}
-	free(list);
-	folder_changed(f);
-	return error;
 }

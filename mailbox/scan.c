@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 
 #include "common/log.h"
+#include "mailbox/keyword_file.h"
 #include "mailbox/store_int.h"
 
 #define RACY_NS (20 * 1000 * 1000)
@@ -30,6 +31,8 @@ struct scan {
 	size_t n, cap;
 	uint8_t *seen; /* a message each */
 	struct log_record flags;
+	struct map keywords; /* of files that come back (keyword_file.c) */
+	bool keywords_read;
 	uint64_t modseq;
 	bool flags_changed;
 };
@@ -62,6 +65,7 @@ scan_clear(struct scan *s)
 	free(s->list);
 	free(s->seen);
 	free(s->flags.buf);
+	map_clear(&s->keywords);
 	memset(s, 0, sizeof(*s));
 }
 
@@ -247,7 +251,8 @@ saved_of(const struct found *found)
 
 /* 0: adopted or passed over; otherwise the store cannot go on. */
 static enum store_error
-adopt(struct folder *f, const struct found *found, struct learnt *learnt)
+adopt(struct folder *f, const struct found *found, const struct map *keywords,
+    struct learnt *learnt)
 {
 	char path[MAILDIR_NAME_MAX + 8], name[MAILDIR_NAME_MAX + 1], unique[128];
 	struct maildir_name p;
@@ -287,6 +292,7 @@ adopt(struct folder *f, const struct found *found, struct learnt *learnt)
 	m.recent = found->in_new;
 	m.saved = saved_of(found);
 	if (found->uid != 0) {
+		(void)keyword_file_apply(f, keywords, m.uid, &m.keywords);
 		(void)strlcpy(name, found->name, sizeof(name));
 	} else {
 		if (p.unique_len == 0 || p.unique_len > 128) {
@@ -322,11 +328,16 @@ adopt(struct folder *f, const struct found *found, struct learnt *learnt)
 }
 
 static enum store_error
-adopt_one(struct folder *f, const struct found *found)
+adopt_one(struct scan *s, const struct found *found)
 {
 	struct learnt learnt = { 0 };
-	enum store_error error = adopt(f, found, &learnt);
+	enum store_error error;
 
+	if (found->uid != 0 && !s->keywords_read) {
+		keyword_file_read(s->f, &s->keywords);
+		s->keywords_read = true;
+	}
+	error = adopt(s->f, found, &s->keywords, &learnt);
 	learnt_clear(&learnt);
 	return error;
 }
@@ -431,7 +442,7 @@ folder_scan(struct folder *f)
 		qsort(s.list, s.n, sizeof(*s.list), compare_found);
 	for (size_t i = 0; i < s.n && error == STORE_OK; i++)
 		if (s.list[i].uid == 0 || folder_message_by_uid(f, s.list[i].uid) == NULL)
-			error = adopt_one(f, &s.list[i]);
+			error = adopt_one(&s, &s.list[i]);
 	/* What we renamed ourselves is not news. */
 	if (s.n > 0 && dir_times(f, &cur2, &new2) == 0) {
 		cur = cur2;

@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 
 #include "common/log.h"
+#include "mailbox/keyword_file.h"
 #include "mailbox/store_int.h"
 
 #define LOCK_WAIT_MS 5000
@@ -247,7 +248,7 @@ unload_some(struct store *s, size_t keep)
 		struct folder *f = s->folders[i];
 
 		if (f->loaded && f->refs == 0 && !f->dirty && f->n_renames == 0 &&
-		    f->unlinks.cap == 0) {
+		    f->n_keyword_marks == 0 && f->unlinks.cap == 0) {
 			folder_unload(f);
 			loaded--;
 		}
@@ -277,8 +278,11 @@ flush(struct store *s)
 	struct timespec now;
 
 	for (size_t i = 0; i < s->n_folders; i++)
-		if (s->folders[i]->loaded && !s->folders[i]->times_logged)
-			log_times(s->folders[i]);
+		if (s->folders[i]->loaded) {
+			if (!s->folders[i]->times_logged)
+				log_times(s->folders[i]);
+			keyword_file_flush(s->folders[i]);
+		}
 	(void)log_sync(s);
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	if (s->checkpoint_failed.tv_sec != 0 &&

@@ -168,6 +168,13 @@ struct folder {
 	uint32_t *deleted;
 	size_t n_deleted, deleted_cap;
 
+	/* keyword_file.c */
+	uint32_t *keyword_marks;
+	size_t n_keyword_marks, keyword_marks_cap;
+	uint32_t keyword_file_len;  /* as this process has left it; 0: not known */
+	uint32_t keyword_file_base; /* when it was last written anew */
+	bool keyword_file_missing, keyword_file_failed;
+
 	/* work put off: files whose flags are not in their names, files to remove */
 	uint32_t *renames;
 	size_t n_renames, renames_cap;
@@ -369,6 +376,10 @@ void folder_remove(struct folder *, const uint32_t *uids, size_t n, uint64_t mod
 size_t folder_clear_recent(struct folder *); /* of all; how many there were */
 void folder_apply_flags(
     struct folder *, struct message *, uint8_t flags, uint64_t keywords, uint64_t modseq);
+/* A list of UIDs: one more; without memory it is logged and left out. */
+void uids_push(uint32_t **, size_t *n, size_t *cap, uint32_t uid);
+/* In order, each once; returns how many. */
+size_t uids_unique(uint32_t *, size_t n);
 void folder_queue_rename(struct folder *, uint32_t uid);
 void folder_changed(struct folder *); /* watchers, once the operation is complete */
 int folder_rename_work(struct folder *, int max);

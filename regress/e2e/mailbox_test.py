@@ -169,6 +169,37 @@ ODD = [(r"\Seen \Flagged", b"Subject: a\r\n\r\nFrom here\r\n>From there\r\n>>Fro
        ("", b"\r\nStatus: RO is text here\r\n")]
 
 
+def test_without_the_index():
+    """UIDs, flags and keywords, also more than the letters of file names, outlive it."""
+    nina = user("nina")
+    top = os.path.join(fife.run, "mail/example.test/nina")
+    words = " ".join(f"word{n}" for n in range(40))
+    c = fife.imap(nina)
+    c.select("INBOX")
+    for n in range(3):
+        put(c, "INBOX", mail(f"number {n}"))
+    assert c.store("2", "+FLAGS", f"(\\Flagged {words})")[0] == "OK"
+    c.expunge()
+    before = [c.uid("FETCH", "1:*", "(FLAGS)")[1], c.response("UIDVALIDITY")[1]]
+    path = os.path.join(top, "Maildir/fife-keywords")
+    wait_for(lambda: os.path.exists(path) and os.path.getsize(path) > 40, "the file of keywords")
+    fife.stop()
+    for name in ("data.mdb", "lock.mdb", "log"):
+        if os.path.exists(os.path.join(top, "index", name)):
+            os.unlink(os.path.join(top, "index", name))
+    fife.start()
+    fife.passwords[nina] = "secret"
+    c = fife.imap(nina)
+    c.select("INBOX")
+    after = c.uid("FETCH", "1:*", "(FLAGS)")[1]
+
+    def plain(rows):
+        return [sorted(set(row.replace(b"(", b" ").replace(b")", b" ").split()) - {b"\\Recent"}) for row in rows]
+    assert plain(after) == plain(before[0]), (after, before)
+    assert b"word39" in after[1] and b"word39" not in after[0]
+    c.logout()
+
+
 def test_export_and_import_as_tar():
     one, two = user("tarfrom"), user("tarto")
     c = fife.imap(one)

@@ -385,7 +385,7 @@ def main(module):
 def print_log(fife):
     """What the suite wrote last, beside a test that failed: it is gone with the suite."""
     try:
-        for words in (("list",), ("log",)):
+        for words in (("queue", "list"), ("log",)):
             print("\n".join(fife.ctl(*words, check=False)[1].splitlines()[-60:]), flush=True)
     except Exception as e:
         print(f"no log: {e!r}", flush=True)
