@@ -21,7 +21,7 @@ struct session {
 	struct dnshost host;
 	struct dnsaddr addr;
 	struct tlspolicy policy;
-	struct login *login;     /* while it goes on */
+	struct login *login;    /* while it goes on */
 	struct recode *convert; /* while content of a message is made 7-bit */
 	bool connected;
 	bool handshake;
