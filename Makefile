@@ -127,6 +127,8 @@ UNIT = $(patsubst regress/unit/%.c,$(B)/unit/%,$(UNIT_SRC))
 unit_lib = $(if $(filter common,$(1)),,$(B)/lib$(1).a $(also_$(1)))
 # A test may set the clock that says how long another user's process is silent.
 UNITFLAGS_imap_share_test = -Wl,--wrap=imap_share_now
+# And the one that says how fast a mailbox process asks.
+UNITFLAGS_quotas_test = -Wl,--wrap=now_ms
 define unit
 $(B)/unit/$(1): regress/unit/$(1).c $$(call unit_lib,$(firstword $(subst /, ,$(1)))) $(B)/libcommon.a
 	@mkdir -p $$(@D)

@@ -259,6 +259,9 @@ void imap_append_data(struct imap *, const uint8_t *, size_t);
 void imap_append_finish(struct imap *); /* the command is complete */
 void imap_append_drop(struct imap *);
 
+/* imap_cmd_quota.c: a root that authd is asked about, for an administrator? */
+bool imap_quota_is_asked(const struct imap *, const char *root);
+
 /* imap_cmd_idle.c */
 void imap_idle_line(struct imap *, const char *, size_t);
 

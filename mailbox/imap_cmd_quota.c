@@ -149,6 +149,13 @@ quota_step(struct imap *s, struct imap_task *task, size_t unsent)
 	return 0;
 }
 
+bool
+imap_quota_is_asked(const struct imap *s, const char *name)
+{
+	return s->offer.quotaset &&
+	       strncmp(name, ROOT_OF_USER, strlen(ROOT_OF_USER)) == 0;
+}
+
 /* Whose root an administrator means by that name. false: nobody's. */
 static bool
 whose(const struct imap *s, const char *name, char address[ADDRESS_MAX + 1])

@@ -324,7 +324,10 @@ read_names(struct imap *s, struct imap_args *a, enum where where, struct names *
 			return -1;
 		/* A root is called as the tree of its owner. */
 		(void)strlcat(n->name, "/x", sizeof(n->name));
-		n->whose = imap_share_whose(s, n->name, n->owner);
+		/* An administrator's names come first. */
+		n->whose = imap_quota_is_asked(s, n->name)
+			       ? 0
+			       : imap_share_whose(s, n->name, n->owner);
 		return 0;
 	case AFTER_SET:
 		for (len = 0; a->pos + len < a->len && a->buf[a->pos + len] != ' ';)
@@ -471,8 +474,7 @@ dispatch(struct imap *s, struct imap_args *a)
 	if ((r = find_route(&v)) == NULL || (n = calloc(1, sizeof(*n))) == NULL)
 		return 0;
 	s->no_expunge = false;
-	if ((r->where == ROOT && s->offer.quotaset) ||
-	    read_names(s, a, r->where, n) == -1)
+	if (read_names(s, a, r->where, n) == -1)
 		rv = 0;
 	else if (r->where == SOURCES && !only_selected(a))
 		rv = 0;

@@ -15,7 +15,6 @@
 #include "common/daemon.h"
 #include "common/log.h"
 #include "mboxd/launcher.h"
-#include "mboxd/quotas.h"
 #include "mboxd/shares.h"
 #include "mboxd/urls.h"
 
@@ -181,7 +180,7 @@ cell_message(struct channel *ch, struct msg *m, void *arg)
 		return;
 	}
 	if (m->type == MSG_MAILBOX_MBOXD_QUOTA) {
-		quotas_ask(ch, c->facts.mailbox, m);
+		quotas_ask(ch, c->facts.mailbox, &c->quotas, m);
 		return;
 	}
 	if (m->type == MSG_MAILBOX_MBOXD_SHARES || m->type == MSG_MAILBOX_MBOXD_SHARE ||

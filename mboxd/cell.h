@@ -8,6 +8,7 @@
 #include <sys/queue.h>
 
 #include "mboxd/cells.h"
+#include "mboxd/quotas.h"
 #include "mboxd/sleepers.h"
 
 /* A process that lets this much lie unread has stopped, or was taken over to make us
@@ -32,6 +33,7 @@ struct cell {
 	int untold; /* authd does not know it yet */
 	uint64_t told_ms;
 	int logs; /* it has asked for a channel to logd */
+	struct quotas_pace quotas;
 };
 
 /* conf is borrowed. */

@@ -43,14 +43,30 @@ on_authd(struct msg *m, void *arg)
 	free(j);
 }
 
-void
-quotas_ask(struct channel *ch, const char *mailbox, struct msg *m)
+static int
+too_fast(struct quotas_pace *p)
 {
+	uint64_t now = now_ms();
+
+	if (now - p->since_ms >= 1000)
+		*p = (struct quotas_pace){ .since_ms = now };
+	return ++p->asked > QUOTAS_PER_S;
+}
+
+void
+quotas_ask(
+    struct channel *ch, const char *mailbox, struct quotas_pace *pace, struct msg *m)
+{
+	static const struct msg_quota_is full = { .status = MSG_FULL };
 	struct channel *authd = daemon_peer(ROLE_AUTHD);
 	struct msg_quota_ask q = m->p.quota_ask;
 	struct job *j;
 	size_t n = 0;
 
+	if (too_fast(pace)) {
+		answer(ch, m->id, &full);
+		return;
+	}
 	LIST_FOREACH (j, &jobs, entry)
 		n += j->channel == channel_serial(ch);
 	strlcpy(q.mailbox, mailbox, sizeof(q.mailbox));

@@ -75,6 +75,7 @@ at_exit(void)
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
+	static const struct imap_offer offer = { .quotaset = true };
 	struct imap *s, *t;
 
 	if (uses == 0)
@@ -85,6 +86,9 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	t = imap_new(store, NULL, NULL);
 	if (s == NULL || t == NULL)
 		abort();
+	/* An administrator's, whom nobody answers. */
+	imap_set_owner(s, "a@b");
+	imap_set_offer(s, &offer);
 	feed(t, (const uint8_t *)"t SELECT INBOX\r\n", 16);
 	feed(s, data, size / 2);
 	feed(t, (const uint8_t *)"t NOOP\r\n", 8);
