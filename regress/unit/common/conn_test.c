@@ -7,7 +7,6 @@
 
 #include <cmocka.h>
 
-#include <sys/resource.h>
 #include <sys/socket.h>
 
 #include <arpa/inet.h>
@@ -36,7 +35,6 @@ struct seen {
 	int free_on;        /* event at which to free, or -1 */
 	int starttls;       /* switch when a line has come */
 	int close_on_input; /* conn_close() from inside */
-	int keep;           /* leave the input where it is */
 	char error[160];
 };
 
@@ -48,7 +46,7 @@ seen_cb(struct conn *c, enum conn_event ev, void *arg)
 	s->events[ev]++;
 	if (ev == CONN_ERROR)
 		strlcpy(s->error, conn_error(c), sizeof(s->error));
-	if (ev == CONN_INPUT && !s->keep) {
+	if (ev == CONN_INPUT) {
 		struct evbuffer *in = conn_input(c);
 
 		if (s->starttls) {
@@ -77,8 +75,6 @@ seen_cb(struct conn *c, enum conn_event ev, void *arg)
 			return;
 		}
 	}
-	if (ev == CONN_MARK)
-		s->len = evbuffer_get_length(conn_input(c));
 	if (s->free_on == (int)ev)
 		conn_free(c);
 }
@@ -702,92 +698,6 @@ test_connect_accept(void **state)
 	free(t);
 }
 
-/* A mark lies exactly where it was sent, whatever is around it, and leaves no descriptor.
- */
-static void
-test_mark(void **state)
-{
-	struct seen *a = seen_new(), *b = seen_new();
-	struct conn *from, *to;
-	int sv[2], before, after;
-
-	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, sv), 0);
-	from = conn_new(base, sv[0], 65536, seen_cb, a);
-	to = conn_new(base, sv[1], 65536, seen_cb, b);
-	before = dup(0);
-	close(before);
-	conn_expect_mark(to);
-	b->keep = 1;
-	conn_write(from, "before", 6);
-	assert_int_equal(conn_send_mark(from), -1); /* something is unsent */
-	while (conn_unsent(from) > 0)
-		turn();
-	assert_int_equal(conn_send_mark(from), 0);
-	conn_write(from, "after", 5);
-	for (int i = 0; i < 1000 && b->events[CONN_MARK] == 0; i++)
-		turn();
-	assert_int_equal(b->events[CONN_MARK], 1);
-	assert_int_equal(b->len, 6);
-	for (int i = 0; i < 1000 && evbuffer_get_length(conn_input(to)) < 11; i++)
-		turn();
-	assert_memory_equal(evbuffer_pullup(conn_input(to), -1), "beforeafter", 11);
-	after = dup(0);
-	close(after);
-	assert_int_equal(before, after);
-	/* A second one is not expected: an octet like others, and the descriptor is lost.
-	 */
-	assert_int_equal(conn_send_mark(from), 0);
-	for (int i = 0; i < 1000 && evbuffer_get_length(conn_input(to)) < 12; i++)
-		turn();
-	assert_int_equal(evbuffer_get_length(conn_input(to)), 12);
-	assert_int_equal(b->events[CONN_MARK], 1);
-	after = dup(0);
-	close(after);
-	assert_int_equal(before, after);
-	conn_free(from);
-	for (int i = 0; i < 1000 && b->events[CONN_EOF] == 0; i++)
-		turn();
-	assert_int_equal(b->events[CONN_EOF], 1);
-	conn_free(to);
-	free(a);
-	free(b);
-}
-
-/* Nor is one lost when its descriptor finds no room. */
-static void
-test_mark_without_room(void **state)
-{
-	struct seen *a = seen_new(), *b = seen_new();
-	struct conn *from, *to;
-	struct rlimit had, now;
-	int sv[2], next;
-
-	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, sv), 0);
-	from = conn_new(base, sv[0], 65536, seen_cb, a);
-	to = conn_new(base, sv[1], 65536, seen_cb, b);
-	next = dup(0);
-	close(next);
-	conn_expect_mark(to);
-	b->keep = 1;
-	conn_write(from, "before", 6);
-	while (conn_unsent(from) > 0)
-		turn();
-	assert_int_equal(getrlimit(RLIMIT_NOFILE, &had), 0);
-	now = (struct rlimit){ (rlim_t)next, had.rlim_max };
-	assert_int_equal(setrlimit(RLIMIT_NOFILE, &now), 0);
-	assert_int_equal(conn_send_mark(from), 0);
-	while (b->events[CONN_MARK] == 0 && evbuffer_get_length(conn_input(to)) < 7)
-		turn();
-	assert_int_equal(setrlimit(RLIMIT_NOFILE, &had), 0);
-	assert_int_equal(b->events[CONN_MARK], 1);
-	assert_memory_equal(evbuffer_pullup(conn_input(to), -1), "before", 6);
-	assert_int_equal(evbuffer_get_length(conn_input(to)), 6);
-	conn_free(from);
-	conn_free(to);
-	free(a);
-	free(b);
-}
-
 int
 main(void)
 {
@@ -805,8 +715,6 @@ main(void)
 		cmocka_unit_test(test_starttls_late_injection),
 		cmocka_unit_test(test_tls_client),
 		cmocka_unit_test(test_tls_full),
-		cmocka_unit_test(test_mark),
-		cmocka_unit_test(test_mark_without_room),
 		cmocka_unit_test(test_connect_accept),
 	};
 
