@@ -35,6 +35,7 @@ struct seen {
 	int free_on;        /* event at which to free, or -1 */
 	int starttls;       /* switch when a line has come */
 	int close_on_input; /* conn_close() from inside */
+	int keep;           /* leave the input where it is */
 	char error[160];
 };
 
@@ -46,7 +47,7 @@ seen_cb(struct conn *c, enum conn_event ev, void *arg)
 	s->events[ev]++;
 	if (ev == CONN_ERROR)
 		strlcpy(s->error, conn_error(c), sizeof(s->error));
-	if (ev == CONN_INPUT) {
+	if (ev == CONN_INPUT && !s->keep) {
 		struct evbuffer *in = conn_input(c);
 
 		if (s->starttls) {
