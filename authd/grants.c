@@ -201,9 +201,10 @@ grants_put(const char *owner, const char *text, size_t len)
 	copy[len] = '\0';
 	if (strcmp(text_of(owner), copy) == 0)
 		return 0;
-	if (keep(owner, copy) == -1)
+	/* In this order what was not saved is new the next time as well. */
+	if (save(owner, copy) == -1)
 		return -1;
-	return save(owner, copy);
+	return keep(owner, copy);
 }
 
 void
