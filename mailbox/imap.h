@@ -32,10 +32,13 @@ struct imap;
 #define IMAP_HIGH_WATER (256 * 1024)
 #define IMAP_BAD_MAX 50 /* BAD replies in a row until the session ends */
 
-/* Borrows the store. wake is called when imap_run() has something to do that did not
- * come by imap_input() (another session's change during IDLE); not re-entrantly
+/* Borrows the store; NULL: one that is opened by what imap_set_opener() sets, by the
+ * first command that needs it. wake is called when imap_run() has something to do that
+ * did not come by imap_input() (another session's change during IDLE); not re-entrantly
  * meant: set an event. NULL: no memory. */
 struct imap *imap_new(struct store *, void (*wake)(void *), void *arg);
+/* open: gives the store, which is borrowed, or NULL where it cannot be: BYE. */
+void imap_set_opener(struct imap *, struct store *(*open)(void *), void *arg);
 void imap_free(struct imap *);
 /* Takes octets up to the end of a command; returns how many (the rest must be given again
  * after imap_run() has brought it forward). */
@@ -121,6 +124,8 @@ struct imap_announced {
 
 struct imap {
 	struct store *store;
+	struct store *(*open)(void *);
+	void *open_arg;
 	struct evbuffer *out;
 	struct imap_lex lex;
 	enum imap_state state;
@@ -192,6 +197,8 @@ void imap_bad(struct imap *, const char *);
 void imap_ok_modseq(struct imap *, const char *text, bool changed);
 /* NO with the response code that suits (RFC 5530). */
 void imap_no_store(struct imap *, enum store_error);
+/* Opens the store if it is not open yet; false: it cannot be, and BYE was said. */
+bool imap_has_store(struct imap *);
 void imap_set_task(struct imap *, struct imap_task *); /* takes it */
 /* From now on the client is told of modification sequences (RFC 7162, 3.1). */
 void imap_use_condstore(struct imap *);

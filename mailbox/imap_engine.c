@@ -23,6 +23,7 @@
 #define BY_NUMBER 4  /* without UID it takes sequence numbers */
 #define EXPUNGES 8   /* tells of expunged messages as its result */
 #define GUEST 16     /* other users too, as far as their rights go */
+#define NO_STORE 32  /* needs nothing of the mailbox but what is open already */
 
 static const struct command {
 	const char *name;
@@ -30,10 +31,10 @@ static const struct command {
 	int flags;
 	imap_command_fn run;
 } commands[] = {
-	{ "CAPABILITY", ANY, 0, imap_cmd_capability },
-	{ "NOOP", ANY, GUEST, imap_cmd_noop },
-	{ "LOGOUT", ANY, GUEST, imap_cmd_logout },
-	{ "ID", ANY, 0, imap_cmd_id },
+	{ "CAPABILITY", ANY, NO_STORE, imap_cmd_capability },
+	{ "NOOP", ANY, GUEST | NO_STORE, imap_cmd_noop },
+	{ "LOGOUT", ANY, GUEST | NO_STORE, imap_cmd_logout },
+	{ "ID", ANY, NO_STORE, imap_cmd_id },
 	{ "ENABLE", ANY, GUEST, imap_cmd_enable },
 	{ "NAMESPACE", ANY, 0, imap_cmd_namespace },
 	{ "LIST", ANY, GUEST, imap_cmd_list },
@@ -104,6 +105,13 @@ imap_new(struct store *store, void (*wake)(void *), void *arg)
 	s->wake_arg = arg;
 	imap_lex_init(&s->lex, IMAP_LINE_MAX, IMAP_LITERAL_MAX, IMAP_COMMAND_MAX);
 	return s;
+}
+
+void
+imap_set_opener(struct imap *s, struct store *(*open)(void *), void *arg)
+{
+	s->open = open;
+	s->open_arg = arg;
 }
 
 void
@@ -306,6 +314,28 @@ find_command(const struct imap_str *name)
 	return NULL;
 }
 
+bool
+imap_has_store(struct imap *s)
+{
+	if (s->store == NULL && (s->store = s->open(s->open_arg)) == NULL)
+		imap_bye(s, "[UNAVAILABLE] The mailbox cannot be opened now");
+	return s->store != NULL;
+}
+
+/* The command that has come wants more than the connection. */
+static bool
+needs_store(const struct imap *s)
+{
+	struct imap_args a;
+	struct imap_str tag, name;
+	const struct command *c;
+
+	imap_args_init(&a, s->lex.buf, s->lex.len);
+	return imap_tag(&a, &tag) == -1 || imap_sp(&a) == -1 ||
+	       imap_atom(&a, &name) == -1 || (c = find_command(&name)) == NULL ||
+	       (c->flags & NO_STORE) == 0;
+}
+
 static void
 run_command(struct imap *s)
 {
@@ -392,7 +422,9 @@ complete(struct imap *s)
 {
 	s->busy = true;
 	s->cut_at = 0;
-	if (s->append != NULL)
+	if (s->store == NULL && needs_store(s) && !imap_has_store(s))
+		;
+	else if (s->append != NULL)
 		imap_append_finish(s);
 	else if (s->share != NULL && s->share->append != NULL)
 		imap_remote_append_finish(s);
@@ -438,7 +470,8 @@ imap_input(struct imap *s, const uint8_t *in, size_t len)
 		case IMAP_LEX_MORE:
 			return done;
 		case IMAP_LEX_LITERAL:
-			announced_literal(s);
+			if (imap_has_store(s))
+				announced_literal(s);
 			break;
 		case IMAP_LEX_DATA:
 			if (s->share != NULL && s->share->append != NULL)

@@ -45,6 +45,8 @@ struct session {
 	unsigned int watched;   /* imap_watched() when its folders were */
 	bool not_all;           /* there was no room for all of them */
 	uint64_t heard;         /* when the client was, or was told something; ms */
+	struct store *(*open)(void);
+	bool guest; /* another user's session */
 };
 
 /* Directories of folders in IDLE, for what other programs do there. */
@@ -334,9 +336,19 @@ wake(void *arg)
 	session_conn_wake(((struct session *)arg)->sc);
 }
 
+static struct store *
+open_store(void *arg)
+{
+	struct session *s = arg;
+	struct store *store = s->open();
+
+	return store != NULL && shares_attach(s->imap, store, s->guest) == 0 ? store
+									     : NULL;
+}
+
 /* Whose session it is. -1: it cannot be. */
 static int
-introduce(struct session *s, struct store *store, const struct msg_mbox_label *label)
+introduce(struct session *s, const struct msg_mbox_label *label)
 {
 	bool guest = label->purpose == MBOX_SHARED;
 	char prefix[IMAP_GUEST_PREFIX_MAX + 1];
@@ -351,12 +363,13 @@ introduce(struct session *s, struct store *store, const struct msg_mbox_label *l
 	if (guest && (shares_prefix_of(s->owner, prefix, sizeof(prefix)) == -1 ||
 			 imap_set_guest(s->imap, prefix, label->guest) == -1))
 		return -1;
-	return shares_attach(s->imap, store, guest);
+	s->guest = guest;
+	return 0;
 }
 
 /* Of a client that has logged in, or of one that was put away. */
 static int
-begin(struct event_base *base, int fd, struct store *store,
+begin(struct event_base *base, int fd, struct store *(*open)(void),
     const struct msg_mbox_label *label, const uint8_t *octets, size_t len,
     void (*ended)(void *), void *arg)
 {
@@ -368,9 +381,11 @@ begin(struct event_base *base, int fd, struct store *store,
 		return -1;
 	}
 	s->heard = now_ms();
-	s->imap = imap_new(store, wake, s);
+	s->open = open;
+	if ((s->imap = imap_new(NULL, wake, s)) != NULL)
+		imap_set_opener(s->imap, open_store, s);
 	s->poll = event_new(base, -1, EV_PERSIST, poll_cb, s);
-	if (s->imap == NULL || introduce(s, store, label) == -1 || s->poll == NULL ||
+	if (s->imap == NULL || introduce(s, label) == -1 || s->poll == NULL ||
 	    event_add(s->poll, &poll_every) == -1)
 		close(fd);
 	else
@@ -391,15 +406,15 @@ begin(struct event_base *base, int fd, struct store *store,
 }
 
 int
-imap_session_start(struct event_base *base, int fd, struct store *store,
+imap_session_start(struct event_base *base, int fd, struct store *(*open)(void),
     const struct msg_mbox_label *label, void (*ended)(void *), void *arg)
 {
-	return begin(base, fd, store, label, NULL, 0, ended, arg);
+	return begin(base, fd, open, label, NULL, 0, ended, arg);
 }
 
 /* Before the session's octets stand those of its owner's address, and a NUL. */
 int
-imap_session_wake(struct event_base *base, int fd, struct store *store,
+imap_session_wake(struct event_base *base, int fd, struct store *(*open)(void),
     const uint8_t *octets, size_t len, void (*ended)(void *), void *arg)
 {
 	struct msg_mbox_label label = { .purpose = MBOX_IMAP };
@@ -410,7 +425,7 @@ imap_session_wake(struct event_base *base, int fd, struct store *store,
 		return -1;
 	}
 	memcpy(label.address, octets, (size_t)(end - octets));
-	return begin(base, fd, store, &label, end + 1, len - (size_t)(end + 1 - octets),
+	return begin(base, fd, open, &label, end + 1, len - (size_t)(end + 1 - octets),
 	    ended, arg);
 }
 

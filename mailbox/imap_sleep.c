@@ -291,7 +291,7 @@ imap_wake(struct imap *s, const uint8_t *octets, size_t len)
 	struct reader r = { octets, len, false };
 	unsigned int flags;
 
-	if (take(&r, 1) != VERSION)
+	if (!imap_has_store(s) || take(&r, 1) != VERSION)
 		return -1;
 	flags = (unsigned int)take(&r, 1);
 	s->login = take(&r, 8);

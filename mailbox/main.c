@@ -111,10 +111,11 @@ static void
 go_to_sleep(uint64_t quiet_ms)
 {
 	if (me.sleep_ms == 0 || me.sessions == 0 || me.stopping || me.mboxd == NULL ||
-	    store_busy(me.store))
+	    (me.store != NULL && store_busy(me.store)))
 		return;
 	/* What is done at the end must not look like news to the watch. */
-	store_flush(me.store);
+	if (me.store != NULL)
+		store_flush(me.store);
 	if (imap_sessions_rest(me.sessions, quiet_ms, rest) == 0)
 		say_idle();
 }
@@ -135,7 +136,7 @@ session_ended(void *arg)
 		say_idle();
 }
 
-/* The store is opened for the first session, so that a failure is tried again. */
+/* The store is opened when it is first needed, so that a failure is tried again. */
 static int
 open_store(void)
 {
@@ -164,6 +165,12 @@ set_quota(uint64_t octets, uint64_t messages, int hard)
 	me.quota_hard = hard;
 	if (me.store != NULL)
 		store_set_quota(me.store, octets, messages);
+}
+
+static struct store *
+opened_store(void)
+{
+	return open_store() == -1 ? NULL : me.store;
 }
 
 /* Somebody may have removed files behind our back: what is there counts, not the index.
@@ -196,7 +203,8 @@ session_start(struct msg *m)
 
 	me.taken++;
 	event_del(me.ev_linger);
-	if (open_store() == -1 || me.stopping) {
+	/* Of IMAP by the first command that needs it. */
+	if (me.stopping || (label->purpose != MBOX_IMAP && open_store() == -1)) {
 		close(fd);
 		if (me.sessions == 0)
 			event_add(me.ev_linger, &me.linger);
@@ -214,7 +222,8 @@ session_start(struct msg *m)
 	switch (label->purpose) {
 	case MBOX_IMAP:
 	case MBOX_SHARED:
-		r = imap_session_start(me.base, fd, me.store, label, session_ended, NULL);
+		r = imap_session_start(
+		    me.base, fd, opened_store, label, session_ended, NULL);
 		break;
 	case MBOX_POP3:
 		r = pop3_session_start(me.base, fd, me.store, label, session_ended, NULL);
@@ -252,9 +261,9 @@ session_go_on(struct msg *m)
 
 	me.taken++;
 	event_del(me.ev_linger);
-	if (open_store() == -1 || me.stopping)
+	if (me.stopping || open_store() == -1)
 		close(fd);
-	else if (imap_session_wake(me.base, fd, me.store, m->p.mbox_rest.state,
+	else if (imap_session_wake(me.base, fd, opened_store, m->p.mbox_rest.state,
 		     m->p.mbox_rest.state_len, session_ended, NULL) == 0)
 		me.sessions++;
 	if (me.sessions == 0)

@@ -18,12 +18,13 @@ struct msg_mbox_label;
 struct store;
 
 /*
- * Take fd. The store is borrowed and outlives the session; the label (address,
+ * Take fd. The store is borrowed and outlives the session; that of an IMAP session is
+ * opened by a command that needs it: open() gives it, or NULL. The label (address,
  * client) is not kept. ended(arg) is called once when the session is over, never
  * from inside the start. -1: cannot be served; fd is closed and ended() is
  * not called.
  */
-int imap_session_start(struct event_base *, int fd, struct store *,
+int imap_session_start(struct event_base *, int fd, struct store *(*open)(void),
     const struct msg_mbox_label *, void (*ended)(void *), void *arg);
 int pop3_session_start(struct event_base *, int fd, struct store *,
     const struct msg_mbox_label *, void (*ended)(void *), void *arg);
@@ -42,8 +43,8 @@ int deliver_session_start(struct event_base *, int fd, struct store *,
  */
 int imap_sessions_rest(
     size_t n, uint64_t ms, void (*away)(int fd, const uint8_t *octets, size_t len));
-int imap_session_wake(struct event_base *, int fd, struct store *, const uint8_t *octets,
-    size_t len, void (*ended)(void *), void *arg);
+int imap_session_wake(struct event_base *, int fd, struct store *(*open)(void),
+    const uint8_t *octets, size_t len, void (*ended)(void *), void *arg);
 
 /* Questions of others about URLs into this mailbox (mailbox/url_asks.c). */
 int url_session_start(struct event_base *, int fd, struct store *,

@@ -243,6 +243,63 @@ new_keywords(size_t step)
 	imap_free(b);
 }
 
+static int opened;
+
+static struct store *
+open_it(void *arg)
+{
+	opened++;
+	return arg;
+}
+
+/* The store is opened by the first command that needs it. */
+static void
+opened_late(size_t step)
+{
+	static const char *const first[] = { "a SELECT \"INBOX\"\r\n",
+		"a LIST \"\" {1+}\r\n*\r\n", "a NOSUCH\r\n", "a\r\n",
+		"a APPEND INBOX {1+}\r\nx\r\n" };
+	struct imap *s = imap_new(NULL, NULL, NULL);
+
+	opened = 0;
+	imap_set_opener(s, open_it, store);
+	say(s, step, "a NOOP\r\nb ID NIL\r\nc UID NOOP\r\n",
+	    "a OK NOOP completed\r\n* ID (\"name\" \"fife\")\r\nb OK ID completed\r\n"
+	    "c BAD Unknown UID command\r\n");
+	imap_free(s);
+	opened = 0;
+	s = imap_new(NULL, NULL, NULL);
+	imap_set_opener(s, open_it, store);
+	say(s, step, "a NOOP\r\nb LOGOUT\r\n",
+	    "a OK NOOP completed\r\n* BYE Logging out\r\nb OK LOGOUT completed\r\n");
+	assert_int_equal(opened, 0);
+	imap_free(s);
+	for (size_t i = 0; i < sizeof(first) / sizeof(first[0]); i++) {
+		struct evbuffer *out = evbuffer_new();
+
+		opened = 0;
+		s = imap_new(NULL, NULL, NULL);
+		imap_set_opener(s, open_it, store);
+		drive(s, first[i], strlen(first[i]), step, out);
+		drive(s, first[i], strlen(first[i]), step, out);
+		assert_int_equal(opened, 1);
+		assert_false(imap_ended(s));
+		evbuffer_free(out);
+		imap_free(s);
+	}
+	/* Where it cannot be, at a command or a literal, that is the end. */
+	for (size_t i = 0; i < sizeof(first) / sizeof(first[0]); i++) {
+		opened = 0;
+		s = imap_new(NULL, NULL, NULL);
+		imap_set_opener(s, open_it, NULL);
+		say(s, step, first[i],
+		    "* BYE [UNAVAILABLE] The mailbox cannot be opened now\r\n");
+		assert_true(imap_ended(s));
+		assert_int_equal(opened, 1);
+		imap_free(s);
+	}
+}
+
 #define TEST(name)                            \
 	static void test_##name(void **state) \
 	{                                     \
@@ -255,6 +312,7 @@ TEST(metadata)
 TEST(progress)
 TEST(utf8_accept)
 TEST(new_keywords)
+TEST(opened_late)
 
 int
 main(void)
@@ -266,6 +324,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_progress, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_utf8_accept, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_new_keywords, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_opened_late, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
