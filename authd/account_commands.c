@@ -533,6 +533,8 @@ group_store(struct ctl *c, const struct group *g, int is_new)
 	if (st == DIR_OK) {
 		log_fact(LOG_LOGIN, LOGL_INFO, is_new ? "group-added" : "group-changed",
 		    KS("group", g->name));
+		if (!is_new)
+			bulk_group_changed(g->name);
 		ctl_done(c, CTL_OK, NULL);
 	} else
 		ctl_done(c, st == DIR_IO ? CTL_TEMPFAIL : CTL_REFUSED, "%s: %s", g->name,

@@ -3,6 +3,7 @@
 #include "authd/bulk_commands.h"
 
 #include <fnmatch.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,6 +13,8 @@
 #include "authd/rules.h"
 #include "common/compat/compat.h"
 #include "common/log.h"
+
+#define TOLD_MAX 1000 /* further mailbox processes know it with their next session */
 
 struct bulk {
 	const char *word;
@@ -94,18 +97,33 @@ check(struct bulk *b, int *which)
 	return bad;
 }
 
-/* Who may be warned, or need not be any more. */
+/* Who may be warned, or need not be any more; and their processes are told. */
 static void
 review(const struct bulk *b)
 {
 	char key[512] = "", *value = malloc(DIRECTORY_VALUE_MAX);
+	unsigned int n = 0;
 	struct user u;
 
 	while (value != NULL && directory_next(auth.directory, DIR_USERS, key,
 				    sizeof(key), value, DIRECTORY_VALUE_MAX) == DIR_OK)
-		if (user_decode(key, value, &u) == 0 && is_meant(b, &u))
-			quota_review(&u);
+		if (user_decode(key, value, &u) == 0 && is_meant(b, &u)) {
+			if (n++ < TOLD_MAX)
+				quota_changed(&u);
+			else
+				quota_review(&u);
+		}
 	freezero(value, value == NULL ? 0 : DIRECTORY_VALUE_MAX);
+}
+
+void
+bulk_group_changed(const char *name)
+{
+	char word[sizeof("group:") + GROUP_NAME_MAX];
+	struct bulk b = { .word = word };
+
+	(void)snprintf(word, sizeof(word), "group:%s", name);
+	review(&b);
 }
 
 void

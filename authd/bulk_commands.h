@@ -9,5 +9,7 @@
 /* "@DOMAIN", "group:NAME", or with * or ? in it: not one address. */
 int bulk_is_pattern(const char *word);
 void bulk_user_set(struct ctl *, int argc, char **argv);
+/* Other limits hold for the members of that group. */
+void bulk_group_changed(const char *name);
 
 #endif

@@ -137,6 +137,22 @@ def test_hard():
     fife.send("x@elsewhere.test", [BOB], mail("with room again", "y" * 900 + "\r\n"))
     came = wait_for(lambda: said(f"to={BOB}")[1:], "what became of it")[0]
     assert "code=2.0.0" in came, came
+    # So with the limit of a group, and one that is set for many.
+    ctl("group", "add", "small", "quota=1k")
+    ctl("user", "set", BOB, "group=small")
+    assert rcpt(BOB, 900)[0] == 552
+    ctl("group", "set", "small", "quota=1m")
+    fife.send("x@elsewhere.test", [BOB], mail("by the group", "y" * 900 + "\r\n"))
+    came = wait_for(lambda: said(f"to={BOB}")[2:], "what became of it")[0]
+    assert "code=2.0.0" in came, came
+    ctl("user", "set", BOB, "quota=1k")
+    assert rcpt(BOB, 900)[0] == 552
+    ctl("user", "set", "group:small", "quota=default")
+    fife.send("x@elsewhere.test", [BOB], mail("by the pattern", "y" * 900 + "\r\n"))
+    came = wait_for(lambda: said(f"to={BOB}")[3:], "what became of it")[0]
+    assert "code=2.0.0" in came, came
+    ctl("user", "set", BOB, "group=")
+    ctl("group", "del", "small")
 
 
 # ---- commands ----
