@@ -96,6 +96,7 @@ user_show(struct ctl *c, int argc, char **argv)
 	ctl_row(c, CTL_FACTS);
 	ctl_str(c, "address", u.address);
 	ctl_str(c, "state", u.disabled ? "disabled" : "active");
+	ctl_bool(c, "closed", u.closed);
 	ctl_bool(c, "administrator", u.administrator);
 	ctl_u64(c, "uid", u.uid);
 	ctl_str(c, "mailbox", u.mailbox);
@@ -268,6 +269,8 @@ account_set(struct user *u, const char *key, const char *value)
 		return limit_parse(l, value, &u->limits.v[l]);
 	if (strcmp(key, "disabled") == 0)
 		return parse_yes(value, &u->disabled) == 0 ? NULL : "expected yes or no";
+	if (strcmp(key, "closed") == 0)
+		return parse_yes(value, &u->closed) == 0 ? NULL : "expected yes or no";
 	if (strcmp(key, "administrator") == 0)
 		return parse_yes(value, &u->administrator) == 0 ? NULL
 								: "expected yes or no";
@@ -289,7 +292,8 @@ account_set(struct user *u, const char *key, const char *value)
 		return set_group(u, value);
 	if (strcmp(key, "suspect") == 0)
 		return set_suspect(u, value);
-	return "unknown key: expected disabled, administrator, forward, forward-keep, "
+	return "unknown key: expected disabled, closed, administrator, forward, "
+	       "forward-keep, "
 	       "vacation, "
 	       "vacation-subject, scram, send-as, pop3-folders, "
 	       "group, suspect or a limit (messages-hour, messages-day, "
@@ -310,12 +314,24 @@ settings_fit(struct ctl *c, const struct user *u)
 	return 0;
 }
 
+/* What an administrator's mailbox process reads might take it over, see quota_admin.h. */
+static int
+may_administer(struct ctl *c, const struct user *u)
+{
+	if (!u->administrator || u->closed)
+		return 1;
+	ctl_done(c, CTL_REFUSED,
+	    "%s: an administrator's mailbox must be closed to others: closed=yes",
+	    u->address);
+	return 0;
+}
+
 void
 user_set(struct ctl *c, int argc, char **argv)
 {
 	struct user u;
 	enum dir_status st;
-	int was_disabled, was_administrator, scram = -1;
+	int was_open, was_administrator, scram = -1;
 
 	if (bulk_is_pattern(argv[0])) {
 		bulk_user_set(c, argc, argv);
@@ -323,7 +339,7 @@ user_set(struct ctl *c, int argc, char **argv)
 	}
 	if (user_arg(c, argv[0], &u) == -1)
 		return;
-	was_disabled = u.disabled;
+	was_open = !u.disabled && !u.closed;
 	was_administrator = u.administrator;
 	for (int i = 1; i < argc; i++) {
 		char *value = strchr(argv[i], '=');
@@ -344,10 +360,11 @@ user_set(struct ctl *c, int argc, char **argv)
 			return;
 		}
 	}
-	if (!settings_fit(c, &u))
+	if (!settings_fit(c, &u) || !may_administer(c, &u))
 		return;
 	st = directory_user_put(auth.directory, &u);
-	if (st == DIR_OK && u.disabled && !was_disabled) {
+	/* Others' sessions there, and its own elsewhere, end with the process. */
+	if (st == DIR_OK && was_open && (u.disabled || u.closed)) {
 		struct channel *ch = daemon_peer(ROLE_MBOXD);
 		struct msg_mbox_dir d = { .uid = u.uid };
 

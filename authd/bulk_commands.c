@@ -88,6 +88,7 @@ check(struct bulk *b, int *which)
 		if (strcmp(b->settings[i], "scram") == 0 ||
 		    strcmp(b->settings[i], "suspect") == 0 ||
 		    strcmp(b->settings[i], "administrator") == 0 ||
+		    strcmp(b->settings[i], "closed") == 0 ||
 		    strcmp(b->settings[i], "disabled") == 0)
 			bad = "expected a setting that can be changed for many at once";
 		else

@@ -37,6 +37,7 @@ struct user {
 	char mailbox[512];             /* directory below the mail root: DOMAIN/LOCAL */
 	uint32_t uid;
 	int disabled;
+	int closed;        /* nothing of others reaches the mailbox */
 	int administrator; /* may set limits of mailboxes over IMAP, see quota_admin.h */
 	struct password password;
 	char forward[1024];  /* addresses and |COMMANDs separated by commas, "": none */

@@ -391,7 +391,7 @@ add_owners(
 
 		if (seen[grants.index[lo].owner] || strcmp(name, u->address) == 0 ||
 		    directory_user_get(auth.directory, name, &owner) != DIR_OK ||
-		    owner.disabled)
+		    owner.disabled || owner.closed)
 			continue;
 		seen[grants.index[lo].owner] = 1;
 		if (n + strlen(name) + 2 > cap)
@@ -407,6 +407,8 @@ grants_owners(const struct user *u, char *out, size_t cap)
 	char group[GROUP_NAME_MAX + 2] = "$", *seen;
 
 	out[0] = '\0';
+	if (u->closed)
+		return 0;
 	index_make();
 	if ((seen = calloc(grants.n + 1, 1)) == NULL)
 		return 0;
@@ -447,8 +449,10 @@ answer_share(struct channel *ch, struct msg *m)
 	struct user guest, owner;
 
 	if (auth_user_of_mailbox(q->mailbox, &guest) == 0 && !guest.disabled &&
+	    !guest.closed &&
 	    directory_user_get(auth.directory, q->owner, &owner) == DIR_OK &&
-	    !owner.disabled && strcmp(owner.address, guest.address) != 0 &&
+	    !owner.disabled && !owner.closed &&
+	    strcmp(owner.address, guest.address) != 0 &&
 	    grants_identify(owner.address, &guest, r.guest, sizeof(r.guest))) {
 		r.status = MSG_OK;
 		r.uid = owner.uid;

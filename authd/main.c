@@ -362,8 +362,8 @@ answer_open(struct channel *ch, struct msg *m)
 		channel_send(ch, MSG_AUTHD_LDELIVER_OPENING, m->id, &s, -1);
 		return;
 	}
-	/* Since RESOLVE it may have been disabled: a later try hears that. */
-	if (!u.disabled && (o = malloc(sizeof(*o))) != NULL) {
+	/* Since RESOLVE it may have been disabled or closed: a later try hears that. */
+	if (!u.disabled && !u.closed && (o = malloc(sizeof(*o))) != NULL) {
 		o->channel = channel_serial(ch);
 		o->request = m->id;
 		if (auth_open_mailbox(ch, MBOX_DELIVER, m->p.open_request.token, &u, "",

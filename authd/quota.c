@@ -155,7 +155,7 @@ judge(const struct user *u, struct quota_use *use)
 	if (level == use->warned)
 		return;
 	if (level > use->warned) {
-		if (!u->disabled && warn_user(u, use, &l, percent) == -1)
+		if (!u->disabled && !u->closed && warn_user(u, use, &l, percent) == -1)
 			return;
 		log_fact(LOG_DELIVERY, LOGL_INFO, "quota-warning", KS("user", u->address),
 		    KU("percent", percent), KU("octets", use->octets),

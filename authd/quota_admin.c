@@ -37,7 +37,8 @@ quota_admin_grants(const struct login *l, const struct user *u)
 {
 	/* An app password is for a program that reads mail. */
 	return auth.quotaset && l->service == SERVICE_IMAP && u->administrator &&
-	       !u->disabled && u->suspect[0] == '\0' && strncmp(l->by, "app ", 4) != 0 &&
+	       u->closed && !u->disabled && u->suspect[0] == '\0' &&
+	       strncmp(l->by, "app ", 4) != 0 &&
 	       (strcmp(l->tls, "no") != 0 || access_is_loopback(l->client));
 }
 

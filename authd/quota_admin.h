@@ -5,7 +5,8 @@
 /*
  * Limits of mailboxes over IMAP (SETQUOTA, RFC 9208). The administrator's mailbox process
  * asks, through mboxd, and like any other it may have been taken over by mail that it
- * read: what it says is only what is wanted. Who wants it is told by the login record
+ * read; so the mailbox must be closed to others, and what it says is only what is wanted.
+ * Who wants it is told by the login record
  * here, which the asking mailbox must be that of. It has the right if imapd brought it
  * and everything in quota_admin_grants() held then; it loses it with the session, with
  * the account's flag, and some time after the login.

@@ -94,14 +94,14 @@ user_encode(const struct user *u, char *buf, size_t cap)
 	if (limits_encode(&u->limits, limits, sizeof(limits)) == -1)
 		return -1;
 	n = snprintf(buf, cap,
-	    "mailbox=%s\nuid=%u\ndisabled=%d\nadministrator=%d\nforward=%s\n"
+	    "mailbox=%s\nuid=%u\ndisabled=%d\nclosed=%d\nadministrator=%d\nforward=%s\n"
 	    "forward-keep=%d\n"
 	    "created=%lld\nsince=%lld\nscram-sha-256=%s\nscram-sha-1=%s\ncrypt=%s\nsend-"
 	    "as=%s\n"
 	    "app-passwords=%s\nvacation=%s\nvacation-subject=%s\nrules=%s\ngroup=%"
 	    "s\nsuspect=%"
 	    "s\nsuspect-since=%lld\npop3-folders=%s\n%s",
-	    u->mailbox, u->uid, u->disabled, u->administrator, u->forward,
+	    u->mailbox, u->uid, u->disabled, u->closed, u->administrator, u->forward,
 	    u->forward_keep, (long long)u->created, (long long)u->since,
 	    u->password.scram_sha256, u->password.scram_sha1, u->password.crypt,
 	    u->send_as, u->apppass, u->vacation, u->vacation_subject, u->rules, u->group,
@@ -142,6 +142,9 @@ user_decode(const char *key, const char *text, struct user *u)
 	if (line_number(text, "disabled", 1, &n) == -1)
 		return -1;
 	u->disabled = (int)n;
+	if (line_number(text, "closed", 1, &n) == -1)
+		return -1;
+	u->closed = (int)n;
 	if (line_number(text, "administrator", 1, &n) == -1)
 		return -1;
 	u->administrator = (int)n;

@@ -51,12 +51,14 @@ resolve_domain_is_local(const struct resolver *r, const char *domain)
 	return directory_domain_get(r->directory, domain) == DIR_OK;
 }
 
-/* Where mail for postmaster goes: the configured address, or the first user. */
+/* Where mail for postmaster goes: the configured address, or the first user who takes
+ * mail. */
 static int
 postmaster_target(const struct resolver *r, char *out, size_t cap)
 {
 	char key[ADDRESS_MAX + 1] = "", *value;
 	struct address a;
+	struct user u;
 	int rc = -1;
 
 	if (r->postmaster[0] != '\0') {
@@ -64,12 +66,14 @@ postmaster_target(const struct resolver *r, char *out, size_t cap)
 			return -1;
 		return address_fold_key(&a, out, cap) == -1 ? -1 : 0;
 	}
-	if ((value = malloc(32768)) == NULL)
+	if ((value = malloc(DIRECTORY_VALUE_MAX)) == NULL)
 		return -1;
-	if (directory_next(r->directory, DIR_USERS, key, sizeof(key), value, 32768) ==
-	    DIR_OK)
-		rc = strlcpy(out, key, cap) < cap ? 0 : -1;
-	free(value);
+	while (rc == -1 && directory_next(r->directory, DIR_USERS, key, sizeof(key),
+			       value, DIRECTORY_VALUE_MAX) == DIR_OK)
+		if (user_decode(key, value, &u) == 0 && !u.disabled && !u.closed)
+			rc = strlcpy(out, key, cap) < cap ? 0 : -1;
+	freezero(value, DIRECTORY_VALUE_MAX);
+	explicit_bzero(&u, sizeof(u));
 	return rc;
 }
 
@@ -83,7 +87,7 @@ look_up_exact(const struct resolver *r, const char *key, struct step *s)
 	strlcpy(s->owner, key, sizeof(s->owner));
 	if (st == DIR_OK) {
 		s->is_user = 1;
-		return s->user.disabled ? RESOLVE_DISABLED : RESOLVE_OK;
+		return s->user.disabled || s->user.closed ? RESOLVE_DISABLED : RESOLVE_OK;
 	}
 	if (st != DIR_NONE)
 		return RESOLVE_TEMP;

@@ -70,11 +70,11 @@ dump_user(struct ctl *c, const char *key, const char *value, int secrets)
 	limits_text(&u.limits, limits, sizeof(limits));
 	ctl_text(c,
 	    "user %s uid=%u disabled=%d forward=%s forward-keep=%d "
-	    "created=%lld since=%lld%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s",
+	    "created=%lld since=%lld%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s",
 	    key, u.uid, u.disabled, u.forward, u.forward_keep, (long long)u.created,
-	    (long long)u.since, u.administrator ? " administrator=1" : "",
-	    u.group[0] ? " group=" : "", u.group,
-	    secrets && u.password.scram_sha256[0] ? " scram-sha-256=" : "",
+	    (long long)u.since, u.closed ? " closed=1" : "",
+	    u.administrator ? " administrator=1" : "", u.group[0] ? " group=" : "",
+	    u.group, secrets && u.password.scram_sha256[0] ? " scram-sha-256=" : "",
 	    secrets ? u.password.scram_sha256 : "",
 	    secrets && u.password.scram_sha1[0] ? " scram-sha-1=" : "",
 	    secrets ? u.password.scram_sha1 : "",

@@ -76,7 +76,7 @@ fetch(struct channel *ch, struct msg *m, enum msg_type type, const char *asker,
 		return MSG_UNKNOWN;
 	if ((st = directory_user_get(auth.directory, key, &owner)) == DIR_NONE)
 		return MSG_UNKNOWN;
-	if (st == DIR_OK && owner.disabled)
+	if (st == DIR_OK && (owner.disabled || owner.closed))
 		return MSG_DENIED;
 	if (st != DIR_OK || mboxd == NULL || n_asked >= ASKED_MAX ||
 	    (a = calloc(1, sizeof(*a))) == NULL)
@@ -121,7 +121,7 @@ urls_message(struct channel *ch, struct msg *m)
 
 		type = MSG_AUTHD_MBOXD_URL_IS;
 		if (auth_user_of_mailbox(m->p.url_ask.mailbox, &asker) == 0 &&
-		    !asker.disabled)
+		    !asker.disabled && !asker.closed)
 			st = fetch(ch, m, type, asker.address, false);
 	}
 	if (st != MSG_OK)

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * GETQUOTA, GETQUOTAROOT, SETQUOTA (RFC 9208). A mailbox with a limit has one quota root,
- * "", for all of its folders. Administrators name other mailboxes' roots user/ADDRESS, or
- * as the tree of shared folders is called, and set limits: both is asked of authd
- * (quota_asks.h), and meanwhile the command waits.
+ * "", for all of its folders. Administrators look at other mailboxes' roots, which they
+ * name user/ADDRESS, and set limits: both is asked of authd (quota_asks.h), and meanwhile
+ * the command waits.
  */
 #include <event2/buffer.h>
 #include <stdlib.h>
@@ -13,11 +13,10 @@
 #include "common/proto/encoding.h"
 #include "mailbox/imap.h"
 #include "mailbox/imap_rights.h"
-#include "mailbox/imap_share.h"
 #include "mailbox/quota_asks.h"
 
-#define ROOT_MAX (ADDRESS_MAX * 3 + IMAP_SHARE_PREFIX_MAX + 1)
 #define ROOT_OF_USER "user/"
+#define ROOT_MAX (ADDRESS_MAX + sizeof(ROOT_OF_USER))
 
 static const char *
 root(const struct imap *s)
@@ -160,18 +159,12 @@ imap_quota_is_asked(const struct imap *s, const char *name)
 static bool
 whose(const struct imap *s, const char *name, char address[ADDRESS_MAX + 1])
 {
-	char folder[ROOT_MAX + 3];
-
-	if (name[0] == '\0')
-		return s->owner != NULL &&
-		       strlcpy(address, s->owner, ADDRESS_MAX + 1) <= ADDRESS_MAX;
-	(void)strlcpy(folder, name, sizeof(folder));
-	(void)strlcat(folder, "/x", sizeof(folder));
-	if (imap_share_whose(s, folder, address) == 1)
-		return true;
-	return strncmp(name, ROOT_OF_USER, strlen(ROOT_OF_USER)) == 0 &&
-	       strlcpy(address, name + strlen(ROOT_OF_USER), ADDRESS_MAX + 1) <=
-		   ADDRESS_MAX;
+	if (name[0] != '\0' && !imap_quota_is_asked(s, name))
+		return false;
+	if (name[0] == '\0' && s->owner == NULL)
+		return false;
+	return strlcpy(address, name[0] == '\0' ? s->owner : name + strlen(ROOT_OF_USER),
+		   ADDRESS_MAX + 1) <= ADDRESS_MAX;
 }
 
 /* w without login and address. */

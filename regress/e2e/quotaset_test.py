@@ -10,7 +10,7 @@ import sys
 import suite
 from suite import wait_for
 
-ALICE, BOB = "alice@example.test", "bob@example.test"
+ADMIN, BOB = "adm@example.test", "bob@example.test"  # the first of all users is not the postmaster
 TEXT = b"From: a@example.test\r\nSubject: x\r\n\r\n" + b"y" * 70 + b"\r\n"
 
 
@@ -25,7 +25,7 @@ def edit_conf(change):
     fife.ctl("reload")
 
 
-def imap(user=ALICE, password=None):
+def imap(user=ADMIN, password=None):
     c = fife.imap(user, tls=True, login=False)
     answer = c.login(user, password or fife.passwords[user])
     c.at_login = answer[1][0]
@@ -71,9 +71,21 @@ def logged(event):
 
 
 def test_off_by_default():
-    fife.ctl("user", "set", ALICE, "administrator=yes")
-    assert shown(ALICE)["administrator"] is True and shown(BOB)["administrator"] is False
-    assert "administrator=1" in next(x for x in fife.ctl("dump").splitlines() if x.startswith("user " + ALICE))
+    fife.ctl("user", "add", ADMIN, input="secret\n")
+    fife.passwords[ADMIN] = "secret"
+    # His mailbox is closed to others.
+    status, text = fife.ctl("user", "set", ADMIN, "administrator=yes", check=False)
+    assert status == 1 and "closed=yes" in text and shown(ADMIN)["administrator"] is False, text
+    c = imap()
+    fife.ctl("user", "set", ADMIN, "administrator=yes", "closed=yes")
+    assert c.readline().startswith(b"* BYE")
+    assert fife.ctl("user", "set", ADMIN, "closed=no", check=False)[0] == 1
+    assert shown(ADMIN)["administrator"] is True and shown(ADMIN)["closed"] is True
+    assert shown(BOB)["administrator"] is False and shown(BOB)["closed"] is False
+    code, text = rcpt(ADMIN, 100)
+    assert code == 550 and text.startswith("5.2.1"), text
+    assert rcpt("postmaster@example.test", 100)[0] == 250
+    assert "administrator=1" in next(x for x in fife.ctl("dump").splitlines() if x.startswith("user " + ADMIN))
     c = imap()
     assert "QUOTASET" not in capabilities(c) and b"QUOTASET" not in c.at_login and "QUOTA" in capabilities(c)
     no(c, f"SETQUOTA user/{BOB} (STORAGE 1)", "[NOPERM]")
@@ -92,7 +104,7 @@ def test_sets():
     assert "QUOTASET" not in capabilities(bob) and b"QUOTASET" not in bob.at_login
     no(bob, f"SETQUOTA \"\" (STORAGE 1000)", "[NOPERM]")
     no(bob, f"SETQUOTA user/{BOB} (STORAGE 1000)", "[NOPERM]")
-    no(bob, f"GETQUOTA user/{ALICE}", "[NONEXISTENT]")
+    no(bob, f"GETQUOTA user/{ADMIN}", "[NONEXISTENT]")
     assert bob.append("INBOX", None, None, TEXT)[0] == "OK"
     no(c, f"GETQUOTA user/{BOB}", "[NONEXISTENT]")
     assert c.setquota(f"user/{BOB}", "(STORAGE 500 MESSAGE 2)")[0] == "OK"
@@ -129,19 +141,16 @@ def test_sets():
     no(c, f"SETQUOTA user/{BOB} (MAILBOX 1)", "[CANNOT]")
     no(c, f"SETQUOTA user/{BOB} (STORAGE 0)", "[CANNOT]")
     assert say(c, f"SETQUOTA user/{BOB} (STORAGE x)")[0].startswith("BAD")
-    # A folder that is shared with him has a root that he may name.
-    assert say(bob, f"SETACL INBOX {ALICE} lr")[0].startswith("OK")
-    fife.ctl("user", "set", BOB, "quota=9k")
-    root = next(x for x in say(c, f'GETQUOTAROOT "Other Users/{BOB}/INBOX"')[1] if x.startswith("* QUOTA ")).split('"')[1]
-    ok(c, f'SETQUOTA "{root}" (STORAGE 70)', f'* QUOTA "{root}" (STORAGE 1 70)')
-    assert shown(BOB)["quota"] == 71680
-    ok(c, f'GETQUOTA "{root}"', f'* QUOTA "{root}" (STORAGE 1 70)')
-    fife.ctl("user", "set", BOB, "quota=default")
+    # Nothing is shared with him, nor by him.
+    assert say(bob, f"SETACL INBOX {ADMIN} lr")[0].startswith("OK") and say(c, f"SETACL INBOX {BOB} lr")[0].startswith("OK")
+    for box, other in ((c, BOB), (bob, ADMIN)):
+        assert not any("INBOX" in x and "Other" in x for x in say(box, 'LIST "" *')[1])
+        no(box, f'SELECT "Other Users/{other}/INBOX"', "[NONEXISTENT]")
     bob.logout()
     c.logout()
     # Who, whose, from where, in which session.
     lines = logged("quota-set")
-    assert re.search(rf"quota-set user={BOB} by={ALICE} client=127\.0\.0\.1 login=\S+Z method=PLAIN opened=password "
+    assert re.search(rf"quota-set user={BOB} by={ADMIN} client=127\.0\.0\.1 login=\S+Z method=PLAIN opened=password "
                      r"tls=TLSv1\.3 quota=512000 was=default quota-messages=2 messages-was=default$", lines[0]), lines
     assert "quota=default was=102400" in lines[3], lines
     assert not logged("quota-refused"), logged("quota-refused")
@@ -159,7 +168,7 @@ def test_sleeping_sessions():
     """Of the administrator, who keeps the right; of others, who have the new limit when they wake."""
     bob, c = imap(BOB), imap()
     assert "QUOTASET" in capabilities(c)
-    asleep(ALICE)
+    asleep(ADMIN)
     asleep(BOB)
     ok(c, f"SETQUOTA user/{BOB} (STORAGE 2)", f'* QUOTA "user/{BOB}" (STORAGE 1 2)')
     assert "QUOTASET" in capabilities(c)
@@ -173,20 +182,20 @@ def test_sleeping_sessions():
 
 def test_whose_right_it_is():
     # Not of programs that read mail, nor of one who is none any more.
-    word = json.loads(fife.ctl("-j", "user", "apppass", "add", ALICE, "phone"))[0]["password"]
-    phone = imap(ALICE, word)
+    word = json.loads(fife.ctl("-j", "user", "apppass", "add", ADMIN, "phone"))[0]["password"]
+    phone = imap(ADMIN, word)
     assert "QUOTASET" not in capabilities(phone)
     no(phone, f"SETQUOTA user/{BOB} (STORAGE 1)", "[NOPERM]")
     phone.logout()
     c, d = imap(), imap()
-    assert [x["quotaset"] for x in json.loads(fife.ctl("-j", "user", "sessions", ALICE))] == [True, True]
-    fife.ctl("user", "set", ALICE, "administrator=no")
+    assert [x["quotaset"] for x in json.loads(fife.ctl("-j", "user", "sessions", ADMIN))] == [True, True]
+    fife.ctl("user", "set", ADMIN, "administrator=no")
     no(c, f"SETQUOTA user/{BOB} (STORAGE 1)", "[NOPERM]")
     assert "QUOTASET" not in capabilities(c)
     no(d, f"GETQUOTA user/{BOB}", "[NOPERM]")
     assert logged("quota-refused") and "no administrator any more" in logged("quota-refused")[0]
     assert logged("administrator-unmade") and shown(BOB)["quota"] == "unlimited"
-    fife.ctl("user", "set", ALICE, "administrator=yes")
+    fife.ctl("user", "set", ADMIN, "administrator=yes")
     assert "QUOTASET" not in capabilities(d)
     d.logout()
     d = imap()

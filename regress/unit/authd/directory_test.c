@@ -212,6 +212,15 @@ classes(void **state)
 	directory_user_get(d, "bob@example.test", &u);
 	u.disabled = 1;
 	directory_user_put(d, &u);
+	/* The postmaster is the first who takes mail. */
+	add_user("aaron@example.test");
+	directory_user_get(d, "aaron@example.test", &u);
+	u.closed = u.administrator = 1;
+	directory_user_put(d, &u);
+	directory_user_get(d, "aaron@example.test", &u);
+	assert_true(u.closed == 1 && u.administrator == 1 && u.disabled == 0);
+	assert_int_equal(resolve_class(&r, "aaron@example.test"), RESOLVE_DISABLED);
+	assert_int_equal(resolve_class(&r, "aaron+x@example.test"), RESOLVE_DISABLED);
 	assert_int_equal(resolve_class(&r, "alice@example.test"), RESOLVE_OK);
 	assert_int_equal(resolve_class(&r, "ALICE@EXAMPLE.TEST"), RESOLVE_OK);
 	assert_int_equal(resolve_class(&r, "alice+list@example.test"), RESOLVE_OK);

@@ -159,6 +159,24 @@ test_aliases_and_renaming(void **state)
 	knows("rob@x.test", "");
 }
 
+/* A closed mailbox has nothing of others, and others nothing of it. */
+static void
+test_closed(void **state)
+{
+	struct user u;
+
+	put("alice@x.test", "bob@x.test\n");
+	put("bob@x.test", "alice@x.test\nanyone\n");
+	knows("bob@x.test", "alice@x.test\n");
+	knows("alice@x.test", "bob@x.test\n");
+	assert_int_equal(directory_user_get(auth.directory, "bob@x.test", &u), DIR_OK);
+	u.closed = 1;
+	assert_int_equal(directory_user_put(auth.directory, &u), DIR_OK);
+	knows("bob@x.test", "");
+	knows("alice@x.test", "");
+	knows("carol@x.test", "");
+}
+
 static void
 test_it_lasts(void **state)
 {
@@ -205,6 +223,7 @@ main(void)
 		    test_by_what_one_is_known, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 		    test_aliases_and_renaming, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_closed, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_it_lasts, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 		    test_what_a_mailbox_process_may_say, setup, teardown),

@@ -63,7 +63,7 @@ on_message(struct channel *ch, struct msg *m, void *arg)
 static void
 add(const char *address, int administrator)
 {
-	struct user u = { .administrator = administrator };
+	struct user u = { .administrator = administrator, .closed = administrator };
 
 	snprintf(u.address, sizeof(u.address), "%s", address);
 	assert_int_equal(directory_user_add(auth.directory, &u), DIR_OK);
@@ -172,6 +172,9 @@ test_grants(void **state)
 	u.disabled = 1;
 	assert_false(quota_admin_grants(&l, &u));
 	u.disabled = 0;
+	u.closed = 0;
+	assert_false(quota_admin_grants(&l, &u));
+	u.closed = 1;
 	strlcpy(u.suspect, "logins from 5 networks", sizeof(u.suspect));
 	assert_false(quota_admin_grants(&l, &u));
 	u.suspect[0] = '\0';
@@ -211,6 +214,10 @@ test_sessions(void **state)
 	assert_int_equal(directory_user_put(auth.directory, &u), DIR_OK);
 	assert_string_equal(why(id, ROOTS, now), "no administrator any more");
 	u.administrator = 1;
+	u.closed = 0;
+	assert_int_equal(directory_user_put(auth.directory, &u), DIR_OK);
+	assert_string_equal(why(id, ROOTS, now), "no administrator any more");
+	u.closed = 1;
 	u.disabled = 1;
 	assert_int_equal(directory_user_put(auth.directory, &u), DIR_OK);
 	assert_string_equal(why(id, ROOTS, now), "no administrator any more");
