@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <iconv.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -144,6 +145,16 @@ keep_pair(size_t row, uint32_t first, uint32_t mark, uint32_t both)
 	return 0;
 }
 
+static int
+compare_pairs(const void *a, const void *b)
+{
+	const struct pair *x = a, *y = b;
+
+	if (x->first != y->first)
+		return x->first < y->first ? -1 : 1;
+	return x->mark < y->mark ? -1 : x->mark > y->mark;
+}
+
 /* Two that iconv makes one of, and three. */
 static int
 make_composed(size_t row, iconv_t cd)
@@ -174,6 +185,8 @@ make_composed(size_t row, iconv_t cd)
 					return -1;
 			}
 		}
+	qsort(t->pairs + t->pairs_at[row], t->pairs_n[row], sizeof(t->pairs[0]),
+	    compare_pairs);
 	return 0;
 }
 
@@ -335,16 +348,25 @@ charset_table_ready(size_t row)
 
 /* ---- reading ---- */
 
+/* mark 0: any. */
 static const struct pair *
 find_pair(size_t row, uint32_t first, uint32_t mark)
 {
-	for (size_t i = 0; i < t->pairs_n[row]; i++) {
-		const struct pair *p = &t->pairs[t->pairs_at[row] + i];
+	const struct pair want = { first, mark, 0 }, *v = t->pairs + t->pairs_at[row];
+	size_t lo = 0, hi = t->pairs_n[row];
 
-		if (p->first == first && (p->mark == mark || mark == 0))
-			return p;
+	while (lo < hi) {
+		size_t mid = lo + (hi - lo) / 2;
+
+		if (compare_pairs(&v[mid], &want) < 0)
+			lo = mid + 1;
+		else
+			hi = mid;
 	}
-	return NULL;
+	return lo < t->pairs_n[row] && v[lo].first == first &&
+		       (mark == 0 || v[lo].mark == mark)
+		   ? &v[lo]
+		   : NULL;
 }
 
 /* As many marks as join. */
