@@ -149,7 +149,8 @@ release(struct conn *c)
 	for (size_t i = 0; i < sizeof(events) / sizeof(events[0]); i++)
 		if (events[i] != NULL)
 			event_free(events[i]);
-	SSL_free(c->ssl);
+	if (c->ssl != NULL)
+		SSL_free(c->ssl);
 	if (c->in != NULL)
 		evbuffer_free(c->in);
 	if (c->out != NULL)

@@ -205,6 +205,20 @@ limit(int resource, rlim_t max)
 	return setrlimit(resource, &rl);
 }
 
+/* Known before a fork, for children that would look for it in the whole table. */
+static struct {
+	const struct sandbox_row *row;
+	int alone; /* neither threads nor children */
+} known;
+
+static int
+is_alone(const struct sandbox_row *row)
+{
+	if (known.row == row)
+		return known.alone;
+	return !sandbox_row_has(row, "clone:thread") && !sandbox_row_has(row, "fork");
+}
+
 static int
 enter_limits(const struct sandbox_row *row, const struct sandbox *s, const char **what)
 {
@@ -219,8 +233,7 @@ enter_limits(const struct sandbox_row *row, const struct sandbox *s, const char 
 	if (s->fsize_max != 0 && limit(RLIMIT_FSIZE, s->fsize_max) == -1)
 		return step_failed(what, "RLIMIT_FSIZE");
 	/* Threads count as well, so only for those that have none. */
-	if (!sandbox_row_has(row, "clone:thread") && !sandbox_row_has(row, "fork") &&
-	    limit(RLIMIT_NPROC, 0) == -1)
+	if (is_alone(row) && limit(RLIMIT_NPROC, 0) == -1)
 		return step_failed(what, "RLIMIT_NPROC");
 	return 0;
 }
@@ -286,6 +299,9 @@ sandbox_before_fork(enum role role)
 {
 	const struct sandbox_row *row = sandbox_row(role);
 
-	if (row != NULL)
-		sandbox_system_before_fork(row);
+	if (row == NULL)
+		return;
+	known.alone = is_alone(row);
+	known.row = row;
+	sandbox_system_before_fork(row);
 }

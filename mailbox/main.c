@@ -433,7 +433,7 @@ mailbox_main(const struct mailbox_start *start)
 		_exit(1);
 	if ((cfg = event_config_new()) == NULL)
 		_exit(1);
-	event_config_set_flag(cfg, EVENT_BASE_FLAG_NOLOCK);
+	event_config_set_flag(cfg, EVENT_BASE_FLAG_NOLOCK | EVENT_BASE_FLAG_IGNORE_ENV);
 	me.base = event_base_new_with_config(cfg);
 	event_config_free(cfg);
 	if (me.base == NULL)

@@ -23,6 +23,11 @@
 #define CHILD_MBOXD_FD 3
 #define CHILDREN_STEP 64
 #define RUSH 16
+/* Of holes in the heap: octets, and how many there may be. */
+#define LARGE (100 * 1024)
+#define SMALL 1040
+#define STEP 16
+#define HOLES_MAX 65536
 
 /* From the launcher. */
 struct report {
@@ -203,6 +208,32 @@ on_child(int sig)
 	child_ended = 1;
 }
 
+/*
+ * What a child allocates would lie in the holes of this heap, each in a page of its own
+ * that is copied for it. They are filled, so that it begins a new page and goes on there.
+ */
+static void
+fill_holes(void)
+{
+	size_t sizes[4 + SMALL / STEP], n = 0;
+	void *p = malloc(LARGE);
+	uintptr_t top = (uintptr_t)p;
+	unsigned int left = HOLES_MAX;
+
+	free(p);
+	for (size_t size = LARGE / 4; size > SMALL; size /= 4)
+		sizes[n++] = size;
+	for (size_t size = SMALL; size >= STEP; size -= STEP)
+		sizes[n++] = size - STEP / 2;
+	for (size_t i = 0; i < n; i++) {
+		while ((p = malloc(sizes[i])) != NULL && (uintptr_t)p < top && left-- > 0)
+			;
+		/* A small one would be kept for the next of its size. */
+		if (sizes[i] > SMALL)
+			free(p);
+	}
+}
+
 static void
 launcher_main(int fd)
 {
@@ -218,6 +249,8 @@ launcher_main(int fd)
 		_exit(1);
 	compat_closefrom(LAUNCHER_FD + 1);
 	setproctitle("-mboxd: launcher");
+	fill_holes();
+	compat_trim();
 	sigemptyset(&none);
 	sigemptyset(&child);
 	sigaddset(&child, SIGCHLD);
