@@ -23,11 +23,11 @@
 #define CHILD_MBOXD_FD 3
 #define CHILDREN_STEP 64
 #define RUSH 16
-/* Of holes in the heap: octets, and how many there may be. */
+/* Of holes in the heap, in octets; all of them, where another malloc(3) has no top. */
 #define LARGE (100 * 1024)
 #define SMALL 1040
 #define STEP 16
-#define HOLES_MAX 65536
+#define HOLES_MAX (512 * 1024)
 
 /* From the launcher. */
 struct report {
@@ -218,7 +218,7 @@ fill_holes(void)
 	size_t sizes[4 + SMALL / STEP], n = 0;
 	void *p = malloc(LARGE);
 	uintptr_t top = (uintptr_t)p;
-	unsigned int left = HOLES_MAX;
+	size_t filled = 0;
 
 	free(p);
 	for (size_t size = LARGE / 4; size > SMALL; size /= 4)
@@ -226,8 +226,9 @@ fill_holes(void)
 	for (size_t size = SMALL; size >= STEP; size -= STEP)
 		sizes[n++] = size - STEP / 2;
 	for (size_t i = 0; i < n; i++) {
-		while ((p = malloc(sizes[i])) != NULL && (uintptr_t)p < top && left-- > 0)
-			;
+		while ((p = malloc(sizes[i])) != NULL && (uintptr_t)p < top &&
+		       filled < HOLES_MAX)
+			filled += sizes[i];
 		/* A small one would be kept for the next of its size. */
 		if (sizes[i] > SMALL)
 			free(p);
