@@ -88,6 +88,7 @@ imap_cmd_delete(struct imap *s, struct imap_args *a)
 	char name[STORE_NAME_MAX + 1];
 	enum store_error e;
 	const char *no;
+	bool selected;
 
 	if (imap_sp(a) == -1 || imap_mailbox(s, a, name, &no) == -1 || imap_end(a) == -1)
 		return;
@@ -101,9 +102,11 @@ imap_cmd_delete(struct imap *s, struct imap_args *a)
 		imap_no_store(s, e);
 		return;
 	}
-	if (s->folder != NULL && strcmp(folder_name(s->folder), name) == 0)
+	selected = s->folder != NULL && strcmp(folder_name(s->folder), name) == 0;
+	e = store_delete(s->store, name);
+	if (selected && folder_refresh(s->folder) == STORE_NOT_FOUND)
 		imap_view_close(s);
-	reply(s, store_delete(s->store, name), "DELETE completed");
+	reply(s, e, "DELETE completed");
 }
 
 /* A folder goes with all below it, for each of which "x" is asked for. */

@@ -20,7 +20,7 @@ static const struct {
 	{ "IDLE", "a IDLE\r\nDONE\r\n", "+ idling\r\na OK IDLE completed" },
 	{ "NAMESPACE", "a NAMESPACE\r\n", "* NAMESPACE ((\"\" \"/\")) " },
 	{ "UIDPLUS", "a COPY 1 x\r\nb UID EXPUNGE 1\r\n", "a OK [COPYUID " },
-	{ "MOVE", "a MOVE 1 x\r\n", "] Moved\r\n* 1 EXPUNGE\r\na OK MOVE" },
+	{ "MOVE", "a MOVE 1 x\r\n", "] Moved\r\n* 1 EXPUNGE\r\n* 1 RECENT\r\na OK MOVE" },
 	{ "ESEARCH", "a SEARCH RETURN (MIN MAX COUNT) ALL\r\n",
 	    "* ESEARCH (TAG \"a\") MIN 1 MAX 2 COUNT 2" },
 	{ "UNSELECT", "a UNSELECT\r\nb CHECK\r\n",

@@ -202,6 +202,7 @@ vanishing(size_t step)
 {
 	struct imap *s = imap_new(store, NULL, NULL), *t = imap_new(store, NULL, NULL);
 	struct evbuffer *out = evbuffer_new();
+	int fd;
 
 	say(t, step, "a CREATE x\r\n", "a OK CREATE completed\r\n");
 	append(t, step, "x", "(\\Deleted) ", M1);
@@ -211,6 +212,14 @@ vanishing(size_t step)
 	    "completed\r\n"
 	    "c BAD No mailbox selected\r\n");
 	drive(s, "a SELECT x\r\n", 12, step, out);
+	/* One that cannot be deleted stays selected. */
+	(void)unlinkat(dirfd_, "index/trash", AT_REMOVEDIR);
+	fd = openat(dirfd_, "index/trash", O_WRONLY | O_CREAT, 0600);
+	assert_int_not_equal(fd, -1);
+	say(s, step, "a DELETE x\r\nb FETCH 1 UID\r\n",
+	    "a NO [SERVERBUG] @\r\n* 1 FETCH (UID 1)\r\nb OK FETCH completed\r\n");
+	close(fd);
+	assert_int_equal(unlinkat(dirfd_, "index/trash", 0), 0);
 	say(t, step, "a DELETE x\r\n", "a OK DELETE completed\r\n");
 	evbuffer_drain(out, evbuffer_get_length(out));
 	drive(s, "b FETCH 1 BODY[]\r\nc STORE 1 FLAGS (y)\r\nd NOOP\r\ne CLOSE\r\n", 56,
