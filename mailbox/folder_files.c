@@ -13,6 +13,7 @@
 #include "mailbox/store_int.h"
 
 #define CACHE_VALUE_MAX 65536
+#define COPY_MAX (128 * 1024) /* larger contents are mapped */
 
 /* ---- work put off ---- */
 
@@ -167,11 +168,32 @@ map_converted(const uint8_t *in, size_t len, struct content *c)
 	return STORE_OK;
 }
 
+/*
+ * A file of the size that is known: one read costs less than a map, and says by itself
+ * that it is no pipe or directory. false: look closer.
+ */
+static bool
+read_whole(int fd, size_t size, struct content *c)
+{
+	uint8_t *buf;
+
+	if (size == 0 || size > COPY_MAX || (buf = malloc(size + 1)) == NULL)
+		return false;
+	if (pread(fd, buf, size + 1, 0) != (ssize_t)size) {
+		free(buf);
+		return false;
+	}
+	c->data = c->copy = buf;
+	c->len = size;
+	return true;
+}
+
 enum store_error
 folder_content(struct folder *f, uint32_t uid, struct content *c)
 {
 	char name[MAILDIR_NAME_MAX + 1];
 	struct maildir_name parsed;
+	const struct message *m = folder_message_by_uid(f, uid);
 	enum store_error error = STORE_OK;
 	struct stat st;
 	void *map;
@@ -179,7 +201,8 @@ folder_content(struct folder *f, uint32_t uid, struct content *c)
 
 	c->data = (const uint8_t *)"";
 	c->len = 0;
-	if (folder_message_by_uid(f, uid) == NULL)
+	c->copy = NULL;
+	if (m == NULL)
 		return STORE_NOT_FOUND;
 	if (index_name(f, uid, name) == -1) {
 		/* The index is damaged; the scan learns the name from the directory. */
@@ -194,6 +217,9 @@ folder_content(struct folder *f, uint32_t uid, struct content *c)
 	}
 	if (fd == -1)
 		return store_errno(name);
+	maildir_name_parse(name, &parsed);
+	if (parsed.crlf_size == 0 && read_whole(fd, m->size, c))
+		goto done;
 	if (fstat(fd, &st) == -1 || !S_ISREG(st.st_mode) || st.st_size > UINT32_MAX) {
 		error = STORE_IO;
 		goto done;
@@ -206,7 +232,6 @@ folder_content(struct folder *f, uint32_t uid, struct content *c)
 		error = store_errno("content");
 		goto done;
 	}
-	maildir_name_parse(name, &parsed);
 	if (parsed.crlf_size != 0) {
 		error = map_converted(map, (size_t)st.st_size, c);
 		munmap(map, (size_t)st.st_size);
@@ -222,10 +247,11 @@ done:
 void
 content_release(struct content *c)
 {
-	if (c->len > 0)
+	if (c->copy != NULL)
+		free(c->copy);
+	else if (c->len > 0)
 		munmap((void *)(uintptr_t)c->data, c->len);
-	c->data = NULL;
-	c->len = 0;
+	*c = (struct content){ 0 };
 }
 
 int

@@ -245,8 +245,9 @@ int folder_keywords_merge(
 /* ---- content ---- */
 
 struct content {
-	const uint8_t *data; /* mapped, CRLF as stored */
+	const uint8_t *data; /* CRLF as stored */
 	size_t len;
+	void *copy; /* what data is in, unless it is mapped */
 };
 /* STORE_GONE when the file vanished (the message is then expunged by the next
  * refresh). */

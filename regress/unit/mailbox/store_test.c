@@ -54,6 +54,50 @@ test_append_and_reopen(void **state)
 	store_close(s);
 }
 
+/* Read or mapped; and as it is in the file, when that is not as long as it was. */
+static void
+test_content_of_any_size(void **state)
+{
+	static const size_t sizes[] = { 1, 4095, 4096, 128 * 1024, 128 * 1024 + 1,
+		300000 };
+	struct box *b = *state;
+	struct store *s = box_open(b);
+	struct folder *f;
+	char *text = malloc(300001), path[640];
+	FILE *fp;
+
+	assert_non_null(text);
+	assert_int_equal(folder_open(s, "INBOX", &f), STORE_OK);
+	for (uint32_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+		memset(text, 'a' + (int)i, sizes[i]);
+		text[sizes[i]] = '\0';
+		assert_int_equal(put(f, text, 0), i + 1);
+		assert_content(f, i + 1, text);
+	}
+	for (uint32_t uid = 2; uid <= 5; uid += 3) {
+		file_of(b, "Maildir/cur", uid, path, sizeof(path));
+		for (int i = 0; i < 3; i++) {
+			static const char *const now[] = { "short", "", "\r\n" };
+
+			fp = fopen(path, i == 2 ? "a" : "w");
+			assert_non_null(fp);
+			fputs(now[i], fp);
+			fclose(fp);
+			assert_content(f, uid, now[i]);
+		}
+		fp = fopen(path, "w");
+		assert_non_null(fp);
+		memset(text, 'b', 5000);
+		text[5000] = '\0';
+		fputs(text, fp);
+		fclose(fp);
+		assert_content(f, uid, text);
+	}
+	free(text);
+	folder_close(f);
+	store_close(s);
+}
+
 static void
 test_flags_to_names_and_back(void **state)
 {
@@ -476,6 +520,7 @@ main(void)
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		T(test_append_and_reopen),
+		T(test_content_of_any_size),
 		T(test_flags_to_names_and_back),
 		T(test_other_programs),
 		T(test_index_lost),
