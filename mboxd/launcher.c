@@ -239,6 +239,7 @@ static void
 launcher_main(int fd)
 {
 	struct sigaction sa = { .sa_handler = on_child };
+	static const struct timespec at_once;
 	struct pollfd pfd = { LAUNCHER_FD, POLLIN, 0 };
 	sigset_t child, none;
 	unsigned int n = 0;
@@ -263,9 +264,13 @@ launcher_main(int fd)
 		reap();
 		served = serve();
 		reports_send();
-		/* Those that end are seen to in a rush of requests, too. */
-		if (served && ++n % RUSH != 0)
+		/* Those that end are seen to in a rush of requests, too. The signal is
+		 * let in only where nothing is ready that ppoll(2) could return for. */
+		if (served) {
+			if (++n % RUSH == 0)
+				(void)ppoll(NULL, 0, &at_once, &none);
 			continue;
+		}
 		pfd.events = n_reports > 0 ? POLLIN | POLLOUT : POLLIN;
 		(void)ppoll(&pfd, 1, NULL, &none);
 	}

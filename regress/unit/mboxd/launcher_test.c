@@ -20,6 +20,7 @@
 
 static struct event_base *base;
 static unsigned int started, ended;
+static unsigned int first_end; /* how many had started by then */
 
 void
 launcher_started(uint64_t id, pid_t pid)
@@ -31,7 +32,9 @@ launcher_started(uint64_t id, pid_t pid)
 void
 launcher_ended(uint64_t id, int status)
 {
-	if (++ended == FORKS)
+	if (ended++ == 0)
+		first_end = started;
+	if (ended == FORKS)
 		event_base_loopbreak(base);
 }
 
@@ -57,6 +60,8 @@ test_many_at_once(void **state)
 	alarm(0);
 	assert_int_equal(started, FORKS);
 	assert_int_equal(ended, FORKS);
+	/* Those that have ended are told of before the last has started. */
+	assert_in_range(first_end, 1, FORKS - 1);
 }
 
 int
