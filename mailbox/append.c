@@ -190,6 +190,8 @@ append_to_8bit(struct append *a)
 	}
 	recode_free(r);
 	append_abort(to);
+	/* There may be many of one command. */
+	append_rest(a);
 	return a->error;
 }
 

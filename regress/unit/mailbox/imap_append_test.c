@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /* Several messages in one APPEND (RFC 3502), CATENATE (RFC 4469), REPLACE (RFC 8508),
  * NULs and UTF-8 (RFC 3516, RFC 6855), BINARY items; the URLs as rows. */
+#include <sys/resource.h>
+
 #include "mailbox/imap_url.h"
 #include "regress/unit/mailbox/imap_fixture.h"
 
@@ -314,6 +316,34 @@ test_many_urls(void **state)
 	imap_free(s);
 }
 
+/* Each is open only as long as something is written to it. */
+static void
+test_many_binary(void **state)
+{
+	struct imap *s = imap_new(store, NULL, NULL);
+	struct evbuffer *in = evbuffer_new(), *out = evbuffer_new();
+	struct rlimit was, few;
+
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &was), 0);
+	few = was;
+	few.rlim_cur = 64;
+	evbuffer_add_printf(in, "a APPEND INBOX");
+	for (int i = 0; i < 150; i++) {
+		evbuffer_add_printf(in, " ~{11+}\r\na: b\r\n\r\nx");
+		evbuffer_add(in, i % 2 == 0 ? "\0y" : "xy", 2);
+	}
+	evbuffer_add_printf(in, "\r\n");
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+	drive(s, (char *)evbuffer_pullup(in, -1), evbuffer_get_length(in), 100000, out);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &was), 0);
+	evbuffer_add(out, "", 1);
+	like((char *)evbuffer_pullup(out, -1),
+	    "a OK [APPENDUID # 1:150] APPEND completed\r\n");
+	evbuffer_free(in);
+	evbuffer_free(out);
+	imap_free(s);
+}
+
 #define TEST(name)                            \
 	static void test_##name(void **state) \
 	{                                     \
@@ -337,6 +367,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_binary, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_binary_parts, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_many_urls, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_many_binary, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
