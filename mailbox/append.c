@@ -435,6 +435,8 @@ copy(struct folder *from, const uint32_t *uids, size_t n, struct folder *to,
 		error = store_errno("COPY");
 		goto done;
 	}
+	if ((error = folder_batch_begin(to, n)) != STORE_OK)
+		goto done;
 	folder_times_before(to);
 	error = copy_all(from, uids, n, to, kept, copies, names);
 	/* Of keywords that are new there. */
@@ -452,6 +454,8 @@ copy(struct folder *from, const uint32_t *uids, size_t n, struct folder *to,
 			break;
 		new_uids[done] = copies[done].uid;
 	}
+	if (error == STORE_OK)
+		error = folder_batch_end(to);
 	/* All or nothing as far as can be: what is not in the log is no copy. */
 	if (error != STORE_OK)
 		for (size_t i = done; i < n; i++)
@@ -466,6 +470,7 @@ copy(struct folder *from, const uint32_t *uids, size_t n, struct folder *to,
 		(void)folder_expunge(to, new_uids, k, 1, NULL);
 		memset(new_uids, 0, n * sizeof(*new_uids));
 	}
+	(void)folder_batch_end(to);
 	folder_times_after(to);
 	for (size_t i = 0; i < n; i++)
 		free(names[i]);

@@ -621,7 +621,7 @@ imap_append_data(struct imap *s, const uint8_t *data, size_t len)
 static enum store_error
 commit(struct imap_append *p, uint32_t *uids)
 {
-	enum store_error e = STORE_OK;
+	enum store_error e = folder_batch_begin(p->folder, p->n);
 	size_t done = 0;
 
 	for (; done < p->n && e == STORE_OK; done++) {
@@ -632,8 +632,13 @@ commit(struct imap_append *p, uint32_t *uids)
 		append_set_zone(a, m->zone_min);
 		e = append_commit(a, m->flags, m->keywords, m->internal, &uids[done]);
 	}
-	if (e != STORE_OK && done > 1)
-		(void)folder_expunge(p->folder, uids, done - 1, 1, NULL);
+	if (e != STORE_OK && done > 0)
+		done--; /* that one is not there */
+	else if (e == STORE_OK)
+		e = folder_batch_end(p->folder);
+	if (e != STORE_OK && done > 0)
+		(void)folder_expunge(p->folder, uids, done, 1, NULL);
+	(void)folder_batch_end(p->folder);
 	return e;
 }
 

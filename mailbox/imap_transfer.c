@@ -353,7 +353,7 @@ transfer_arrived(struct transfer *x)
 static int
 commit_own(struct imap *s, struct transfer *x)
 {
-	enum store_error e = STORE_OK;
+	enum store_error e = folder_batch_begin(x->folder, x->n_batch);
 	uint32_t uids[TRANSFER_BATCH];
 	size_t n = 0;
 
@@ -369,9 +369,12 @@ commit_own(struct imap *s, struct transfer *x)
 	/* All that the batch wrote, with one sync. */
 	if (e == STORE_OK && (compat_syncfs(store_root(s->store)) == -1))
 		e = STORE_IO;
+	if (e == STORE_OK)
+		e = folder_batch_end(x->folder);
 	if (e != STORE_OK) {
 		if (n > 0)
 			(void)folder_expunge(x->folder, uids, n, 1, NULL);
+		(void)folder_batch_end(x->folder);
 		return failed_store(x, e);
 	}
 	x->uidvalidity = folder_uidvalidity(x->folder);

@@ -395,6 +395,18 @@ apply_keywords(struct folder *f, struct reader *r)
 }
 
 static int
+apply_batch(struct folder *f, struct reader *r)
+{
+	uint32_t first = (uint32_t)take(r, 4), n = (uint32_t)take(r, 4);
+
+	if (r->failed || first == 0 || n > UINT32_MAX - RESERVE_UIDS - first)
+		return -1;
+	f->batch_first = first;
+	f->batch_n = n;
+	return 0;
+}
+
+static int
 apply_times(struct folder *f, struct reader *r)
 {
 	struct timespec cur, new;
@@ -453,6 +465,11 @@ log_apply(struct store *s, const uint8_t *payload, size_t len)
 		return apply_keyword(f, &r);
 	case LOG_KEYWORDS:
 		return apply_keywords(f, &r);
+	case LOG_BATCH:
+		return apply_batch(f, &r);
+	case LOG_BATCH_END:
+		f->batch_n = 0;
+		return 0;
 	default:
 		return -1;
 	}
@@ -512,6 +529,17 @@ log_replay(struct store *s, const uint8_t *buf, size_t len)
 	s->log_len = pos;
 	if (ftruncate(s->logfd, (off_t)pos) == -1)
 		log_warn("change log");
+	for (size_t i = 0; i < s->n_folders; i++) {
+		struct folder *f = s->folders[i];
+
+		if (f->batch_n == 0)
+			continue;
+		/* Its end may have been lost. */
+		if (s->other_boot || !f->loaded)
+			f->batch_n = 0;
+		else
+			folder_batch_undo(f);
+	}
 }
 
 enum store_error

@@ -331,6 +331,14 @@ void append_set_uid(struct append *, uint32_t uid);
 enum store_error append_to_8bit(struct append *);
 void append_abort(struct append *);
 
+/*
+ * The next n messages that are added to it, by append_commit() or a copy, are all there
+ * after a kill or none of them is. After folder_batch_end() has returned STORE_OK they
+ * are all; otherwise the caller takes out what was added. UIDs are given in order.
+ */
+enum store_error folder_batch_begin(struct folder *, size_t n);
+enum store_error folder_batch_end(struct folder *);
+
 /* ---- from another server ---- */
 
 /* The UIDVALIDITY of an empty folder that nobody else has open, with all UIDs to give

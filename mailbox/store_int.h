@@ -168,6 +168,9 @@ struct folder {
 	uint32_t *deleted;
 	size_t n_deleted, deleted_cap;
 
+	/* batch.c: begun and not ended; batch_n 0: none */
+	uint32_t batch_first, batch_n;
+
 	/* keyword_file.c */
 	uint32_t *keyword_marks;
 	size_t n_keyword_marks, keyword_marks_cap;
@@ -269,6 +272,8 @@ enum log_type {
 	LOG_KEYWORD,
 	LOG_FORGET,   /* a delivery that turned out not to be there */
 	LOG_KEYWORDS, /* a list of them (keywords.c) */
+	LOG_BATCH,    /* so many messages come, from that UID on (batch.c) */
+	LOG_BATCH_END,
 };
 void log_begin(struct log_record *, enum log_type, const struct folder *);
 void log_u8(struct log_record *, uint8_t);
@@ -318,6 +323,10 @@ void folder_narrow(const struct folder *, uint32_t uid, size_t *lo, size_t *hi);
 /* ---- index_checkpoint.c ---- */
 /* Everything in memory to lmdb, then the log anew. */
 enum store_error index_checkpoint(struct store *);
+
+/* ---- batch.c ---- */
+/* After the log was read: what a batch has left that did not come to its end. */
+void folder_batch_undo(struct folder *);
 
 /* ---- index_guard.c ---- */
 extern volatile sig_atomic_t index_inside; /* lmdb is at work */

@@ -58,6 +58,19 @@ add(struct store *s, const char *folder, const char *text, uint8_t flags)
 }
 
 static void
+add_two(struct store *s, const char *folder, const char *a, const char *b)
+{
+	struct folder *f;
+
+	need(folder_open(s, folder, &f));
+	need(folder_batch_begin(f, 2));
+	(void)add(s, folder, a, 0);
+	(void)add(s, folder, b, 0);
+	need(folder_batch_end(f));
+	folder_close(f);
+}
+
+static void
 mark(struct store *s, const char *folder, const uint32_t *uids, size_t n, uint8_t flags)
 {
 	struct folder *f;
@@ -123,11 +136,12 @@ step(struct store *s, int i)
 	case 3:
 		need(store_create(s, "work", 0));
 		break;
-	case 4: /* of several some may be there */
-		copy(s, "INBOX", all, 1, "work");
+	case 4: /* all of them or none */
+		copy(s, "INBOX", all, 2, "work");
 		break;
 	case 5:
-		copy(s, "INBOX", all + 1, 1, "work");
+		add_two(s, "INBOX", "Subject: 3a\r\n\r\nthree\r\n",
+		    "Subject: 3b\r\n\r\nthree\r\n");
 		break;
 	case 6:
 		mark(s, "INBOX", all, 3, FLAG_FLAGGED);
