@@ -866,6 +866,7 @@ def test_lasts():
     assert OF_ALICE not in listed(b.ok('LIST "" *'))
     b.no(f'SELECT "{f}"', "[NONEXISTENT]")
     a = Session(ALICE)
+    a.ok("SELECT INBOX")
     wait_for(lambda: f in listed(b.ok('LIST "" *')), "the grant")
     b.ok(f'SELECT "{f}"')
     a.logout()
