@@ -21,6 +21,7 @@ folder_adopt(struct folder *f, uint32_t uidvalidity)
 	f->uidvalidity = uidvalidity;
 	f->uidnext = 1;
 	f->uid_reserved = RESERVE_UIDS;
+	f->keyword_file_len = 0;
 	f->dirty = true;
 	if ((error = folder_meta_save(f, 1)) != STORE_OK) {
 		f->uidvalidity = old.uidvalidity;

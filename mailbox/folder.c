@@ -134,10 +134,7 @@ folder_unload(struct folder *f)
 	free(f->expunged);
 	f->expunged = NULL;
 	f->n_expunged = f->expunged_cap = 0;
-	free(f->keyword_marks);
-	f->keyword_marks = NULL;
-	f->n_keyword_marks = f->keyword_marks_cap = 0;
-	f->keyword_file_len = 0;
+	keyword_file_leave(f);
 	f->loaded = false;
 	f->racy = false;
 }

@@ -18,8 +18,10 @@
 #define RECORD_HEAD 8
 #define ENTRY_HEAD 6
 #define RECORD_MAX (1024 * 1024)
-#define FILE_MAX (128 * 1024 * 1024)
-#define SMALL 65536 /* not worth writing anew */
+#define FILE_MAX (32 * 1024 * 1024)
+#define WHOLE_MAX (FILE_MAX / 2) /* written anew: as much is appended before the next */
+#define SMALL 65536              /* not worth writing anew */
+#define RETRY_S 10
 
 struct octets {
 	uint8_t *p;
@@ -163,26 +165,43 @@ put_entry(struct octets *o, uint32_t uid, const uint8_t *list, size_t n)
 
 /* ---- the file ---- */
 
+/* The file may say more about more messages than there are. */
+struct noted {
+	struct map *map;
+	const uint32_t *uids;
+	size_t n;
+};
+
+static int
+compare_uids(const void *a, const void *b)
+{
+	const uint32_t *x = a, *y = b;
+
+	return *x < *y ? -1 : *x > *y;
+}
+
 static int
 note(void *arg, uint32_t uid, const uint8_t *list, size_t n)
 {
+	const struct noted *noted = arg;
 	uint8_t *copy;
 
-	if (uid == 0)
+	if (noted->n == 0 ||
+	    bsearch(&uid, noted->uids, noted->n, sizeof(uid), compare_uids) == NULL)
 		return 0;
 	if (n == 0) {
-		map_remove(arg, uid);
+		map_remove(noted->map, uid);
 		return 0;
 	}
 	if ((copy = malloc(2 * n)) == NULL)
 		return -1;
 	memcpy(copy, list, 2 * n);
-	return map_put(arg, uid, copy, 2 * n);
+	return map_put(noted->map, uid, copy, 2 * n);
 }
 
-/* Into m what it says; how much of it is good, 0 for nothing. -1: errno. */
+/* What it says of these; how much of it is good, 0 for nothing. -1: errno. */
 static int
-read_all(struct folder *f, int fd, struct map *m, size_t *good)
+read_all(struct folder *f, int fd, struct noted *noted, size_t *good)
 {
 	struct stat st;
 	uint8_t *p;
@@ -203,8 +222,8 @@ read_all(struct folder *f, int fd, struct map *m, size_t *good)
 		free(p);
 		return -1;
 	}
-	if (keyword_file_parse(
-		p, (size_t)n, f->uidvalidity, note, m, good, &f->keyword_file_base) == -1)
+	if (keyword_file_parse(p, (size_t)n, f->uidvalidity, note, noted, good,
+		&f->keyword_file_base) == -1)
 		*good = 0;
 	free(p);
 	return 0;
@@ -218,14 +237,15 @@ open_file(struct folder *f, int flags)
 }
 
 void
-keyword_file_read(struct folder *f, struct map *m)
+keyword_file_read(struct folder *f, const uint32_t *uids, size_t n, struct map *m)
 {
+	struct noted noted = { m, uids, n };
 	int fd = open_file(f, O_RDONLY);
 	size_t good;
 
 	if (fd == -1)
 		return;
-	if (read_all(f, fd, m, &good) == -1)
+	if (read_all(f, fd, &noted, &good) == -1)
 		log_warn("%s in %s", KEYWORD_FILE, f->name);
 	if (good == 0)
 		map_clear(m);
@@ -261,12 +281,12 @@ write_anew(struct folder *f)
 	uint8_t list[2 * STORE_KEYWORDS_MAX];
 	struct octets o = { 0 };
 	enum written rv = FAILED;
+	int fd = -1, saved;
 	size_t at, n;
-	int fd = -1;
 
 	put_head(&o, f->uidvalidity, 0);
 	at = record_begin(&o);
-	for (size_t i = 0; i < f->n && !o.failed && o.len <= FILE_MAX; i++) {
+	for (size_t i = 0; i < f->n && !o.failed && o.len <= WHOLE_MAX; i++) {
 		const struct message *m = folder_at(f, i);
 
 		if (m->keywords >> LETTERS == 0 ||
@@ -279,25 +299,33 @@ write_anew(struct folder *f)
 		put_entry(&o, m->uid, list, n);
 	}
 	record_end(&o, at);
-	if (o.len > FILE_MAX)
+	if (o.len > WHOLE_MAX)
 		rv = TOO_LARGE;
-	if (o.failed || o.len > FILE_MAX)
+	if (o.failed || o.len > WHOLE_MAX)
 		goto out;
 	n = o.len;
 	o.len = 0;
 	put_head(&o, f->uidvalidity, (uint32_t)n);
 	o.len = n;
+	/* Whatever is left there, or was put there. */
+	(void)unlinkat(f->dirfd, KEYWORD_FILE ".new", 0);
 	fd = openat(f->dirfd, KEYWORD_FILE ".new",
-	    O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
+	    O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd == -1 || write(fd, o.p, o.len) != (ssize_t)o.len || fdatasync(fd) == -1 ||
 	    renameat(f->dirfd, KEYWORD_FILE ".new", f->dirfd, KEYWORD_FILE) == -1)
 		goto out;
 	f->keyword_file_len = f->keyword_file_base = (uint32_t)o.len;
 	rv = WRITTEN;
 out:
-	if (fd != -1)
+	saved = errno;
+	if (fd != -1) {
 		close(fd);
+		/* It would take the last of a full disk. */
+		if (rv != WRITTEN)
+			(void)unlinkat(f->dirfd, KEYWORD_FILE ".new", 0);
+	}
 	free(o.p);
+	errno = saved;
 	return rv;
 }
 
@@ -337,6 +365,7 @@ static enum written
 append(struct folder *f)
 {
 	struct map known = { 0 };
+	struct noted noted = { &known, f->keyword_marks, f->n_keyword_marks };
 	struct octets o = { 0 };
 	struct stat st;
 	size_t good = f->keyword_file_len;
@@ -344,14 +373,19 @@ append(struct folder *f)
 	enum written rv = FAILED;
 	bool fresh = false;
 
-	if (fd == -1 && errno == ENOENT)
+	/* There is none, or a link, which is replaced. */
+	if (fd == -1 && (errno == ENOENT || errno == ELOOP))
 		return write_anew(f);
 	if (fd == -1 || fstat(fd, &st) == -1)
 		goto out;
+	if (!S_ISREG(st.st_mode)) {
+		rv = write_anew(f);
+		goto out;
+	}
 	/* By another process, or by nobody yet. */
 	if (good == 0 || (uint64_t)st.st_size != good) {
 		fresh = true;
-		if (read_all(f, fd, &known, &good) == -1)
+		if (read_all(f, fd, &noted, &good) == -1)
 			goto out;
 		if (good == 0) {
 			rv = write_anew(f);
@@ -363,6 +397,10 @@ append(struct folder *f)
 	put_marked(f, fresh ? &known : NULL, &o);
 	if (o.failed)
 		goto out;
+	if (o.len > FILE_MAX - good) {
+		rv = write_anew(f);
+		goto out;
+	}
 	if (o.len > 0 && pwrite(fd, o.p, o.len, (off_t)good) != (ssize_t)o.len) {
 		/* What is left of it is no record. */
 		f->keyword_file_len = 0;
@@ -380,9 +418,20 @@ out:
 
 /* ---- marks ---- */
 
+static void
+forget_marks(struct folder *f)
+{
+	free(f->keyword_marks);
+	f->keyword_marks = NULL;
+	f->n_keyword_marks = f->keyword_marks_cap = 0;
+}
+
 void
 keyword_file_mark(struct folder *f, uint32_t uid)
 {
+	/* All will be written. */
+	if (f->keyword_file_missing)
+		return;
 	if (f->n_keyword_marks > 4096 && f->n_keyword_marks > 2 * f->n)
 		f->n_keyword_marks = uids_unique(f->keyword_marks, f->n_keyword_marks);
 	uids_push(&f->keyword_marks, &f->n_keyword_marks, &f->keyword_marks_cap, uid);
@@ -398,33 +447,46 @@ keyword_file_start(struct folder *f)
 }
 
 void
+keyword_file_doubt(struct folder *f)
+{
+	if (f->n_keywords > LETTERS)
+		f->keyword_file_missing = true;
+}
+
+void
+keyword_file_leave(struct folder *f)
+{
+	if (f->n_keyword_marks > 0)
+		f->keyword_file_missing = true;
+	forget_marks(f);
+	f->keyword_file_len = 0;
+}
+
+void
 keyword_file_flush(struct folder *f)
 {
+	struct timespec now;
 	enum written rv;
 
 	if ((f->n_keyword_marks == 0 && !f->keyword_file_missing) || f->gone ||
 	    f->recover)
 		return;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	if (f->keyword_file_failed != 0 && now.tv_sec - f->keyword_file_failed < RETRY_S)
+		return;
 	f->n_keyword_marks = uids_unique(f->keyword_marks, f->n_keyword_marks);
 	if (f->keyword_file_missing ||
 	    (f->keyword_file_len > SMALL &&
-		f->keyword_file_len / 4 > f->keyword_file_base) ||
-	    f->keyword_file_len > FILE_MAX / 2)
+		f->keyword_file_len / 4 > f->keyword_file_base))
 		rv = write_anew(f);
 	else
 		rv = append(f);
-	if (rv == FAILED) {
-		if (!f->keyword_file_failed)
-			log_warn("%s in %s", KEYWORD_FILE, f->name);
-		f->keyword_file_failed = true;
-		return;
-	}
-	if (rv == TOO_LARGE && !f->keyword_file_failed)
+	if (rv == FAILED && f->keyword_file_failed == 0)
+		log_warn("%s in %s", KEYWORD_FILE, f->name);
+	if (rv == TOO_LARGE && f->keyword_file_failed == 0)
 		log_warnx("%s: too many keywords for %s, the index alone has them",
 		    f->name, KEYWORD_FILE);
-	f->keyword_file_failed = rv == TOO_LARGE;
-	f->keyword_file_missing = false;
-	free(f->keyword_marks);
-	f->keyword_marks = NULL;
-	f->n_keyword_marks = f->keyword_marks_cap = 0;
+	f->keyword_file_failed = rv == WRITTEN ? 0 : now.tv_sec;
+	f->keyword_file_missing = rv != WRITTEN;
+	forget_marks(f);
 }

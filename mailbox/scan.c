@@ -327,16 +327,30 @@ adopt(struct folder *f, const struct found *found, const struct map *keywords,
 	return folder_add(f, &m, name, p.has_delivery ? &d : NULL, learnt);
 }
 
+/* Of the files that come back, which are in order. */
+static void
+read_keywords(struct scan *s)
+{
+	uint32_t *uids = reallocarray(NULL, s->n, sizeof(*uids));
+	size_t n = 0;
+
+	s->keywords_read = true;
+	if (uids == NULL)
+		return;
+	for (size_t i = 0; i < s->n && s->list[i].uid != 0; i++)
+		uids[n++] = s->list[i].uid;
+	keyword_file_read(s->f, uids, n, &s->keywords);
+	free(uids);
+}
+
 static enum store_error
 adopt_one(struct scan *s, const struct found *found)
 {
 	struct learnt learnt = { 0 };
 	enum store_error error;
 
-	if (found->uid != 0 && !s->keywords_read) {
-		keyword_file_read(s->f, &s->keywords);
-		s->keywords_read = true;
-	}
+	if (found->uid != 0 && !s->keywords_read)
+		read_keywords(s);
 	error = adopt(s->f, found, &s->keywords, &learnt);
 	learnt_clear(&learnt);
 	return error;

@@ -148,6 +148,9 @@ recover(struct store *s)
 			continue;
 		}
 		(void)folder_rename_work(f, INT_MAX);
+		if (!s->index_lost)
+			keyword_file_doubt(f);
+		keyword_file_flush(f);
 		/* Each holds two descriptors. */
 		if (s->log_len <= LOG_CHECKPOINT && ++n < RECOVER_BATCH)
 			continue;

@@ -176,7 +176,8 @@ struct folder {
 	size_t n_keyword_marks, keyword_marks_cap;
 	uint32_t keyword_file_len;  /* as this process has left it; 0: not known */
 	uint32_t keyword_file_base; /* when it was last written anew */
-	bool keyword_file_missing, keyword_file_failed;
+	bool keyword_file_missing;  /* or not to be trusted: all is written */
+	time_t keyword_file_failed; /* when, monotonic; 0: it was written */
 
 	/* work put off: files whose flags are not in their names, files to remove */
 	uint32_t *renames;

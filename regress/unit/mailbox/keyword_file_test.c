@@ -220,6 +220,7 @@ test_torn(void **state)
 	HAS(9, 44);
 	HAS(50, 1, 49);
 	/* A head that is none: all is written anew from what is in memory. */
+	reopen(true);
 	damage(0, "nonsense", 8);
 	SET(10, 45);
 	reopen(false);
@@ -250,6 +251,151 @@ test_bounded(void **state)
 	HAS(1, 30 + 400 % 30);
 }
 
+/* The index was on the disk when the machine stopped, and this file was not. */
+static void
+test_stop(void **state)
+{
+	off_t whole;
+	int fd;
+
+	fill(N, N);
+	store_flush(store);
+	whole = file_size();
+	SET(7, 33, 34);
+	store_flush(store);
+	assert_int_equal(index_checkpoint(store), STORE_OK);
+	store_close(store);
+	damage(whole, NULL, 0);
+	/* As after another boot. */
+	fd = openat(dirfd_, "index/log", O_WRONLY | O_APPEND);
+	assert_int_equal(write(fd, "torn", 4), 4);
+	close(fd);
+	assert_int_equal(store_open(dirfd_, 0, &store), STORE_OK);
+	reopen(false);
+	HAS(7, 33, 34);
+	HAS(8, 1, 7);
+}
+
+/* A folder that gets the UIDs of another server begins a new file. */
+static void
+test_adopted(void **state)
+{
+	struct folder *f;
+	uint32_t uids[N];
+
+	fill(N, N);
+	store_flush(store);
+	for (uint32_t i = 0; i < N; i++)
+		uids[i] = i + 1;
+	f = inbox();
+	assert_int_equal(folder_expunge(f, uids, N, 1, NULL), STORE_OK);
+	store_flush(store);
+	assert_int_equal(folder_adopt(f, 12345), STORE_OK);
+	folder_close(f);
+	fill(N, N);
+	reopen(false);
+	HAS(50, 1, 49);
+}
+
+/* What somebody put there in place of the file. */
+static void
+test_odd(void **state)
+{
+	char text[4] = "";
+	struct stat st;
+	int fd;
+
+	fill(N, N);
+	for (int i = 0; i < 4; i++) {
+		const char *name = i % 2 == 0 ? FILE_NAME : FILE_NAME ".new";
+
+		reopen(true);
+		assert_int_equal(unlinkat(dirfd_, FILE_NAME, 0), 0);
+		fd = openat(dirfd_, "other", O_WRONLY | O_CREAT | O_TRUNC, 0600);
+		assert_int_equal(write(fd, "abc", 3), 3);
+		close(fd);
+		assert_int_equal(i < 2 ? mkfifoat(dirfd_, name, 0600)
+				       : symlinkat("../other", dirfd_, name),
+		    0);
+		SET(7, 33, (uint16_t)(40 + i));
+		store_flush(store);
+		assert_int_equal(fstatat(dirfd_, FILE_NAME, &st, AT_SYMLINK_NOFOLLOW), 0);
+		assert_true(S_ISREG(st.st_mode));
+		reopen(false);
+		HAS(7, 33, 40 + i);
+		HAS(50, 1, 49);
+	}
+	fd = openat(dirfd_, "other", O_RDONLY);
+	assert_int_equal(read(fd, text, 4), 3);
+	assert_string_equal(text, "abc");
+	close(fd);
+	/* Nothing can be written: tried again when it can. */
+	assert_int_equal(unlinkat(dirfd_, FILE_NAME, 0), 0);
+	assert_int_equal(mkdirat(dirfd_, FILE_NAME, 0700), 0);
+	SET(7, 33, 50);
+	store_flush(store);
+	SET(8, 51);
+	store_flush(store);
+	assert_int_equal(unlinkat(dirfd_, FILE_NAME, AT_REMOVEDIR), 0);
+	reopen(true);
+	HAS(8, 51);
+	reopen(false);
+	HAS(7, 33, 50);
+	HAS(8, 51);
+	HAS(50, 1, 49);
+}
+
+/* All of so many messages have almost all keywords. */
+static void
+all_of(unsigned int messages)
+{
+	uint16_t v[STORE_KEYWORDS_MAX];
+	uint32_t *uids = calloc(messages, sizeof(*uids));
+	struct folder *f = inbox();
+	uint64_t keywords;
+
+	for (unsigned int i = 0; i < STORE_KEYWORDS_MAX; i++)
+		v[i] = (uint16_t)i;
+	for (unsigned int i = 0; i < messages; i++)
+		uids[i] = i + 1;
+	assert_int_equal(
+	    folder_keywords_make(f, v, STORE_KEYWORDS_MAX - 1, &keywords), 0);
+	assert_int_equal(folder_store(f, uids, messages, FLAG_OP_SET, 0, keywords, 0,
+			     NULL, NULL, NULL),
+	    STORE_OK);
+	folder_close(f);
+	free(uids);
+}
+
+/* A change costs what it is, also where much is there already. */
+static void
+test_large(void **state)
+{
+	struct stat was, is;
+
+	fill(STORE_KEYWORDS_MAX, 2200);
+	all_of(1500);
+	store_flush(store);
+	assert_int_equal(fstatat(dirfd_, FILE_NAME, &was, 0), 0);
+	assert_in_range(was.st_size, 12 * 1000 * 1000, 13 * 1000 * 1000);
+	for (uint16_t i = 0; i < 5; i++) {
+		SET(1, (uint16_t)(30 + i));
+		store_flush(store);
+	}
+	assert_int_equal(fstatat(dirfd_, FILE_NAME, &is, 0), 0);
+	assert_true(was.st_ino == is.st_ino && is.st_size - was.st_size < 200);
+	/* Too much for the file: it does not grow for ever. */
+	for (int i = 0; i < 3; i++) {
+		all_of(2200);
+		store_flush(store);
+		SET(1, 30);
+		store_flush(store);
+	}
+	assert_in_range(file_size(), 12 * 1000 * 1000, 32 * 1024 * 1024);
+	reopen(false);
+	HAS(1, 30);
+}
+
 int
 main(void)
 {
@@ -260,6 +406,10 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_fall, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_torn, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_bounded, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_stop, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_adopted, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_odd, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_large, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
