@@ -427,7 +427,8 @@ copy(struct folder *from, const uint32_t *uids, size_t n, struct folder *to,
 	}
 	if (!moving && !store_has_room(s, octets, n))
 		return STORE_FULL;
-	if ((error = folder_reserve(to, n)) != STORE_OK)
+	if ((error = folder_reserve(to, n)) != STORE_OK ||
+	    (moving && (error = folder_reserve(from, 0)) != STORE_OK))
 		return error;
 	copies = calloc(n + 1, sizeof(*copies));
 	names = calloc(n + 1, sizeof(char *));
@@ -435,7 +436,8 @@ copy(struct folder *from, const uint32_t *uids, size_t n, struct folder *to,
 		error = store_errno("COPY");
 		goto done;
 	}
-	if ((error = folder_batch_begin(to, n)) != STORE_OK)
+	error = moving ? batch_begin(to, n) : folder_batch_begin(to, n);
+	if (error != STORE_OK)
 		goto done;
 	folder_times_before(to);
 	error = copy_all(from, uids, n, to, kept, copies, names);
@@ -455,7 +457,8 @@ copy(struct folder *from, const uint32_t *uids, size_t n, struct folder *to,
 		new_uids[done] = copies[done].uid;
 	}
 	if (error == STORE_OK)
-		error = folder_batch_end(to);
+		error = moving ? batch_end_moved(to, from, uids, new_uids, n)
+			       : folder_batch_end(to);
 	/* All or nothing as far as can be: what is not in the log is no copy. */
 	if (error != STORE_OK)
 		for (size_t i = done; i < n; i++)
@@ -479,6 +482,7 @@ done:
 	free(names);
 	free(copies);
 	folder_changed(to);
+	folder_changed(from);
 	return error;
 }
 
@@ -486,21 +490,23 @@ enum store_error
 folder_copy(struct folder *from, const uint32_t *uids, size_t n, struct folder *to,
     uint32_t *new_uids)
 {
-	return folder_copy_masked(from, uids, n, to, new_uids, 0, UINT8_MAX, 1);
-}
-
-enum store_error
-folder_copy_to_move(struct folder *from, const uint32_t *uids, size_t n,
-    struct folder *to, uint32_t *new_uids)
-{
-	return folder_copy_masked(from, uids, n, to, new_uids, 1, UINT8_MAX, 1);
+	return folder_copy_masked(from, uids, n, to, new_uids, UINT8_MAX, 1);
 }
 
 enum store_error
 folder_copy_masked(struct folder *from, const uint32_t *uids, size_t n, struct folder *to,
-    uint32_t *new_uids, int to_move, uint8_t flags, int keywords)
+    uint32_t *new_uids, uint8_t flags, int keywords)
 {
 	const struct kept kept = { flags, keywords != 0 };
 
-	return copy(from, uids, n, to, new_uids, to_move != 0, &kept);
+	return copy(from, uids, n, to, new_uids, false, &kept);
+}
+
+enum store_error
+folder_move(struct folder *from, const uint32_t *uids, size_t n, struct folder *to,
+    uint32_t *new_uids, uint8_t flags, int keywords)
+{
+	const struct kept kept = { flags, keywords != 0 };
+
+	return n == 0 ? STORE_OK : copy(from, uids, n, to, new_uids, true, &kept);
 }

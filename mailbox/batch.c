@@ -16,14 +16,12 @@
 #include "mailbox/store_int.h"
 
 enum store_error
-folder_batch_begin(struct folder *f, size_t n)
+batch_begin(struct folder *f, size_t n)
 {
 	enum store_error error;
 	struct log_record r;
 
 	f->batch_n = 0;
-	if (n < 2)
-		return STORE_OK;
 	/* None of them may need an UID that was not reserved. */
 	if ((error = folder_reserve(f, n)) != STORE_OK)
 		return error;
@@ -35,6 +33,39 @@ folder_batch_begin(struct folder *f, size_t n)
 	f->batch_first = f->uidnext;
 	f->batch_n = (uint32_t)n;
 	return STORE_OK;
+}
+
+enum store_error
+folder_batch_begin(struct folder *f, size_t n)
+{
+	f->batch_n = 0;
+	return n < 2 ? STORE_OK : batch_begin(f, n);
+}
+
+enum store_error
+batch_end_moved(struct folder *f, struct folder *from, const uint32_t *uids,
+    const uint32_t *new_uids, size_t n)
+{
+	uint32_t *gone = reallocarray(NULL, n + 1, sizeof(*gone));
+	enum store_error error;
+	struct log_record r;
+	size_t k = 0;
+
+	if (gone == NULL)
+		return store_errno("MOVE");
+	log_begin(&r, LOG_MOVED, f);
+	log_u32(&r, from->id);
+	log_u64(&r, from->modseq + 1);
+	for (size_t i = 0; i < n; i++)
+		if (new_uids[i] != 0)
+			log_u32(&r, gone[k++] = uids[i]);
+	if ((error = log_write(f->store, &r)) == STORE_OK) {
+		f->batch_n = 0;
+		if (k > 0)
+			folder_remove(from, gone, k, from->modseq + 1);
+	}
+	free(gone);
+	return error;
 }
 
 enum store_error

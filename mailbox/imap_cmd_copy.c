@@ -38,15 +38,15 @@ transfer(struct imap *s, const uint32_t *uids, size_t n, struct folder *to, bool
 	uint32_t *new_uids = calloc(n + 1, 3 * sizeof(*new_uids));
 	struct evbuffer *code = evbuffer_new();
 	enum store_error e;
-	size_t copied = 0, removed;
+	size_t copied = 0;
 	uint8_t flags = UINT8_MAX;
 	uint64_t keywords = UINT64_MAX;
 
 	imap_rights_flags(imap_rights(s, folder_name(to)), &flags, &keywords);
 	if (new_uids == NULL || code == NULL)
 		imap_no(s, "[UNAVAILABLE] Out of memory");
-	else if ((e = folder_copy_masked(s->folder, uids, n, to, new_uids, move, flags,
-		      keywords != 0)) != STORE_OK)
+	else if ((e = (move ? folder_move : folder_copy_masked)(s->folder, uids, n, to,
+		      new_uids, flags, keywords != 0)) != STORE_OK)
 		imap_no_store(s, e);
 	else {
 		copied = copyuid(code, to, uids, new_uids, n, new_uids + n);
@@ -54,10 +54,8 @@ transfer(struct imap *s, const uint32_t *uids, size_t n, struct folder *to, bool
 			evbuffer_add(s->out, "* OK ", 5);
 			evbuffer_add_buffer(s->out, code);
 			evbuffer_add(s->out, "Moved\r\n", 7);
-			e = folder_expunge(s->folder, new_uids + n, copied, 1, &removed);
 			/* Otherwise a power loss would leave both. */
-			if (e == STORE_OK)
-				e = store_sync(s->store);
+			e = store_sync(s->store);
 		}
 		if (e != STORE_OK)
 			imap_no_store(s, e);

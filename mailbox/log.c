@@ -441,6 +441,13 @@ log_apply(struct store *s, const uint8_t *payload, size_t len)
 			delivered_forget(s, queue_id, rcpt);
 		return r.failed ? -1 : 0;
 	}
+	/* Either folder may be gone without the other. */
+	if (type == LOG_MOVED) {
+		if ((f = store_folder_by_id(s, id)) != NULL)
+			f->batch_n = 0;
+		id = (uint32_t)take(&r, 4);
+		type = LOG_EXPUNGE;
+	}
 	/* Making and removing folders is a checkpoint of its own, so that an unknown
 	 * one was removed by another program. */
 	if ((f = store_folder_by_id(s, id)) == NULL)

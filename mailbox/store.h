@@ -299,14 +299,13 @@ enum store_error folder_expunge(
  * order of uids; keywords are mapped by name. Unknown UIDs: new UID 0. */
 enum store_error folder_copy(struct folder *from, const uint32_t *uids, size_t n,
     struct folder *to, uint32_t *new_uids);
-/* The same for messages that are expunged right after: a full mailbox can be tidied up.
- */
-enum store_error folder_copy_to_move(struct folder *from, const uint32_t *uids, size_t n,
-    struct folder *to, uint32_t *new_uids);
-
 /* The same with the flags of the copies cut down to those. */
 enum store_error folder_copy_masked(struct folder *from, const uint32_t *uids, size_t n,
-    struct folder *to, uint32_t *new_uids, int to_move, uint8_t flags, int keywords);
+    struct folder *to, uint32_t *new_uids, uint8_t flags, int keywords);
+/* The same, and what was copied is expunged from the first, both at once for whoever is
+ * killed; a full mailbox can be tidied up. uids ascending. */
+enum store_error folder_move(struct folder *from, const uint32_t *uids, size_t n,
+    struct folder *to, uint32_t *new_uids, uint8_t flags, int keywords);
 
 /* Appending, also large messages piece by piece: begin, write…, then commit or abort. */
 struct append;

@@ -557,8 +557,7 @@ rename_inbox(struct store *s, const char *to)
 	}
 	for (size_t i = 0; i < n; i++)
 		uids[i] = folder_at(from, i)->uid;
-	if ((error = folder_copy_to_move(from, uids, n, dst, new_uids)) == STORE_OK)
-		error = folder_expunge(from, uids, n, 1, NULL);
+	error = folder_move(from, uids, n, dst, new_uids, UINT8_MAX, 1);
 done:
 	free(uids);
 	free(new_uids);

@@ -275,6 +275,7 @@ enum log_type {
 	LOG_KEYWORDS, /* a list of them (keywords.c) */
 	LOG_BATCH,    /* so many messages come, from that UID on (batch.c) */
 	LOG_BATCH_END,
+	LOG_MOVED, /* the same, and they are expunged elsewhere */
 };
 void log_begin(struct log_record *, enum log_type, const struct folder *);
 void log_u8(struct log_record *, uint8_t);
@@ -326,6 +327,11 @@ void folder_narrow(const struct folder *, uint32_t uid, size_t *lo, size_t *hi);
 enum store_error index_checkpoint(struct store *);
 
 /* ---- batch.c ---- */
+/* Of any number: also one that moves is both there and gone, or neither. */
+enum store_error batch_begin(struct folder *, size_t n);
+/* The batch is complete, and those of the uids whose copy's is not 0 are expunged. */
+enum store_error batch_end_moved(struct folder *, struct folder *from,
+    const uint32_t *uids, const uint32_t *new_uids, size_t n);
 /* After the log was read: what a batch has left that did not come to its end. */
 void folder_batch_undo(struct folder *);
 
