@@ -226,7 +226,7 @@ folder_refresh(struct folder *f)
 		f->gone = true;
 		return STORE_NOT_FOUND;
 	}
-	if (fstat(f->curfd, &cur) == -1 || cur.st_nlink == 0 ||
+	if (cur.st_nlink == 0 ||
 	    fstatat(f->dirfd, "new", &new, AT_SYMLINK_NOFOLLOW) == -1) {
 		if (mkdirat(f->dirfd, "new", 0700) == 0)
 			return STORE_OK;

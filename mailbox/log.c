@@ -532,10 +532,10 @@ log_replay(struct store *s, const uint8_t *buf, size_t len)
 		/* A killed process, or damage: what follows may have given UIDs. */
 		log_info("change log: %zu octets at the end do not check", len - pos);
 		s->other_boot = true;
+		if (ftruncate(s->logfd, (off_t)pos) == -1)
+			log_warn("change log");
 	}
 	s->log_len = pos;
-	if (ftruncate(s->logfd, (off_t)pos) == -1)
-		log_warn("change log");
 	for (size_t i = 0; i < s->n_folders; i++) {
 		struct folder *f = s->folders[i];
 

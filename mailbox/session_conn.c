@@ -53,7 +53,9 @@ void
 session_conn_finish(struct session_conn *s)
 {
 	conn_write_buffer(s->conn, s->machine->output(s->m));
-	conn_close(s->conn, CLOSE_MS);
+	/* What the front has not read stays in its socket: no need to wait for its end.
+	 */
+	conn_part(s->conn, CLOSE_MS);
 	s->conn = NULL;
 	session_free(s);
 }

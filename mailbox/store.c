@@ -109,15 +109,30 @@ take_lock(struct store *s)
 }
 
 static int
-make_dir(int at, const char *name)
-{
-	return mkdirat(at, name, 0700) == -1 && errno != EEXIST ? -1 : 0;
-}
-
-static int
 open_dir(int at, const char *name)
 {
 	return openat(at, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+}
+
+static int
+open_dirs(struct store *s)
+{
+	if ((s->mailfd == -1 && (s->mailfd = open_dir(s->dirfd, "Maildir")) == -1) ||
+	    (s->indexfd == -1 && (s->indexfd = open_dir(s->dirfd, "index")) == -1))
+		return -1;
+	return 0;
+}
+
+static int
+make_dirs(int dirfd)
+{
+	static const char *const names[] = { "Maildir", "Maildir/cur", "Maildir/new",
+		"Maildir/tmp", "index" };
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (mkdirat(dirfd, names[i], 0700) == -1 && errno != EEXIST)
+			return -1;
+	return 0;
 }
 
 /*
@@ -183,12 +198,10 @@ store_open(int dirfd, uint64_t quota, struct store **out)
 	s->quota = quota;
 	store_prepare();
 	(void)strlcpy(s->boot, boot_id, sizeof(s->boot));
+	/* What is within Maildir is made where it is missed. */
 	if ((s->dirfd = fcntl(dirfd, F_DUPFD_CLOEXEC, 3)) == -1 ||
-	    make_dir(dirfd, "Maildir") == -1 || make_dir(dirfd, "Maildir/cur") == -1 ||
-	    make_dir(dirfd, "Maildir/new") == -1 ||
-	    make_dir(dirfd, "Maildir/tmp") == -1 || make_dir(dirfd, "index") == -1 ||
-	    (s->mailfd = open_dir(dirfd, "Maildir")) == -1 ||
-	    (s->indexfd = open_dir(dirfd, "index")) == -1) {
+	    (open_dirs(s) == -1 &&
+		(errno != ENOENT || make_dirs(dirfd) == -1 || open_dirs(s) == -1))) {
 		error = store_errno("mailbox directory");
 		goto fail;
 	}
