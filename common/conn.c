@@ -241,6 +241,21 @@ fail_errno(struct conn *c)
 	fail(c);
 }
 
+/* What the SSL holds makes no socket readable. Not event_active(): the others have their
+ * turn first. */
+static void
+read_pending(struct conn *c)
+{
+	static const struct timeval now;
+
+	if (c->state != CONN_S_TLS || !SSL_has_pending(c->ssl))
+		return;
+	if (c->ev_again == NULL)
+		c->ev_again = event_new(c->base, -1, 0, on_again, c);
+	if (c->ev_again == NULL || event_add(c->ev_again, &now) == -1)
+		event_active(c->ev_read, EV_READ, 0);
+}
+
 /* A handshake reads whatever the owner thinks; closing reads to throw away. */
 void
 conn_update_read(struct conn *c)
@@ -256,6 +271,9 @@ conn_update_read(struct conn *c)
 	case CONN_S_LINGER:
 		want = 1;
 		break;
+	case CONN_S_SWITCHING: /* nothing is to be sent before: the next turn reads */
+		want = evbuffer_get_length(c->plain) == 0;
+		break;
 	default:
 		want = 0;
 	}
@@ -268,16 +286,7 @@ conn_update_read(struct conn *c)
 		c->reading = 0;
 	} else if (want && !c->reading && event_add(c->ev_read, NULL) == 0) {
 		c->reading = 1;
-		/* What the SSL holds makes no socket readable. Not event_active():
-		 * the others have their turn first. */
-		if (c->state == CONN_S_TLS && SSL_has_pending(c->ssl)) {
-			static const struct timeval now;
-
-			if (c->ev_again == NULL)
-				c->ev_again = event_new(c->base, -1, 0, on_again, c);
-			if (c->ev_again == NULL || event_add(c->ev_again, &now) == -1)
-				event_active(c->ev_read, EV_READ, 0);
-		}
+		read_pending(c);
 	}
 }
 
@@ -350,14 +359,15 @@ handshake(struct conn *c)
 	switch (conn_tls_handshake(c)) {
 	case CONN_IO_DONE:
 		c->state = CONN_S_TLS;
-		/* Anew, to look at what came with the last flight. */
+		/* With what came behind the last flight. */
 		if (c->reading)
-			event_del(c->ev_read);
-		c->reading = 0;
+			read_pending(c);
 		conn_update_read(c);
 		if (evbuffer_get_length(c->out) > 0 || c->closing)
 			conn_kick_write(c);
 		tell(c, CONN_TLS_READY);
+		if (evbuffer_get_length(c->out) == 0)
+			conn_tls_uncork(c);
 		break;
 	case CONN_IO_WAIT:
 		conn_update_read(c);
@@ -617,6 +627,7 @@ output(struct conn *c)
 		}
 		switch (conn_tls_flush(c)) {
 		case CONN_IO_DONE:
+			conn_tls_uncork(c);
 			output_done(c, was_unsent);
 			break;
 		case CONN_IO_WAIT:

@@ -45,6 +45,8 @@ struct conn {
 	unsigned int closing : 1;
 	unsigned int parting : 1; /* conn_part() */
 	unsigned int ask_certificate : 1;
+	unsigned int flight : 1; /* the handshake waits for the peer's */
+	unsigned int corked : 1; /* a session ticket waits for what is said first */
 	unsigned int read_wants_write : 1;
 	unsigned int write_wants_read : 1;
 	unsigned int bad_certificate : 1;
@@ -76,6 +78,9 @@ enum conn_io conn_tls_flush(struct conn *);
 enum conn_io conn_tls_handshake(struct conn *);
 /* Sends close_notify. DONE also when that cannot be. */
 enum conn_io conn_tls_shutdown(struct conn *);
+
+/* What was held back goes. */
+void conn_tls_uncork(struct conn *);
 
 /* From conn.c: set events according to the state. */
 void conn_update_read(struct conn *);

@@ -5,6 +5,8 @@
  */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <openssl/err.h>
 #include <openssl/x509v3.h>
 #include <stdio.h>
@@ -37,19 +39,40 @@ set_error(struct conn *c, const char *doing, int saved_errno)
 	ERR_clear_error();
 }
 
+static void
+cork(struct conn *c, int on)
+{
+#ifdef TCP_CORK
+	if (setsockopt(c->fd, IPPROTO_TCP, TCP_CORK, &on, sizeof(on)) == 0)
+		c->corked = on != 0;
+#endif
+}
+
+void
+conn_tls_uncork(struct conn *c)
+{
+	if (c->corked)
+		cork(c, 0);
+}
+
 enum conn_io
 conn_tls_handshake(struct conn *c)
 {
 	int rc, e;
 
 	ERR_clear_error();
+	/* A server's session ticket goes in one segment with its greeting. */
+	if (c->flight && !c->corked && SSL_is_server(c->ssl))
+		cork(c, 1);
 	errno = 0;
 	rc = SSL_do_handshake(c->ssl);
 	if (rc == 1)
-		return CONN_IO_DONE;
+		return CONN_IO_DONE; /* the owner may have something to say */
 	e = errno;
+	conn_tls_uncork(c);
 	switch (SSL_get_error(c->ssl, rc)) {
 	case SSL_ERROR_WANT_READ:
+		c->flight = SSL_get_state(c->ssl) != TLS_ST_BEFORE;
 		return CONN_IO_WAIT;
 	case SSL_ERROR_WANT_WRITE:
 		event_add(c->ev_write, NULL);
