@@ -54,7 +54,7 @@ static const struct command {
 	{ "COMPRESS", ANY, 0, imap_cmd_compress },
 	{ "GETQUOTA", ANY, GUEST, imap_cmd_getquota },
 	{ "GETQUOTAROOT", ANY, GUEST, imap_cmd_getquotaroot },
-	{ "SETQUOTA", ANY, 0, imap_cmd_setquota },
+	{ "SETQUOTA", ANY, NO_STORE, imap_cmd_setquota },
 	{ "GETMETADATA", ANY, GUEST, imap_cmd_getmetadata },
 	{ "SETMETADATA", ANY, GUEST, imap_cmd_setmetadata },
 	{ "SETACL", ANY, GUEST, imap_cmd_setacl },

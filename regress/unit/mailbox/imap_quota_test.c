@@ -324,6 +324,33 @@ test_ends(void **state)
 	imap_free(s);
 }
 
+static struct store *
+open_nothing(void *arg)
+{
+	return NULL;
+}
+
+/* Who only sets limits has nothing read that lies in his mailbox. */
+static void
+test_opens_nothing(void **state)
+{
+	struct imap_offer offer = { .quotaset = true };
+	struct imap *s = imap_new(NULL, NULL, NULL);
+
+	imap_set_opener(s, open_nothing, NULL);
+	imap_set_owner(s, OWNER);
+	imap_set_offer(s, &offer);
+	imap_set_login(s, 0x0102030405060708ull);
+	talk(s, 7, "a SETQUOTA user/bob (STORAGE 4)\r\nb SETQUOTA \"\" ()\r\nc NOOP\r\n",
+	    "* QUOTA \"user/bob\" (STORAGE 2 4 MESSAGE 3 9)\r\na OK SETQUOTA "
+	    "completed\r\n"
+	    "* QUOTA \"\" (STORAGE 2 4 MESSAGE 3 9)\r\nb OK SETQUOTA completed\r\n"
+	    "c OK NOOP completed\r\n");
+	was_asked(OWNER, 1, 0, 0);
+	talk(s, 7, "d GETQUOTA \"\"\r\n", "* BYE @\r\n");
+	imap_free(s);
+}
+
 /* The session that was put away is the same. */
 static void
 test_sleeps(void **state)
@@ -363,6 +390,8 @@ main(void)
 		    test_shared_tree, setup_channel, teardown_channel),
 		cmocka_unit_test_setup_teardown(
 		    test_ends, setup_channel, teardown_channel),
+		cmocka_unit_test_setup_teardown(
+		    test_opens_nothing, setup_channel, teardown_channel),
 		cmocka_unit_test_setup_teardown(
 		    test_sleeps, setup_channel, teardown_channel),
 	};
