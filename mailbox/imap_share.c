@@ -161,13 +161,13 @@ imap_share_poll(struct imap *s)
 		s->waiting = false;
 		return;
 	}
+	l = s->share->selected;
+	if (imap_share_is_inside(s) && now - l->used_ms > IMAP_SHARE_PATIENCE_MS)
+		imap_share_lost(l);
 	if (s->share->append != NULL) {
 		imap_remote_append_poll(s);
 		return;
 	}
-	l = s->share->selected;
-	if (imap_share_is_inside(s) && now - l->used_ms > IMAP_SHARE_PATIENCE_MS)
-		imap_share_lost(l);
 	for (l = LIST_FIRST(&s->share->links); l != NULL; l = next) {
 		next = LIST_NEXT(l, entry);
 		if (l->state != IMAP_LINK_OPEN ||

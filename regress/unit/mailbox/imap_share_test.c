@@ -617,6 +617,18 @@ in_part(size_t step)
 	imap_share_lost(far.link);
 	assert_true(imap_ended(s));
 	end(s);
+	/* In place of what is said to a literal, which then nobody wants. */
+	s = session(true);
+	answers(s, "b EXAMINE " F "\r\n", "* 1 EXISTS\r\nb OK x\r\n",
+	    "* 1 EXISTS\r\nb OK x\r\n");
+	tells(s, step, "c APPEND " F " {3+}\r\n", "");
+	comes(s, step, part, part);
+	far.link->used_ms -= IMAP_SHARE_PATIENCE_MS + 1;
+	imap_poll(s, false);
+	comes(s, step, "", "");
+	imap_poll(s, false);
+	assert_true(imap_ended(s));
+	end(s);
 }
 
 /* LIST does not wait for a process that says nothing, and what comes late is nobody's. */
