@@ -163,11 +163,21 @@ give_log(struct cell *c)
 	channel_send(c->ch, MSG_MBOXD_MAILBOX_LOG, 0, &none, pair[1]);
 }
 
+static int
+is_question(enum msg_type type)
+{
+	return type == MSG_MAILBOX_MBOXD_URL || type == MSG_MAILBOX_MBOXD_QUOTA ||
+	       type == MSG_MAILBOX_MBOXD_SHARES || type == MSG_MAILBOX_MBOXD_SHARE ||
+	       type == MSG_MAILBOX_MBOXD_GRANTS;
+}
+
 static void
 cell_message(struct channel *ch, struct msg *m, void *arg)
 {
 	struct cell *c = arg;
 
+	if (is_question(m->type) && channel_queued(ch) > DEAF_MAX)
+		return;
 	/* Most never have anything to say. Once, however often it asks. */
 	if (m->type == MSG_MAILBOX_MBOXD_LOG) {
 		if (!c->logs)

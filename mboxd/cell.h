@@ -14,6 +14,8 @@
 /* A process that lets this much lie unread has stopped, or was taken over to make us
  * run out of descriptors. */
 #define UNREAD_MAX 65536
+/* With so much of it, what it asks is not heard: it would not read the answers either. */
+#define DEAF_MAX (16 * UNREAD_MAX)
 
 struct cell {
 	TAILQ_ENTRY(cell) entry; /* least recently used first */
