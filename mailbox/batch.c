@@ -79,8 +79,11 @@ folder_batch_end(struct folder *f)
 	log_begin(&r, LOG_BATCH_END, f);
 	error = log_write(f->store, &r);
 	/* Who reads that log takes out what has one of these UIDs, whoever it is. */
-	if (error != STORE_OK && f->uidnext < f->batch_first + f->batch_n)
-		f->uidnext = f->batch_first + f->batch_n;
+	if (error != STORE_OK) {
+		if (f->uidnext < f->batch_first + f->batch_n)
+			f->uidnext = f->batch_first + f->batch_n;
+		f->store->batch_owed = f->id;
+	}
 	f->batch_n = 0;
 	return error;
 }

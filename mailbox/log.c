@@ -128,6 +128,25 @@ record_crc(const struct store *s, const uint8_t *payload, size_t len)
 	return crc32c(crc32c(0, gen, 8), payload, len);
 }
 
+/* A batch whose end could not be logged: whoever reads the log would take out what all
+ * have seen since. So nothing is logged before that. */
+static enum store_error
+end_batch(struct store *s)
+{
+	const uint32_t id = s->batch_owed;
+	const struct folder *f = store_folder_by_id(s, id);
+	enum store_error error;
+	struct log_record r;
+
+	s->batch_owed = 0;
+	if (f == NULL)
+		return STORE_OK;
+	log_begin(&r, LOG_BATCH_END, f);
+	if ((error = log_write(s, &r)) != STORE_OK)
+		s->batch_owed = id;
+	return error;
+}
+
 enum store_error
 log_write(struct store *s, struct log_record *r)
 {
@@ -141,6 +160,8 @@ log_write(struct store *s, struct log_record *r)
 	}
 	/* Behind a header of another generation nothing would be found again. */
 	if (s->log_stale && (error = log_reset(s)) != STORE_OK)
+		goto done;
+	if (s->batch_owed != 0 && (error = end_batch(s)) != STORE_OK)
 		goto done;
 again:
 	put_le(r->buf, r->len - 8, 4);
@@ -211,6 +232,7 @@ log_reset(struct store *s)
 	if (write_header(s) == -1 || ftruncate(s->logfd, HEADER_LEN) == -1)
 		return store_errno("change log");
 	s->log_stale = false;
+	s->batch_owed = 0;
 	s->log_len = HEADER_LEN;
 	s->log_unsynced = false;
 	return STORE_OK;
