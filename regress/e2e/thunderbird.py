@@ -62,7 +62,7 @@ class Thunderbird:
     protocol: a length, a colon, and an array in JSON."""
 
     def __init__(self, directory, preferences):
-        self.id = 0
+        self.id, self.socket, self.file = 0, None, None
         self.log = os.path.join(directory, "talk")
         profile = os.path.join(directory, "profile")
         os.makedirs(profile, 0o700)
@@ -111,6 +111,8 @@ class Thunderbird:
             return f.read()[-3000:]
 
     def _lines(self):
+        if not os.path.exists(self.log + ".moz_log"):
+            return []
         with open(self.log + ".moz_log", errors="replace") as f:
             return [x for x in f if ":SendData: " in x or ":CreateNewLineFromSocket: " in x or "/SMTP" in x]
 
@@ -156,14 +158,14 @@ class Thunderbird:
                       "\n})().then(v => done([v === undefined ? null : v]), e => done(String(e) + '\\n' + (e && e.stack)));",
         })["value"]
         if value is None:  # a dialogue was opened; the next command tells which
-            return self.run(script, *args)
+            self.command("WebDriver:ExecuteScript", {"script": "", "args": []})
         assert isinstance(value, list), f"{value}\n{self.talk()}"
         return value[0]
 
     def end(self):
         """As by its menu; then by force, with all that it started."""
         try:
-            if self.process.poll() is None and hasattr(self, "file"):
+            if self.process.poll() is None and self.file:
                 self.socket.settimeout(20)
                 self.command("Marionette:Quit", {"flags": ["eForceQuit"]})
                 self.process.wait(20)
@@ -175,6 +177,6 @@ class Thunderbird:
             except ProcessLookupError:
                 pass
             self.process.wait()
-            if hasattr(self, "socket"):
+            if self.socket:
                 self.socket.close()
             self.output.close()
