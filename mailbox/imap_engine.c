@@ -35,7 +35,7 @@ static const struct command {
 	{ "NOOP", ANY, GUEST | NO_STORE, imap_cmd_noop },
 	{ "LOGOUT", ANY, GUEST | NO_STORE, imap_cmd_logout },
 	{ "ID", ANY, NO_STORE, imap_cmd_id },
-	{ "ENABLE", ANY, GUEST, imap_cmd_enable },
+	{ "ENABLE", ANY, NO_EXPUNGE | GUEST, imap_cmd_enable },
 	{ "NAMESPACE", ANY, 0, imap_cmd_namespace },
 	{ "LIST", ANY, GUEST, imap_cmd_list },
 	{ "LSUB", ANY, 0, imap_cmd_lsub },

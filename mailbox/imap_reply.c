@@ -220,6 +220,23 @@ imap_reply_kind(const struct imap_reply *r)
 	return IMAP_REPLY_IGNORE;
 }
 
+bool
+imap_reply_is_result(const struct imap_reply *r, const char *tag_prefix)
+{
+	static const char *const results[] = { "SEARCH", "SORT", "THREAD" };
+	static const char tag[] = "(TAG \"";
+	const char *name, *rest, *end = r->s + r->len;
+	size_t n = name_of(r, &name, &rest), k = strlen(tag_prefix);
+
+	for (size_t i = 0; i < sizeof(results) / sizeof(results[0]); i++)
+		if (ascii_equal(name, n, results[i]))
+			return true;
+	return ascii_equal(name, n, "ESEARCH") &&
+	       (size_t)(end - rest) > sizeof(tag) - 1 + k &&
+	       memcmp(rest, tag, sizeof(tag) - 1) == 0 &&
+	       memcmp(rest + sizeof(tag) - 1, tag_prefix, k) == 0;
+}
+
 /* A quoted string or an atom that begins so, and goes on with "/" or ends. Names with
  * octets that would make a literal of them are refused with it. */
 static bool

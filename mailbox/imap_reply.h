@@ -63,6 +63,9 @@ enum imap_reply_kind {
 	IMAP_REPLY_BYE,
 };
 enum imap_reply_kind imap_reply_kind(const struct imap_reply *);
+/* Of IMAP_REPLY_SELECTED: what a SEARCH, SORT or THREAD has found; of ESEARCH, which also
+ * tells of changes, only with a tag that begins so. */
+bool imap_reply_is_result(const struct imap_reply *, const char *tag_prefix);
 /* Does a response of IMAP_REPLY_MAILBOX, or a quota root, name something below prefix (in
  * the form of the wire)? */
 bool imap_reply_names(const struct imap_reply *, const char *prefix);

@@ -411,6 +411,10 @@ imap_link_begin(struct imap_link *l)
 void
 imap_link_abandon(struct imap_link *l)
 {
+	if (l == l->imap->share->selected) {
+		imap_share_lost(l);
+		return;
+	}
 	if (l->idle_sent)
 		imap_link_write(l, "DONE\r\n", 6);
 	l->idle_sent = false;
@@ -468,6 +472,52 @@ imap_link_failed(struct imap_link *l)
 
 /* ---- answers ---- */
 
+/* The answer to what makes use of modification sequences for the first time. */
+static bool
+is_highestmodseq(const struct imap_reply *r)
+{
+	static const char start[] = "* OK [HIGHESTMODSEQ ";
+
+	return r->len >= sizeof(start) && memcmp(r->s, start, sizeof(start) - 1) == 0;
+}
+
+bool
+imap_link_pass_news(struct imap_link *l)
+{
+	struct imap_reply *r = &l->reply;
+
+	if (l != l->imap->share->selected || !r->first || !r->last ||
+	    (imap_reply_kind(r) == IMAP_REPLY_SELECTED ? imap_reply_is_result(r, "fife")
+						       : !is_highestmodseq(r)))
+		return false;
+	imap_reply_take(r, l->in, l->imap->out, SIZE_MAX);
+	return true;
+}
+
+enum imap_relay
+imap_link_drain(struct imap_link *l, unsigned int number)
+{
+	char tag[24];
+
+	imap_link_tag(number, tag);
+	for (;;) {
+		bool end;
+
+		if (imap_link_next(l) == IMAP_REPLY_MORE)
+			return l->state == IMAP_LINK_LOST ? IMAP_RELAY_LOST
+							  : IMAP_RELAY_MORE;
+		l->used_ms = imap_share_now();
+		if (imap_link_pass_news(l))
+			continue;
+		if (imap_reply_kind(&l->reply) == IMAP_REPLY_BYE)
+			return IMAP_RELAY_LOST;
+		end = imap_reply_is(&l->reply, tag);
+		imap_reply_take(&l->reply, l->in, NULL, SIZE_MAX);
+		if (end)
+			return IMAP_RELAY_OK;
+	}
+}
+
 enum imap_reply_event
 imap_link_next(struct imap_link *l)
 {
@@ -486,6 +536,8 @@ imap_link_next(struct imap_link *l)
 		imap_link_tag(l->skip, tag);
 		if (imap_reply_is(&l->reply, tag))
 			l->skip = 0;
+		else if (imap_link_pass_news(l))
+			continue;
 		else if (l->reply.first && l->reply.s != NULL &&
 			 strncmp(l->reply.s, "* BYE", 5) == 0)
 			l->state = IMAP_LINK_LOST;

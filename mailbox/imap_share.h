@@ -160,7 +160,8 @@ void imap_link_begin(struct imap_link *);
 unsigned int imap_link_ask(struct imap_link *, const char *, ...)
     __attribute__((format(printf, 2, 3)));
 void imap_link_tag(unsigned int number, char out[24]);
-/* The rest of a command whose answers nobody reads. */
+/* The rest of a command whose answers nobody reads. What is selected there is lost: the
+ * client would not learn what those say of it. */
 void imap_link_abandon(struct imap_link *);
 /* No mailbox is selected there any more. */
 void imap_share_unselect(struct imap *);
@@ -177,6 +178,14 @@ enum imap_relay {
 	IMAP_RELAY_NO,
 	IMAP_RELAY_LOST,
 };
+/*
+ * Take the response that begins here for the client if it changes its picture of the
+ * selected mailbox and is no answer to a command of our own; such ones have one line.
+ * false: it is none of those.
+ */
+bool imap_link_pass_news(struct imap_link *);
+/* Drop all up to the completion of the command of our own, but for such. */
+enum imap_relay imap_link_drain(struct imap_link *, unsigned int number);
 /*
  * Pass on what has come for the client, up to the completion with the tag. about: what
  * may be told of: the selected mailbox too, or only that which names one. done: where

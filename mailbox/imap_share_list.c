@@ -208,6 +208,8 @@ collect(struct gather *g, struct imap_link *l)
 			g->asked = 0;
 			return 0;
 		}
+		if (imap_link_pass_news(l))
+			continue;
 		if (l->reply.first)
 			g->collecting = l->reply.s[0] == '*';
 		last = l->reply.last;

@@ -111,19 +111,23 @@ begin_remote(struct imap *s, struct transfer *x, const char *flags, const char *
 
 /* ---- one message from the own mailbox ---- */
 
+/* 1: there is none any more. */
 static int
 open_own(struct imap *s, struct transfer *x, char *date, size_t cap)
 {
 	struct transfer_one *m = &x->batch[x->i];
 	const struct message *msg;
 	enum store_error e;
-	size_t at;
-	int exact;
+	size_t at = 0;
+	int exact = 0;
 
-	at = folder_find(s->folder, m->uid, &exact);
+	while (x->i < x->n_batch && !exact) {
+		at = folder_find(s->folder, m->uid, &exact);
+		if (!exact)
+			transfer_skip(x, x->i + 1);
+	}
 	if (!exact)
-		return transfer_failed(
-		    x, "[EXPUNGEISSUED] Some messages no longer exist");
+		return 1;
 	if ((e = folder_content(s->folder, m->uid, &x->content)) != STORE_OK)
 		return transfer_failed(
 		    x, "[EXPUNGEISSUED] Some messages no longer exist");
@@ -187,6 +191,16 @@ ask_batch(struct imap *s, struct transfer *x)
 	return 0;
 }
 
+/* The rest of the batch is gone. */
+static void
+cut_batch(struct transfer *x)
+{
+	transfer_skip(x, x->n_batch);
+	x->state = x->i == 0 ? TRANSFER_AT_NEXT : TRANSFER_AT_COMMIT;
+	if (x->i > 0 && x->to != NULL)
+		imap_link_write(x->to, "\r\n", 2);
+}
+
 /* 1: wait; 0: go on; -1: failed. */
 static int
 head(struct imap *s, struct transfer *x)
@@ -198,8 +212,14 @@ head(struct imap *s, struct transfer *x)
 		return transfer_failed(x, "[UNAVAILABLE] Out of memory");
 	if (x->from == NULL) {
 		evbuffer_drain(x->line, evbuffer_get_length(x->line));
-		if (open_own(s, x, date, sizeof(date)) == -1)
+		if ((r = open_own(s, x, date, sizeof(date))) == 1) {
+			cut_batch(x);
+			r = 0;
 			goto out;
+		}
+		if (r == -1)
+			goto out;
+		r = -1;
 		own_flags(x, flags, FLAGS_MAX);
 	} else
 		for (;;) {
@@ -213,8 +233,9 @@ head(struct imap *s, struct transfer *x)
 			if (line == TRANSFER_PLUS)
 				continue;
 			if (line == TRANSFER_OK) {
-				(void)transfer_failed(
-				    x, "[EXPUNGEISSUED] Some messages no longer exist");
+				x->asked = 0;
+				cut_batch(x);
+				r = 0;
 				goto out;
 			}
 			if (line == TRANSFER_NO) {
@@ -569,13 +590,15 @@ finish(struct imap *s, struct transfer *x)
 
 	release(x);
 	if (x->why[0] != '\0') {
-		/* A command that was begun has to be taken back, or its answer read. */
-		if (x->from != NULL && x->from->state == IMAP_LINK_OPEN)
-			imap_link_abandon(x->from);
+		/* A command that was begun has to be taken back. */
 		if (x->to != NULL && x->state != TRANSFER_AT_OPENING &&
 		    x->state != TRANSFER_AT_REMOVE && x->state != TRANSFER_AT_NEXT)
 			imap_share_lost(x->to);
 		imap_no(s, "%s", x->why);
+		return;
+	}
+	if (x->n_arrived == 0 && x->gone) {
+		imap_no(s, "[EXPUNGEISSUED] The messages no longer exist");
 		return;
 	}
 	if (x->move || x->n_arrived == 0) {
@@ -590,6 +613,25 @@ finish(struct imap *s, struct transfer *x)
 	evbuffer_add(b, "", 1);
 	imap_ok(s, "%s %s", (char *)evbuffer_pullup(b, -1), done);
 	evbuffer_free(b);
+}
+
+/* Of a source whose answers are not read to their end the client still has to hear what
+ * they say of the selected mailbox. 1: wait. */
+static int
+drain(struct transfer *x)
+{
+	if (x->why[0] == '\0' || x->from == NULL || x->from->state != IMAP_LINK_OPEN)
+		return 0;
+	if (!x->draining) {
+		x->draining = true;
+		x->asked = imap_link_ask(x->from, "NOOP");
+	}
+	if (imap_link_drain(x->from, x->asked) != IMAP_RELAY_MORE)
+		return 0;
+	if (imap_share_now() - x->from->used_ms <= IMAP_SHARE_PATIENCE_MS)
+		return 1;
+	imap_share_lost(x->from);
+	return 0;
 }
 
 /* Neither side has got on for too long. */
@@ -610,7 +652,7 @@ static int
 transfer_step(struct imap *s, struct imap_task *t, size_t unsent)
 {
 	struct transfer *x = (struct transfer *)t;
-	int r = 0;
+	int r = x->draining ? -1 : 0;
 
 	/* A turn for others after each message. */
 	for (int i = 0; i < 8 && r == 0; i++)
@@ -619,6 +661,8 @@ transfer_step(struct imap *s, struct imap_task *t, size_t unsent)
 		return imap_share_wait(s);
 	if (r == 0)
 		return 1;
+	if (drain(x))
+		return imap_share_wait(s);
 	finish(s, x);
 	return 0;
 }

@@ -56,8 +56,12 @@ struct transfer {
 	size_t n_arrived;
 	char why[256]; /* the reply's NO; "" */
 	bool rights;
+	bool gone;     /* some message was not there any more */
+	bool draining; /* it has failed: asked is the last that is read */
 };
 
+/* The messages of the batch from the one under way up to that one are gone. */
+void transfer_skip(struct transfer *, size_t to);
 /* Remembers why, unless there is a reason already. Always -1. */
 int transfer_failed(struct transfer *, const char *why);
 extern const char transfer_lost[], transfer_broken[];

@@ -28,12 +28,11 @@ enum transfer_line
 transfer_line(
     struct transfer *x, struct imap_link *l, unsigned int number, const char *wanted)
 {
-	struct imap *s = l->imap;
 	char tag[24];
 
 	imap_link_tag(number, tag);
 	for (;;) {
-		bool mine, last;
+		bool mine;
 
 		if (imap_link_next(l) == IMAP_REPLY_MORE)
 			return l->state == IMAP_LINK_LOST ||
@@ -76,17 +75,11 @@ transfer_line(
 			imap_reply_take(&l->reply, l->in, x->line, SIZE_MAX);
 			return TRANSFER_UNTAGGED;
 		}
-		last = l->reply.last;
-		/* What changes the client's picture of the selected mailbox it must see;
-		 * such lines have no literals. */
+		if (imap_link_pass_news(l))
+			continue;
 		if (imap_reply_kind(&l->reply) == IMAP_REPLY_BYE)
 			return TRANSFER_FAILED;
-		imap_reply_take(&l->reply, l->in,
-		    last && s->share->selected == l &&
-			    imap_reply_kind(&l->reply) == IMAP_REPLY_SELECTED
-			? s->out
-			: NULL,
-		    SIZE_MAX);
+		imap_reply_take(&l->reply, l->in, NULL, SIZE_MAX);
 	}
 }
 
@@ -195,6 +188,30 @@ transfer_list(struct transfer *x)
 		}
 }
 
+void
+transfer_skip(struct transfer *x, size_t to)
+{
+	if (to == x->i)
+		return;
+	x->gone = true;
+	memmove(x->batch + x->i, x->batch + to, (x->n_batch - to) * sizeof(x->batch[0]));
+	x->n_batch -= to - x->i;
+}
+
+/* Those that were expunged meanwhile are passed over, as COPY within a mailbox does. */
+static int
+find_uid(struct transfer *x, uint32_t uid)
+{
+	size_t i = x->i;
+
+	while (i < x->n_batch && x->batch[i].uid != uid)
+		i++;
+	if (i == x->n_batch)
+		return -1;
+	transfer_skip(x, i);
+	return 0;
+}
+
 /* What one message is like, from a FETCH whose last item is the literal. */
 int
 transfer_read_head(struct imap *s, struct transfer *x, char *flags, size_t cap,
@@ -216,13 +233,14 @@ transfer_read_head(struct imap *s, struct transfer *x, char *flags, size_t cap,
 	    imap_char(&a, '(') == -1)
 		return -1;
 	if (transfer_is_uidonly(s)) {
-		if (n != m->uid)
+		if (find_uid(x, n) == -1)
 			return -1;
 	} else if (len - a.pos < 4 || strncmp(text + a.pos, "UID ", 4) != 0)
 		return -1;
 	else {
 		a.pos += 4;
-		if (imap_number(&a, &n) == -1 || n != m->uid || imap_sp(&a) == -1)
+		if (imap_number(&a, &n) == -1 || find_uid(x, n) == -1 ||
+		    imap_sp(&a) == -1)
 			return -1;
 	}
 	if (imap_atom(&a, &v) == -1 || !imap_str_is(&v, "FLAGS") || imap_sp(&a) == -1)

@@ -459,26 +459,27 @@ hostile(size_t step)
 	    "{3}\r\n");
 	/* Copies whose form is not as asked. */
 	answers(s, "c COPY 1 INBOX\r\n",
-	    "* ESEARCH (TAG \"fife1\") UID ALL 1:4294967295\r\n",
+	    "* ESEARCH (TAG \"fife1\") UID ALL 1:4294967295\r\nfife1 OK x\r\nfife2 OK "
+	    "x\r\n",
 	    "c NO [UNAVAILABLE] @\r\n");
 	answers(s, "d COPY 1 INBOX\r\n",
-	    "fife2 OK x\r\n* ESEARCH (TAG \"fife3\") UID ALL 7\r\nfife3 OK x\r\n* 1 "
+	    "* ESEARCH (TAG \"fife3\") UID ALL 7\r\nfife3 OK x\r\n* 1 "
 	    "FETCH "
 	    "(UID 8 FLAGS () INTERNALDATE \"01-Jan-2020 00:00:00 +0000\" BODY[] "
-	    "{1}\r\nx)\r\n",
+	    "{1}\r\nx)\r\nfife4 OK x\r\nfife5 OK x\r\n",
 	    "d NO [UNAVAILABLE] @\r\n");
 	answers(s, "e COPY 1 INBOX\r\n",
-	    "fife5 OK x\r\n* ESEARCH (TAG \"fife6\") UID ALL 7\r\nfife6 OK x\r\n* 1 "
+	    "* ESEARCH (TAG \"fife6\") UID ALL 7\r\nfife6 OK x\r\n* 1 "
 	    "FETCH "
 	    "(UID 7 FLAGS (\\Bad) INTERNALDATE \"01-Jan-2020 00:00:00 +0000\" BODY[] "
-	    "{1}\r\nx)\r\n",
+	    "{1}\r\nx)\r\nfife8 OK x\r\n",
 	    "e NO [UNAVAILABLE] @\r\n");
 	/* One's own mailbox is selected: nothing is told of it. */
 	answers(s, "f SELECT INBOX\r\n", "",
 	    "* OK [CLOSED] @\r\n" FLAGS PERMANENT "* 0 EXISTS\r\n* 0 RECENT\r\n" UIDS
 	    "f OK @\r\n");
 	answers(s, "g STATUS " F " (MESSAGES)\r\n",
-	    "fife8 OK x\r\nfife9 OK x\r\n* 99 EXISTS\r\n* 1 EXPUNGE\r\n* # RECENT\r\n* "
+	    "fife9 OK x\r\n* 99 EXISTS\r\n* 1 EXPUNGE\r\n* # RECENT\r\n* "
 	    "OK [UIDVALIDITY "
 	    "9] x\r\n* FLAGS "
 	    "()\r\n* 1 FETCH (BODY[] {5}\r\n* BYE)\r\ng OK x\r\n",
@@ -500,6 +501,68 @@ hostile(size_t step)
 	answers(s, "j STATUS " F " (MESSAGES)\r\n", "hello\r\nj OK x\r\n",
 	    "j NO [UNAVAILABLE] @\r\n");
 	answers(s, "k NOOP\r\n", "", "k OK @\r\n");
+	end(s);
+}
+
+/* What commands of our own bring of the selected mailbox is the client's too. */
+static void
+kept(size_t step)
+{
+	struct imap *s = session(false);
+
+	alice("a CREATE f\r\nb SETACL f bob lrs\r\n");
+	for (int i = 0; i < 6; i++)
+		alice("c APPEND f {3+}\r\nabc\r\n");
+	tells(s, step, "a EXAMINE " F "\r\n",
+	    FLAGS "* OK [PERMANENTFLAGS ()] @\r\n* 6 EXISTS\r\n* 6 RECENT\r\n* OK "
+		  "[UNSEEN 1] @\r\n" THEIR_UIDS "a OK [READ-ONLY] @\r\n");
+	alice("a SELECT f\r\nb STORE 1 FLAGS.SILENT (\\Deleted)\r\nc EXPUNGE\r\n"
+	      "d STORE 1 FLAGS.SILENT (\\Seen)\r\n");
+	tells(s, step, "a LIST \"\" *\r\nb FETCH 1 (UID)\r\n",
+	    "* 2 FETCH (UID 2 FLAGS (\\Seen \\Recent))\r\n* 1 EXPUNGE\r\n* 5 RECENT\r\n"
+	    "* LIST (\\HasNoChildren) \"/\" INBOX\r\n"
+	    "* LIST (\\Noselect \\HasChildren) \"/\" \"Other Users\"\r\n"
+	    "* LIST (\\Noselect \\HasChildren) \"/\" \"Other Users/alice@x.test\"\r\n"
+	    "* LIST (\\HasNoChildren) \"/\" " F "\r\na OK @\r\n"
+	    "* 1 FETCH (UID 2)\r\nb OK @\r\n");
+	/* What is enabled there on the way moves no message numbers. */
+	alice("a SELECT f\r\nb STORE 1 FLAGS.SILENT (\\Deleted)\r\nc EXPUNGE\r\n"
+	      "d STORE 1 FLAGS.SILENT (\\Seen)\r\n");
+	tells(s, step, "a FETCH 2 (MODSEQ)\r\nb NOOP\r\n",
+	    "* OK [HIGHESTMODSEQ #] @\r\n"
+	    "* 2 FETCH (UID 3 FLAGS (\\Seen \\Recent) MODSEQ (#))\r\n"
+	    "* 2 FETCH (MODSEQ (#))\r\n"
+	    "a OK @\r\n* 1 EXPUNGE\r\n* 4 RECENT\r\nb OK @\r\n");
+	/* A copy that fails, and one of which a message is gone. */
+	alice("a SELECT f\r\nb STORE 1 FLAGS.SILENT (\\Deleted)\r\nc EXPUNGE\r\n");
+	tells(s, step, "a COPY 2 nowhere\r\nb FETCH 1 (UID)\r\n",
+	    "* 1 EXPUNGE\r\n* 3 RECENT\r\na NO [TRYCREATE] @\r\n* 1 FETCH (UID 4)\r\n"
+	    "b OK @\r\n");
+	alice("a SELECT f\r\nb STORE 2 FLAGS.SILENT (\\Deleted)\r\nc EXPUNGE\r\n");
+	tells(s, step, "a COPY 1:3 INBOX\r\nb FETCH 1:2 (UID)\r\n",
+	    "* 2 EXPUNGE\r\n* 2 RECENT\r\na OK [COPYUID # 4,6 1:2] @\r\n"
+	    "* 1 FETCH (UID 4)\r\n* 2 FETCH (UID 6)\r\nb OK @\r\n");
+	end(s);
+}
+
+/* Messages that go while they are copied are passed over. */
+static void
+copy_of_gone(size_t step)
+{
+	struct imap *s = session(true);
+
+	answers(s, "a SELECT " F "\r\n", "* 3 EXISTS\r\na OK x\r\n",
+	    "* 3 EXISTS\r\na OK x\r\n");
+	answers(s, "b COPY 1:3 INBOX\r\n",
+	    "* ESEARCH (TAG \"fife1\") UID ALL 7:9\r\nfife1 OK x\r\n* 2 FETCH (UID 8 "
+	    "FLAGS "
+	    "() INTERNALDATE \"01-Jan-2020 00:00:00 +0000\" BODY[] {1}\r\nx)\r\n"
+	    "* 1 EXPUNGE\r\n* 2 EXPUNGE\r\nfife2 OK x\r\n",
+	    "* 1 EXPUNGE\r\n* 2 EXPUNGE\r\nb OK [COPYUID # 8 1] @\r\n");
+	answers(s, "c COPY 1 INBOX\r\n",
+	    "* ESEARCH (TAG \"fife3\") UID ALL 8\r\nfife3 OK x\r\n* 1 EXPUNGE\r\n"
+	    "fife4 OK x\r\n",
+	    "* 1 EXPUNGE\r\nc NO [EXPUNGEISSUED] @\r\n");
 	end(s);
 }
 
@@ -686,6 +749,8 @@ TEST(hostile)
 TEST(in_part)
 TEST(guest)
 TEST(silent)
+TEST(kept)
+TEST(copy_of_gone)
 
 int
 main(void)
@@ -701,6 +766,9 @@ main(void)
 		    test_in_part, share_setup, share_teardown),
 		cmocka_unit_test_setup_teardown(test_guest, share_setup, share_teardown),
 		cmocka_unit_test_setup_teardown(test_silent, share_setup, share_teardown),
+		cmocka_unit_test_setup_teardown(test_kept, share_setup, share_teardown),
+		cmocka_unit_test_setup_teardown(
+		    test_copy_of_gone, share_setup, share_teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
