@@ -173,6 +173,14 @@ opened_store(void)
 	return open_store() == -1 ? NULL : me.store;
 }
 
+/* Is there what opening would make? One that is new is made by the first session. */
+static int
+is_made(void)
+{
+	return faccessat(me.dirfd, "Maildir", F_OK, 0) == 0 &&
+	       faccessat(me.dirfd, "index/data.mdb", F_OK, 0) == 0;
+}
+
 /* Somebody may have removed files behind our back: what is there counts, not the index.
  */
 static void
@@ -204,7 +212,8 @@ session_start(struct msg *m)
 	me.taken++;
 	event_del(me.ev_linger);
 	/* Of IMAP by the first command that needs it. */
-	if (me.stopping || (label->purpose != MBOX_IMAP && open_store() == -1)) {
+	if (me.stopping ||
+	    ((label->purpose != MBOX_IMAP || !is_made()) && open_store() == -1)) {
 		close(fd);
 		if (me.sessions == 0)
 			event_add(me.ev_linger, &me.linger);
