@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /* Folders that come from another server with their UIDs; see store.h. */
+#include <limits.h>
+
 #include "common/log.h"
 #include "mailbox/store_int.h"
 
@@ -15,6 +17,8 @@ folder_adopt(struct folder *f, uint32_t uidvalidity)
 		return STORE_NOT_FOUND;
 	if (f->uidvalidity == uidvalidity)
 		return STORE_OK;
+	/* With another UIDVALIDITY what was expunged would be new. */
+	(void)folder_unlink_work(f, INT_MAX);
 	/* Whoever else has it open has told a client of the old one. */
 	if (f->n > 0 || f->refs > 1 || uidvalidity == 0)
 		return STORE_EXISTS;
