@@ -258,6 +258,21 @@ word(struct imap_args *a, const char *name)
 	return true;
 }
 
+/* The last one's content is there: one after the other, as they come, is seen to. */
+static void
+message_end(struct imap_append *p)
+{
+	struct message_in *m = p->n == 0 ? NULL : &p->v[p->n - 1];
+	enum store_error e;
+
+	if (m == NULL || m->append == NULL)
+		return;
+	if (m->binary && !p->failed && (e = append_to_8bit(m->append)) != STORE_OK)
+		fail_store(p, e);
+	m->binary = false;
+	append_rest(m->append);
+}
+
 /* One message more, with the options that stand before its content. */
 static int
 options(struct imap *s, struct imap_args *a, struct imap_append *p, bool dry)
@@ -274,8 +289,7 @@ options(struct imap *s, struct imap_args *a, struct imap_append *p, bool dry)
 			    s->offer.save_limit);
 			fail_no(p, p->limit);
 		} else {
-			if (p->n > 0)
-				append_rest(p->v[p->n - 1].append);
+			message_end(p);
 			if ((m = reallocarray(p->v, p->n + 1, sizeof(*m))) == NULL)
 				return imap_fail(a, "Out of memory");
 			p->v = m;
@@ -649,14 +663,11 @@ finish(struct imap *s, struct imap_append *p)
 	struct evbuffer *code = NULL;
 	bool replace = p->replace;
 	size_t removed = 0;
-	enum store_error e;
 
 	for (size_t i = 0; i < p->n; i++)
 		if (p->v[i].append == NULL || p->v[i].size == 0)
 			fail_no(p, "Empty message");
-	for (size_t i = 0; i < p->n && !p->failed; i++)
-		if (p->v[i].binary && (e = append_to_8bit(p->v[i].append)) != STORE_OK)
-			fail_store(p, e);
+	message_end(p);
 	if (!p->failed && ((uids = calloc(p->n + 1, sizeof(*uids))) == NULL ||
 			      (code = evbuffer_new()) == NULL))
 		fail_no(p, "[UNAVAILABLE] Out of memory");

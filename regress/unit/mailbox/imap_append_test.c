@@ -255,6 +255,7 @@ binary_parts(size_t step)
 	static const char
 	    two[] = "a APPEND INBOX ~{11+}\r\na: b\r\n\r\nx\0y ~{11+}\r\na: "
 		    "\0\r\n\r\nxyz\r\n",
+	    early[] = "f APPEND INBOX ~{11+}\r\na: \0\r\n\r\nxyz {3}\r\n",
 	    texts[] = "b APPEND INBOX CATENATE (TEXT ~{8+}\r\na: b\r\n\r\n TEXT "
 		      "~{3+}\r\n\0\0\0)\r\n",
 	    plain[] = "c APPEND INBOX {11+}\r\na: b\r\n\r\nx\0y\r\n",
@@ -265,6 +266,9 @@ binary_parts(size_t step)
 		     "--b--\r\n\r\n";
 
 	drive(s, two, sizeof(two) - 1, step, out);
+	/* What comes after one that is refused is not wanted. */
+	octets(s, step, early, sizeof(early) - 1,
+	    "f NO [UNKNOWN-CTE] NUL where no transfer encoding can hold it\r\n", 63);
 	drive(s, texts, sizeof(texts) - 1, step, out);
 	drive(s, plain, sizeof(plain) - 1, step, out);
 	drive(s, part, sizeof(part) - 1, step, out);
