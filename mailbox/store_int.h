@@ -213,9 +213,9 @@ struct store {
 	int logfd;
 	uint64_t log_len;
 	uint64_t generation;
-	bool log_stale;    /* its header has still to be written */
+	bool log_stale;      /* its header has still to be written */
 	uint32_t batch_owed; /* the folder whose batch's end is still to be logged */
-	bool log_unsynced; /* changes that nothing else makes durable */
+	bool log_unsynced;   /* changes that nothing else makes durable */
 	bool replaying;
 	bool index_lost;
 	bool other_boot; /* the log's tail may be missing; until recover() is done */
