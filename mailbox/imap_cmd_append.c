@@ -270,7 +270,6 @@ message_end(struct imap_append *p)
 	if (m->binary && !p->failed && (e = append_to_8bit(m->append)) != STORE_OK)
 		fail_store(p, e);
 	m->binary = false;
-	append_rest(m->append);
 }
 
 /* One message more, with the options that stand before its content. */
@@ -290,6 +289,8 @@ options(struct imap *s, struct imap_args *a, struct imap_append *p, bool dry)
 			fail_no(p, p->limit);
 		} else {
 			message_end(p);
+			if (p->n > 0)
+				append_rest(p->v[p->n - 1].append);
 			if ((m = reallocarray(p->v, p->n + 1, sizeof(*m))) == NULL)
 				return imap_fail(a, "Out of memory");
 			p->v = m;
