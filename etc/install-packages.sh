@@ -27,7 +27,7 @@ if ! command -v dpkg-query >/dev/null 2>&1; then
 fi
 
 # To build.
-wanted="gcc make libc6-dev libevent-dev libssl-dev libbsd-dev liblmdb-dev libidn-dev libidn2-dev libunistring-dev
+wanted="gcc make libc6-dev libevent-dev libssl-dev libbsd-dev liblmdb-dev libidn-dev libidn2-dev
 	libpcre2-dev libcrypt-dev libseccomp-dev zlib1g-dev libunbound-dev libclamav-dev"
 # To run the demonstration, to resolve names with DNSSEC, and to test.
 useful="openssl dns-root-data ca-certificates git clang clang-format libclang-rt-14-dev libcmocka-dev mandoc python3 curl swaks

@@ -125,6 +125,11 @@ def test_warnings():
     assert shown(gerd)["warned-percent"] == 0 and shown(gerd)["used-percent"] < 20
 
 
+def told(address):
+    """The mailbox's process has what was sent to it before: it answers in order."""
+    ctl("mailbox", "show", address)
+
+
 def test_hard():
     edit_conf(lambda c: c + "\nlimits {\n\tquota-full hard\n}\n")
     ctl("user", "set", BOB, "quota=1k")
@@ -134,6 +139,7 @@ def test_hard():
     assert code == 552 and text.startswith("5.2.2"), text
     ctl("user", "set", BOB, "quota=default")
     # The session of deliveries that is open knows the new limit as well: it lasts longer than this.
+    told(BOB)
     fife.send("x@elsewhere.test", [BOB], mail("with room again", "y" * 900 + "\r\n"))
     came = wait_for(lambda: said(f"to={BOB}")[1:], "what became of it")[0]
     assert "code=2.0.0" in came, came
@@ -142,12 +148,14 @@ def test_hard():
     ctl("user", "set", BOB, "group=small")
     assert rcpt(BOB, 900)[0] == 552
     ctl("group", "set", "small", "quota=1m")
+    told(BOB)
     fife.send("x@elsewhere.test", [BOB], mail("by the group", "y" * 900 + "\r\n"))
     came = wait_for(lambda: said(f"to={BOB}")[2:], "what became of it")[0]
     assert "code=2.0.0" in came, came
     ctl("user", "set", BOB, "quota=1k")
     assert rcpt(BOB, 900)[0] == 552
     ctl("user", "set", "group:small", "quota=default")
+    told(BOB)
     fife.send("x@elsewhere.test", [BOB], mail("by the pattern", "y" * 900 + "\r\n"))
     came = wait_for(lambda: said(f"to={BOB}")[3:], "what became of it")[0]
     assert "code=2.0.0" in came, came

@@ -58,6 +58,11 @@ def ok(c, command, *lines):
     assert text.startswith("OK") and out == list(lines), (command, text, out)
 
 
+def soon(c, command, *lines):
+    """A limit that fifectl has set reaches the mailbox's process after its answer."""
+    wait_for(lambda: say(c, command)[1] == list(lines), f"{lines} to {command}")
+
+
 def rcpt(address, size):
     with fife.smtp() as s:
         s.ehlo()
@@ -113,7 +118,7 @@ def test_sets():
     assert typ == "OK" and data == [f'"user/{BOB}" (STORAGE 1 500 MESSAGE 1 2)'.encode()], data
     assert shown(BOB)["quota"] == 512000 and shown(BOB)["quota-messages"] == 2 and shown(BOB)["quota-from"] == "user"
     # The session that is open has it at once.
-    ok(bob, 'GETQUOTA ""', '* QUOTA "" (STORAGE 1 500 MESSAGE 1 2)')
+    soon(bob, 'GETQUOTA ""', '* QUOTA "" (STORAGE 1 500 MESSAGE 1 2)')
     assert bob.append("INBOX", None, None, TEXT)[0] == "OK"
     typ, text = bob.append("INBOX", None, None, TEXT)
     assert typ == "NO" and b"OVERQUOTA" in text[0], text
@@ -123,7 +128,9 @@ def test_sets():
     code, text = rcpt(BOB, 5000)
     assert code == 552 and text.startswith("5.2.2"), text
     ok(c, f"SETQUOTA user/bob (STORAGE 100)", '* QUOTA "user/bob" (STORAGE 1 100)')
-    assert rcpt(BOB, 5000)[0] == 250 and bob.append("INBOX", None, None, TEXT)[0] == "OK"
+    assert rcpt(BOB, 5000)[0] == 250
+    soon(bob, 'GETQUOTA ""', '* QUOTA "" (STORAGE 1 100)')
+    assert bob.append("INBOX", None, None, TEXT)[0] == "OK"
     # What is left of the account's own is the default.
     text, out = say(c, f"SETQUOTA user/{BOB} ()")
     assert text.startswith("OK") and out == [] and shown(BOB)["quota"] == "unlimited", (text, out)
@@ -132,7 +139,7 @@ def test_sets():
     wait_for(lambda: shown(BOB).get("used-messages") == 3, "word of what the mailbox holds")
     ok(c, f"SETQUOTA user/{BOB} (MESSAGE 100)", f'* QUOTA "user/{BOB}" (STORAGE 1 50 MESSAGE 3 100)')
     fife.ctl("user", "set", BOB, "group=", "quota-messages=default")
-    ok(bob, 'GETQUOTAROOT INBOX', "* QUOTAROOT INBOX")
+    soon(bob, 'GETQUOTAROOT INBOX', "* QUOTAROOT INBOX")
     # His own, and what there is not.
     ok(c, 'SETQUOTA "" (MESSAGE 1000)', '* QUOTA "" (MESSAGE 0 1000)')
     ok(c, 'GETQUOTAROOT INBOX', '* QUOTAROOT INBOX ""', '* QUOTA "" (MESSAGE 0 1000)')
@@ -172,9 +179,11 @@ def test_sleeping_sessions():
     asleep(BOB)
     ok(c, f"SETQUOTA user/{BOB} (STORAGE 2)", f'* QUOTA "user/{BOB}" (STORAGE 1 2)')
     assert "QUOTASET" in capabilities(c)
+    soon(bob, 'GETQUOTA ""', '* QUOTA "" (STORAGE 1 2)')
     typ, text = bob.append("INBOX", None, None, TEXT * 30)
     assert typ == "NO" and b"OVERQUOTA" in text[0], text
     assert say(c, f"SETQUOTA user/{BOB} ()")[0].startswith("OK")
+    soon(bob, "GETQUOTAROOT INBOX", "* QUOTAROOT INBOX")
     assert bob.append("INBOX", None, None, TEXT * 30)[0] == "OK"
     bob.logout()
     c.logout()
