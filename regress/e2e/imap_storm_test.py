@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: ISC
 """Many IMAP connections on one mailbox at once, each with random commands, some of them
-pipelined, some with extensions enabled and compressed. Every connection checks what it is told:
+pipelined, some with extensions enabled and compressed, some of another user with whom it is shared. Every connection checks what it is told:
 no EXPUNGE where none may be, numbers within bounds, UIDs that stay with their numbers, modification
 sequences that grow, and at the end that it was told of every change of flags."""
 import glob
@@ -16,7 +16,7 @@ import zlib
 import suite
 
 fife = None
-BOB = "bob@example.test"
+BOB, ALICE = "bob@example.test", "alice@example.test"
 SECONDS = 45 if suite.SAN else 15
 CONNECTIONS = 12
 FLAGS = ["\\Answered", "\\Flagged", "\\Deleted", "\\Seen", "\\Draft", "$Forwarded", "work"]
@@ -63,8 +63,13 @@ class Compressed:
 
 
 class Client:
-    def __init__(self, rnd, number):
+    """A connection of bob's, or of alice's to folders that he shares with her."""
+
+    def __init__(self, rnd, number, guest=False):
         self.rnd, self.number = rnd, number
+        user, prefix = (ALICE, f"Other Users/{BOB}/") if guest else (BOB, "")
+        self.storm, self.other = f'"{prefix}storm"', f'"{prefix}other"'
+        self.targets = [self.storm, self.other] + (["own"] if guest else [])
         self.sock = socket.create_connection(("127.0.0.1", fife.port(143)), timeout=suite.PATIENCE)
         self.file = self.sock.makefile("rb")
         self.z = None
@@ -75,7 +80,7 @@ class Client:
         self.qresync = self.rev2 = False
         self.log = []
         self.line()
-        self.ok(f'LOGIN {BOB} "{fife.passwords[BOB]}"')
+        self.ok(f'LOGIN {user} "{fife.passwords[user]}"')
         if number % 3 == 1:
             self.ok("ENABLE QRESYNC")
             self.qresync = True
@@ -191,7 +196,7 @@ class Client:
         return self.run([(command, literal)], ("OK",))[0]
 
     def select(self):
-        self.ok("SELECT storm")
+        self.ok("SELECT " + self.storm)
         self.know()
 
     def know(self):
@@ -243,7 +248,7 @@ class Client:
     def step(self):
         r = self.rnd.random()
         if r < 0.2 or not self.view:
-            self.ok("APPEND storm (" + " ".join(self.rnd.sample(FLAGS, self.rnd.randrange(3))) + ")", self.message())
+            self.ok(f"APPEND {self.storm} (" + " ".join(self.rnd.sample(FLAGS, self.rnd.randrange(3))) + ")", self.message())
         elif r < 0.3:
             self.ok("EXPUNGE")
         elif r < 0.35:
@@ -251,9 +256,9 @@ class Client:
         elif r < 0.4:
             if None not in self.view:
                 self.run([f"UID {self.rnd.choice(['COPY', 'MOVE'])} {self.set(True)[0]} " +
-                          self.rnd.choice(["storm", "other"])])
+                          self.rnd.choice(self.targets)])
         elif r < 0.45:
-            self.ok(self.rnd.choice(["NOOP", "CHECK", "STATUS storm (MESSAGES UNSEEN)", 'LIST "" *']))
+            self.ok(self.rnd.choice(["NOOP", "CHECK", f"STATUS {self.storm} (MESSAGES UNSEEN)", 'LIST "" *']))
         elif r < 0.48:
             self.ok("UNSELECT" if self.rnd.random() < 0.5 else "CLOSE")
             self.select()
@@ -309,7 +314,10 @@ def test_storm():
     first = Client(random.Random(seed), 0)
     first.ok("CREATE storm")
     first.ok("CREATE other")
-    clients = [first] + [Client(random.Random(seed + i), i) for i in range(1, CONNECTIONS)]
+    for folder in ("storm", "other"):
+        first.ok(f"SETACL {folder} {ALICE} lrswipkxte")
+    clients = [first] + [Client(random.Random(seed + i), i, i % 4 == 3 or i == 2) for i in range(1, CONNECTIONS)]
+    clients[3].ok("CREATE own")
     for c in clients:
         c.select()
     failures = []
