@@ -228,7 +228,10 @@ collect(struct gather *g, struct imap_link *l)
 				take_line(g, l, s, n - 2);
 		}
 		evbuffer_drain(g->line, evbuffer_get_length(g->line));
-		if (l->imap->share->n_folders >= IMAP_SHARE_FOLDERS_MAX)
+		/* Those of what is selected are read to the end: see imap_link_abandon().
+		 */
+		if (l->imap->share->n_folders >= IMAP_SHARE_FOLDERS_MAX &&
+		    l != l->imap->share->selected)
 			return 0;
 	}
 }
