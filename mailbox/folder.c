@@ -630,6 +630,12 @@ uids_unique(uint32_t *v, size_t n)
 	return k;
 }
 
+bool
+uids_contain(const uint32_t *v, size_t n, uint32_t uid)
+{
+	return n > 0 && bsearch(&uid, v, n, sizeof(*v), compare_u32) != NULL;
+}
+
 void
 folder_queue_rename(struct folder *f, uint32_t uid)
 {

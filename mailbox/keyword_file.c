@@ -173,21 +173,12 @@ struct noted {
 };
 
 static int
-compare_uids(const void *a, const void *b)
-{
-	const uint32_t *x = a, *y = b;
-
-	return *x < *y ? -1 : *x > *y;
-}
-
-static int
 note(void *arg, uint32_t uid, const uint8_t *list, size_t n)
 {
 	const struct noted *noted = arg;
 	uint8_t *copy;
 
-	if (noted->n == 0 ||
-	    bsearch(&uid, noted->uids, noted->n, sizeof(uid), compare_uids) == NULL)
+	if (!uids_contain(noted->uids, noted->n, uid))
 		return 0;
 	if (n == 0) {
 		map_remove(noted->map, uid);

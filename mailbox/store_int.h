@@ -397,6 +397,7 @@ void folder_apply_flags(
 void uids_push(uint32_t **, size_t *n, size_t *cap, uint32_t uid);
 /* In order, each once; returns how many. */
 size_t uids_unique(uint32_t *, size_t n);
+bool uids_contain(const uint32_t *, size_t n, uint32_t uid); /* of a list in order */
 void folder_queue_rename(struct folder *, uint32_t uid);
 void folder_changed(struct folder *); /* watchers, once the operation is complete */
 int folder_rename_work(struct folder *, int max);
