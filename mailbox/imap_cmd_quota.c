@@ -85,13 +85,13 @@ quota_free(struct imap_task *task)
 }
 
 static void
-on_quota(const struct msg_quota_is *q, void *arg)
+on_quota(struct msg *m, void *arg)
 {
 	struct quota *t = arg;
 
 	t->id = 0;
-	if (q != NULL) {
-		t->is = *q;
+	if (m != NULL) {
+		t->is = m->p.quota_is;
 		t->answered = true;
 	}
 	if (t->s->wake != NULL)

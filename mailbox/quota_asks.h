@@ -23,9 +23,9 @@ struct quota_wanted {
 	uint64_t messages;
 };
 
-/* done: never from inside; NULL: nobody answered. 0: it cannot be asked. */
-uint64_t quota_ask(const struct quota_wanted *,
-    void (*done)(const struct msg_quota_is *, void *), void *arg);
+/* done: with quota_is, never from inside; NULL: nobody answered. 0: it cannot be asked.
+ */
+uint64_t quota_ask(const struct quota_wanted *, channel_answer_cb done, void *arg);
 void quota_ask_forget(uint64_t id);
 
 #endif
